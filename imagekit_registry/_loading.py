@@ -1,0 +1,175 @@
+"""From dotted paths, aliases and settings to objects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hashlib import blake2b, md5
+from typing import Any
+
+from django.core.cache import BaseCache, caches
+from django.core.files.storage import InvalidStorageError, Storage, storages
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from django.utils.module_loading import import_string
+
+from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import InvalidConfiguration
+
+__all__ = [
+    "get_by_qname",
+    "get_cache",
+    "get_singleton",
+    "get_storage",
+    "resolve_storage",
+    "sanitize_cache_key",
+    "storage_reference",
+]
+
+_UNSAFE_IN_KEYS = re.compile("[\u0000-\u0020\u007f-\u009f\\s]+")
+_LONGEST_KEY = 200
+
+_singletons: dict[Any, Any] = {}
+_storage_references: dict[int, tuple[Storage, str]] = {}
+
+
+@receiver(setting_changed, dispatch_uid="imagekit_registry.loading")
+def _forget_built_objects(*, setting: str, **kwargs: Any) -> None:
+    """Drop what was built from settings, so that ``override_settings`` works."""
+    if setting.startswith("IMAGEKIT_") or setting in {"STORAGES", "CACHES", "MEDIA_ROOT"}:
+        _singletons.clear()
+        _storage_references.clear()
+
+
+def get_by_qname(path: str, desc: str) -> Any:
+    """Import what *path* names.
+
+    Args:
+        path: A dotted path, such as ``"shop.namers.by_product"``.
+        desc: What is expected there, for the message: ``"namer"``.
+
+    Returns:
+        The object.
+
+    Raises:
+        InvalidConfiguration: There is nothing at *path*; an ``ImproperlyConfigured``.
+
+    Example:
+        >>> get_by_qname("os.path.join", "function").__name__
+        'join'
+    """
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise InvalidConfiguration(
+            f"The {desc} {path!r} cannot be imported: {error}. Give the dotted path of a {desc}."
+        ) from error
+
+
+def get_singleton(class_path: str, desc: str) -> Any:
+    """Return the one instance of the class that *class_path* names, built on first use.
+
+    Args:
+        class_path: The dotted path of a class or other callable without required arguments.
+        desc: What is expected there, for the message.
+
+    Raises:
+        InvalidConfiguration: There is nothing at *class_path*.
+    """
+    cls = get_by_qname(class_path, desc)
+    try:
+        return _singletons[cls]
+    except KeyError:
+        return _singletons.setdefault(cls, cls())
+
+
+def get_cache() -> BaseCache:
+    """Return the cache that ``IMAGEKIT_CACHE_BACKEND`` names.
+
+    Raises:
+        InvalidCacheBackendError: There is no such alias in ``CACHES``.
+    """
+    return caches[conf.CACHE_BACKEND]
+
+
+def get_storage() -> Storage:
+    """Return the storage of cache files, which ``IMAGEKIT_DEFAULT_FILE_STORAGE`` names.
+
+    Raises:
+        InvalidConfiguration: The setting is neither an alias in ``STORAGES`` nor a dotted path.
+    """
+    return resolve_storage(conf.DEFAULT_FILE_STORAGE)
+
+
+def resolve_storage(value: Storage | str | Callable[[], Storage] | None) -> Storage:
+    """Return a storage from an instance, an alias, a dotted path or a callable.
+
+    Raises:
+        InvalidConfiguration: A string is neither an alias in ``STORAGES`` nor a dotted path.
+    """
+    if value is None:
+        return get_storage()
+    if isinstance(value, str):
+        try:
+            return storages[value]
+        except InvalidStorageError:
+            storage: Storage = get_singleton(value, "file storage")
+            return storage
+    if isinstance(value, type) or (callable(value) and not isinstance(value, Storage)):
+        return value()
+    return value
+
+
+def storage_reference(storage: Any) -> str:
+    """Return how *storage* is written down: the same text on every host.
+
+    Returns:
+        ``""`` for the default storage; else its alias in ``STORAGES``; for a storage without an
+        alias its class and the arguments that it was made with.
+    """
+    known = _storage_references.get(id(storage))
+    if known is not None and known[0] is storage:
+        return known[1]
+    reference = _find_storage_reference(storage)
+    _storage_references[id(storage)] = (storage, reference)
+    return reference
+
+
+def _find_storage_reference(storage: Any) -> str:
+    aliases = sorted(storages.backends, key=lambda alias: (alias != "default", alias))
+    for same in (lambda a, b: a is b, lambda a, b: a == b):
+        for alias in aliases:
+            try:
+                found = same(storages[alias], storage)
+            except Exception:  # noqa: BLE001, S112
+                # One that cannot be built, such as that of static files without STATIC_URL.
+                continue
+            if found:
+                return "" if alias == "default" else alias
+    cls = type(storage)
+    try:
+        path, args, kwargs = storage.deconstruct()
+    except (AttributeError, TypeError, ValueError):
+        return f"{cls.__module__}.{cls.__qualname__}"
+    options = [*map(str, args), *(f"{key}={kwargs[key]!s}" for key in sorted(kwargs))]
+    # Hashed: among a storage's options may be the keys to it.
+    told = blake2b("\n".join(options).encode(errors="replace"), digest_size=8).hexdigest()
+    return f"{path}#{told}"
+
+
+def sanitize_cache_key(key: str) -> str:
+    """Return *key* as every cache accepts it.
+
+    With ``IMAGEKIT_USE_MEMCACHED_SAFE_CACHE_KEY`` white space and control characters are removed
+    and long keys are cut and completed by a hash: memcached's protocol allows 250 bytes, of which
+    some are left to the project's ``KEY_FUNCTION``.
+    """
+    if not conf.USE_MEMCACHED_SAFE_CACHE_KEY:
+        return key
+    is_plain = key.isascii() and key.isprintable() and " " not in key
+    safe = key if is_plain else _UNSAFE_IN_KEYS.sub("", key)
+    if len(safe) >= _LONGEST_KEY or len(safe.encode(errors="replace")) >= _LONGEST_KEY:
+        digest = md5(key.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
+        head = safe.encode(errors="replace")[: _LONGEST_KEY - 33].decode(errors="ignore")
+        return f"{head}:{digest}"
+    return safe

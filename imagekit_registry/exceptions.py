@@ -1,0 +1,179 @@
+"""Every error that imagekit_registry raises: one tree, rooted in `ImageKitError`."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ImproperlyConfigured
+
+__all__ = [
+    "AlreadyRegistered",
+    "EncodingError",
+    "GenerationError",
+    "ImageKitError",
+    "InvalidArgument",
+    "InvalidArgumentType",
+    "InvalidConfiguration",
+    "InvalidFileBackendError",
+    "LimitExceeded",
+    "LockTimeout",
+    "MissingGeneratorId",
+    "MissingSource",
+    "NotCanonical",
+    "NotRegistered",
+    "ProcessingError",
+    "PublishError",
+    "RetryLater",
+    "SourceUnavailable",
+    "UnknownExtension",
+    "UnknownExtensionError",
+    "UnknownFormat",
+    "UnknownFormatError",
+    "UnreadableImage",
+]
+
+
+class ImageKitError(Exception):
+    """The root of the tree: catch it to catch whatever this library raises on purpose."""
+
+
+class AlreadyRegistered(ImageKitError):
+    """Another generator is registered under this id."""
+
+
+class NotRegistered(ImageKitError, LookupError):
+    """No generator is registered under this id."""
+
+
+class MissingGeneratorId(ImageKitError):
+    """A field or other spec host was asked for its spec before it had an id."""
+
+
+class InvalidArgument(ImageKitError, ValueError):
+    """An argument has a value that its callee cannot use; the message names the argument."""
+
+
+class InvalidArgumentType(ImageKitError, TypeError):
+    """An argument has a type that its callee cannot use; the message names the argument."""
+
+
+class NotCanonical(ImageKitError, TypeError):
+    """A recipe holds a value that cannot be written down the same way on every host."""
+
+
+class InvalidConfiguration(ImageKitError, ImproperlyConfigured):
+    """A setting names something that does not exist or cannot be used."""
+
+
+class InvalidFileBackendError(InvalidConfiguration):
+    """A cache file backend cannot be used: it is no backend, or what it needs is not installed."""
+
+
+class UnknownFormat(ImageKitError, ValueError):
+    """Pillow knows no image format of this name."""
+
+
+class UnknownExtension(ImageKitError, ValueError):
+    """Pillow knows no image format with this file name extension."""
+
+
+UnknownFormatError = UnknownFormat
+UnknownExtensionError = UnknownExtension
+
+
+class MissingSource(ImageKitError, ValueError):
+    """A spec was asked for an image but has no source (the image field is empty).
+
+    Django's template engine shows nothing for a variable that raises it.
+    """
+
+    silent_variable_failure = True
+
+
+class GenerationError(ImageKitError):
+    """An image could not be made.
+
+    Args:
+        cause: What went wrong, as a sentence without a full stop.
+        spec_id: Which spec was at work; filled in by the room that knows it.
+        source: The name of the source image; filled in by the room that knows it.
+        hint: What to do about it, as a sentence.
+
+    Example:
+        >>> error = UnreadableImage("the data ends too early", hint="Upload the file again.")
+        >>> str(error.located("shop:product:thumbnail", "photos/a.jpg"))
+        "shop:product:thumbnail of 'photos/a.jpg': the data ends too early. Upload the file again."
+    """
+
+    def __init__(
+        self,
+        cause: str,
+        *,
+        spec_id: str | None = None,
+        source: str | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.spec_id = spec_id
+        self.source = source
+        self.hint = hint
+
+    def located(self, spec_id: str | None, source: str | None) -> GenerationError:
+        """Add what the raiser could not know, keeping what is known; return the error itself."""
+        self.spec_id = self.spec_id or spec_id
+        self.source = self.source or source
+        return self
+
+    def __str__(self) -> str:
+        """Say spec, source, cause and remedy in one line."""
+        where = self.spec_id or ""
+        if self.source:
+            where = f"{where} of {self.source!r}" if where else repr(self.source)
+        text = f"{where}: {self.cause}" if where else self.cause
+        return f"{text}. {self.hint}" if self.hint else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive pickling, for worker pools: the keyword arguments are part of the state."""
+        return (type(self), (self.cause,), self.__dict__)
+
+
+class SourceUnavailable(GenerationError):
+    """The source image's file is not in its storage, or the storage does not give it."""
+
+
+class UnreadableImage(GenerationError):
+    """The source is not an image, is damaged, or is of a format that is not allowed."""
+
+
+class LimitExceeded(GenerationError):
+    """The source or the result is larger (bytes, pixels, frames, seconds) than the limits allow.
+
+    Args:
+        cause: As for every `GenerationError`.
+        limit: Which limit: ``"bytes"``, ``"pixels"``, ``"frames"``, ``"seconds"``, ``"output"``, or
+            empty for one that has no setting.
+        **context: As for every `GenerationError`.
+    """
+
+    def __init__(self, cause: str, *, limit: str = "", **context: str) -> None:
+        super().__init__(cause, **context)
+        self.limit = limit
+
+
+class ProcessingError(GenerationError):
+    """A processor raised an exception, or returned something that is no image."""
+
+
+class EncodingError(GenerationError):
+    """The result cannot be written in the format, or with the options, that the spec asks for."""
+
+
+class PublishError(GenerationError):
+    """The finished image could not be written to its storage."""
+
+
+class LockTimeout(GenerationError):
+    """Somebody else is making this image and was not done within the time one waits for it."""
+
+
+class RetryLater(GenerationError):
+    """Making this image failed a short while ago; it is not tried again before the back-off ends."""

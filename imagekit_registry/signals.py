@@ -1,0 +1,35 @@
+"""Signals: what happens to sources and cache files."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+__all__ = [
+    "content_required",
+    "existence_required",
+    "generated",
+    "generation_failed",
+    "source_deleted",
+    "source_saved",
+]
+
+#: The content of a cache file is about to be read. Sent by the file; argument ``file``.
+content_required = Signal()
+
+#: Something relies on the existence of a cache file (its URL, its size). Argument ``file``.
+existence_required = Signal()
+
+#: A new image stands in a source field, and its row is committed. Sent by the source group;
+#: argument ``source``.
+source_saved = Signal()
+
+#: An image has left a source field: replaced, cleared or its row deleted, and that is committed.
+#: Sent by the source group; argument ``source``.
+source_deleted = Signal()
+
+#: A cache file was made. Arguments ``file``, ``spec_id``, ``source`` (name), ``seconds``, ``bytes``.
+generated = Signal()
+
+#: A cache file could not be made. Arguments ``file``, ``spec_id``, ``source`` (name), ``seconds``,
+#: ``cause`` (a sentence) and ``error`` (the exception).
+generation_failed = Signal()
