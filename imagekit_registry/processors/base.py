@@ -1,0 +1,317 @@
+"""Processors for colour and orientation, and what holds processors together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import attrs
+from PIL import Image, ImageEnhance, ImageOps
+
+from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.processors import _arguments as arguments
+from imagekit_registry.processors._base import Processor
+from imagekit_registry.processors._protocol import Size, output_size_of, required_size_of
+from imagekit_registry.processors.utils import has_alpha, true_color
+
+__all__ = ["Adjust", "Anchor", "MakeOpaque", "ProcessorPipeline", "Reflection", "Transpose"]
+
+
+class ProcessorPipeline(list[Any]):
+    """Processors in a row, which act as one.
+
+    Example:
+        >>> pipeline = ProcessorPipeline([Adjust(contrast=1.2), ResizeToFill(50, 50)])
+        >>> pipeline.output_size((640, 427))
+        (50, 50)
+    """
+
+    def __init__(self, processors: Iterable[Any] = ()) -> None:
+        super().__init__(processors)
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return what the processors make of *image*, one after another."""
+        for processor in self:
+            image = processor.process(image)
+        return image
+
+    def output_size(self, source_size: Size) -> Size | None:
+        """Return the size in pixels of the result; None if one of the processors does not say."""
+        size: Size | None = source_size
+        for processor in self:
+            if size is None:
+                return None
+            size = output_size_of(processor, size)
+        return size
+
+    def required_size(self, source_size: Size) -> Size | None:
+        """Return the least size in pixels of a decode that serves; None if every pixel is needed.
+
+        The first processor that is not about single pixels decides.
+        """
+        for processor in self:
+            if not getattr(processor, "scale_invariant", False):
+                return required_size_of(processor, source_size)
+        return None
+
+
+class Anchor:
+    """Points of an image to hold on to: by letters, or by fractions of width and height."""
+
+    TOP_LEFT = "tl"
+    TOP = "t"
+    TOP_RIGHT = "tr"
+    BOTTOM_LEFT = "bl"
+    BOTTOM = "b"
+    BOTTOM_RIGHT = "br"
+    CENTER = "c"
+    LEFT = "l"
+    RIGHT = "r"
+
+    _FRACTIONS: ClassVar[dict[str, tuple[float, float]]] = {
+        TOP_LEFT: (0, 0),
+        TOP: (0.5, 0),
+        TOP_RIGHT: (1, 0),
+        LEFT: (0, 0.5),
+        CENTER: (0.5, 0.5),
+        RIGHT: (1, 0.5),
+        BOTTOM_LEFT: (0, 1),
+        BOTTOM: (0.5, 1),
+        BOTTOM_RIGHT: (1, 1),
+    }
+
+    @staticmethod
+    def get_tuple(anchor: Any) -> tuple[float, float]:
+        """Return an anchor as fractions of width and height.
+
+        Raises:
+            InvalidArgument: *anchor* is neither a known word nor a pair of numbers from 0 to 1.
+
+        Example:
+            >>> Anchor.get_tuple("tr")
+            (1, 0)
+        """
+        if isinstance(anchor, str):
+            try:
+                return Anchor._FRACTIONS[anchor]
+            except KeyError:
+                raise InvalidArgument(
+                    f"The anchor {anchor!r} is unknown. Use one of"
+                    f" {', '.join(sorted(Anchor._FRACTIONS))}, or a pair of numbers from 0 to 1."
+                ) from None
+        try:
+            x, y = (float(part) for part in anchor)
+        except (TypeError, ValueError):
+            x = y = -1.0
+        if not (0 <= x <= 1 and 0 <= y <= 1):
+            raise InvalidArgument(f"The anchor {anchor!r} is no pair of numbers from 0 to 1.")
+        return x, y
+
+
+def anchor_field(**options: Any) -> Any:
+    """Return a field for an anchor, or None."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, str):
+            return str.__str__(value)
+        return tuple(map(float, value)) if isinstance(value, list | tuple) else value
+
+    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if value is not None and value != "auto":
+            try:
+                Anchor.get_tuple(value)
+            except InvalidArgument as error:
+                raise InvalidArgument(f"{type(instance).__name__}: {error}") from None
+
+    def safe(value: Any) -> Any:
+        try:
+            return convert(value)
+        except (TypeError, ValueError):
+            return value
+
+    return attrs.field(converter=safe, validator=check, **options)
+
+
+class PointProcessor(Processor):
+    """The base of processors that look at single pixels, and keep the size."""
+
+    scale_invariant = True
+
+    def output_size(self, source_size: Size) -> Size | None:
+        """Return the size of the result: that of the source."""
+        return source_size
+
+    def required_size(self, source_size: Size) -> Size | None:
+        """Return None: what it is given is all it needs, but alone it is given everything."""
+        return None
+
+
+@attrs.frozen(slots=False)
+class Adjust(PointProcessor):
+    """Change colour, brightness, contrast and sharpness, in this order.
+
+    Args:
+        color: Saturation: 0 is grey, 1 leaves it as it is, more is more colourful.
+        brightness: 0 is black, 1 leaves it as it is, more is brighter.
+        contrast: 0 is an even grey, 1 leaves it as it is, more has more contrast.
+        sharpness: 0 is blurred, 1 leaves it as it is, 2 is sharpened.
+
+    Raises:
+        InvalidArgument: A factor is not from -100 to 100.
+
+    Example:
+        >>> Adjust(contrast=1.2, sharpness=1.1)
+        Adjust(color=1.0, brightness=1.0, contrast=1.2, sharpness=1.1)
+    """
+
+    color: float = arguments.number(-100, 100, default=1.0)
+    brightness: float = arguments.number(-100, 100, default=1.0)
+    contrast: float = arguments.number(-100, 100, default=1.0)
+    sharpness: float = arguments.number(-100, 100, default=1.0)
+
+    @property
+    def scale_invariant(self) -> bool:  # type: ignore[override]
+        """Whether a smaller image gives the smaller result: not where sharpness looks around."""
+        return self.sharpness == 1.0
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return an adjusted copy; grey stays grey, and transparency stays as it is."""
+        if image.mode not in {"L", "RGB", "RGBA"} or "transparency" in image.info:
+            image = true_color(image)
+        alpha = image.getchannel("A") if image.mode == "RGBA" else None
+        result = image if alpha is None else image.convert("RGB")
+        for enhance, factor in (
+            (ImageEnhance.Color, self.color),
+            (ImageEnhance.Brightness, self.brightness),
+            (ImageEnhance.Contrast, self.contrast),
+            (ImageEnhance.Sharpness, self.sharpness),
+        ):
+            if factor != 1.0:
+                result = enhance(result).enhance(factor)
+        if alpha is not None and result is not image:
+            result.putalpha(alpha)
+        return result
+
+
+@attrs.frozen(slots=False)
+class Reflection(Processor):
+    """Add a reflection that fades out below the image.
+
+    Args:
+        background_color: What it fades into.
+        size: The reflection's height, as a share (0 to 1) of the image's.
+        opacity: How strong it is at its upper edge, from 0 to 1.
+    """
+
+    background_color: Any = arguments.color(default="#FFFFFF")
+    size: float = arguments.fraction(default=0.0)
+    opacity: float = arguments.fraction(default=0.6)
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return *image* with its reflection below."""
+        image = true_color(image)
+        width, height = image.size
+        depth = int(height * self.size)
+        if depth == 0:
+            return image
+        color = arguments.rgba(self.background_color)
+        opaque = image.mode == "RGB" and color[3] == 255
+        image = image.convert("RGBA")
+        mirrored = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM).crop((0, 0, width, depth))
+        # From the opacity at the upper edge to nothing at the lower one.
+        start = int(255 - 255 * self.opacity)
+        fade = Image.linear_gradient("L").resize((width, depth))
+        fade = fade.point([start + round(value * (255 - start) / 255) for value in range(256)])
+        background = Image.new("RGBA", (width, depth), color)
+        result = Image.new("RGBA", (width, height + depth), color)
+        result.paste(image, (0, 0))
+        result.paste(Image.composite(background, mirrored, fade), (0, height))
+        return result.convert("RGB") if opaque else result
+
+    def output_size(self, source_size: Size) -> Size:
+        """Return the size of the result, in pixels."""
+        width, height = source_size
+        return width, height + int(height * self.size)
+
+
+@attrs.frozen(slots=False, init=False)
+class Transpose(Processor):
+    """Turn or mirror the image.
+
+    Args:
+        *methods: What is done, in this order, out of the constants of this class; `AUTO`, which is
+            also what no method means, follows the EXIF orientation and nothing else.
+
+    Raises:
+        InvalidArgument: A method is unknown.
+
+    Example:
+        >>> Transpose(Transpose.ROTATE_90, Transpose.FLIP_HORIZONTAL)
+        Transpose(methods=(<Transpose.ROTATE_90: 2>, <Transpose.FLIP_LEFT_RIGHT: 0>))
+    """
+
+    AUTO: ClassVar[Any] = "auto"
+    FLIP_HORIZONTAL: ClassVar[Any] = Image.Transpose.FLIP_LEFT_RIGHT
+    FLIP_VERTICAL: ClassVar[Any] = Image.Transpose.FLIP_TOP_BOTTOM
+    ROTATE_90: ClassVar[Any] = Image.Transpose.ROTATE_90
+    ROTATE_180: ClassVar[Any] = Image.Transpose.ROTATE_180
+    ROTATE_270: ClassVar[Any] = Image.Transpose.ROTATE_270
+
+    methods: tuple[Any, ...] = ("auto",)
+
+    def __init__(self, *methods: Any) -> None:
+        known = [self._known(method) for method in methods or ("auto",)]
+        object.__setattr__(self, "methods", tuple(known))
+
+    @staticmethod
+    def _known(method: Any) -> Any:
+        if method == "auto":
+            return "auto"
+        try:
+            return Image.Transpose(method)
+        except ValueError:
+            raise InvalidArgument(
+                f"Transpose: {method!r} is no method. Use Transpose.AUTO, FLIP_HORIZONTAL,"
+                " FLIP_VERTICAL, ROTATE_90, ROTATE_180 or ROTATE_270."
+            ) from None
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return a turned copy."""
+        if "auto" in self.methods:
+            return ImageOps.exif_transpose(image)
+        for method in self.methods:
+            image = image.transpose(method)
+        return image
+
+    def output_size(self, source_size: Size) -> Size | None:
+        """Return the size of the result in pixels; None where it hangs on the EXIF orientation."""
+        if "auto" in self.methods:
+            return None
+        turning = {
+            self.ROTATE_90,
+            self.ROTATE_270,
+            Image.Transpose.TRANSPOSE,
+            Image.Transpose.TRANSVERSE,
+        }
+        turns = sum(method in turning for method in self.methods)
+        return source_size if turns % 2 == 0 else (source_size[1], source_size[0])
+
+
+@attrs.frozen(slots=False)
+class MakeOpaque(PointProcessor):
+    """Put the image on a plain background, so that nothing shines through.
+
+    Args:
+        background_color: The colour of the background.
+    """
+
+    background_color: Any = arguments.color(default=(255, 255, 255))
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return an opaque copy, in RGB."""
+        image = true_color(image)
+        if not has_alpha(image):
+            return image
+        background = Image.new("RGBA", image.size, arguments.rgba(self.background_color))
+        background.alpha_composite(image)
+        return background.convert("RGB")

@@ -1,0 +1,113 @@
+"""Conversions between modes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from PIL import Image, ImageOps
+
+from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.processors import _arguments as arguments
+from imagekit_registry.processors.base import PointProcessor
+from imagekit_registry.processors.utils import true_color
+
+__all__ = ["AutoContrast", "Convert", "Grayscale", "Invert", "Posterize"]
+
+_MODES = frozenset(
+    ["1", "L", "LA", "P", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16"]
+)
+
+
+def _mode_field() -> Any:
+    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if value not in _MODES:
+            raise InvalidArgument(
+                f"Convert: the argument 'mode' must be one of {', '.join(sorted(_MODES))},"
+                f" not {value!r}."
+            )
+
+    return attrs.field(validator=check)
+
+
+@attrs.frozen(slots=False)
+class Convert(PointProcessor):
+    """Convert the image to another mode.
+
+    Args:
+        mode: A mode of Pillow's, such as ``"L"`` for grey.
+    """
+
+    mode: str = _mode_field()
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return *image* in the mode; by way of true colours where there is no direct one."""
+        if image.mode == self.mode:
+            return image
+        try:
+            return image.convert(self.mode)
+        except ValueError:
+            image = true_color(image).convert("RGB")
+            direct = self.mode not in {"I;16", "LA"}
+            return image.convert(self.mode) if direct else image.convert("L").convert(self.mode)
+
+
+@attrs.frozen(slots=False)
+class Grayscale(PointProcessor):
+    """Take the colours out, by luma (ITU-R 601-2); transparency stays."""
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return a grey copy, in L or LA."""
+        image = true_color(image)
+        return image.convert("LA" if image.mode == "RGBA" else "L")
+
+
+@attrs.frozen(slots=False)
+class Invert(PointProcessor):
+    """Turn each colour into its opposite; transparency stays."""
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return a negative."""
+        return _on_colors(image, ImageOps.invert)
+
+
+@attrs.frozen(slots=False)
+class Posterize(PointProcessor):
+    """Leave only a few shades of each colour.
+
+    Args:
+        bits: How many bits of each colour stay, from 1 to 8.
+    """
+
+    bits: int = arguments.side(least=1, most=8)
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return a copy with fewer shades."""
+        return _on_colors(image, lambda colors: ImageOps.posterize(colors, self.bits))
+
+
+@attrs.frozen(slots=False)
+class AutoContrast(PointProcessor):
+    """Stretch the colours so that the darkest pixel is black and the lightest white.
+
+    Args:
+        cutoff: How many percent of the lightest and of the darkest pixels do not count, below 50.
+    """
+
+    cutoff: float = arguments.number(0, 49, default=0.0)
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return a copy with stretched colours."""
+        return _on_colors(image, lambda colors: ImageOps.autocontrast(colors, self.cutoff))
+
+
+def _on_colors(image: Image.Image, change: Any) -> Image.Image:
+    """Return *image* with *change* done to its colours, and its transparency as it was."""
+    if image.mode != "L" or "transparency" in image.info:
+        image = true_color(image)
+    if image.mode != "RGBA":
+        changed: Image.Image = change(image)
+        return changed
+    result: Image.Image = change(image.convert("RGB"))
+    result.putalpha(image.getchannel("A"))
+    return result

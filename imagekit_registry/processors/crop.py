@@ -1,0 +1,239 @@
+"""Processors that cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import attrs
+from PIL import Image, ImageChops, ImageDraw, ImageStat
+
+from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.processors import _arguments as arguments
+from imagekit_registry.processors._base import Processor
+from imagekit_registry.processors._protocol import Size
+from imagekit_registry.processors.base import Anchor, anchor_field
+from imagekit_registry.processors.utils import true_color
+
+__all__ = ["BasicCrop", "Crop", "Side", "SmartCrop", "TrimBorderColor", "detect_border_color"]
+
+_WITH_ENTROPY = frozenset(["L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "P", "1"])
+
+
+class Side:
+    """Sides of an image."""
+
+    TOP = "t"
+    RIGHT = "r"
+    BOTTOM = "b"
+    LEFT = "l"
+    ALL: ClassVar[tuple[str, ...]] = (TOP, RIGHT, BOTTOM, LEFT)
+
+
+def detect_border_color(image: Image.Image) -> list[int]:
+    """Return the colour that most of an image's outermost pixels have nearly.
+
+    Returns:
+        The median of red, green, blue and opacity, each from 0 to 255.
+    """
+    mask = Image.new("1", image.size, 1)
+    width, height = image.size
+    if width > 2 and height > 2:
+        ImageDraw.Draw(mask).rectangle((1, 1, width - 2, height - 2), 0)
+    return ImageStat.Stat(true_color(image).convert("RGBA"), mask).median
+
+
+def _sides_field(**options: Any) -> Any:
+    def convert(value: Any) -> Any:
+        return tuple(value) if isinstance(value, Iterable) else value
+
+    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if not isinstance(value, tuple) or not set(value) <= set(Side.ALL):
+            raise InvalidArgument(
+                "TrimBorderColor: the argument 'sides' must be some of"
+                f" {', '.join(map(repr, Side.ALL))}, not {value!r}."
+            )
+
+    return attrs.field(converter=convert, validator=check, **options)
+
+
+@attrs.frozen(slots=False)
+class TrimBorderColor(Processor):
+    """Cut a border of one colour off.
+
+    Args:
+        color: The border's colour; None: the one that most of the outermost pixels have.
+        tolerance: How far a pixel may be from it, from 0 (not at all) to 1.
+        sides: Which sides are trimmed, out of `Side`.
+    """
+
+    color: Any = arguments.color(optional=True, default=None)
+    tolerance: float = arguments.fraction(default=0.3)
+    sides: tuple[str, ...] = _sides_field(default=Side.ALL)
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return a trimmed copy; an image that is all border stays as it is."""
+        source = true_color(image).convert("RGBA")
+        border = detect_border_color(image) if self.color is None else arguments.rgba(self.color)
+        difference = ImageChops.difference(source, Image.new("RGBA", image.size, tuple(border)))
+        # A tolerance of one would trim everything; it counts as none.
+        tolerance = 0 if self.tolerance == 1 else int(self.tolerance * 255)
+        content = difference.point(lambda value: 255 if value > tolerance else 0)
+        box = content.getbbox(alpha_only=False)
+        if box is None:
+            return image
+        width, height = image.size
+        left, top, right, bottom = box
+        return image.crop(
+            (
+                left if Side.LEFT in self.sides else 0,
+                top if Side.TOP in self.sides else 0,
+                right if Side.RIGHT in self.sides else width,
+                bottom if Side.BOTTOM in self.sides else height,
+            )
+        )
+
+
+@attrs.frozen(slots=False)
+class BasicCrop(Processor):
+    """Cut a box out of the image.
+
+    Args:
+        x: Distance of the box from the left edge, in pixels.
+        y: Distance of the box from the upper edge, in pixels.
+        width: Of the box, in pixels.
+        height: Of the box, in pixels.
+    """
+
+    x: int = arguments.side(least=0)
+    y: int = arguments.side(least=0)
+    width: int = arguments.side()
+    height: int = arguments.side()
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return the part of the box that lies in *image*; at least one pixel of it."""
+        return image.crop(self._box(image.size))
+
+    def _box(self, size: Size) -> tuple[int, int, int, int]:
+        left, top = min(self.x, size[0] - 1), min(self.y, size[1] - 1)
+        return left, top, min(left + self.width, size[0]), min(top + self.height, size[1])
+
+    def output_size(self, source_size: Size) -> Size:
+        """Return the size of the result, in pixels."""
+        left, top, right, bottom = self._box(source_size)
+        return right - left, bottom - top
+
+
+@attrs.frozen(slots=False)
+class Crop(Processor):
+    """Cut the image to a width and a height; a smaller side stays as it is.
+
+    Args:
+        width: In pixels; None leaves it.
+        height: In pixels; None leaves it.
+        anchor: Which part is kept; the middle by default.
+        x: Distance of what is kept from the left edge, in pixels, in place of an anchor; the
+            negative offset that pilkit wants means the same.
+        y: Distance from the upper edge, likewise.
+
+    Raises:
+        InvalidArgument: Both an anchor and a distance are given.
+
+    Example:
+        >>> Crop(50, 50, x=10, y=20).output_size((640, 427))
+        (50, 50)
+    """
+
+    width: int | None = arguments.side(optional=True, default=None)
+    height: int | None = arguments.side(optional=True, default=None)
+    anchor: Any = anchor_field(default=None)
+    x: int | None = arguments.offset(default=None)
+    y: int | None = arguments.offset(default=None)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse arguments that contradict each other."""
+        refuse_two_positions(self)
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return the part that is kept."""
+        box = self._box(image.size)
+        return image if box == (0, 0, *image.size) else image.crop(box)
+
+    def _box(self, size: Size) -> tuple[int, int, int, int]:
+        width, height = self.output_size(size)
+        spare_x, spare_y = size[0] - width, size[1] - height
+        if self.x is not None or self.y is not None:
+            left, top = min(abs(self.x or 0), spare_x), min(abs(self.y or 0), spare_y)
+        else:
+            x, y = Anchor.get_tuple(self.anchor or Anchor.CENTER)
+            left, top = int(spare_x * x), int(spare_y * y)
+        return left, top, left + width, top + height
+
+    def output_size(self, source_size: Size) -> Size:
+        """Return the size of the result, in pixels."""
+        width, height = source_size
+        return min(self.width or width, width), min(self.height or height, height)
+
+
+def refuse_two_positions(processor: Any) -> None:
+    """Raise `InvalidArgument` if a processor was given both an anchor and coordinates."""
+    if processor.anchor and (processor.x is not None or processor.y is not None):
+        raise InvalidArgument(
+            f"{type(processor).__name__}: give either 'anchor' or 'x' and 'y', not both."
+        )
+
+
+@attrs.frozen(slots=False)
+class SmartCrop(Processor):
+    """Cut the image to a width and a height, off the sides with the least detail.
+
+    Slices come off one end or the other, the one with the lower entropy of its histogram.
+
+    Args:
+        width: In pixels; None leaves it.
+        height: In pixels; None leaves it.
+    """
+
+    width: int | None = arguments.side(optional=True, default=None)
+    height: int | None = arguments.side(optional=True, default=None)
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return the part that is kept."""
+        box = self.find_box(image)
+        return image if box == (0, 0, *image.size) else image.crop(box)
+
+    def find_box(self, image: Image.Image) -> tuple[int, int, int, int]:
+        """Return the part of *image* that is kept: left, top, right and bottom in pixels."""
+        width, height = self.output_size(image.size)
+        seen = image if image.mode in _WITH_ENTROPY else true_color(image)
+        left, right = _whittle(
+            image.size[0], width, lambda start, end: seen.crop((start, 0, end, image.size[1]))
+        )
+        top, bottom = _whittle(
+            image.size[1], height, lambda start, end: seen.crop((left, start, right, end))
+        )
+        return left, top, right, bottom
+
+    def output_size(self, source_size: Size) -> Size:
+        """Return the size of the result, in pixels."""
+        width, height = source_size
+        return min(self.width or width, width), min(self.height or height, height)
+
+
+def _whittle(length: int, wanted: int, part: Any) -> tuple[int, int]:
+    """Return where to cut an axis so that *wanted* of its *length* pixels stay."""
+    start, end = 0, length
+    while (spare := end - start - wanted) > 0:
+        slice_ = min(spare, max(spare // 5, 10))
+        first = part(start, start + slice_).entropy()
+        last = part(end - slice_, end).entropy()
+        if last and abs(first / last - 1) < 0.01:
+            # Equally empty: off both ends.
+            both = slice_ if spare >= 2 * slice_ else slice_ // 2
+            start += both
+            end -= slice_ if spare >= 2 * slice_ else slice_ - both
+        elif first > last:
+            end -= slice_
+        else:
+            start += slice_
+    return start, end
