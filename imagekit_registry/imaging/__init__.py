@@ -1,0 +1,34 @@
+"""Imaging: open, limit, orient, colour-manage, plan, decode, process and encode."""
+
+from __future__ import annotations
+
+from ._decoder import Decoder, Frame, OpenedImage
+from ._decoder_pillow import PillowDecoder
+from ._decoder_vips import VipsDecoder
+from ._decoders import get_decoder
+from ._encode import Encoded
+from ._header import Header, Metadata
+from ._limits import SAFE_FORMATS, Limits
+from ._plan import Plan, plan_decode
+from ._recipe import Recipe
+from ._render import read_header, render, render_many
+
+__all__ = [
+    "SAFE_FORMATS",
+    "Decoder",
+    "Encoded",
+    "Frame",
+    "Header",
+    "Limits",
+    "Metadata",
+    "OpenedImage",
+    "PillowDecoder",
+    "Plan",
+    "Recipe",
+    "VipsDecoder",
+    "get_decoder",
+    "plan_decode",
+    "read_header",
+    "render",
+    "render_many",
+]

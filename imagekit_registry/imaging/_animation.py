@@ -1,0 +1,135 @@
+"""Animations: every frame through the processors, written with the times of the source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from PIL import Image
+
+from ._decoder import Frame
+from ._encode import TRANSPARENT_INDEX, Encoded, flatten, holds, to_palette, write
+
+__all__ = ["ANIMATED_FORMATS", "write_animation"]
+
+#: Formats whose frames Pillow writes one after the other, with a duration each.
+ANIMATED_FORMATS = frozenset(["AVIF", "GIF", "PNG", "WEBP"])
+#: Longest time of a frame, in milliseconds: ten minutes, near the most that a GIF can hold.
+MAX_DURATION = 600_000
+CLEAR = 2
+UNDO = 3
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in ("LA", "RGBA") and image.getextrema()[-1] != (255, 255)
+
+
+def frame_for(image: Image.Image, format: str, background: Any) -> Image.Image:
+    """Return one processed frame in the mode that animations of *format* are written in."""
+    if image.mode == "RGBA" and not _has_alpha(image):
+        image = image.convert("RGB")
+    if format == "GIF":
+        palette, extra = to_palette(image)
+        palette.info = {}
+        if "transparency" in extra:
+            palette.info["transparency"] = extra["transparency"]
+        return palette
+    if image.mode in ("RGB", "RGBA"):
+        return image
+    if image.mode == "LA":
+        return image.convert("RGBA") if holds(format, "RGBA") else flatten(image, background)
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _merged(frames: list[Frame]) -> list[Frame]:
+    """Return *frames* with those that repeat the one before added to its time.
+
+    Pillow's encoders do that as well, but then the lists of times do not fit their frames.
+    """
+    result: list[Frame] = []
+    shown = b""
+    for frame in frames:
+        pixels = frame.image.convert("RGBA").tobytes()
+        if result and pixels == shown:
+            result[-1] = attrs.evolve(result[-1], duration=result[-1].duration + frame.duration)
+        else:
+            result.append(frame)
+        shown = pixels
+    return result
+
+
+def _milliseconds(frame: Frame) -> int:
+    """Return a frame's time as every format can hold it: APNG's are fractions of 16 bits each."""
+    duration = min(max(0, round(frame.duration)), MAX_DURATION)
+    return duration if duration < 60_000 else round(duration, -2)
+
+
+def _disposal(frame: Frame) -> int:
+    image = frame.image
+    # Frames are whole pictures here: what is transparent in the next must not show this one.
+    if frame.disposal in (CLEAR, UNDO) or "transparency" in image.info or _has_alpha(image):
+        return CLEAR
+    return 1
+
+
+def _same_size(images: list[Image.Image], format: str) -> list[Image.Image]:
+    """Return frames on a transparent ground of the largest one's size.
+
+    Processors that look at the picture, to cut its border off, may give each frame another size.
+    """
+    size = max(image.size[0] for image in images), max(image.size[1] for image in images)
+    result = []
+    for image in images:
+        if image.size == size:
+            result.append(image)
+            continue
+        ground = Image.new("RGBA", size, (0, 0, 0, 0))
+        ground.paste(image.convert("RGBA"), (0, 0))
+        result.append(frame_for(ground, format, None))
+    return result
+
+
+def _same_mode(images: list[Image.Image]) -> list[Image.Image]:
+    if any(image.mode == "RGBA" for image in images):
+        return [image if image.mode == "RGBA" else image.convert("RGBA") for image in images]
+    return images
+
+
+def write_animation(
+    frames: list[Frame], format: str, options: Mapping[str, Any], loop: int | None
+) -> Encoded:
+    """Write *frames*, processed and prepared by `frame_for`, as a file of *format*.
+
+    Args:
+        frames: At least one.
+        format: One of `ANIMATED_FORMATS`.
+        options: Pillow's save options.
+        loop: How often the source plays, 0 for ever; None if it does not say (once).
+
+    Raises:
+        EncodingError: Pillow refuses frames or options.
+    """
+    images = _same_size([frame.image for frame in frames], format)
+    frames = [attrs.evolve(frame, image=image) for frame, image in zip(frames, images, strict=True)]
+    if format in ("GIF", "PNG"):
+        frames = _merged(frames)
+    if len(frames) == 1:
+        image = frames[0].image
+        extra = {"transparency": TRANSPARENT_INDEX} if "transparency" in image.info else {}
+        return write(image, format, {**extra, **options})
+    images = [frame.image for frame in frames]
+    timing: dict[str, Any] = {"duration": [_milliseconds(frame) for frame in frames]}
+    if format == "GIF":
+        timing["disposal"] = [_disposal(frame) for frame in frames]
+        if loop is not None:
+            timing["loop"] = loop
+    else:
+        images = _same_mode(images)
+        if format in ("PNG", "WEBP"):
+            timing["loop"] = 1 if loop is None else loop
+        if format == "PNG":
+            timing |= {"blend": 0, "disposal": 0, "default_image": False}
+        if format == "WEBP":
+            timing["background"] = (0, 0, 0, 0)
+    return write(images[0], format, {**timing, **options}, more_frames=images[1:])

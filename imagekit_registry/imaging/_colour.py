@@ -1,0 +1,154 @@
+"""Colours: deep pixels to 8 bit, profiles to sRGB."""
+
+from __future__ import annotations
+
+import functools
+import io
+
+from PIL import Image, ImageCms
+
+__all__ = ["is_deep", "to_eight_bit", "to_srgb", "without_palette"]
+
+STRIP_ROWS = 256
+#: Colour space signature of a profile -> modes whose pixels it can describe.
+_SPACES = {"RGB": ("RGB", "RGBA"), "GRAY": ("L", "LA"), "CMYK": ("CMYK",), "Lab": ("LAB",)}
+#: Modes that only Pillow's own code works with -> what everybody else understands.
+_PLAIN = {
+    "HSV": "RGB",
+    "La": "LA",
+    "PA": "RGBA",
+    "RGBX": "RGB",
+    "RGBa": "RGBA",
+    "YCbCr": "RGB",
+}
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Return whether pixels have more than 8 bits a band."""
+    return image.mode in ("I", "F") or image.mode.startswith("I;")
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """Return which values mean black and white in an image of mode I or F."""
+    extrema = image.getextrema()
+    low, high = float(extrema[0]), float(extrema[1])  # type: ignore[arg-type]
+    if not (low > -1e30 and high < 1e30):  # infinite, or not a number
+        return 0.0, 1.0
+    if low >= 0:
+        whites = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
+        for white in whites:
+            if high <= white:
+                return 0.0, white
+        return 0.0, high
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+def to_eight_bit(image: Image.Image) -> Image.Image:
+    """Return a deep image in mode L, scaled and not clipped; others as they are.
+
+    16 bit integers span 0 to 65535. Floats span 0 to 1, 255 or 65535, whichever holds them all;
+    values below zero or above that span the range from their least to their greatest.
+    """
+    if not is_deep(image):
+        return image
+    low, high = (0.0, 65535.0) if image.mode.startswith("I;") else _range(image)
+    scale = 255.0 / (high - low)
+    shift = 0.5 - low * scale  # F to L cuts the fraction off: add a half to round
+    width, height = image.size
+    result = Image.new("L", image.size)
+    for top in range(0, height, STRIP_ROWS):  # floats of it all at once would be large
+        strip = image.crop((0, top, width, min(height, top + STRIP_ROWS)))
+        wide = strip.convert("I").convert("F") if strip.mode != "F" else strip
+        result.paste(wide.point(lambda value: value * scale + shift).convert("L"), (0, top))
+    result.info = image.info
+    return result
+
+
+def without_palette(image: Image.Image) -> Image.Image:
+    """Return an image whose bands are colours: no palette, no single transparent colour, no bits."""
+    if image.mode == "1":
+        image = image.convert("L")
+    if image.mode == "P":
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if "transparency" in image.info and image.mode in ("L", "RGB"):
+        return image.convert("LA" if image.mode == "L" else "RGBA")
+    plain = _PLAIN.get(image.mode)
+    return image if plain is None else image.convert(plain)
+
+
+@functools.lru_cache(maxsize=1)
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+@functools.lru_cache(maxsize=16)
+def _transform(
+    profile: bytes | None, mode: str
+) -> tuple[str, ImageCms.ImageCmsTransform | None] | None:
+    """Return what turns pixels of *mode* under *profile* into sRGB, and the mode it needs.
+
+    LittleCMS copies its cache before each use, so that threads can share a transform.
+
+    Returns:
+        None for a profile that is broken or describes something else than the pixels; no
+        transform for one that is sRGB already.
+    """
+    try:
+        if profile is None:
+            source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        else:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = source.profile.xcolor_space.strip()
+        modes = _SPACES.get(space, ())
+        needed = mode
+        if mode not in modes:
+            if space != "RGB" or mode not in ("L", "LA"):
+                return None
+            needed = "RGB"  # a grey image may carry the profile of the camera's colours
+        if space == "RGB" and (source.profile.profile_description or "").startswith("sRGB"):
+            return needed, None
+        needed = {"LA": "L"}.get(needed, needed)
+        target = "RGBA" if needed == "RGBA" else "RGB"
+        return needed, ImageCms.buildTransform(source, _srgb(), needed, target)
+    except Exception:  # noqa: BLE001 - LittleCMS and Pillow raise OSError, PyCMSError, ValueError and others
+        return None
+
+
+def _apply(image: Image.Image, needed: str, transform: ImageCms.ImageCmsTransform) -> Image.Image:
+    alpha = image.getchannel("A") if image.mode == "LA" else None
+    grey = image.mode in ("L", "LA")
+    pixels = image if image.mode == needed else image.convert(needed)
+    result = transform.apply(pixels)
+    if grey:
+        result = result.convert("L")
+    if alpha is not None:
+        result.putalpha(alpha)
+    return result
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return *image* in sRGB, grey or palette.
+
+    Args:
+        image: Any mode.
+        profile: The ICC profile that its values are meant in; a broken one counts as none.
+
+    Returns:
+        A palette image stays one if its colours are in sRGB already.
+    """
+    image = to_eight_bit(image)
+    if profile is None and image.mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        return image
+    plain = without_palette(image)
+    prepared = None
+    if profile is not None or plain.mode == "LAB":
+        prepared = _transform(profile, plain.mode) or (
+            _transform(None, "LAB") if plain.mode == "LAB" else None
+        )
+    if prepared is None or prepared[1] is None:
+        # Nothing to do for the colours: what the caller had is as good, and may be smaller.
+        same = image.mode in ("1", "L", "LA", "P", "RGB", "RGBA")
+        return image if same else plain.convert("RGB") if plain.mode == "CMYK" else plain
+    result = _apply(plain, prepared[0], prepared[1])
+    result.info.pop("icc_profile", None)
+    return result

@@ -1,0 +1,189 @@
+"""The other decoder: libvips, which scales much faster and for every format."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from PIL import Image
+
+from imagekit_registry.exceptions import InvalidConfiguration
+
+from ._decoder import Frame, OpenedImage, finish
+from ._decoder_pillow import PillowDecoder, PillowImage
+from ._header import Header, open_pillow, translated
+from ._limits import Deadline, Limits
+from ._plan import SAFETY, Plan, Size
+from ._source import BufferedSource, open_source
+
+__all__ = ["VipsDecoder"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger("imagekit_registry.imaging")
+
+#: Formats and modes that libvips gives as Pillow does; everything else goes to Pillow.
+_LOADERS = {
+    "GIF": "gifload_buffer",
+    "JPEG": "jpegload_buffer",
+    "PNG": "pngload_buffer",
+    "TIFF": "tiffload_buffer",
+    "WEBP": "webpload_buffer",
+}
+_MODES = frozenset(["L", "LA", "P", "RGB", "RGBA"])
+_MODE_OF_BANDS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+JPEG_SCALES = (8, 4, 2)
+
+
+class _Unknown(Exception):
+    """What libvips makes of the source is nothing that Pillow has a mode for."""
+
+
+class _VipsImage:
+    """An image whose header Pillow has read, and whose pixels libvips reads if it can."""
+
+    def __init__(self, vips: Any, opened: PillowImage, source: BufferedSource) -> None:
+        self._vips = vips
+        self._opened = opened
+        self._source = source
+        self._shared: tuple[Any, tuple[float, float]] | None = None
+        self.header = opened.header
+        self.metadata = opened.metadata
+
+    def rescales(self, base: Plan, several: bool) -> bool:
+        header = self.header
+        known = header.format in _LOADERS and header.mode in _MODES and header.frames == 1
+        if not known or base.exact is None:
+            return False
+        if several:
+            self._shared = self._tried(lambda: self._load_shared(base.exact))
+        return not several or self._shared is not None
+
+    def decode(self, plan: Plan) -> Image.Image:
+        pixels = None
+        size = plan.exact
+        if size is not None and self.rescales(plan, several=False):
+            pixels = self._tried(lambda: self._scaled(size))
+        if pixels is None:
+            return self._opened.decode(plan)
+        return finish(pixels, plan, self.header.profile, self.metadata.exif)
+
+    def frames(self, plan: Plan) -> Iterator[Frame]:
+        return self._opened.frames(plan)
+
+    def _tried(self, read: Callable[[], T]) -> T | None:
+        """Return what *read* gives, or None if libvips cannot do it."""
+        with translated(self._source):
+            try:
+                return read()
+            except (self._vips.Error, _Unknown) as error:
+                # Pillow may read it, or says in its own words why it cannot be read.
+                logger.debug("libvips cannot read this %s: %s", self.header.format, error)
+                return None
+
+    def _scaled(self, size: Size) -> Image.Image:
+        image, extent = self._shared or self._load(size)
+        return _to_pillow(_resize(image, extent, size))
+
+    def _load(
+        self, needed: Size | None, access: str = "sequential"
+    ) -> tuple[Any, tuple[float, float]]:
+        """Return the source, no smaller than quality allows, and how much of it is the picture."""
+        width, height = self.header.size
+        options: dict[str, Any] = {"access": access, "fail_on": "truncated"}
+        most = 1.0
+        if needed is not None:
+            most = max(1.0, min(width / needed[0], height / needed[1]) / SAFETY)
+        extent: tuple[float, float] | None = None
+        if self.header.format == "JPEG":
+            shrink = next((scale for scale in JPEG_SCALES if scale <= most), 1)
+            options["shrink"] = shrink
+            extent = width / shrink, height / shrink
+        elif self.header.format == "WEBP":
+            options["scale"] = 1 / int(most)
+        self._source.seek(0)
+        load = getattr(self._vips.Image, _LOADERS[self.header.format])
+        image = load(self._source.read(), **options)
+        if image.format != "uchar" or image.bands not in _MODE_OF_BANDS:
+            raise _Unknown(f"{image.bands} bands of {image.format}")
+        return image, extent or (image.width, image.height)
+
+    def _load_shared(self, needed: Size | None) -> tuple[Any, tuple[float, float]]:
+        image, extent = self._load(needed, access="random")
+        return image.copy_memory(), extent
+
+
+def _resize(image: Any, extent: tuple[float, float], size: Size) -> Any:
+    """Return *image* at *size*, by averaging as far as quality allows and then by LANCZOS."""
+    alpha = image.hasalpha()
+    if alpha:
+        image = image.premultiply().cast("uchar")  # floats would take four times as long to scale
+    image = image.resize(
+        size[0] / extent[0], vscale=size[1] / extent[1], kernel="lanczos3", gap=SAFETY
+    )
+    if (image.width, image.height) != size:
+        # The last pixel of a shrunken JPEG may lie beyond the picture's edge.
+        width, height = min(image.width, size[0]), min(image.height, size[1])
+        image = image.crop(0, 0, width, height)
+        image = image.embed(0, 0, size[0], size[1], extend="copy")
+    return image.unpremultiply().cast("uchar") if alpha else image
+
+
+def _to_pillow(image: Any) -> Image.Image:
+    mode = _MODE_OF_BANDS[image.bands]
+    return Image.frombytes(mode, (image.width, image.height), image.write_to_memory())
+
+
+class VipsDecoder:
+    """Decodes with libvips where a source may be decoded small; Pillow does the rest.
+
+    Headers are read, and limits checked, by Pillow: both decoders refuse the same files.
+
+    Raises:
+        InvalidConfiguration: pyvips, or the library that it needs, is not installed.
+    """
+
+    name = "vips"
+
+    def __init__(self) -> None:
+        try:
+            import pyvips
+        except (ImportError, OSError) as error:  # the package, or the library that it loads
+            raise InvalidConfiguration(
+                f"The decoder 'vips' cannot be used ({error})."
+                " Install it by: pip install imagekit-registry[vips]"
+            ) from error
+        self._vips = pyvips
+
+    @contextlib.contextmanager
+    def open(
+        self, file: Any, limits: Limits, deadline: Deadline | None = None
+    ) -> Iterator[OpenedImage]:
+        """Read the header of *file*, check it against *limits*; put the file back afterwards.
+
+        Raises:
+            GenerationError: As `PillowDecoder.open`.
+        """
+        clock = deadline or Deadline(limits.max_seconds)
+        with open_source(file, limits, clock) as source:
+            opened = PillowImage(open_pillow(source, limits), source, limits)
+            yield _VipsImage(self._vips, opened, source)
+
+    def read_header(self, file: Any, limits: Limits) -> Header:
+        """Return the header of *file* and leave the file as it was.
+
+        Raises:
+            GenerationError: As `PillowDecoder.open`.
+        """
+        return PillowDecoder().read_header(file, limits)
+
+    def decode(self, file: Any, plan: Plan, limits: Limits) -> Image.Image:
+        """Return the (first) image of *file* as *plan* asks.
+
+        Raises:
+            GenerationError: As `PillowDecoder.open`.
+        """
+        with self.open(file, limits) as opened:
+            return opened.decode(plan)

@@ -1,0 +1,256 @@
+"""Writing images: modes that a format holds, its options, and what goes into the file."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image, ImageColor
+
+from imagekit_registry.exceptions import EncodingError, UnknownFormat
+
+from ._colour import to_eight_bit, without_palette
+from .formats import can_write, normalize_format
+
+__all__ = ["Encoded", "flatten", "prepare", "require_format", "save_options", "write"]
+
+WHITE = (255, 255, 255)
+#: Alpha below this is transparent where a format knows no half transparent pixels.
+OPAQUE_FROM = 128
+TRANSPARENT_INDEX = 255
+MAX_ICON_SIDE = 256
+#: Modes that the formats of the web hold well; others are found out by trying.
+_MODES: Mapping[str, tuple[str, ...]] = {
+    "AVIF": ("RGB", "RGBA"),
+    "BMP": ("1", "L", "P", "RGB"),
+    "GIF": ("1", "L", "P"),
+    "JPEG": ("CMYK", "L", "RGB"),
+    "JPEG2000": ("L", "LA", "RGB", "RGBA"),
+    "MPO": ("CMYK", "L", "RGB"),
+    "PDF": ("L", "RGB"),
+    "PNG": ("1", "I;16", "L", "LA", "P", "RGB", "RGBA"),
+    "TIFF": ("1", "CMYK", "F", "I", "I;16", "L", "LA", "LAB", "P", "RGB", "RGBA"),
+    "WEBP": ("RGB", "RGBA"),
+}
+
+
+class Encoded(io.BytesIO):
+    """A finished image file in memory, at position 0.
+
+    Args:
+        data: The file.
+        format: Pillow's name of its format.
+        size: Width and height, in pixels.
+        mode: Pillow's mode of the pixels that were written.
+        frames: Number of frames.
+    """
+
+    def __init__(
+        self, data: bytes, *, format: str, size: tuple[int, int], mode: str, frames: int = 1
+    ) -> None:
+        super().__init__(data)
+        self.format = format
+        self.width, self.height = size
+        self.mode = mode  # type: ignore[misc]  # typeshed: the mode of the file
+        self.frames = frames
+
+
+def require_format(name: str) -> str:
+    """Return Pillow's spelling of a format that can be written.
+
+    Raises:
+        UnknownFormat: Pillow cannot write it.
+    """
+    normal = normalize_format(name)
+    if not can_write(normal):
+        known = ", ".join(sorted(Image.SAVE))
+        raise UnknownFormat(f"Pillow cannot write the format {name!r}; it can write {known}")
+    return normal
+
+
+@functools.lru_cache(maxsize=256)
+def holds(format: str, mode: str) -> bool:
+    """Return whether files of *format* can hold pixels of *mode*."""
+    known = _MODES.get(format)
+    if known is not None:
+        return mode in known
+    try:
+        file = io.BytesIO()
+        Image.new(mode, (16, 16)).save(file, format)
+    except Exception:  # noqa: BLE001 - every plugin has its own way to refuse a mode
+        return False
+    return True
+
+
+def background_color(background: Any) -> tuple[int, int, int]:
+    """Return the colour to flatten on.
+
+    Args:
+        background: None for white, a colour name or code, or a tuple of bands of 0 to 255.
+
+    Raises:
+        EncodingError: It is no colour.
+    """
+    if background is None:
+        return WHITE
+    try:
+        color = ImageColor.getrgb(background) if isinstance(background, str) else background
+        if isinstance(color, int):
+            color = (color, color, color)
+        red, green, blue = (min(255, max(0, int(band))) for band in tuple(color)[:3])
+    except (TypeError, ValueError) as error:
+        hint = "Use a name such as 'white', a code such as '#ffffff', or a tuple (255, 255, 255)."
+        raise EncodingError(f"background is no colour: {background!r}", hint=hint) from error
+    return red, green, blue
+
+
+def flatten(image: Image.Image, background: Any = None) -> Image.Image:
+    """Return *image* (LA or RGBA) on an opaque ground of the colour *background*; None: white."""
+    color = background_color(background)
+    grey = image.mode == "LA" and len(set(color)) == 1
+    ground = Image.new("RGBA", image.size, (*color, 255))
+    flat = Image.alpha_composite(ground, image.convert("RGBA"))
+    return flat.convert("L" if grey else "RGB")
+
+
+def to_palette(image: Image.Image) -> tuple[Image.Image, dict[str, Any]]:
+    """Return *image* with a palette of its own, and the save option for its transparent pixels.
+
+    Pixels that are rather transparent than opaque get the last index; the others become opaque.
+    """
+    if image.mode not in ("LA", "RGBA"):
+        return image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT), {}
+    rgba = image.convert("RGBA")
+    alpha = rgba.getchannel("A")
+    if alpha.getextrema()[0] >= OPAQUE_FROM:  # type: ignore[operator]
+        return rgba.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT), {}
+    hidden = alpha.point(lambda value: 255 if value < OPAQUE_FROM else 0, "1")
+    # Colours under transparent pixels must not use up the palette.
+    opaque = rgba.convert("RGB")
+    opaque.paste((0, 0, 0), None, hidden)
+    palette = opaque.quantize(TRANSPARENT_INDEX, Image.Quantize.MEDIANCUT)
+    colors = list(palette.getpalette() or [])
+    palette.putpalette((colors + [0] * 768)[:768])
+    palette.paste(TRANSPARENT_INDEX, None, hidden)
+    return palette, {"transparency": TRANSPARENT_INDEX}
+
+
+def prepare(
+    image: Image.Image, format: str, background: Any = None
+) -> tuple[Image.Image, dict[str, Any]]:
+    """Return *image* in a mode that *format* holds, and save options that go with it.
+
+    Alpha is kept where the format has it, snapped where it has one transparent colour, and laid on
+    *background* where it has none.
+    """
+    extra: dict[str, Any] = {}
+    transparency = image.info.get("transparency")
+    if holds(format, image.mode):
+        if transparency is None:
+            return image, extra
+        single = isinstance(transparency, int)
+        if image.mode == "P" and (format == "PNG" or (format == "GIF" and single)):
+            return image, {"transparency": transparency}
+    image = to_eight_bit(image)
+    plain = image if image.mode == "1" and holds(format, "1") else without_palette(image)
+    if holds(format, plain.mode):
+        return plain, extra
+    if format == "GIF" and plain.mode in ("LA", "RGB", "RGBA", "CMYK", "LAB"):
+        return to_palette(plain)
+    if plain.mode in ("LA", "RGBA"):
+        if holds(format, "RGBA"):
+            return plain.convert("RGBA"), extra
+        plain = flatten(plain, background)
+    for mode in ("RGB", "L"):
+        if holds(format, mode):
+            return (plain if plain.mode == mode else plain.convert(mode)), extra
+    return plain, extra
+
+
+def save_options(
+    format: str, format_options: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return Pillow's save options: those of the format with a spec's own laid over them."""
+    merged: dict[str, Any] = {}
+    for name, values in format_options.items():
+        if normalize_format(name) == format:
+            merged.update(values)
+    merged.update(options)
+    return merged
+
+
+def _save(image: Image.Image, format: str, options: dict[str, Any], save_all: bool) -> bytes:
+    file = io.BytesIO()
+    info = image.info
+    # Plugins take what an image's info holds for options; what goes in is what the recipe says.
+    image.info = {}
+    if save_all and "transparency" in info:  # of a frame with a palette; the others have theirs
+        image.info["transparency"] = info["transparency"]
+    try:
+        image.save(file, format, save_all=save_all, **options)
+    finally:
+        image.info = info
+    return file.getvalue()
+
+
+def _within(image: Image.Image, side: int) -> Image.Image:
+    if max(image.size) <= side:
+        return image
+    smaller = image.copy()
+    smaller.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return smaller
+
+
+def _without_buffer(format: str, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return options with which a JPEG is written bit by bit; None if they do so already.
+
+    To optimise or to interleave scans, libjpeg needs a buffer for the whole file, whose size Pillow
+    guesses. For pictures like noise it guesses too low, and only a global could raise it.
+    """
+    whole = ("optimize", "progressive", "progression")
+    if format not in ("JPEG", "MPO") or not any(options.get(name) for name in whole):
+        return None
+    return {name: value for name, value in options.items() if name not in whole}
+
+
+def write(
+    image: Image.Image,
+    format: str,
+    options: Mapping[str, Any],
+    *,
+    more_frames: list[Image.Image] | None = None,
+) -> Encoded:
+    """Write *image*, or the animation that starts with it, as a file of *format*.
+
+    Raises:
+        EncodingError: Pillow refuses the mode, the size or an option.
+    """
+    arguments = dict(options)
+    if more_frames:
+        arguments["append_images"] = more_frames
+    if format == "ICO":
+        # Its default is a row of standard sizes, none of which may fit; no icon is larger than 256.
+        image = _within(image, MAX_ICON_SIDE)
+        arguments.setdefault("sizes", [image.size])
+    try:
+        try:
+            data = _save(image, format, arguments, bool(more_frames))
+        except OSError:
+            plain = _without_buffer(format, arguments)
+            if plain is None:
+                raise
+            data = _save(image, format, plain, bool(more_frames))
+    except Exception as error:  # an option of the wrong type may raise anything
+        text = str(error).strip().rstrip(".") or type(error).__name__
+        cause = f"{format} cannot be written ({text})"
+        hint = f"Check format and options: {dict(options)!r}." if options else ""
+        raise EncodingError(cause, hint=hint) from error
+    return Encoded(
+        data,
+        format=format,
+        size=image.size,
+        mode=image.mode,
+        frames=1 + len(more_frames or ()),
+    )

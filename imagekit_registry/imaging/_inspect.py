@@ -1,0 +1,151 @@
+"""Cheap looks at a file that tell what decoding it would cost.
+
+A decoder in C cannot be interrupted, so what would keep it busy for hours is found beforehand.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO
+
+from PIL import ImageFile
+
+from imagekit_registry.exceptions import LimitExceeded
+
+from ._limits import Limits
+
+__all__ = ["check_cost", "claimed_size", "count_frames", "late_png_exif"]
+
+#: Scans of a JPEG: encoders write about ten, 64 x 4 is what the most eager of them could mean.
+MAX_JPEG_SCANS = 100
+#: Chunks of a PNG that are stepped over in search of one that follows the pixels.
+MAX_PNG_CHUNKS = 20_000
+READ_BYTES = 64 * 1024
+START_OF_SCAN = b"\xff\xda"
+
+
+def claimed_size(source: BinaryIO) -> tuple[int, int] | None:
+    """Return the size that a WebP claims, or None for other formats.
+
+    Its decoder reserves the whole canvas as soon as it is made.
+    """
+    source.seek(0)
+    data = source.read(30)
+    source.seek(0)
+    if len(data) < 30 or data[:4] != b"RIFF" or data[8:12] != b"WEBP":
+        return None
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        width = int.from_bytes(data[24:27], "little") + 1
+        return width, int.from_bytes(data[27:30], "little") + 1
+    if chunk == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if chunk == b"VP8 ":
+        width = int.from_bytes(data[26:28], "little") & 0x3FFF
+        return width, int.from_bytes(data[28:30], "little") & 0x3FFF
+    return None
+
+
+def _count(source: BinaryIO, needle: bytes, start: int, most: int) -> int:
+    """Count *needle* from *start* on, at least as far as *most*."""
+    source.seek(start)
+    found, tail = 0, b""
+    while found <= most:
+        block = source.read(READ_BYTES)
+        if not block:
+            break
+        found += (tail + block).count(needle)
+        tail = block[-len(needle) + 1 :]
+    return found
+
+
+def _check_jpeg(image: ImageFile.ImageFile, source: BinaryIO) -> None:
+    start = source.tell()  # behind the header of the first scan
+    bands = len(image.getbands())
+    length = 6 + 2 * bands
+    source.seek(max(0, start - length))
+    # One interleaved scan is decoded line by line; only with more of them do scans add up.
+    one_scan = source.read(3) == bytes([0, length, bands])
+    if (not one_scan or image.info.get("progressive")) and (
+        1 + _count(source, START_OF_SCAN, start, MAX_JPEG_SCANS) > MAX_JPEG_SCANS
+    ):
+        cause = f"the image has more than the {MAX_JPEG_SCANS} scans that are allowed"
+        raise LimitExceeded(cause, hint="Save the image again with an image editor.")
+    source.seek(start)
+
+
+def check_cost(image: ImageFile.ImageFile, source: BinaryIO) -> None:
+    """Raise `LimitExceeded` if decoding would take far longer than the number of pixels tells."""
+    if image.format == "JPEG":
+        _check_jpeg(image, source)
+
+
+def _skip_sub_blocks(source: BinaryIO) -> None:
+    while (size := source.read(1)) and size != b"\0":
+        source.seek(size[0], io.SEEK_CUR)
+
+
+def _count_gif_frames(source: BinaryIO, most: int | None) -> int:
+    """Count the images of a GIF without decoding them, up to one more than *most*."""
+    source.seek(0)
+    screen = source.read(13)
+    if len(screen) == 13 and screen[10] & 0x80:
+        source.seek(3 << ((screen[10] & 7) + 1), io.SEEK_CUR)
+    frames = 0
+    while most is None or frames <= most:
+        kind = source.read(1)
+        if kind == b",":
+            place = source.read(9)
+            if len(place) < 9:
+                break
+            if place[8] & 0x80:
+                source.seek(3 << ((place[8] & 7) + 1), io.SEEK_CUR)
+            source.seek(1, io.SEEK_CUR)
+            frames += 1
+        elif kind == b"!":
+            source.seek(1, io.SEEK_CUR)
+        elif kind in (b"", b";"):
+            break
+        else:
+            continue  # the decoder skips what it does not know, so does the count
+        _skip_sub_blocks(source)
+    return max(frames, 1)
+
+
+def count_frames(image: ImageFile.ImageFile, source: BinaryIO, limits: Limits) -> int:
+    """Return the number of frames of an animation, 1 for anything else.
+
+    Pages of a TIFF and sizes of an icon are no frames: only the first is ever looked at.
+
+    Raises:
+        LimitExceeded: There are more than *limits* allow.
+    """
+    if image.format == "GIF":
+        position = source.tell()
+        frames = _count_gif_frames(source, limits.max_frames)
+        source.seek(position)
+    elif image.format in ("AVIF", "PNG", "WEBP"):
+        frames = int(getattr(image, "n_frames", 1))
+    else:
+        frames = 1
+    limits.check_frames(frames)
+    return frames
+
+
+def late_png_exif(source: BinaryIO, largest: int) -> bytes | None:
+    """Return the EXIF data of a PNG that stands behind the pixels, if there is any."""
+    position = source.tell()
+    try:
+        source.seek(8)
+        for _ in range(MAX_PNG_CHUNKS):
+            head = source.read(8)
+            length = int.from_bytes(head[:4], "big")
+            if len(head) < 8 or head[4:] == b"IEND":
+                break
+            if head[4:] == b"eXIf" and length <= largest:
+                return b"Exif\x00\x00" + source.read(length)
+            source.seek(length + 4, io.SEEK_CUR)
+    finally:
+        source.seek(position)
+    return None

@@ -1,0 +1,113 @@
+"""Limits: how much of a source is read, how large a result may become, how long it may take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import attrs
+
+from imagekit_registry.exceptions import LimitExceeded
+
+__all__ = ["SAFE_FORMATS", "Deadline", "Limits"]
+
+#: Formats that neither run a program nor read other files while they are opened.
+SAFE_FORMATS = frozenset(
+    ["AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO"]
+    + ["PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP"]
+)
+
+#: An animation may have this many times the pixels of the largest still, over all its frames.
+ANIMATION_PIXELS = 4
+
+
+def _upper(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.upper() for name in names)
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How much an image may cost. ``None`` takes a limit away.
+
+    Args:
+        max_bytes: Largest source file, in bytes.
+        max_pixels: Largest source, in pixels (width x height), checked before it is decoded.
+        max_frames: Most frames of an animation.
+        max_seconds: Longest time for all the work on one source, in seconds.
+        max_output_pixels: Largest result, in pixels (width x height).
+        allowed_formats: Formats that sources may have, by Pillow's names.
+
+    Example:
+        >>> Limits(max_pixels=10_000, allowed_formats=["png"]).check_pixels((200, 200))
+        Traceback (most recent call last):
+        ...
+        imagekit_registry.exceptions.LimitExceeded: the image is 200 x 200 pixels, ...
+    """
+
+    max_bytes: int | None = None
+    max_pixels: int | None = None
+    max_frames: int | None = None
+    max_seconds: float | None = None
+    max_output_pixels: int | None = None
+    allowed_formats: frozenset[str] = attrs.field(default=SAFE_FORMATS, converter=_upper)
+
+    def check_bytes(self, count: int) -> None:
+        """Raise `LimitExceeded` if a source of *count* bytes is too large."""
+        if self.max_bytes is not None and count > self.max_bytes:
+            cause = f"the file has {count} bytes, more than the {self.max_bytes} that are allowed"
+            raise LimitExceeded(cause, limit="bytes", hint="Use a smaller file.")
+
+    def check_pixels(self, size: tuple[int, int]) -> None:
+        """Raise `LimitExceeded` if a source of *size* is too large to be decoded."""
+        width, height = size
+        if self.max_pixels is not None and width * height > self.max_pixels:
+            cause = (
+                f"the image is {width} x {height} pixels,"
+                f" more than the {self.max_pixels} pixels that are allowed"
+            )
+            raise LimitExceeded(cause, limit="pixels", hint="Use an image of fewer pixels.")
+
+    def check_frames(self, count: int) -> None:
+        """Raise `LimitExceeded` if an animation has too many frames."""
+        if self.max_frames is not None and count > self.max_frames:
+            cause = f"the animation has more than the {self.max_frames} frames that are allowed"
+            raise LimitExceeded(cause, limit="frames", hint="Use a shorter animation.")
+
+    def check_output(self, size: tuple[int, int], frames: int = 1) -> None:
+        """Raise `LimitExceeded` if a result of *size* (and so many frames) is too large."""
+        if self.max_output_pixels is None:
+            return
+        width, height = size
+        allowed = self.max_output_pixels
+        if width * height > allowed:
+            cause = (
+                f"the result would be {width} x {height} pixels,"
+                f" more than the {allowed} pixels that are allowed"
+            )
+            raise LimitExceeded(cause, limit="output", hint="Ask for a smaller image.")
+        if width * height * frames > allowed * ANIMATION_PIXELS:
+            cause = (
+                f"the result would be {frames} frames of {width} x {height} pixels,"
+                f" together more than the {allowed * ANIMATION_PIXELS} pixels that are allowed"
+            )
+            raise LimitExceeded(
+                cause, limit="output", hint="Ask for a smaller image, or use a shorter animation."
+            )
+
+
+class Deadline:
+    """The moment at which the work on one source must be over.
+
+    Args:
+        seconds: How long the work may take; None for as long as it likes.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    def check(self) -> None:
+        """Raise `LimitExceeded` if the time is over."""
+        if self._end is not None and time.monotonic() > self._end:
+            cause = f"the work took longer than the {self.seconds} seconds that are allowed"
+            raise LimitExceeded(cause, limit="seconds", hint="Use a smaller or simpler image.")
