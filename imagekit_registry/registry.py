@@ -1,0 +1,261 @@
+"""Generators, cache files and source groups, by id."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar, overload
+
+from imagekit_registry.exceptions import AlreadyRegistered, InvalidArgumentType, NotRegistered
+
+__all__ = [
+    "CacheFileRegistry",
+    "GeneratorRegistry",
+    "SourceGroupRegistry",
+    "cachefile_registry",
+    "generator_registry",
+    "register",
+    "source_group_registry",
+    "unregister",
+]
+
+G = TypeVar("G")
+
+
+class GeneratorRegistry:
+    """Generators by id, so that a site can replace what an app has registered."""
+
+    def __init__(self) -> None:
+        self._generators: dict[str, Any] = {}
+        #: Counts changes; what is built from a registered generator is stale when it differs.
+        self.version = 0
+
+    def register(self, id: str, generator: Any) -> None:
+        """Register *generator* under *id*.
+
+        Args:
+            id: Segments separated by colons, such as ``"shop:product:thumbnail"``.
+            generator: A spec class, any callable with keyword arguments that returns a generator,
+                or a generator.
+
+        Raises:
+            AlreadyRegistered: Another generator has the id. Unregister that one first.
+        """
+        known = self._generators.get(id)
+        if known is not None and known != generator:
+            raise AlreadyRegistered(
+                f"The id {id!r} is already registered, for {known!r}. To replace it, call"
+                f" unregister.generator({id!r}) first."
+            )
+        self._generators[id] = generator
+        self.version += 1
+
+    def unregister(self, id: str) -> None:
+        """Remove what is registered under *id*.
+
+        Raises:
+            NotRegistered: Nothing is.
+        """
+        self.lookup(id)
+        del self._generators[id]
+        self.version += 1
+
+    def lookup(self, id: str) -> Any:
+        """Return what is registered under *id*, without calling it.
+
+        Raises:
+            NotRegistered: Nothing is; the message lists the nearest ids.
+        """
+        try:
+            return self._generators[id]
+        except (KeyError, TypeError):
+            near = difflib.get_close_matches(str(id), self._generators, n=3)
+            hint = (
+                f"Did you mean {', '.join(map(repr, near))}?"
+                if near
+                else ("Register it in an imagegenerators.py of an installed app.")
+            )
+            raise NotRegistered(f"No generator has the id {id!r}. {hint}") from None
+
+    def get(self, id: str, **kwargs: Any) -> Any:
+        """Return the generator *id*, made with *kwargs* (``source=`` for a spec).
+
+        Raises:
+            NotRegistered: Nothing has the id.
+            InvalidArgumentType: The generator does not take these arguments.
+        """
+        registered = self.lookup(id)
+        if not callable(registered):
+            return registered
+        try:
+            generator = registered(**kwargs)
+        except TypeError as error:
+            raise _explain(error, id, registered, kwargs) from error
+        # A generator with slots keeps no id: errors then name its class.
+        with contextlib.suppress(AttributeError):
+            generator.spec_id = id
+        return generator
+
+    def get_ids(self) -> list[str]:
+        """Return all ids, in the order of their registration."""
+        return list(self._generators)
+
+
+def _explain(error: TypeError, id: str, registered: Any, kwargs: dict[str, Any]) -> TypeError:
+    """Return an error that names the generator if the arguments do not fit, else *error*."""
+    try:
+        signature = inspect.signature(registered)
+    except (TypeError, ValueError):
+        return error
+    try:
+        signature.bind(**kwargs)
+    except TypeError as misfit:
+        return InvalidArgumentType(
+            f"The generator {id!r} takes {signature}, not ({', '.join(sorted(kwargs))}): {misfit}."
+        )
+    return error
+
+
+class CacheFileRegistry:
+    """Cache files by the id of their generator, for commands that make all of them.
+
+    They are associated by id, so that a generator can be replaced without losing its files.
+    """
+
+    def __init__(self, groups: SourceGroupRegistry) -> None:
+        self._cachefiles: dict[str, list[Callable[[], Iterable[Any]]]] = {}
+        self._groups = groups
+        self._make_file: Callable[..., Any] | None = None
+
+    def bind(self, make_file: Callable[..., Any]) -> None:
+        """Say how a cache file is made: ``make_file(id, source=...)``.
+
+        The room of cache files lies above this one, so it introduces itself.
+        """
+        self._make_file = make_file
+
+    def register(self, generator_id: str, cachefiles: Callable[[], Iterable[Any]]) -> None:
+        """Associate the files that *cachefiles* yields with a generator."""
+        known = self._cachefiles.setdefault(generator_id, [])
+        if cachefiles not in known:
+            known.append(cachefiles)
+
+    def unregister(self, generator_id: str, cachefiles: Callable[[], Iterable[Any]]) -> None:
+        """Dissociate the files; nothing happens if they were not associated."""
+        known = self._cachefiles.get(generator_id, [])
+        if cachefiles in known:
+            known.remove(cachefiles)
+
+    def ids(self) -> set[str]:
+        """Return the ids for which files are registered."""
+        return {id for id, known in self._cachefiles.items() if known}
+
+    def registered(self, generator_id: str) -> Iterator[Any]:
+        """Yield the files that were registered for a generator; none of source groups."""
+        for cachefiles in self._cachefiles.get(generator_id, []):
+            yield from cachefiles()
+
+    def get(self, generator_id: str) -> Iterator[Any]:
+        """Yield every cache file of a generator: the registered ones, then one for each source."""
+        yield from self.registered(generator_id)
+        if self._make_file is None:
+            return
+        for group in self._groups.groups_of(generator_id):
+            for source in group.files():
+                yield self._make_file(generator_id, source=source)
+
+
+class SourceGroupRegistry:
+    """Which sources feed which generators."""
+
+    def __init__(self) -> None:
+        self._groups: list[tuple[Any, str]] = []
+
+    def register(self, generator_id: str, source_group: Any) -> None:
+        """Feed a generator from a source group: any object with ``files()``."""
+        if (source_group, generator_id) not in self._groups:
+            self._groups.append((source_group, generator_id))
+
+    def unregister(self, generator_id: str, source_group: Any) -> None:
+        """Stop feeding a generator from a source group."""
+        self._groups = [pair for pair in self._groups if pair != (source_group, generator_id)]
+
+    def pairs(self) -> list[tuple[Any, str]]:
+        """Return every source group with the id of a generator that it feeds."""
+        return list(self._groups)
+
+    def groups_of(self, generator_id: str) -> list[Any]:
+        """Return the source groups that feed a generator."""
+        return [group for group, id in self._groups if id == generator_id]
+
+    def ids_of(self, source_group: Any) -> list[str]:
+        """Return the ids of the generators that a source group feeds."""
+        return [id for group, id in self._groups if group is source_group]
+
+
+class _Register:
+    """The registering half of the public face: ``register.generator(...)`` and its siblings."""
+
+    @overload
+    def generator(self, id: str) -> Callable[[G], G]: ...
+
+    @overload
+    def generator(self, id: str, generator: Any) -> None: ...
+
+    def generator(self, id: str, generator: Any = None) -> Any:
+        """Register a generator; without *generator*, return a decorator that does.
+
+        Raises:
+            AlreadyRegistered: Another generator has the id.
+
+        Example:
+            >>> @register.generator("shop:small")
+            ... class Small(ImageSpec):
+            ...     processors = [ResizeToFit(100, 100)]
+        """
+        if generator is None:
+
+            def decorator(cls: G) -> G:
+                generator_registry.register(id, cls)
+                return cls
+
+            return decorator
+        generator_registry.register(id, generator)
+        return None
+
+    def cachefiles(self, generator_id: str, cachefiles: Callable[[], Iterable[Any]]) -> None:
+        """Associate the cache files that *cachefiles* yields with a generator."""
+        cachefile_registry.register(generator_id, cachefiles)
+
+    def source_group(self, generator_id: str, source_group: Any) -> None:
+        """Feed a generator from a source group."""
+        source_group_registry.register(generator_id, source_group)
+
+
+class _Unregister:
+    """The removing half of the public face: ``unregister.generator(...)`` and its siblings."""
+
+    def generator(self, id: str) -> None:
+        """Remove a generator.
+
+        Raises:
+            NotRegistered: Nothing has the id.
+        """
+        generator_registry.unregister(id)
+
+    def cachefiles(self, generator_id: str, cachefiles: Callable[[], Iterable[Any]]) -> None:
+        """Dissociate cache files from a generator."""
+        cachefile_registry.unregister(generator_id, cachefiles)
+
+    def source_group(self, generator_id: str, source_group: Any) -> None:
+        """Stop feeding a generator from a source group."""
+        source_group_registry.unregister(generator_id, source_group)
+
+
+generator_registry = GeneratorRegistry()
+source_group_registry = SourceGroupRegistry()
+cachefile_registry = CacheFileRegistry(source_group_registry)
+register = _Register()
+unregister = _Unregister()

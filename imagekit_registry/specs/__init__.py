@@ -1,0 +1,41 @@
+"""What to make: image specs, their recipes and digests, and the sources that feed them."""
+
+from __future__ import annotations
+
+from imagekit_registry.exceptions import MissingSource
+from imagekit_registry.specs._digest import canonical_text, digest
+from imagekit_registry.specs._host import SpecHost, create_spec_class
+from imagekit_registry.specs._sources import (
+    SourceReference,
+    StoredFile,
+    fingerprint,
+    has_source,
+    open_source,
+    refer_to,
+)
+from imagekit_registry.specs._spec import (
+    BaseImageSpec,
+    ImageSpec,
+    default_limits,
+    format_options,
+    generate_together,
+)
+
+__all__ = [
+    "BaseImageSpec",
+    "ImageSpec",
+    "MissingSource",
+    "SourceReference",
+    "SpecHost",
+    "StoredFile",
+    "canonical_text",
+    "create_spec_class",
+    "default_limits",
+    "digest",
+    "fingerprint",
+    "format_options",
+    "generate_together",
+    "has_source",
+    "open_source",
+    "refer_to",
+]

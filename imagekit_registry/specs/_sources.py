@@ -1,0 +1,208 @@
+"""Sources of specs: what they are called, and how they are opened and left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import attrs
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files import File
+from django.core.files.storage import Storage, storages
+from django.db.models.fields.files import FieldFile
+
+from imagekit_registry._loading import storage_reference
+from imagekit_registry.exceptions import SourceUnavailable
+
+__all__ = [
+    "SourceReference",
+    "StoredFile",
+    "as_source",
+    "fingerprint",
+    "has_source",
+    "open_source",
+    "refer_to",
+]
+
+_CHUNK_BYTES = 1 << 20
+
+if TYPE_CHECKING:
+    _File = File[bytes]
+else:
+    _File = File
+
+
+class StoredFile(_File):
+    """A file in a storage, opened when it is first read.
+
+    Args:
+        name: The file's name in the storage.
+        storage: The storage; the default one if None.
+    """
+
+    def __init__(self, name: str, storage: Storage | None = None) -> None:
+        super().__init__(None, name)
+        self.storage = storage or storages["default"]
+
+    def __bool__(self) -> bool:
+        return bool(self.name)
+
+    @property
+    def url(self) -> str:
+        """The URL of the file."""
+        return self.storage.url(str(self.name))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        alias = storage_reference(self.storage) or "default"
+        return (_restore_stored_file, (self.name, alias))
+
+
+def _restore_stored_file(name: str, alias: str) -> StoredFile:
+    return StoredFile(name, storages[alias])
+
+
+@attrs.frozen
+class SourceReference:
+    """How a source is written down: in digests, in state records and in queues.
+
+    Args:
+        name: The file's name in its storage, or its path on the disk.
+        storage: The storage's alias in ``STORAGES``; empty for the default storage; ``"file"``
+            for a file outside of any storage, ``"content"`` for one that has no name.
+    """
+
+    name: str
+    storage: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.storage}:{self.name}" if self.storage else self.name
+
+
+def as_source(value: Any) -> Any:
+    """Return *value* as a source: a name becomes a file in the default storage.
+
+    Args:
+        value: A ``FieldFile``, a Django ``File``, an open file, a name, or None.
+    """
+    if isinstance(value, str):
+        return StoredFile(str.__str__(value)) if value else None
+    return value
+
+
+def has_source(source: Any) -> bool:
+    """Return whether there is anything to read: an empty image field is no source."""
+    if source is None:
+        return False
+    if isinstance(source, FieldFile | StoredFile):
+        return bool(source.name)
+    return bool(source) or hasattr(source, "read")
+
+
+def refer_to(source: Any) -> SourceReference:
+    """Return how *source* is written down.
+
+    A file without a name is told by its content, which is read for that.
+    """
+    name = getattr(source, "name", None)
+    storage = getattr(source, "storage", None)
+    if storage is not None and name:
+        return SourceReference(str(name).replace("\\", "/"), storage_reference(storage))
+    if isinstance(name, str) and name:
+        return SourceReference(name.replace("\\", "/"), "file")
+    return SourceReference(_content_digest(source), "content")
+
+
+def _content_digest(source: Any) -> str:
+    digest = blake2b(digest_size=16)
+    with open_source(source) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def fingerprint(source: Any) -> str:
+    """Return what tells whether the file under a source's name is still the same.
+
+    Returns:
+        Its size in bytes and its modification time, if its storage has them; else what the storage
+        has; empty if it has neither, or for a source outside of any storage.
+    """
+    storage, name = getattr(source, "storage", None), getattr(source, "name", None)
+    if storage is None or not name:
+        return ""
+    parts = (_ask(storage.size, name), _ask(storage.get_modified_time, name))
+    return "/".join(part for part in parts if part)
+
+
+def _ask(method: Callable[[str], Any], name: str) -> str:
+    try:
+        return str(method(name))
+    except Exception:  # noqa: BLE001 -- many storages lack it, and each says so in its way
+        return ""
+
+
+@contextmanager
+def open_source(source: Any) -> Iterator[IO[bytes]]:
+    """Open *source* for reading from its start, and leave it as it was.
+
+    A source that is open stays open, at the position that it had. A closed one that lies in a
+    storage is opened anew, beside the source object, which stays closed.
+
+    Raises:
+        SourceUnavailable: The file does not exist, or its storage does not give it.
+    """
+    if _is_open(source):
+        with _at_start(source) as file:
+            yield file
+        return
+    try:
+        handle = _open_again(source)
+    except FileNotFoundError as error:
+        raise SourceUnavailable(
+            "the source file does not exist in its storage",
+            source=str(getattr(source, "name", "")) or None,
+            hint="Restore the file, or clear the image field that names it.",
+        ) from error
+    except (OSError, ValueError, SuspiciousFileOperation) as error:
+        raise SourceUnavailable(
+            f"the source file cannot be opened ({type(error).__name__}: {error})",
+            source=str(getattr(source, "name", "")) or None,
+        ) from error
+    except Exception as error:
+        # Storages of other projects raise what their client libraries raise.
+        raise SourceUnavailable(
+            f"the storage does not give the source file ({type(error).__name__}: {error})",
+            source=str(getattr(source, "name", "")) or None,
+        ) from error
+    with handle:
+        yield handle
+
+
+def _is_open(source: Any) -> bool:
+    closed = getattr(source, "closed", None)
+    if closed is None:
+        return hasattr(source, "read")
+    return not closed
+
+
+@contextmanager
+def _at_start(source: Any) -> Iterator[IO[bytes]]:
+    position = source.tell()
+    source.seek(0)
+    try:
+        yield source
+    finally:
+        source.seek(position)
+
+
+def _open_again(source: Any) -> Any:
+    storage = getattr(source, "storage", None)
+    name = source.name
+    if storage is not None and getattr(source, "_committed", True):
+        return storage.open(name, "rb")
+    if isinstance(name, str):
+        return Path(name).open("rb")
+    raise ValueError("it is closed and has no name")

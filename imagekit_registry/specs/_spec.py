@@ -1,0 +1,311 @@
+"""Image specs: named recipes that make an image from a source."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from types import MethodType
+from typing import IO, Any, Literal
+
+from django.db.models.fields.files import FieldFile
+
+from imagekit_registry._loading import get_by_qname
+from imagekit_registry.conf import FORMAT_OPTIONS, conf
+from imagekit_registry.exceptions import GenerationError, MissingSource
+from imagekit_registry.imaging import Encoded, Limits, Recipe, get_decoder, read_header, render_many
+from imagekit_registry.processors import ProcessorPipeline
+from imagekit_registry.specs._digest import canonical_text, digest_of, is_value
+from imagekit_registry.specs._sources import as_source, has_source, open_source, refer_to
+
+__all__ = ["BaseImageSpec", "ImageSpec", "default_limits", "format_options", "generate_together"]
+
+
+def default_limits() -> Limits:
+    """Return the limits that the settings give."""
+    return Limits(
+        max_bytes=conf.MAX_BYTES,
+        max_pixels=conf.MAX_PIXELS,
+        max_frames=conf.MAX_FRAMES,
+        max_seconds=conf.MAX_SECONDS,
+        max_output_pixels=conf.MAX_OUTPUT_PIXELS,
+        allowed_formats=frozenset(conf.ALLOWED_FORMATS),
+    )
+
+
+def format_options() -> Mapping[str, Mapping[str, Any]]:
+    """Return Pillow's save options per format: the built-in ones with the project's over them."""
+    changed = conf.FORMAT_OPTIONS
+    if not changed:
+        return FORMAT_OPTIONS
+    formats = {name.upper(): options for name, options in changed.items()}
+    return {
+        name: {**FORMAT_OPTIONS.get(name, {}), **formats.get(name, {})}
+        for name in {*FORMAT_OPTIONS, *formats}
+    }
+
+
+class BaseImageSpec:
+    """A generator of one image, with its say in where, how and when a cache file is made of it.
+
+    Attributes:
+        cachefile_storage: The storage of the cache file: a storage, an alias, a dotted path.
+        cachefile_backend: What makes the cache file and knows its state.
+        cachefile_strategy: What decides when the cache file must exist: a class, an instance, a
+            dotted path, or a dict of callables.
+        fallback: What stands in while there is no image, as ``IMAGEKIT_ON_ERROR`` has it.
+        spec_id: The id under which the registry gave this spec.
+    """
+
+    cachefile_storage: Any = None
+    cachefile_backend: Any = None
+    cachefile_strategy: Any = None
+    fallback: Any = None
+    spec_id: str | None = None
+
+    MissingSource = MissingSource
+
+    def generate(self) -> IO[bytes]:
+        """Make the image.
+
+        Returns:
+            An open file at its start.
+        """
+        raise NotImplementedError(f"{type(self).__qualname__} must define generate()")
+
+
+class ImageSpec(BaseImageSpec):
+    """A recipe that makes an image from a source image.
+
+    Subclass it, set what differs, and register the class.
+
+    Args:
+        source: An image field's file, any Django ``File``, or a name in the default storage.
+
+    Attributes:
+        processors: What is done to the image, in this order.
+        format: Pillow's name of the format to write; None: the source's own.
+        options: Options of Pillow's ``Image.save`` for the format, such as ``{"quality": 80}``.
+        autoconvert: Whether the image's mode is converted to one that the format holds.
+        auto_orient: Whether the EXIF orientation is applied before the processors.
+        color: ``"srgb"`` converts embedded colour profiles; ``"keep"`` leaves colours and profile.
+        metadata: What is kept of it: ``"strip"`` (nothing), ``"copyright"`` or ``"keep"``.
+        animated: Whether an animation stays one where the format can hold it.
+        background: The colour under transparent parts where the format has no transparency; None
+            is white.
+        decode_small: Whether the source may be decoded at a fraction of its size.
+        limits: Limits for this spec alone; None: those of the settings.
+        namer: What names the cache file: a callable or a dotted path; None: the setting's.
+
+    Example:
+        >>> class Thumbnail(ImageSpec):
+        ...     processors = [ResizeToFill(100, 60)]
+        ...     format = "JPEG"
+        ...     options = {"quality": 60}
+    """
+
+    processors: Any = []
+    format: str | None = None
+    options: Any = None
+    autoconvert: bool = True
+    auto_orient: bool = True
+    color: Literal["srgb", "keep"] = "srgb"
+    metadata: Literal["strip", "copyright", "keep"] = "strip"
+    animated: bool = True
+    background: Any = None
+    decode_small: bool = True
+    limits: Limits | None = None
+    namer: Any = None
+
+    def __init__(self, source: Any = None) -> None:
+        self.source = source
+
+    @property
+    def source(self) -> Any:
+        """The source image: a file, or None."""
+        state = self.__dict__
+        source = state.get("_source")
+        if source is None and "_field_data" in state:
+            data = state.pop("_field_data")
+            source = state["_source"] = getattr(data["instance"], data["attname"])
+        return source
+
+    @source.setter
+    def source(self, value: Any) -> None:
+        self.__dict__.pop("_field_data", None)
+        self.__dict__["_source"] = as_source(value)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe, as the imaging room takes it."""
+        return Recipe(
+            processors=tuple(self.processors or ()),
+            format=self.format,
+            options=dict(self.options or {}),
+            autoconvert=self.autoconvert,
+            auto_orient=self.auto_orient,
+            color=self.color,
+            metadata=self.metadata,
+            animated=self.animated,
+            background=self.background,
+            decode_small=self.decode_small,
+        )
+
+    @property
+    def cachefile_name(self) -> str | None:
+        """The name of the cache file in its storage; None without a source."""
+        if not has_source(self.source):
+            return None
+        namer = self.namer or conf.SPEC_CACHEFILE_NAMER
+        if isinstance(namer, str):
+            namer = get_by_qname(namer, "namer")
+        elif isinstance(namer, MethodType) and namer.__self__ is self:
+            # A function in a class body turns into a method; a namer takes the generator alone.
+            namer = namer.__func__
+        name: str = namer(self)
+        return name
+
+    def get_hash(self) -> str:
+        """Return the digest of source and recipe: 32 hexadecimal characters.
+
+        Raises:
+            NotCanonical: A processor's state cannot be written down.
+        """
+        source = self.source
+        reference = str(refer_to(source)) if has_source(source) else None
+        return digest_of(canonical_text(reference), self._recipe_text())
+
+    def _recipe_text(self) -> str:
+        """Return all but the source, written down canonically."""
+        cls = type(self)
+        processors = tuple(self.processors or ())
+        options = self.options or {}
+        # What equals the default is left out, so that a new attribute renames nothing.
+        extras = {
+            name: value
+            for name, default in _DIGESTED_DEFAULTS.items()
+            if (value := getattr(self, name)) != default
+        }
+        if conf.FORMAT_OPTIONS:
+            extras["format_options"] = _relevant_options(self.format)
+        if cls.generate is not ImageSpec.generate:
+            extras["generate"] = f"{cls.__module__}.{cls.__qualname__}"
+        if not extras and all(map(is_value, processors)):
+            try:
+                typed = tuple((name, type(value), value) for name, value in options.items())
+                return _known_text(processors, self.format, typed)
+            except TypeError:
+                # An option that cannot be hashed; the text is as good without being remembered.
+                pass
+        return canonical_text([processors, self.format, dict(options), extras])
+
+    def output_size(self, source_size: tuple[int, int]) -> tuple[int, int] | None:
+        """Return the size in pixels of the image made of an upright source of *source_size*.
+
+        Returns:
+            Width and height, or None if a processor does not say.
+        """
+        return ProcessorPipeline(self.processors or []).output_size(source_size)
+
+    def expected_size(self) -> tuple[int, int] | None:
+        """Return the size in pixels that the image will have, from the header of its source.
+
+        Raises:
+            GenerationError: The source cannot be read.
+        """
+        with open_source(self.source) as file:
+            header = read_header(file, self.limits or default_limits())
+        size = header.oriented_size if self.auto_orient else (header.width, header.height)
+        return self.output_size(size)
+
+    def generate(self) -> IO[bytes]:
+        """Make the image.
+
+        Returns:
+            An open file at its start, with ``width``, ``height`` and ``format``.
+
+        Raises:
+            MissingSource: There is no source.
+            GenerationError: The source cannot be read, is no image or is beyond the limits; a
+                processor failed; the format or its options cannot be written.
+        """
+        (result,) = generate_together([self])
+        if isinstance(result, GenerationError):
+            raise result
+        return result
+
+    def describe(self) -> str:
+        """Return what errors call this spec: its id, or its class."""
+        return self.spec_id or f"{type(self).__module__}.{type(self).__qualname__}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what does not survive pickling: the file of a model instance's field.
+
+        It is looked up on the instance again, when it is needed: while the instance is being
+        unpickled it has no fields yet.
+        """
+        state = dict(self.__dict__)
+        source = state.get("_source")
+        if isinstance(source, FieldFile) and getattr(source, "instance", None) is not None:
+            del state["_source"]
+            state["_field_data"] = {"instance": source.instance, "attname": source.field.attname}
+        return state
+
+
+@lru_cache(maxsize=2048)
+def _known_text(
+    processors: tuple[Any, ...], format: str | None, options: tuple[tuple[str, type, Any], ...]
+) -> str:
+    return canonical_text([processors, format, {name: value for name, _, value in options}, {}])
+
+
+_DIGESTED_DEFAULTS: Mapping[str, Any] = {
+    name: inspect.getattr_static(ImageSpec, name)
+    for name in ("autoconvert", "auto_orient", "color", "metadata", "animated", "background")
+}
+
+
+def _relevant_options(format: str | None) -> Any:
+    options = {name.upper(): dict(value) for name, value in conf.FORMAT_OPTIONS.items()}
+    return options.get(format.upper()) if format else options
+
+
+def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationError]:
+    """Make the images of specs that share one source, which is opened and decoded once.
+
+    Args:
+        specs: Specs with the same source; the first one's limits hold for the source.
+
+    Returns:
+        For each spec its image, or the error that kept it from being made.
+
+    Raises:
+        MissingSource: There is no source.
+    """
+    first = specs[0]
+    source = first.source
+    if not has_source(source):
+        raise MissingSource(
+            f"The spec {first.describe()} has no source: the image field is empty, or no source"
+            " was given. Check for that before asking for an image."
+        )
+    name = str(getattr(source, "name", None) or "") or None
+    try:
+        with open_source(source) as file:
+            results = render_many(
+                file,
+                [spec.recipe for spec in specs],
+                limits=first.limits or default_limits(),
+                format_options=format_options(),
+                decoder=get_decoder(conf.DECODER),
+                source_name=name or "",
+            )
+    except GenerationError as error:
+        raise error.located(first.describe(), name) from error.__cause__
+    for spec, result in zip(specs, results, strict=True):
+        if isinstance(result, GenerationError):
+            result.located(spec.describe(), name)
+    return results
+
+
+SpecFactory = Callable[..., Any]
