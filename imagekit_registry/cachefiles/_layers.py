@@ -1,0 +1,289 @@
+"""How the state is read: from the request, then the process, then the store.
+
+A warm page is answered by the first two and asks no store at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
+from imagekit_registry.cachefiles._breaker import Breaker
+from imagekit_registry.cachefiles._local import LocalStates
+from imagekit_registry.cachefiles.records import CacheFileRecord
+from imagekit_registry.cachefiles.stores import StateStore
+from imagekit_registry.conf import conf
+
+__all__ = [
+    "Scope",
+    "StateAccess",
+    "close_request_scope",
+    "current_scope",
+    "forget_local_states",
+    "open_request_scope",
+    "state_scope",
+]
+
+_Table = dict[str, CacheFileRecord | None]
+
+
+class Scope:
+    """What one request, or one `state_scope` block, has read and written.
+
+    A key with None is known to be absent from the store. The scope outlives its context in tasks
+    and threads that were started meanwhile; `is_open` tells them that it has ended.
+    """
+
+    __slots__ = ("is_open", "of_request", "outer", "tables")
+
+    def __init__(self, outer: Scope | None = None, *, of_request: bool = False) -> None:
+        self.outer = outer
+        self.of_request = of_request
+        self.is_open = True
+        self.tables: dict[StateAccess, _Table] = {}
+
+    def close(self) -> None:
+        """End the scope, and free what it holds."""
+        self.is_open = False
+        self.tables = {}
+        if _scope.get() is self:
+            _scope.set(self.outer)
+
+
+# Set and never reset by token: under ASGI a request's end runs in another context than its start.
+_scope: ContextVar[Scope | None] = ContextVar("imagekit_registry_scope", default=None)
+#: The same for requests under ASGI. Before Django 6.1 their start is announced in a task of its own,
+#: whose context variables are lost; what Django's handler has opened for their threads is kept.
+_asgi_scopes: WeakKeyDictionary[ThreadSensitiveContext, Scope] = WeakKeyDictionary()
+
+
+def current_scope() -> Scope | None:
+    """Return the scope of this request or block, or None outside of any."""
+    scope = _scope.get()
+    if scope is not None and scope.is_open:
+        return scope
+    asgi_request = SyncToAsync.thread_sensitive_context.get(None)
+    scope = _asgi_scopes.get(asgi_request) if asgi_request is not None else None
+    if scope is None or not scope.is_open:
+        return None
+    _scope.set(scope)
+    return scope
+
+
+@contextmanager
+def state_scope() -> Iterator[Scope]:
+    """Remember every state that is read in the block until its end.
+
+    Inside a request, or another such block, this is the scope that is there already.
+
+    Example:
+        >>> with state_scope() as outer, state_scope() as inner:
+        ...     inner is outer
+        True
+    """
+    scope = current_scope()
+    if scope is not None:
+        yield scope
+        return
+    scope = Scope()
+    _scope.set(scope)
+    try:
+        yield scope
+    finally:
+        scope.close()
+
+
+def open_request_scope(**_: object) -> None:
+    """Begin the scope of a request; a receiver of ``request_started``.
+
+    `AppConfig.ready` connects it, and `close_request_scope`, so that no middleware is needed.
+    """
+    outer = current_scope()
+    if outer is not None and outer.of_request:
+        # The end of the request before was not announced on this thread; its scope is not kept.
+        outer = outer.outer
+    scope = Scope(outer, of_request=True)
+    _scope.set(scope)
+    asgi_request = SyncToAsync.thread_sensitive_context.get(None)
+    if asgi_request is not None:
+        _asgi_scopes[asgi_request] = scope
+
+
+def close_request_scope(**_: object) -> None:
+    """End the scope of a request; a receiver of ``request_finished``."""
+    scope = current_scope()
+    if scope is not None and scope.of_request:
+        scope.close()
+
+
+class StateAccess:
+    """Reads and writes records through the layers: request, process, store.
+
+    Nothing here raises because of a store: its errors are logged, once a minute, and it counts as
+    empty. Records come as they are, past their time or not: the reader asks
+    `CacheFileRecord.is_current`.
+
+    Args:
+        store: Where the records are kept.
+        clock: A clock that never goes back, in seconds.
+        now: The time of day, in seconds since the epoch.
+
+    Example:
+        >>> access = StateAccess(CacheStateStore(caches["default"]))
+        >>> access.put("a", CacheFileRecord(name="a.jpg", status="exists"))
+        >>> access.get("a").name
+        'a.jpg'
+    """
+
+    def __init__(
+        self,
+        store: StateStore,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.store = store
+        self._clock = clock
+        self._now = now
+        self._breaker = Breaker(f"The state store {type(store).__name__}", clock=clock)
+        self._local: LocalStates | None
+        self.reset_local()
+        _instances.add(self)
+
+    def reset_local(self) -> None:
+        """Forget what this process knows, and read the settings anew."""
+        size: Any = conf.LOCAL_STATE_SIZE
+        ttl: Any = conf.LOCAL_STATE_TTL
+        # None, or anything else that is no number, turns it off; a system check complains.
+        is_on = all(isinstance(value, int | float) and value > 0 for value in (size, ttl))
+        self._local = LocalStates(size, ttl, clock=self._clock, now=self._now) if is_on else None
+
+    def get(self, key: str) -> CacheFileRecord | None:
+        """Return the record of *key*, or None if there is none."""
+        scope = _scope.get()
+        if scope is not None and scope.is_open:
+            table = scope.tables.get(self)
+            if table is not None and key in table:
+                return table[key]
+        if self._local is not None:
+            record = self._local.get(key)
+            if record is not None:
+                return record
+        return self.get_many([key]).get(key)
+
+    def get_many(self, keys: Iterable[str], fresh: bool = False) -> dict[str, CacheFileRecord]:
+        """Return the records that are there, by key; the store is asked once, or not at all.
+
+        Args:
+            keys: The keys, in any number.
+            fresh: Whether to ask the store whatever the layers above it know. If it does not
+                answer, what they know is returned.
+        """
+        keys = list(dict.fromkeys(keys))
+        table = self._table()
+        if fresh:
+            answer = self._ask(keys) if keys else None
+            if answer is not None:
+                if table is not None:
+                    table.update((key, answer.get(key)) for key in keys)
+                return answer
+        found, unknown = self._look_up(keys, table)
+        if unknown and not fresh:
+            answer = self._ask(unknown) or {}
+            found.update(answer)
+            if table is not None:
+                for key in unknown:
+                    # What another thread of this request has written meanwhile is newer.
+                    table.setdefault(key, answer.get(key))
+        return found
+
+    def _look_up(
+        self, keys: Iterable[str], table: _Table | None
+    ) -> tuple[dict[str, CacheFileRecord], list[str]]:
+        """Return what the layers above the store know, and the keys of which they know nothing."""
+        found: dict[str, CacheFileRecord] = {}
+        unknown: list[str] = []
+        for key in keys:
+            if table is not None and key in table:
+                record = table[key]
+            else:
+                record = self._local.get(key) if self._local is not None else None
+                if record is None:
+                    unknown.append(key)
+            if record is not None:
+                found[key] = record
+        return found, unknown
+
+    def knows(self, keys: Iterable[str]) -> bool:
+        """Return whether `get` can answer for all of *keys* without asking the store."""
+        return not self._look_up(keys, self._table())[1]
+
+    def put(self, key: str, record: CacheFileRecord) -> None:
+        """Keep *record* in the store and in every layer."""
+        self.put_many({key: record})
+
+    def put_many(self, records: Mapping[str, CacheFileRecord]) -> None:
+        """Keep *records*, by key, in the store and in every layer."""
+        if not records:
+            return
+        # The store first: whoever read it before this is then told by the change of version.
+        self._breaker.call(partial(self.store.set_many, records), None)
+        if self._local is not None:
+            self._local.put(records)
+        table = self._table()
+        if table is not None:
+            table.update(records)
+
+    def drop(self, keys: Iterable[str]) -> None:
+        """Forget *keys* in the store and in every layer."""
+        keys = list(keys)
+        if not keys:
+            return
+        self._breaker.call(partial(self.store.delete_many, keys), None)
+        if self._local is not None:
+            self._local.drop(keys)
+        table = self._table()
+        if table is not None:
+            table.update(dict.fromkeys(keys))
+
+    def _table(self) -> _Table | None:
+        scope = current_scope()
+        return scope.tables.setdefault(self, {}) if scope is not None else None
+
+    def _ask(self, keys: list[str]) -> dict[str, CacheFileRecord] | None:
+        """Ask the store and tell this process's layer; None if the store does not answer."""
+        local = self._local
+        version = local.version if local is not None else 0
+        answer: Mapping[str, Any] | None
+        answer = self._breaker.call(partial(self.store.get_many, keys), None)
+        if answer is None:
+            return None
+        found = {key: answer[key] for key in keys if isinstance(answer.get(key), CacheFileRecord)}
+        if local is not None:
+            local.fill(keys, found, version)
+        return found
+
+
+_instances: WeakSet[StateAccess] = WeakSet()
+
+
+@receiver(setting_changed, dispatch_uid="imagekit_registry.layers")
+def _forget_on_change(*, setting: str, **_: object) -> None:
+    """Let no settings see what was remembered under others."""
+    if setting.startswith("IMAGEKIT_") or setting in {"CACHES", "MEDIA_ROOT", "STORAGES"}:
+        forget_local_states()
+
+
+def forget_local_states() -> None:
+    """Forget what this process knows of every store: tests that change files behind us need it."""
+    for access in list(_instances):
+        access.reset_local()

@@ -1,0 +1,69 @@
+"""Cache file backends: how a cache file comes to exist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imagekit_registry._loading import get_singleton
+from imagekit_registry.cachefiles.backends._three_methods import (
+    DatabaseImageCacheBackend,
+    ImageCacheBackendAdapter,
+    is_three_method_backend,
+)
+from imagekit_registry.cachefiles.backends.base import (
+    AbstractCacheFileBackend,
+    BaseAsync,
+    CachedFileBackend,
+    CacheFileState,
+    Simple,
+)
+from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import InvalidFileBackendError
+
+__all__ = [
+    "AbstractCacheFileBackend",
+    "BaseAsync",
+    "CacheFileState",
+    "CachedFileBackend",
+    "DatabaseImageCacheBackend",
+    "ImageCacheBackendAdapter",
+    "InvalidFileBackendError",
+    "Simple",
+    "get_default_cachefile_backend",
+    "load_backend",
+]
+
+
+def get_default_cachefile_backend() -> Any:
+    """Return the backend that the settings name, one instance for the process.
+
+    Raises:
+        InvalidConfiguration: The dotted path leads nowhere.
+        InvalidFileBackendError: What it leads to is no backend.
+    """
+    if conf.DEFAULT_IMAGE_CACHE_BACKEND:
+        return load_backend(get_singleton(conf.DEFAULT_IMAGE_CACHE_BACKEND, "image cache backend"))
+    return load_backend(get_singleton(conf.DEFAULT_CACHEFILE_BACKEND, "cache file backend"))
+
+
+def load_backend(backend: Any) -> Any:
+    """Return a cache file backend from a backend, a class of one, or a dotted path.
+
+    A three-method image cache backend (``validate``, ``invalidate``, ``clear``) is wrapped.
+
+    Raises:
+        InvalidConfiguration: A dotted path leads nowhere.
+        InvalidFileBackendError: The object is no backend.
+    """
+    if isinstance(backend, str):
+        backend = get_singleton(backend, "cache file backend")
+    elif isinstance(backend, type):
+        backend = backend()
+    if hasattr(backend, "generate") and hasattr(backend, "exists"):
+        return backend
+    if is_three_method_backend(backend):
+        return ImageCacheBackendAdapter.of(backend)
+    raise InvalidFileBackendError(
+        f"{backend!r} is no cache file backend: it needs generate(file, force) and exists(file),"
+        " or validate(file), invalidate(file) and clear(file)."
+    )

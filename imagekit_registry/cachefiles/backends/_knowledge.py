@@ -1,0 +1,313 @@
+"""What is known of cache files: by their records, and by their storage where those say nothing."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import Any
+
+import attrs
+from django.core.cache import BaseCache
+
+from imagekit_registry._loading import get_cache, sanitize_cache_key, storage_reference
+from imagekit_registry.cachefiles._access import get_state_access
+from imagekit_registry.cachefiles._layers import StateAccess
+from imagekit_registry.cachefiles.records import CacheFileRecord, Status
+from imagekit_registry.cachefiles.state import get_active_state_cache
+from imagekit_registry.cachefiles.stores import CacheStateStore
+from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import (
+    GenerationError,
+    MissingSource,
+    PublishError,
+    RetryLater,
+)
+from imagekit_registry.specs import fingerprint, has_source, refer_to
+
+__all__ = ["CacheFileState", "FileKnowledge", "is_believed", "source_name"]
+
+_logger = logging.getLogger("imagekit_registry.cachefiles")
+
+
+class CacheFileState:
+    """Words for the state of a cache file."""
+
+    EXISTS = Status.EXISTS
+    GENERATING = Status.MAKING
+    DOES_NOT_EXIST = Status.MISSING
+    FAILED = Status.FAILED
+
+
+class FileKnowledge:
+    """What a backend knows of its files.
+
+    Attributes:
+        existence_check_timeout: Seconds for which a file that was not there is taken as missing.
+    """
+
+    existence_check_timeout: float = 5
+
+    _cache: BaseCache | None = None
+    _own_states: tuple[BaseCache, StateAccess] | None = None
+
+    # What callers use, and subclasses leave alone.
+
+    @property
+    def cache(self) -> BaseCache:
+        """The cache that leases are taken in, and that holds the state by default."""
+        return self._cache if self._cache is not None else get_cache()
+
+    @property
+    def states(self) -> StateAccess:
+        """The way to the state records."""
+        if self._cache is None:
+            return get_state_access()
+        if self._own_states is None or self._own_states[0] is not self._cache:
+            self._own_states = (self._cache, StateAccess(CacheStateStore(self._cache)))
+        return self._own_states[1]
+
+    def get_key(self, file: Any) -> str:
+        """Return the key under which the state of *file* is kept."""
+        memo: tuple[str, str] | None = getattr(file, "_state_key", None)
+        if memo is not None and memo[0] == file.name:
+            return memo[1]
+        storage = getattr(file, "storage", None)
+        reference = storage_reference(storage) if storage is not None else ""
+        where = f"{reference}:" if reference else ""
+        key = sanitize_cache_key(f"{conf.CACHE_PREFIX}{where}{file.name}-state")
+        # A page asks for URL, width and height, each by this key.
+        file._state_key = (file.name, key)
+        return key
+
+    def get_state(self, file: Any, check_if_unknown: bool = True) -> str | None:
+        """Return the status word of *file*, one of `CacheFileState`.
+
+        Args:
+            file: The cache file.
+            check_if_unknown: Whether to ask the storage if nothing is known; else None is
+                returned for that.
+        """
+        key = self.get_key(file)
+        mapping = get_active_state_cache()
+        if mapping is not None and mapping.get(key) is not None:
+            return str(mapping[key])
+        record = self.get_record(file) if check_if_unknown else self.known_record(file)
+        if mapping is not None:
+            mapping[key] = record.status if record else None
+        return record.status if record else None
+
+    def set_state(self, file: Any, state: str) -> None:
+        """Remember a status word for *file*, and nothing else about it."""
+        self.remember(file, self._record(file, state))
+
+    def exists(self, file: Any) -> bool:
+        """Return whether *file* exists: by its state; the storage is asked if there is none."""
+        return self.get_state(file) == Status.EXISTS
+
+    def known_record(self, file: Any) -> CacheFileRecord | None:
+        """Return what is known of *file* without asking the storage; None if nothing is."""
+        record = self.states.get(self.get_key(file))
+        return record if record is not None and is_believed(file, record) else None
+
+    def get_record(self, file: Any) -> CacheFileRecord:
+        """Return the state of *file*; the storage is asked if nothing is known."""
+        record = self.states.get(self.get_key(file))
+        if record is None or not is_believed(file, record):
+            return self._verify(file, record)
+        if record.status == Status.EXISTS and _is_in_sample():
+            return self._verify(file, record)
+        return record
+
+    def get_dimensions(self, file: Any) -> tuple[int | None, int | None]:
+        """Return width and height in pixels; as they will be, if the file does not exist yet."""
+        record = self.states.get(self.get_key(file))
+        if record is None or not is_believed(file, record):
+            record = self._verify(file, record)
+        if record.width is None or record.height is None:
+            record = self._measure(file, record)
+        return record.width, record.height
+
+    def is_wanting(self, file: Any, fresh: bool = False) -> bool:
+        """Return whether *file* is yet to be made.
+
+        Args:
+            file: The cache file.
+            fresh: Whether to take nobody's word that it is missing: asked by who holds its lock.
+
+        Raises:
+            RetryLater: It failed a short while ago.
+            PublishError: The storage does not say whether it exists.
+        """
+        record = self._ask_again(file) if fresh else self.get_record(file)
+        if record.status == Status.FAILED:
+            raise RetryLater(
+                record.error or "it could not be made",
+                spec_id=file.spec_id,
+                source=source_name(file),
+                hint=f"It has failed {record.failures} times and is tried again later;"
+                " generate(force=True) tries now.",
+            )
+        return record.status != Status.EXISTS
+
+    def verified(self, file: Any, before: CacheFileRecord | None) -> CacheFileRecord:
+        """Return what the storage says of *file*; it is for the caller to remember it.
+
+        Args:
+            file: The cache file.
+            before: The record of it that there is, believed or not.
+
+        Raises:
+            PublishError: The storage does not say whether it exists.
+        """
+        try:
+            exists = self._exists(file)
+        except Exception as error:
+            # Storages of other projects raise what their client libraries raise.
+            raise PublishError(
+                f"the storage does not say whether {file.name!r} exists"
+                f" ({type(error).__name__}: {error})",
+                spec_id=file.spec_id,
+                source=source_name(file),
+                hint="Check that the storage of the cache files can be reached.",
+            ) from error
+        if exists and not self._is_outdated(file, before):
+            if before is not None and before.status == Status.EXISTS:
+                return before
+            return self._record(file, Status.EXISTS, fingerprint=fingerprint(file.source))
+        retry_at = time.time() + self.existence_check_timeout
+        # Failures are counted until it is made: each doubles the time to the next try.
+        failures = before.failures if before is not None else 0
+        record = self._record(file, Status.MISSING, retry_at=retry_at, failures=failures)
+        if exists and before is not None:
+            # What is there was made by another recipe or of another image; the record goes on
+            # saying so until it is made anew.
+            record = attrs.evolve(record, digest=before.digest, fingerprint=before.fingerprint)
+        return record
+
+    def remember(self, file: Any, record: CacheFileRecord) -> None:
+        """Write down the state of *file*."""
+        key = self.get_key(file)
+        self.states.put(key, record)
+        mapping = get_active_state_cache()
+        if mapping is not None:
+            mapping[key] = record.status
+
+    def doubt(self, file: Any) -> None:
+        """Forget what is known of *file*; the storage is asked when it is needed next."""
+        self.states.drop([self.get_key(file)])
+        mapping = get_active_state_cache()
+        if mapping is not None:
+            mapping.pop(self.get_key(file), None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the cache: it is found again by the settings."""
+        own = {"_cache", "_own_states"}
+        return {name: value for name, value in self.__dict__.items() if name not in own}
+
+    # What has a default.
+
+    def _exists(self, file: Any) -> bool:
+        """Ask the storage whether *file* exists."""
+        return bool(file.name and file.storage.exists(file.name))
+
+    # How it is done.
+
+    def _ask_again(self, file: Any) -> CacheFileRecord:
+        """Return the state of *file*; that it is missing is the storage's to say.
+
+        Whoever held the lock before may have made it. Where the cache is not shared, only the
+        storage knows.
+        """
+        key = self.get_key(file)
+        record = self.states.get_many([key], fresh=True).get(key)
+        if (
+            record is not None
+            and record.status in {Status.EXISTS, Status.FAILED}
+            and is_believed(file, record)
+        ):
+            return record
+        return self._verify(file, record)
+
+    def _verify(self, file: Any, before: CacheFileRecord | None) -> CacheFileRecord:
+        """Ask the storage, and remember the answer; *before* is what the record has said."""
+        record = self.verified(file, before)
+        self.remember(file, record)
+        return record
+
+    def _is_outdated(self, file: Any, record: CacheFileRecord | None) -> bool:
+        """Return whether an existing file was made by another recipe, or of another image."""
+        if record is not None and _is_of_other_recipe(file, record):
+            return True
+        if record is not None and record.fingerprint:
+            now = fingerprint(file.source)
+            return bool(now) and now != record.fingerprint
+        # Without a record the times tell, if one clock has set both.
+        source, storage = file.source, file.storage
+        if not hasattr(source, "storage") or source.storage is not storage:
+            return False
+        try:
+            made = storage.get_modified_time(file.name)
+            changed = storage.get_modified_time(source.name)
+        except Exception:  # noqa: BLE001 -- many storages have no times, each says so in its way
+            return False
+        return bool(changed > made)
+
+    def _measure(self, file: Any, record: CacheFileRecord) -> CacheFileRecord:
+        """Return *record* with dimensions: of the file, or of the one that is yet to be made."""
+        if record.status == Status.EXISTS:
+            try:
+                width, height = file.measure()
+            except FileNotFoundError:
+                self.doubt(file)
+                return record
+            except (GenerationError, OSError) as error:
+                _logger.warning("%s: %r cannot be measured: %s", file.spec_id, file.name, error)
+                return record
+        else:
+            expected = getattr(file.generator, "expected_size", None)
+            try:
+                size = expected() if expected else None
+            except (GenerationError, MissingSource):
+                size = None
+            if size is None:
+                return record
+            width, height = size
+        record = attrs.evolve(record, width=width, height=height)
+        self.remember(file, record)
+        return record
+
+    def _record(self, file: Any, status: str, **values: Any) -> CacheFileRecord:
+        generator = getattr(file, "generator", None)
+        source = getattr(generator, "source", None)
+        return CacheFileRecord(
+            name=file.name,
+            storage=storage_reference(file.storage) if hasattr(file, "storage") else "",
+            status=status,
+            digest=getattr(file, "digest", ""),
+            spec_id=getattr(file, "spec_id", ""),
+            source=str(refer_to(source)) if has_source(source) else "",
+            **values,
+        )
+
+
+def _is_in_sample() -> bool:
+    share = conf.VERIFY_SAMPLE
+    return share > 0 and random.random() < share  # noqa: S311 -- a sample, not a secret
+
+
+def is_believed(file: Any, record: CacheFileRecord) -> bool:
+    """Return whether *record* still says something about *file*."""
+    return record.is_current(time.time()) and not _is_of_other_recipe(file, record)
+
+
+def _is_of_other_recipe(file: Any, record: CacheFileRecord) -> bool:
+    """Return whether *record* is of a file that another recipe has made, under the same name."""
+    if not record.digest or record.digest[:12] in (file.name or ""):
+        return False
+    return bool(record.digest != file.digest)
+
+
+def source_name(file: Any) -> str | None:
+    name = getattr(getattr(file, "source", None), "name", None)
+    return str(name) if name else None

@@ -1,0 +1,128 @@
+"""Namers: what a cache file is called.
+
+A namer is any callable that takes a generator and returns a name with forward slashes, under
+``IMAGEKIT_CACHEFILE_DIR``. Nothing of a recipe but its digest shows in the names made here.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from functools import lru_cache
+from typing import Any
+
+from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import UnknownFormat
+from imagekit_registry.imaging.formats import format_to_extension, suggest_extension
+
+__all__ = ["hash", "source_name_and_field", "source_name_as_path", "source_name_dot_hash"]
+
+# What no file system and no URL gives trouble with; a name with anything else keeps to its digest.
+_TROUBLE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]|(^|/)\.{0,2}(/|$)|(^|/)\.|[. ](/|$)|//')
+_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+# File systems hold 255 bytes in one segment; a digest, its dot and an extension need some of them.
+_LONGEST_SEGMENT = 150
+_LONGEST_PATH = 400
+
+
+def source_name_as_path(generator: Any) -> str:
+    """Name the file after its source's path: ``DIR/photos/bulldog/DIGEST.jpg``.
+
+    Args:
+        generator: A spec: ``source``, ``format`` and ``get_hash()`` are asked.
+
+    Returns:
+        The name; ``DIR/DIGEST.jpg`` for a source whose own name is no safe relative path.
+
+    Example:
+        >>> source_name_as_path(Thumbnail(source="photos/bulldog.png"))
+        'CACHE/images/photos/bulldog/5ff3233527c5ac3e4b596343b440ff67.jpg'
+    """
+    name = _safe_source_name(generator)
+    return _under_dir(posixpath.splitext(name)[0], f"{generator.get_hash()}{_extension(generator)}")
+
+
+def source_name_dot_hash(generator: Any) -> str:
+    """Name the file beside its source's path: ``DIR/photos/bulldog.DIGEST12.jpg``.
+
+    Args:
+        generator: A spec: ``source``, ``format`` and ``get_hash()`` are asked.
+
+    Returns:
+        The name, with the first 12 characters of the digest; with all 32, and no path, for a
+        source whose own name is no safe relative path.
+    """
+    name = _safe_source_name(generator)
+    digest = generator.get_hash()
+    if not name:
+        return _under_dir(f"{digest}{_extension(generator)}")
+    stem = posixpath.splitext(name)[0]
+    return _under_dir(f"{stem}.{digest[:12]}{_extension(generator)}")
+
+
+def source_name_and_field(generator: Any) -> str:
+    """Name the file as the first ImageKit did: ``DIR/photos/birthday_thumbnail.jpg``.
+
+    The last part is the field's name: the last segment of the spec's id. The name does not change
+    with the recipe; the state record keeps the recipe's digest for that.
+
+    Args:
+        generator: A spec: ``source``, ``format`` and ``spec_id`` are asked.
+    """
+    name = _safe_source_name(generator)
+    spec_id = getattr(generator, "spec_id", None) or type(generator).__name__
+    field = re.sub(r"[^\w-]", "_", spec_id.rsplit(":", 1)[-1]).lower()
+    stem = posixpath.splitext(name)[0] if name else generator.get_hash()
+    return _under_dir(f"{stem}_{field}{_extension(generator)}")
+
+
+def hash(generator: Any) -> str:
+    """Name the file by its digest alone: ``DIR/DIGEST.jpg``.
+
+    Args:
+        generator: Any generator with ``get_hash()``; its ``format``, if it has one, gives the
+            extension.
+    """
+    format = getattr(generator, "format", None)
+    extension = format_to_extension(format) if format else ""
+    return _under_dir(f"{generator.get_hash()}{extension}")
+
+
+def _under_dir(*segments: str) -> str:
+    return posixpath.join(conf.CACHEFILE_DIR, *(segment for segment in segments if segment))
+
+
+def _source_name(generator: Any) -> str:
+    name = getattr(generator.source, "name", None)
+    return name if isinstance(name, str) else ""
+
+
+def _safe_source_name(generator: Any) -> str:
+    """Return the source's name if it is a relative path without traps, else an empty string."""
+    return _safe_name(_source_name(generator))
+
+
+@lru_cache(maxsize=4096)
+def _safe_name(name: str) -> str:
+    if not name or len(name) > _LONGEST_PATH or posixpath.isabs(name) or _TROUBLE.search(name):
+        return ""
+    for segment in name.split("/"):
+        if _RESERVED.match(segment) or len(segment.encode(errors="replace")) > _LONGEST_SEGMENT:
+            return ""
+    return name if name.isprintable() and name.encode(errors="replace").decode() == name else ""
+
+
+def _extension(generator: Any) -> str:
+    return _extension_for(posixpath.splitext(_source_name(generator))[1], generator.format)
+
+
+@lru_cache(maxsize=512)
+def _extension_for(source_extension: str, format: str | None) -> str:
+    """Return the extension that suits the format; that of the source where no format is given."""
+    extension = suggest_extension(f"a{source_extension}", format)
+    if re.fullmatch(r"\.[A-Za-z0-9]{1,10}", extension or ""):
+        return extension
+    try:
+        return format_to_extension(format)
+    except UnknownFormat:
+        return ""

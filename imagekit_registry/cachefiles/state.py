@@ -1,0 +1,94 @@
+"""State of many cache files at once, and for the length of one request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from imagekit_registry.cachefiles._layers import StateAccess, state_scope
+from imagekit_registry.cachefiles.records import CacheFileRecord, Status
+from imagekit_registry.cachefiles.stores import CacheStateStore
+
+__all__ = [
+    "CacheFileRecord",
+    "Status",
+    "get_active_state_cache",
+    "prefetch_cachefile_states",
+    "records_are_known",
+    "use_cachefile_state_cache",
+]
+
+StateMapping = MutableMapping[str, Any]
+
+_active: ContextVar[StateMapping | None] = ContextVar("imagekit_state_cache", default=None)
+
+
+@contextmanager
+def use_cachefile_state_cache(state_cache: StateMapping | None = None) -> Iterator[StateMapping]:
+    """Answer from *state_cache*, and fill it, while the context lasts.
+
+    Args:
+        state_cache: Status words by cache key, as ``backend.get_key(file)`` gives them; None for
+            an empty mapping.
+
+    Yields:
+        The mapping.
+
+    Example:
+        >>> with use_cachefile_state_cache():
+        ...     prefetch_cachefile_states([photo.thumbnail for photo in photos])
+    """
+    mapping: StateMapping = {} if state_cache is None else state_cache
+    token = _active.set(mapping)
+    try:
+        with state_scope():
+            yield mapping
+    finally:
+        _active.reset(token)
+
+
+def records_are_known(files: Iterable[Any]) -> bool:
+    """Return whether the state of all *files* is known without a round trip."""
+    for file in files:
+        backend = file.cachefile_backend
+        access = getattr(backend, "states", None)
+        if access is not None and file.name and not access.knows([backend.get_key(file)]):
+            return False
+    return True
+
+
+def get_active_state_cache() -> StateMapping | None:
+    """Return the mapping that `use_cachefile_state_cache` has made active, or None."""
+    return _active.get()
+
+
+def prefetch_cachefile_states(
+    files: Iterable[Any], *, state_cache: StateMapping | None = None, cache: Any = None
+) -> None:
+    """Fetch the state of many files in one round trip for each store involved.
+
+    Args:
+        files: Cache files; those whose backend keeps no state are passed over.
+        state_cache: The mapping to fill with status words (None for unknown ones); the active one
+            if None. Nothing is fetched if there is neither.
+        cache: A Django cache to ask, in place of each backend's own store.
+    """
+    if state_cache is None:
+        state_cache = _active.get()
+    if state_cache is None:
+        return
+    keys_by_store: dict[int, tuple[StateAccess, set[str]]] = {}
+    given = None if cache is None else StateAccess(CacheStateStore(cache))
+    for file in files:
+        backend = getattr(file, "cachefile_backend", None)
+        access = given or getattr(backend, "states", None)
+        if backend is None or access is None or not hasattr(backend, "get_key"):
+            continue
+        keys_by_store.setdefault(id(access), (access, set()))[1].add(backend.get_key(file))
+    for access, keys in keys_by_store.values():
+        found = access.get_many(keys)
+        for key in keys:
+            record = found.get(key)
+            state_cache[key] = record.status if record is not None else None
