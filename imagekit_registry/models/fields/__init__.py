@@ -1,0 +1,15 @@
+"""Model fields: images made of another field's image, and images processed when uploaded."""
+
+from __future__ import annotations
+
+from imagekit_registry.models.fields._processed import ProcessedImageField, ProcessedImageFieldFile
+from imagekit_registry.models.fields._spec import ImageSpecField, spec_fields_of
+from imagekit_registry.models.fields._uploads import ProcessedUpload
+
+__all__ = [
+    "ImageSpecField",
+    "ProcessedImageField",
+    "ProcessedImageFieldFile",
+    "ProcessedUpload",
+    "spec_fields_of",
+]

@@ -1,0 +1,379 @@
+"""The field for images that are made of another field's image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, overload
+from weakref import ref
+
+import attrs
+from django.core import checks
+from django.core.exceptions import FieldDoesNotExist
+from django.core.files.storage import Storage
+from django.db import models
+from django.db.models.signals import class_prepared
+
+from imagekit_registry.cachefiles import ImageCacheFile, prefetch_images
+from imagekit_registry.cachefiles.strategies import PreCache
+from imagekit_registry.exceptions import (
+    ImageKitError,
+    InvalidArgumentType,
+    InvalidConfiguration,
+)
+from imagekit_registry.imaging import Limits
+from imagekit_registry.models.fields._cache_to import CacheTo
+from imagekit_registry.registry import generator_registry, register
+from imagekit_registry.specs import SpecHost
+from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
+
+__all__ = ["ImageSpecField", "default_spec_id", "spec_fields_of", "spec_id_errors"]
+
+_ABSENT = object()
+
+
+def default_spec_id(model: type[models.Model], name: str) -> str:
+    """Return the id of the spec of a field that has been given none: ``app:model:field``."""
+    meta = model._meta
+    return f"{meta.app_label}:{meta.object_name}:{name}".lower()
+
+
+def spec_id_errors(host: SpecHost, where: str) -> list[checks.CheckMessage]:
+    """Return an error if the registry knows nothing under a host's id."""
+    if host.spec_id in generator_registry.get_ids():
+        return []
+    return [
+        checks.Error(
+            f"{where} uses the image spec {host.spec_id!r}, which is not registered.",
+            hint="Give the field processors, a format or a spec, or register a spec with this id"
+            " in an imagegenerators.py of an installed app.",
+            obj=host,
+            id="imagekit.E001",
+        )
+    ]
+
+
+def spec_fields_of(model: type[models.Model]) -> Iterator[ImageSpecField]:
+    """Yield the image spec fields of *model*, its own and the inherited ones."""
+    for name in dict.fromkeys(name for cls in model.__mro__ for name in vars(cls)):
+        value = getattr(model, name, None) if _may_be_spec_field(model, name) else None
+        if isinstance(value, ImageSpecField):
+            yield value
+
+
+def _may_be_spec_field(model: type[models.Model], name: str) -> bool:
+    owner = next(cls for cls in model.__mro__ if name in vars(cls))
+    return isinstance(vars(owner)[name], ImageSpecField)
+
+
+def _nothing() -> None:
+    return None
+
+
+@attrs.define(eq=False, weakref_slot=False)
+class _Memo:
+    """The cache file of one instance, and all that it was made from; neither pickled nor copied."""
+
+    owner: ref[models.Model]
+    raw_source: Any
+    source_name: str | None
+    version: int
+    file: ImageCacheFile
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_nothing, ())
+
+
+def _raw_source(instance: models.Model, name: str) -> Any:
+    """Return the value of the source past Django's descriptor, unless it is yet to be loaded."""
+    value = instance.__dict__.get(name, _ABSENT)
+    return getattr(instance, name) if value is _ABSENT else value
+
+
+def _name_of(source: Any) -> str | None:
+    return source if isinstance(source, str) else getattr(source, "name", None)
+
+
+def _peers_of(instance: models.Model) -> list[models.Model]:
+    """Return the instances fetched together with this one, where Django keeps track of them."""
+    state = instance._state
+    if not getattr(getattr(state, "fetch_mode", None), "track_peers", False):
+        return []
+    return [peer for reference in getattr(state, "peers", ()) if (peer := reference()) is not None]
+
+
+def _renamed(arguments: dict[str, Any], old: str, new: str) -> None:
+    """Move what was given under an old name of an argument to its new name."""
+    value = arguments.pop(old)
+    if value is None:
+        return
+    if arguments.get(new) is not None:
+        raise InvalidArgumentType(f"{old!r} is the old name of {new!r}; give only one of them.")
+    arguments[new] = value
+
+
+class ImageSpecField(SpecHost):
+    """An image that is made of the image in another field of the model.
+
+    It has no column and no place in migrations. On an instance it gives an `ImageCacheFile`; on the
+    model, the field itself.
+
+    Args:
+        processors: What is done to the image, in this order.
+        format: Pillow's name of the format to write; None: the source's own.
+        options: Options of Pillow's ``Image.save`` for the format.
+        source: The name of the image field; may be left out if the model has exactly one.
+        cachefile_storage: Where the file lies: a storage, an alias, a dotted path.
+        autoconvert: Whether the mode is converted to one that the format holds.
+        cachefile_backend: What makes the file, and knows its state.
+        cachefile_strategy: What decides when it is made.
+        spec: A spec, in place of attributes of one.
+        id: The id under which the spec is registered; ``app:model:field`` if None.
+        namer: What names the cache file: a callable or a dotted path.
+        auto_orient: Whether the EXIF orientation is applied before the processors.
+        color: ``"srgb"`` converts embedded colour profiles, ``"keep"`` leaves them.
+        metadata: What is kept of it: ``"strip"``, ``"copyright"`` or ``"keep"``.
+        animated: Whether an animation stays one where the format can hold it.
+        background: The colour under transparent parts where the format has no transparency.
+        fallback: What stands in while there is no image.
+        limits: Limits for this spec alone.
+        decode_small: Whether the source may be decoded at a fraction of its size.
+        image_field: Old name of *source*.
+        image_cache_backend: Old name of *cachefile_backend*: validate, invalidate, clear.
+        storage: Old name of *cachefile_storage*.
+        cache_to: Old way to name files: a callable (instance, path, specname, extension).
+        pre_cache: Old way to say that the file is made when its source is saved.
+
+    Raises:
+        InvalidArgumentType: A spec is given together with attributes of one, or an argument
+            together with its old name.
+
+    Example:
+        >>> class Photo(models.Model):
+        ...     image = models.ImageField(upload_to="photos")
+        ...     thumbnail = ImageSpecField([ResizeToFill(100, 60)], format="JPEG")
+    """
+
+    def __init__(
+        self,
+        processors: Any = None,
+        format: str | None = None,
+        options: Any = None,
+        source: str | None = None,
+        cachefile_storage: Storage | str | Callable[[], Storage] | None = None,
+        autoconvert: bool | None = None,
+        cachefile_backend: Any = None,
+        cachefile_strategy: Any = None,
+        spec: Any = None,
+        id: str | None = None,
+        *,
+        namer: Callable[[Any], str] | str | None = None,
+        auto_orient: bool | None = None,
+        color: str | None = None,
+        metadata: str | None = None,
+        animated: bool | None = None,
+        background: Any = None,
+        fallback: Any = None,
+        limits: Limits | None = None,
+        decode_small: bool | None = None,
+        image_field: str | None = None,
+        image_cache_backend: Any = None,
+        storage: Storage | str | Callable[[], Storage] | None = None,
+        cache_to: Callable[[Any, str, str, str], str] | str | None = None,
+        pre_cache: bool | None = None,
+    ) -> None:
+        given = {
+            "processors": processors,
+            "format": format,
+            "options": options,
+            "source": source,
+            "cachefile_storage": cachefile_storage,
+            "autoconvert": autoconvert,
+            "cachefile_backend": cachefile_backend,
+            "cachefile_strategy": cachefile_strategy,
+            "namer": namer,
+            "auto_orient": auto_orient,
+            "color": color,
+            "metadata": metadata,
+            "animated": animated,
+            "background": background,
+            "fallback": fallback,
+            "limits": limits,
+            "decode_small": decode_small,
+            "image_field": image_field,
+            "image_cache_backend": image_cache_backend,
+            "storage": storage,
+            "cache_to": None if cache_to is None else CacheTo(cache_to),
+            "pre_cache": PreCache if pre_cache else None,
+        }
+        _renamed(given, "image_field", "source")
+        _renamed(given, "image_cache_backend", "cachefile_backend")
+        _renamed(given, "storage", "cachefile_storage")
+        _renamed(given, "cache_to", "namer")
+        _renamed(given, "pre_cache", "cachefile_strategy")
+        self.source: str | None = given.pop("source")
+        super().__init__(spec=spec, spec_id=id, **given)
+        self.name = ""
+        self.model: type[models.Model] | None = None
+        self._memo_name = ""
+        self._sources: dict[type[models.Model], str] = {}
+
+    # On the model.
+
+    def contribute_to_class(self, cls: type[models.Model], name: str) -> None:
+        """Take a place on a model: register the spec, and feed it from the source's images."""
+        self.name, self.model = name, cls
+        self._memo_name = f"_imagekit_file_{name}"
+        setattr(cls, name, self)
+        self.set_spec_id(self.spec_id or default_spec_id(cls, name))
+        if self.source:
+            self._feed_from(cls, self.source)
+        else:
+            # The image field may come further down, or in a subclass of an abstract model.
+            sender = None if cls._meta.abstract else cls
+            class_prepared.connect(self._find_source, sender=sender)
+
+    def _find_source(self, sender: type[models.Model], **kwargs: Any) -> None:
+        if self.model is None or not issubclass(sender, self.model):
+            return
+        if getattr(sender, self.name, None) is not self or self._known_source(sender):
+            return
+        candidates = self._candidates(sender)
+        if len(candidates) == 1:
+            self._feed_from(sender, candidates[0])
+
+    @staticmethod
+    def _candidates(model: type[models.Model]) -> list[str]:
+        return [f.attname for f in model._meta.fields if isinstance(f, models.ImageField)]
+
+    def _feed_from(self, model: type[models.Model], source: str) -> None:
+        self._sources[model] = source
+        register.source_group(str(self.spec_id), ImageFieldSourceGroup.shared(model, source))
+
+    def _known_source(self, model: type[models.Model]) -> str | None:
+        return next((self._sources[cls] for cls in model.__mro__ if cls in self._sources), None)
+
+    def source_of(self, model: type[models.Model]) -> str:
+        """Return the name of the field that holds the source in instances of *model*.
+
+        Raises:
+            InvalidConfiguration: None was given, and the model has no image field, or several.
+        """
+        known = self._sources.get(model) or self._known_source(model)
+        if known is None:
+            raise InvalidConfiguration(self._source_problem(model))
+        self._sources[model] = known
+        return known
+
+    def _source_problem(self, model: type[models.Model]) -> str:
+        candidates = self._candidates(model)
+        where = f"{model._meta.label}.{self.name}"
+        if not candidates:
+            return (
+                f"{where} has no image to act on: the model has no ImageField. Add one, or name"
+                " the field with source=."
+            )
+        return (
+            f"{where} does not say which image to act on: the model has several ImageFields"
+            f" ({', '.join(candidates)}). Name one with source=."
+        )
+
+    def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
+        """Return what is wrong with this field, for Django's system checks."""
+        model = kwargs.get("model") or self.model
+        if model is None:
+            return []
+        where = f"{model._meta.label}.{self.name}"
+        errors = spec_id_errors(self, where)
+        source = self._known_source(model)
+        if source is None:
+            problem, _, hint = self._source_problem(model).rpartition(". ")
+            return [*errors, checks.Error(f"{problem}.", hint=hint, obj=self, id="imagekit.E002")]
+        hint = "Name an ImageField of the model with source=."
+        try:
+            field = model._meta.get_field(source)
+        except FieldDoesNotExist:
+            if not hasattr(model, source):
+                text = f"{where} has the source {source!r}, which the model does not have."
+                errors.append(checks.Error(text, hint=hint, obj=self, id="imagekit.E003"))
+        else:
+            if not isinstance(field, models.ImageField):
+                text = f"{where} has the source {source!r}, which is no ImageField."
+                if isinstance(field, models.FileField):
+                    hint = "An ImageField checks that what is uploaded to it is an image."
+                    errors.append(checks.Warning(text, hint=hint, obj=self, id="imagekit.W003"))
+                else:
+                    errors.append(checks.Error(text, hint=hint, obj=self, id="imagekit.E004"))
+        return errors
+
+    # On an instance.
+
+    @overload
+    def __get__(self, instance: None, owner: Any) -> ImageSpecField: ...
+
+    @overload
+    def __get__(self, instance: models.Model, owner: Any) -> ImageCacheFile: ...
+
+    def __get__(
+        self, instance: models.Model | None, owner: Any = None
+    ) -> ImageSpecField | ImageCacheFile:
+        if instance is None:
+            return self
+        values = instance.__dict__
+        if self.name in values:
+            override: ImageCacheFile = values[self.name]
+            return override
+        memo: _Memo | None = values.get(self._memo_name)
+        if memo is not None and self._is_current(memo, instance):
+            return memo.file
+        file = self._build(instance)
+        self._prefetch_peers(instance)
+        return file
+
+    def __set__(self, instance: models.Model, value: Any) -> None:
+        instance.__dict__[self.name] = value
+
+    def __delete__(self, instance: models.Model) -> None:
+        """Take back an assignment; the cache file is built anew when it is asked for."""
+        instance.__dict__.pop(self.name, None)
+        instance.__dict__.pop(self._memo_name, None)
+
+    def _is_current(self, memo: _Memo, instance: models.Model) -> bool:
+        raw = _raw_source(instance, self.source_of(type(instance)))
+        return (
+            raw is memo.raw_source
+            and _name_of(raw) == memo.source_name
+            and memo.version == generator_registry.version
+            # A copied instance starts with the memo of the one it was copied from.
+            and memo.owner() is instance
+        )
+
+    def _build(self, instance: models.Model) -> ImageCacheFile:
+        name = self.source_of(type(instance))
+        file = ImageCacheFile(self.get_spec(source=getattr(instance, name)))
+        raw = _raw_source(instance, name)
+        version = generator_registry.version
+        memo = _Memo(ref(instance), raw, _name_of(raw), version, file)
+        instance.__dict__[self._memo_name] = memo
+        return file
+
+    def _prefetch_peers(self, instance: models.Model) -> None:
+        """Fetch the state of what was queried together with *instance*, in one round trip."""
+        built = [instance]
+        for peer in _peers_of(instance):
+            values = peer.__dict__
+            if peer is instance or self.name in values or values.get(self._memo_name) is not None:
+                continue
+            if self.source_of(type(peer)) not in values:
+                continue
+            try:
+                self._build(peer)
+            except ImageKitError:
+                # Whoever asks the peer itself for its image is told.
+                continue
+            built.append(peer)
+        if len(built) > 1:
+            prefetch_images(built, self.name)
+
+    def __repr__(self) -> str:
+        label = self.model._meta.label if self.model else "?"
+        return f"<{type(self).__name__}: {label}.{self.name}>"

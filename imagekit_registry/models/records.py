@@ -1,0 +1,50 @@
+"""The one table: a row for each cache file whose state is kept in the database."""
+
+from __future__ import annotations
+
+from django.db import models
+
+__all__ = ["CacheFileRecordRow"]
+
+
+class CacheFileRecordRow(models.Model):
+    """A `CacheFileRecord` under its key, for ``DatabaseStateStore``, which reads and writes it.
+
+    Names are looked up by their digests. These have the same length for any name, so that an
+    index holds them on every database (MariaDB's ends at 768 characters), and they tell ``A`` from
+    ``a``, which MariaDB's usual collations do not.
+    """
+
+    key_digest = models.CharField(max_length=32, primary_key=True)
+    source_digest = models.CharField(max_length=32)
+    spec_digest = models.CharField(max_length=32)
+    key = models.TextField()
+
+    name = models.TextField()
+    status = models.CharField(max_length=7)
+    storage = models.TextField(blank=True)
+    width = models.IntegerField(null=True)
+    height = models.IntegerField(null=True)
+    size = models.BigIntegerField(null=True)
+    format = models.TextField(blank=True)
+    digest = models.TextField(blank=True)
+    spec_id = models.TextField(blank=True)
+    source = models.TextField(blank=True)
+    fingerprint = models.TextField(blank=True)
+    placeholder = models.TextField(blank=True)
+    made_at = models.FloatField(null=True)
+    error = models.TextField(blank=True)
+    failures = models.IntegerField(default=0)
+    retry_at = models.FloatField(null=True)
+    published_name = models.TextField(blank=True)
+
+    class Meta:  # noqa: D106
+        indexes = (
+            models.Index(fields=["source_digest"], name="imagekit_record_source"),
+            models.Index(fields=["spec_digest"], name="imagekit_record_spec"),
+        )
+        verbose_name = "cache file record"
+        verbose_name_plural = "cache file records"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.status})"
