@@ -1,0 +1,193 @@
+"""The admin: thumbnails in lists, and a file input that shows the image."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from django.contrib.admin.widgets import AdminFileWidget
+from django.db import models
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from imagekit_registry.cachefiles import ImageCacheFile, get_image
+from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import GenerationError, InvalidArgument, MissingSource
+from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID
+
+__all__ = ["AdminThumbnail", "ImageAdminMixin", "ImageAdminWidget"]
+
+_logger = logging.getLogger("imagekit_registry.admin")
+
+
+class AdminThumbnail:
+    """A column of thumbnails for a list in the admin, or a read-only field of a form there.
+
+    Args:
+        image_field: The name of an image field or image spec field of the model, or a callable
+            that takes the model instance and returns an image.
+        template: The name of a template that gets ``model``, ``thumbnail``, ``original_image`` (the
+            source of a spec), and ``link``, ``width`` and ``height``, which may be empty.
+
+    Example:
+        >>> @admin.register(Photo)
+        ... class PhotoAdmin(admin.ModelAdmin):
+        ...     list_display = ["__str__", "admin_thumbnail"]
+        ...     admin_thumbnail = AdminThumbnail("thumbnail")
+    """
+
+    short_description: Any = _("Thumbnail")
+
+    def __init__(
+        self, image_field: str | Callable[[Any], Any], template: str | None = None
+    ) -> None:
+        self.image_field = image_field
+        self.template = template
+
+    def __call__(self, obj: Any) -> SafeString | str:
+        """Return the HTML for one model instance.
+
+        Raises:
+            InvalidArgument: The model has no such field.
+            GenerationError: The image cannot be made, and ``IMAGEKIT_ON_ERROR`` is ``"raise"``.
+        """
+        thumbnail = self._get_thumbnail(obj)
+        if not _is_there(thumbnail):
+            return ""
+        try:
+            # Here, where an error is an error: as a condition in the template it would be false.
+            _ = thumbnail.url
+            return self._render(obj, thumbnail)
+        except MissingSource:
+            return ""
+        except Exception as error:
+            if conf.ON_ERROR == "raise":
+                raise
+            # One storage that does not answer must not take the list away with it.
+            _logger.warning("The thumbnail of %r cannot be shown: %s", obj, error)
+            return ""
+
+    def _get_thumbnail(self, obj: Any) -> Any:
+        if callable(self.image_field):
+            return self.image_field(obj)
+        try:
+            return getattr(obj, self.image_field)
+        except AttributeError as error:
+            if hasattr(type(obj), self.image_field):
+                raise
+            raise InvalidArgument(
+                f"AdminThumbnail({self.image_field!r}) is used for a {type(obj).__name__}, which"
+                " has no such field. Name one of its image fields or image spec fields."
+            ) from error
+
+    def _render(self, obj: Any, thumbnail: Any) -> SafeString:
+        original = getattr(thumbnail, "source", None) or thumbnail
+        is_cache_file = isinstance(thumbnail, ImageCacheFile)
+        context = {
+            "model": obj,
+            "thumbnail": thumbnail,
+            "original_image": original,
+            "link": _link_to(obj, original),
+            # Only a cache file knows them without being opened.
+            "width": thumbnail.width if is_cache_file else None,
+            "height": thumbnail.height if is_cache_file else None,
+        }
+        return render_to_string(self.template or "imagekit/admin/thumbnail.html", context)
+
+
+def _is_there(image: Any) -> bool:
+    """Return whether there is an image to show, whatever becomes of making it."""
+    if isinstance(image, ImageCacheFile):
+        return bool(image.name)
+    return bool(image)
+
+
+def _link_to(obj: Any, original: Any) -> str:
+    """Return the address of the object's page, else of the original image, else nothing."""
+    get_absolute_url = getattr(obj, "get_absolute_url", None)
+    if get_absolute_url is not None:
+        try:
+            return str(get_absolute_url())
+        except NoReverseMatch:
+            # The page may belong to another site than the one that runs the admin.
+            _logger.debug("%r has no page here", obj, exc_info=True)
+    return str(getattr(original, "url", ""))
+
+
+@attrs.frozen
+class _Preview:
+    """What is shown beside the file input.
+
+    Args:
+        url: The address of the preview; empty if there is none.
+        width: In pixels, if known.
+        height: In pixels, if known.
+        problem: Why there is none.
+    """
+
+    url: str = ""
+    width: int | None = None
+    height: int | None = None
+    problem: str = ""
+
+
+class ImageAdminWidget(AdminFileWidget):
+    """Django's own file input with a preview of the stored image and the usual box to clear it.
+
+    Attributes:
+        preview_id: The id of the generator that makes the preview.
+    """
+
+    template_name = "imagekit/admin/clearable_image_input.html"
+    preview_id = ADMIN_PREVIEW_ID
+
+    class Media:  # noqa: D106
+        css = {"all": ["imagekit/admin.css"]}
+
+    def is_initial(self, value: Any) -> bool:
+        """Return whether *value* is a stored image; an upload that is not saved yet is none."""
+        return bool(getattr(value, "_committed", True) and super().is_initial(value))
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        """Add the preview to what Django's template is given."""
+        context = super().get_context(name, value, attrs)
+        context["widget"]["preview"] = self._get_preview(value) if self.is_initial(value) else None
+        return context
+
+    def _get_preview(self, value: Any) -> _Preview:
+        try:
+            file = get_image(self.preview_id, source=value)
+            # Not by way of the URL: the form must open whatever IMAGEKIT_ON_ERROR says, so that
+            # the broken image can be replaced.
+            file.generate()
+            return _Preview(file.url, file.width, file.height)
+        except GenerationError as error:
+            return _Preview(problem=error.cause)
+        except Exception as error:  # noqa: BLE001 -- storages raise what their clients raise
+            _logger.warning("The preview of %r cannot be shown: %s", str(value), error)
+            return _Preview(problem=type(error).__name__)
+
+
+class ImageAdminMixin:
+    """Gives the image fields of a ``ModelAdmin``, or of an inline, an input with a preview.
+
+    ``formfield_overrides`` of the class itself come first.
+
+    Example:
+        >>> @admin.register(Photo)
+        ... class PhotoAdmin(ImageAdminMixin, admin.ModelAdmin):
+        ...     pass
+    """
+
+    formfield_overrides: Any = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.formfield_overrides = {
+            models.ImageField: {"widget": ImageAdminWidget},
+            **self.formfield_overrides,
+        }
+        super().__init__(*args, **kwargs)

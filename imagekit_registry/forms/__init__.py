@@ -1,0 +1,7 @@
+"""Form fields."""
+
+from __future__ import annotations
+
+from imagekit_registry.forms.fields import ProcessedImageField
+
+__all__ = ["ProcessedImageField"]
