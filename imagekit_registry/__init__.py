@@ -1,0 +1,11 @@
+"""Image variations for Django: specs registered once, looked up by name everywhere."""
+
+from __future__ import annotations
+
+from imagekit_registry.cachefiles import get_image, prefetch_images
+from imagekit_registry.registry import register, unregister
+from imagekit_registry.specs import ImageSpec
+
+__all__ = ["ImageSpec", "get_image", "prefetch_images", "register", "unregister"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,37 @@
+"""The Django app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core import checks
+from django.core.signals import request_finished, request_started
+from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy as _
+
+__all__ = ["ImageKitConfig"]
+
+
+class ImageKitConfig(AppConfig):
+    """Finds every app's ``imagegenerators.py``, connects signals, registers checks."""
+
+    name = "imagekit_registry"
+    verbose_name = _("Image variations")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Connect what must be connected once per process."""
+        # What these modules import needs the models, which are loaded by now.
+        from imagekit_registry import generatorlibrary
+        from imagekit_registry.cachefiles import _events, _layers
+        from imagekit_registry.checks import check_all
+
+        generatorlibrary.register_all()
+        _events.connect()
+        request_started.connect(
+            _layers.open_request_scope, dispatch_uid="imagekit_registry.request_started"
+        )
+        request_finished.connect(
+            _layers.close_request_scope, dispatch_uid="imagekit_registry.request_finished"
+        )
+        autodiscover_modules("imagegenerators")
+        checks.register(check_all, "imagekit")
