@@ -1,0 +1,1 @@
+"""A small Django project that shows imagekit_registry at work: `make demo`."""

@@ -1,0 +1,109 @@
+"""Specs that templates use by their ids; found at start-up."""
+
+from __future__ import annotations
+
+from PIL import features
+
+from demo.gallery.models import Photo
+from imagekit_registry import ImageSpec, register
+from imagekit_registry.processors import (
+    Grayscale,
+    ResizeToFill,
+    ResizeToFit,
+    RoundedCorners,
+    SmartResize,
+)
+from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
+
+
+@register.generator("gallery:large")
+class Large(ImageSpec):
+    """The whole photograph, as large as a page needs it; `{% picture %}` makes the smaller ones."""
+
+    processors = [ResizeToFit(1600, 1600, upscale=False)]
+    format = "JPEG"
+
+
+@register.generator("gallery:fit")
+class Fit(ImageSpec):
+    """The whole photograph in a box."""
+
+    title = "The whole photograph"
+    processors = [ResizeToFit(480, 360)]
+    format = "JPEG"
+
+
+@register.generator("gallery:fill")
+class Fill(ImageSpec):
+    """The middle of the photograph, filling a box."""
+
+    title = "Filling a box"
+    processors = [ResizeToFill(480, 360)]
+    format = "JPEG"
+
+
+@register.generator("gallery:smart")
+class Smart(ImageSpec):
+    """The part of the photograph with the most detail."""
+
+    title = "Smart crop"
+    processors = [SmartResize(360, 360)]
+    format = "JPEG"
+
+
+@register.generator("gallery:grayscale")
+class Gray(ImageSpec):
+    """Without colours."""
+
+    title = "Grayscale"
+    processors = [ResizeToFill(480, 360), Grayscale()]
+    format = "JPEG"
+
+
+@register.generator("gallery:rounded")
+class Rounded(ImageSpec):
+    """With round, transparent corners."""
+
+    title = "Round corners"
+    processors = [ResizeToFill(480, 360), RoundedCorners(48)]
+    format = "WEBP"
+
+
+@register.generator("gallery:webp")
+class WebP(ImageSpec):
+    """In a smaller format."""
+
+    title = "WebP"
+    processors = [ResizeToFill(480, 360)]
+    format = "WEBP"
+
+
+#: The specs that a photograph's page compares.
+SPECS = {
+    "gallery:fit": Fit,
+    "gallery:fill": Fill,
+    "gallery:smart": Smart,
+    "gallery:grayscale": Gray,
+    "gallery:rounded": Rounded,
+    "gallery:webp": WebP,
+}
+
+#: What browsers are offered before JPEG; Pillow writes AVIF since 11.3, if it was built with it.
+MODERN_FORMATS = "AVIF WEBP" if features.check("avif") else "WEBP"
+
+if features.check("avif"):
+
+    @register.generator("gallery:avif")
+    class Avif(ImageSpec):
+        """In the smallest format."""
+
+        title = "AVIF"
+        processors = [ResizeToFill(480, 360)]
+        format = "AVIF"
+
+    SPECS["gallery:avif"] = Avif
+
+# With these, `generateimages` makes them of every photograph.
+photos = ImageFieldSourceGroup(Photo, "image")
+for spec_id in ["gallery:large", *SPECS]:
+    register.source_group(spec_id, photos)
