@@ -1,0 +1,69 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from imagekit_registry.registry import generator_registry, source_group_registry
+from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
+
+PHOTOS = Path(__file__).resolve().parent.parent / "demo" / "photos"
+
+
+def require_service(name: str, available: bool) -> None:
+    """Skip the test if a server is absent; fail instead when the run demands servers."""
+    if available:
+        return
+    if os.environ.get("IMAGEKIT_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"{name} does not answer, and IMAGEKIT_REQUIRE_SERVICES is 1")
+    pytest.skip(f"{name} is not running on this machine")
+
+
+@pytest.fixture(autouse=True)
+def media(tmp_path: Path, settings: Any) -> Iterator[Path]:
+    """Give every test a media folder and caches of its own."""
+    root = tmp_path / "media"
+    root.mkdir()
+    settings.MEDIA_ROOT = root
+    caches["default"].clear()
+    yield root
+    caches["default"].clear()
+
+
+@pytest.fixture(autouse=True)
+def registries() -> Iterator[None]:
+    """Take out of the registries what a test has put there: checks and commands read all of it."""
+    generators = dict(generator_registry._generators)
+    groups = list(source_group_registry._groups)
+    shared = dict(ImageFieldSourceGroup._shared)
+    yield
+    generator_registry._generators = generators
+    generator_registry.version += 1
+    source_group_registry._groups = groups
+    ImageFieldSourceGroup._shared.clear()
+    ImageFieldSourceGroup._shared.update(shared)
+
+
+@pytest.fixture
+def photos() -> Path:
+    """Return the folder of real photographs."""
+    return PHOTOS
+
+
+@pytest.fixture
+def stored_photo() -> Any:
+    """Return a function that puts a real photograph into the default storage and gives its name."""
+
+    def store(photo: str = "rocket.jpg", name: str | None = None) -> str:
+        content = ContentFile((PHOTOS / photo).read_bytes())
+        return storages["default"].save(name or f"photos/{photo}", content)
+
+    return store

@@ -1,0 +1,180 @@
+"""The demo in a real Chromium: what a visitor and an editor see.
+
+No test here touches the database of this process: Playwright's loop runs in it, and Django rightly refuses. All
+that is stored is stored by the demo's own process.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.conftest import require_service
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("demo")]
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_LOADED = """async () => {
+    const images = [...document.images];
+    for (const image of images) {
+        image.scrollIntoView();
+        await image.decode().catch(() => {});
+    }
+    return images.map(image => ({
+        url: image.currentSrc || image.src,
+        alt: image.alt,
+        width: image.naturalWidth,
+        height: image.naturalHeight,
+        shown: image.getBoundingClientRect().width,
+    }));
+}"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Return a Chromium, closed again before the tests of another module begin."""
+    path = next(filter(None, map(shutil.which, _NAMES)), None)
+    require_service("Chromium", path is not None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, address: str) -> Iterator[Page]:
+    """Return a page of a new visitor; whatever the browser complains about fails the test."""
+    context = chromium.new_context(base_url=address, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: _note(complaints, message))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda request: _note_failure(complaints, request))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def _note(complaints: list[str], message: Any) -> None:
+    if message.type in {"error", "warning"}:
+        complaints.append(f"{message.text} ({message.location})")
+
+
+def _note_failure(complaints: list[str], request: Any) -> None:
+    # What the browser itself breaks off, since the page is left or closed, is nobody's fault.
+    if request.failure != "net::ERR_ABORTED":
+        complaints.append(f"failed: {request.url} ({request.failure})")
+
+
+def _images(page: Page) -> list[dict[str, Any]]:
+    """Return what the browser knows of each image of the page, once all of them are loaded."""
+    images: list[dict[str, Any]] = page.evaluate(_LOADED)
+    assert images
+    for image in images:
+        assert image["width"] > 0, image
+        assert image["shown"] > 0, image
+    return images
+
+
+def _sizes(page: Page, alt: str) -> list[tuple[int, int]]:
+    return [(item["width"], item["height"]) for item in _images(page) if item["alt"] == alt]
+
+
+def _upload(page: Page, photo: Path, title: str, description: str) -> None:
+    page.goto("upload/")
+    page.get_by_label("Image").set_input_files(photo)
+    page.get_by_label("Title").fill(title)
+    page.get_by_label("Description").fill(description)
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_role("status").wait_for()
+
+
+def _log_in(page: Page) -> None:
+    page.goto("admin/login/?next=/admin/gallery/photo/")
+    page.get_by_label("Username").fill("demo")
+    page.get_by_label("Password").fill("demo")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", name="Select photo to change").wait_for()
+
+
+def test_an_upload_is_shown_in_its_right_sizes(page: Page, photos: Path) -> None:
+    """A visitor uploads a photograph, and sees it cut to measure on its page and in the gallery."""
+    _upload(page, photos / "rocket.jpg", "Evening", "A rocket in the evening")
+    assert page.get_by_role("heading", level=1).inner_text() == "Evening"
+    assert "640 × 427 pixels" in page.get_by_role("status").inner_text()  # noqa: RUF001
+    sizes = _sizes(page, "A rocket in the evening")
+    # Fit, fill, smart, the rest of the recipes, two inks.
+    assert {(480, 320), (480, 360), (360, 360), (320, 240)} <= set(sizes)
+    # The newest photograph has the large place in the gallery; the next upload moves it to a tile.
+    _upload(page, photos / "coffee.png", "Morning", "A cup in the morning")
+    page.goto("")
+    assert _sizes(page, "A rocket in the evening") == [(400, 300)]
+    assert _sizes(page, "Evening in dark blue and sand") == [(320, 240)]
+    assert page.get_by_text("Evening", exact=True).is_visible()
+    # It is shown in the width that `sizes` tells, whatever file the browser has chosen for it.
+    ((width, height),) = _sizes(page, "A cup in the morning")
+    assert abs(width / height - 600 / 400) < 0.01
+
+
+def test_an_upload_is_shown_in_the_admin(page: Page, photos: Path) -> None:
+    """An editor sees the photograph in the list, and its preview beside the file input."""
+    _upload(page, photos / "coffee.png", "Break", "A cup of coffee")
+    _log_in(page)
+    row = page.get_by_role("row").filter(has_text="Break")
+    thumbnail = row.get_by_role("img").first
+    thumbnail.scroll_into_view_if_needed()
+    assert thumbnail.evaluate("i => i.decode().then(() => [i.naturalWidth, i.naturalHeight])") == [
+        96,
+        72,
+    ]
+    _images(page)
+    row.get_by_role("link", name="Break").last.click()
+    page.get_by_role("heading", name="Change photo").wait_for()
+    # 600x400, fitted into 240x160.
+    assert _sizes(page, "Preview") == [(240, 160)]
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [(1280, "light"), (390, "dark")],
+    ids=["desktop-light", "phone-dark"],
+)
+def test_every_page_shows_all_its_images(page: Page, width: int, scheme: str) -> None:
+    """On every page each image loads, and nothing sticks out to the side."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto("")
+    links = {link.get_attribute("href") for link in page.locator(".tile a").all()}
+    assert len(links) >= 5
+    for path in ["", "upload/", *sorted(filter(None, links))]:
+        page.goto(path)
+        _images(page)
+        overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(overflow) <= 0, path
+
+
+def test_a_refused_upload_says_why(page: Page, tmp_path: Path) -> None:
+    """A text file under an image's name gets Django's own message at the field."""
+    notes = tmp_path / "notes.jpg"
+    notes.write_text("These are words.")
+    page.goto("upload/")
+    page.get_by_label("Image").set_input_files(notes)
+    page.get_by_label("Title").fill("Notes")
+    page.get_by_label("Description").fill("Words")
+    page.get_by_role("button", name="Upload").click()
+    error = page.locator(".errorlist")
+    error.wait_for()
+    assert "Upload a valid image" in error.inner_text()

@@ -1,0 +1,228 @@
+"""Caches, databases and storages that fail: pages render, and nothing wrong is believed."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from PIL import Image
+
+from imagekit_registry import ImageSpec, get_image, register, unregister
+from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles._layers import forget_local_states, state_scope
+from imagekit_registry.cachefiles.records import Status
+from imagekit_registry.exceptions import GenerationError, ImageKitError, PublishError, RetryLater
+from imagekit_registry.processors import ResizeToFill
+from tests.storages import BrokenStorage
+
+
+class Thumbnail(ImageSpec):
+    """A recipe."""
+
+    processors = [ResizeToFill(60, 40)]
+    format = "JPEG"
+
+
+class DeadCache(LocMemCache):
+    """A cache server that does not answer."""
+
+    def _fail(self, *args: Any, **kwargs: Any) -> Any:
+        raise ConnectionError("connection refused")
+
+    add = get = set = get_many = set_many = delete = delete_many = touch = incr = _fail
+
+
+class ForgetfulCache(LocMemCache):
+    """A cache that is full, and evicts at once what is put into it."""
+
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        """Keep nothing."""
+
+    def set_many(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Keep nothing."""
+        return []
+
+
+@pytest.fixture
+def spec_id() -> Iterator[str]:
+    """Register the spec while the test runs."""
+    register.generator("tests:outage", Thumbnail)
+    yield "tests:outage"
+    unregister.generator("tests:outage")
+
+
+@pytest.fixture
+def names(stored_photo: Any) -> list[str]:
+    """Return the names of some stored photographs."""
+    return [stored_photo(name=f"photos/{number}.jpg") for number in range(5)]
+
+
+def _is_good(file: ImageCacheFile) -> bool:
+    if (file.width, file.height) != (60, 40):
+        return False
+    with file.storage.open(file.name or "") as stored, Image.open(stored) as image:
+        image.load()
+        return image.size == (60, 40)
+
+
+class TestCaches:
+    """State is a hint: losing the cache costs time, never correctness."""
+
+    @pytest.mark.parametrize(
+        "backend",
+        [f"{__name__}.DeadCache", f"{__name__}.ForgetfulCache"]
+        + ["django.core.cache.backends.dummy.DummyCache"],
+        ids=["down", "evicting", "dummy"],
+    )
+    def test_pages_are_right_without_a_cache(
+        self, backend: str, names: list[str], spec_id: str, settings: Any, caplog: Any
+    ) -> None:
+        """Every image is there, twice over; one line is logged, not one an image."""
+        settings.CACHES = {"default": {"BACKEND": backend}}
+        with caplog.at_level(logging.WARNING, "imagekit_registry"):
+            for _ in range(2):
+                forget_local_states()
+                with state_scope():
+                    files = [get_image(spec_id, source=name) for name in names]
+                    assert all(file.url and _is_good(file) for file in files)
+        complaints = [record for record in caplog.records if "state" in record.name]
+        assert len(complaints) <= 1
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            pytest.param("garbage", id="text"),
+            pytest.param(b"\x80\x04\x95", id="bytes"),
+            pytest.param(["exists"], id="list"),
+            pytest.param({"status": "exists"}, id="dict"),
+            pytest.param('{"v":999,"s":"exists"}', id="of another version"),
+            pytest.param(12, id="number"),
+        ],
+    )
+    def test_what_is_no_record_is_a_miss(self, value: Any, names: list[str], spec_id: str) -> None:
+        """A poisoned or damaged entry is neither believed nor unpickled by us."""
+        file = get_image(spec_id, source=names[0])
+        caches["default"].set(file.cachefile_backend.get_key(file), value)
+        assert not file.exists()
+        assert _is_good(file)
+
+    def test_a_flushed_cache_costs_time_alone(self, names: list[str], spec_id: str) -> None:
+        """The file is found again, and is not made again."""
+        file = get_image(spec_id, source=names[0])
+        made = Path(file.path).stat().st_mtime_ns
+        caches["default"].clear()
+        forget_local_states()
+        again = get_image(spec_id, source=names[0])
+        assert _is_good(again)
+        assert Path(again.path).stat().st_mtime_ns == made
+
+
+class TestMakers:
+    """No state is stuck."""
+
+    def test_who_died_while_making_is_not_waited_for(self, names: list[str], spec_id: str) -> None:
+        """A record that says "making" ends by itself."""
+        file = get_image(spec_id, source=names[0])
+        backend = file.cachefile_backend
+        backend.set_state(file, Status.MAKING)
+        assert _is_good(file)
+
+    def test_failures_are_tried_less_and_less_often(
+        self, spec_id: str, monkeypatch: pytest.MonkeyPatch, settings: Any
+    ) -> None:
+        """The time between two tries doubles, and one good source ends it."""
+        settings.IMAGEKIT_LOCAL_STATE_TTL = 0
+        name = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
+        now = [1_000_000.0]
+        monkeypatch.setattr("time.time", lambda: now[0])
+        delays = []
+        for _ in range(4):
+            file = get_image(spec_id, source=name)
+            with pytest.raises(GenerationError):
+                file.generate()
+            retry_at = file.state.retry_at
+            assert retry_at is not None
+            delays.append(retry_at - now[0])
+            now[0] = retry_at - 1
+            with pytest.raises(RetryLater):
+                get_image(spec_id, source=name).generate()
+            now[0] = retry_at + 1
+        assert delays == [60, 120, 240, 480]
+
+
+class TestStorages:
+    """The storage is the truth, also when it cannot be asked."""
+
+    @pytest.mark.parametrize("method", ["exists", "save"])
+    @pytest.mark.parametrize(
+        "failure",
+        [
+            pytest.param(ConnectionError("down"), id="down"),
+            pytest.param(PermissionError(errno.EACCES, "read-only"), id="read-only"),
+            pytest.param(OSError(errno.ENOSPC, "no space left on device"), id="full"),
+            pytest.param(RuntimeError("client library"), id="library"),
+        ],
+    )
+    def test_failures_are_ours_and_heal(
+        self,
+        method: str,
+        failure: Exception,
+        names: list[str],
+        spec_id: str,
+        settings: Any,
+        caplog: Any,
+    ) -> None:
+        """One of our exceptions with spec, source and cause; the page renders; then it heals."""
+        storage = BrokenStorage()
+        storage.failures[method] = failure
+        file = ImageCacheFile(get_image(spec_id, source=names[0]).generator, storage=storage)
+        with pytest.raises(PublishError) as caught:
+            file.generate()
+        assert (caught.value.spec_id, caught.value.source) == (spec_id, names[0])
+        assert str(failure.args[-1]) in str(caught.value)
+        with caplog.at_level(logging.WARNING, "imagekit_registry"):
+            assert file.url.startswith("data:image/svg+xml")
+        assert any(names[0] in record.getMessage() for record in caplog.records)
+        assert storage.contents == {}
+        storage.failures.clear()
+        file.generate(force=True)
+        assert _is_good(file)
+
+    def test_a_url_that_cannot_be_had_is_no_crash(self, names: list[str], spec_id: str) -> None:
+        """The page shows what stands in for the image."""
+        storage = BrokenStorage()
+        file = ImageCacheFile(get_image(spec_id, source=names[0]).generator, storage=storage)
+        storage.failures["url"] = ConnectionError("signing service is down")
+        assert file.url.startswith("data:image/svg+xml")
+        assert (file.width, file.height) == (60, 40)
+
+    def test_a_delete_that_fails_is_told(self, names: list[str], spec_id: str) -> None:
+        """As one of our exceptions, and the file is asked for anew afterwards."""
+        storage = BrokenStorage()
+        file = ImageCacheFile(get_image(spec_id, source=names[0]).generator, storage=storage)
+        file.generate()
+        storage.failures["delete"] = ConnectionError("down")
+        with pytest.raises(ImageKitError, match="does not remove"):
+            file.delete()
+        assert file.exists()
+
+
+def test_nothing_is_unpickled_by_us() -> None:
+    """No module of ours loads pickles, whatever lies in caches and queues."""
+    root = Path(__file__).resolve().parents[2]
+    sources = [*(root / "imagekit_registry").rglob("*.py"), *(root / "templatetags").glob("*.py")]
+    words = ("import pickle", "from pickle", "import marshal", "import shelve", "import dill")
+    guilty = [
+        str(path.relative_to(root))
+        for path in sources
+        if any(word in path.read_text() for word in words)
+    ]
+    assert guilty == []

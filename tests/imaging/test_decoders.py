@@ -1,0 +1,184 @@
+"""Both decoders: the same sizes, nearly the same pixels, the same errors."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from imagekit_registry.exceptions import GenerationError, InvalidConfiguration
+from imagekit_registry.imaging import Decoder, Encoded, Recipe, get_decoder, render_many
+from imagekit_registry.processors import Crop, Resize, ResizeToFill, ResizeToFit
+
+from . import conftest as made
+from . import test_hostile as hostile
+from .conftest import LIMITS, opened
+from .test_render import psnr
+
+pytest.importorskip("pyvips")
+NAMES = ["pillow", "vips"]
+
+
+def render_by(name: str, data: bytes, *recipes: Recipe) -> list[Any]:
+    """Render by the decoder called *name*."""
+    return render_many(
+        io.BytesIO(data), recipes, limits=LIMITS, format_options={}, decoder=get_decoder(name)
+    )
+
+
+def shown(image: Image.Image) -> Image.Image:
+    """Return *image* as one sees it on white paper."""
+    paper = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(paper, image.convert("RGBA")).convert("RGB")
+
+
+class TestBoth:
+    """What does not depend on the decoder."""
+
+    @pytest.mark.parametrize(
+        ("format", "mode"),
+        [
+            ("JPEG", "RGB"),
+            ("JPEG", "L"),
+            ("JPEG", "CMYK"),
+            ("PNG", "RGB"),
+            ("PNG", "RGBA"),
+            ("PNG", "LA"),
+            ("PNG", "P"),
+            ("PNG", "I;16"),
+            ("PNG", "1"),
+            ("WEBP", "RGB"),
+            ("WEBP", "RGBA"),
+            ("TIFF", "RGB"),
+            ("TIFF", "CMYK"),
+            ("GIF", "P"),
+            ("BMP", "RGB"),
+        ],
+    )
+    @pytest.mark.parametrize("size", [(640, 480), (637, 475)], ids=str)
+    def test_same_picture(self, format: str, mode: str, size: tuple[int, int]) -> None:
+        """Size, mode and pixels are the same, as far as anybody can see."""
+        data = made.encode(made.sample(mode, size), format).getvalue()
+        recipes = [
+            Recipe([ResizeToFit(100, 100)], format="PNG"),
+            Recipe([ResizeToFill(60, 60)], format="PNG"),
+            Recipe([Resize(50, 90)], format="PNG"),
+        ]
+        for recipe in recipes:
+            (one,), (other,) = (render_by(name, data, recipe) for name in NAMES)
+            first, second = opened(one), opened(other)
+            assert (first.size, first.mode) == (second.size, second.mode)
+            assert psnr(shown(first), shown(second)) > 38
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_orientation_and_profile(self, orientation: int) -> None:
+        """Both turn pictures and convert their colours."""
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        profile = made.make_profile("p3")
+        source = made.sample(size=(640, 480))
+        data = made.encode(source, "JPEG", exif=exif, icc_profile=profile, quality=95).getvalue()
+        recipe = Recipe([ResizeToFit(100, 100)], format="PNG")
+        (one,), (other,) = (render_by(name, data, recipe) for name in NAMES)
+        assert (one.width, one.height) == (other.width, other.height)
+        assert psnr(opened(one), opened(other)) > 40
+
+    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+    def test_several_results(
+        self, name: str, format: str, large_photo: Callable[[int, int], bytes]
+    ) -> None:
+        """Each of several results is what it would be alone."""
+        source = opened(io.BytesIO(large_photo(1600, 1200)))
+        data = made.encode(source, format).getvalue()
+        recipes = [Recipe([ResizeToFit(width)], format="PNG") for width in (900, 400, 100)]
+        for recipe, result in zip(recipes, render_by(name, data, *recipes), strict=True):
+            (alone,) = render_by("pillow", data, recipe)
+            assert (result.width, result.height) == (alone.width, alone.height)
+            assert psnr(opened(result), opened(alone)) > 37
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_exact_work_gets_all_pixels(self, name: str) -> None:
+        """A crop of pixels is the same, bit by bit."""
+        data = made.encode(made.sample(size=(640, 480)), "PNG").getvalue()
+        (result,) = render_by(name, data, Recipe([Crop(50, 50, x=100, y=100)]))
+        assert psnr(opened(result), made.sample(size=(640, 480)).crop((100, 100, 150, 150))) == 99
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_animations_move(self, name: str) -> None:
+        """Animations are rendered with all their frames."""
+        (result,) = render_by(name, made.animation("GIF").getvalue(), Recipe([ResizeToFit(20)]))
+        assert result.frames == 3
+
+    @pytest.mark.parametrize(
+        "data",
+        [*hostile.HUGE.values(), *hostile.BROKEN.values()],
+        ids=[*hostile.HUGE, *hostile.BROKEN],
+    )
+    def test_same_errors(self, data: bytes) -> None:
+        """Both refuse the same files with the same words."""
+        recipe = Recipe([ResizeToFit(20)], format="PNG")
+        (one,), (other,) = (render_by(name, data, recipe) for name in NAMES)
+        assert isinstance(one, GenerationError)
+        assert type(one) is type(other)
+        assert one.cause == other.cause
+
+    @pytest.mark.parametrize("several", [False, True], ids=["one", "several"])
+    def test_a_truncated_jpeg_is_damaged(
+        self, several: bool, large_photo: Callable[[int, int], bytes]
+    ) -> None:
+        """Neither fills a missing tail with grey."""
+        data = large_photo(1600, 1200)
+        recipes = [Recipe([ResizeToFit(width)]) for width in (100, 200)][: 2 if several else 1]
+        for name in NAMES:
+            for result in render_by(name, data[: len(data) // 2], *recipes):
+                assert isinstance(result, GenerationError)
+                assert "damaged" in result.cause
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_mutations_by_vips() -> None:
+    """Damage of any kind ends in an image or in one of our errors with libvips as well."""
+    chance = random.Random("vips")
+    files = hostile.corpus()
+    recipes = [Recipe([ResizeToFit(24, 24)], format="PNG"), Recipe([ResizeToFill(9, 30)])]
+    for _ in range(hostile.MUTATIONS // 8):
+        data = hostile.mutate(chance.choice(files), chance)
+        for result in render_by("vips", data, *recipes):
+            assert isinstance(result, Encoded | GenerationError)
+
+
+class TestGetDecoder:
+    """Decoders by name."""
+
+    def test_unknown_name(self) -> None:
+        """The message lists the names there are."""
+        with pytest.raises(InvalidConfiguration, match="there are: pillow, vips"):
+            get_decoder("magick")
+
+    def test_missing_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without pyvips the message says what to install, and why it failed."""
+        real = builtins.__import__
+
+        def without(name: str, *arguments: Any, **options: Any) -> Any:
+            if name == "pyvips":
+                raise ImportError("No module named 'pyvips'")
+            return real(name, *arguments, **options)
+
+        monkeypatch.setattr(builtins, "__import__", without)
+        with pytest.raises(InvalidConfiguration, match=r"imagekit-registry\[vips\]") as caught:
+            get_decoder("vips")
+        assert "No module named" in str(caught.value)
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_header_and_pixels(self, name: str) -> None:
+        """A decoder can be used by itself."""
+        decoder: Decoder = get_decoder(name)
+        file = made.encode(made.sample(size=(640, 480)), "JPEG")
+        assert decoder.read_header(file, LIMITS).size == (640, 480)
+        assert decoder.name == name

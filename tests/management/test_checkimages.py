@@ -1,0 +1,225 @@
+"""``checkimages``: states and storages agree, or it says where they do not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from imagekit_registry import get_image, register, unregister
+from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles.backends import BaseAsync
+from imagekit_registry.cachefiles.namers import source_name_and_field
+from imagekit_registry.cachefiles.records import Status
+from imagekit_registry.cachefiles.stores import DatabaseStateStore
+from imagekit_registry.processors import ResizeToFit
+from tests.management.conftest import Group, Result, Small, files_of
+from tests.storages import BrokenStorage, CountingStorage
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def made(run: Run, group: Group) -> list[ImageCacheFile]:
+    """Return the cache files of the group, which exist."""
+    run("generateimages", "shop")
+    return files_of(group)
+
+
+def problems(result: Result) -> list[tuple[str, str, bool]]:
+    """Return kind, file and whether it was repaired."""
+    return [(item["kind"], item["file"], item["repaired"]) for item in result.document["problems"]]
+
+
+class TestFinding:
+    """What is told, and what is not."""
+
+    def test_nothing_is_wrong_with_a_site_in_order(
+        self, run: Run, made: list[ImageCacheFile]
+    ) -> None:
+        """The exit status is 0."""
+        result = run("checkimages", "shop", "--json")
+        assert (result.status, result.document["good"], problems(result)) == (0, 4, [])
+        assert "4 images in order." in run("checkimages", "shop").out
+
+    def test_images_yet_to_be_made_are_nothing_wrong(self, run: Run, group: Group) -> None:
+        """They are made when they are asked for."""
+        result = run("checkimages", "shop", "--json")
+        assert (result.status, result.document["missing"]) == (0, 4)
+
+    def test_a_flushed_cache_is_nothing_wrong(self, run: Run, made: list[ImageCacheFile]) -> None:
+        """It costs the next page a look; repairing saves it that."""
+        caches["default"].clear()
+        assert run("checkimages", "shop", "--json").document["unrecorded"] == 4
+        assert run("checkimages", "shop", "--repair", "--json").document["unrecorded"] == 4
+        assert run("checkimages", "shop", "--json").document["good"] == 4
+
+    def test_a_file_that_is_gone_is_told_with_spec_source_and_cause(
+        self, run: Run, made: list[ImageCacheFile], group: Group
+    ) -> None:
+        """Somebody has tidied up behind our back."""
+        storages["default"].delete(made[0].name or "")
+        result = run("checkimages", "shop")
+        assert result.status == 1
+        assert "1 image with problems" in str(result.error)
+        line = result.out.splitlines()[0]
+        assert line.startswith(f"gone: shop:photo:small of {group.names[0]!r} ({made[0].name}): ")
+
+    def test_a_source_that_was_overwritten_is_told(
+        self, run: Run, made: list[ImageCacheFile], group: Group, photos: Any
+    ) -> None:
+        """Behind our back, under the same name."""
+        path = storages["default"].path(group.names[0])
+        with open(path, "wb") as file:  # noqa: PTH123
+            file.write((photos / "hubble_deep_field.jpg").read_bytes())
+        os.utime(path, (time.time() + 5, time.time() + 5))
+        result = run("checkimages", "shop", "--json")
+        assert problems(result) == [("stale", file.name, False) for file in made[:2]]
+        assert problems(run("checkimages", "shop", "--repair", "--json")) == [
+            ("stale", file.name, True) for file in made[:2]
+        ]
+        assert run("checkimages", "shop").status == 0
+
+    def test_a_former_recipe_under_the_same_name_is_told(
+        self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Names of the old ImageKit do not tell the recipe; the state does."""
+        monkeypatch.setattr(Small, "namer", staticmethod(source_name_and_field))
+        run("generateimages", "shop:photo:small")
+        monkeypatch.setattr(Small, "processors", [ResizeToFit(50)])
+        found = problems(run("checkimages", "shop:photo:small", "--json"))
+        assert {kind for kind, _, _ in found} == {"outdated"}
+        assert run("checkimages", "shop:photo:small", "--repair").status == 0
+        assert get_image("shop:photo:small", source=group.names[0]).width == 50
+
+    def test_failures_are_told_with_their_cause(self, run: Run, group: Group) -> None:
+        """They are remembered until somebody mends the source."""
+        group.names.append(storages["default"].save("photos/bad.jpg", ContentFile(b"no image")))
+        run("generateimages", "shop")
+        result = run("checkimages", "shop", "--json")
+        assert [item["kind"] for item in result.document["problems"]] == ["failed", "failed"]
+        assert "not an image" in result.document["problems"][0]["cause"]
+
+    def test_folders_are_listed_once(
+        self, run: Run, group: Group, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No file is asked for alone."""
+        storage = CountingStorage(location=str(tmp_path / "cache"))
+        monkeypatch.setattr(Small, "cachefile_storage", storage)
+        run("generateimages", "shop:photo:small")
+        storage.calls.clear()
+        assert run("checkimages", "shop:photo:small", "--json").document["good"] == 2
+        assert dict(storage.calls) == {"listdir": 2}
+
+    def test_a_storage_that_does_not_answer_is_told(
+        self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No file is taken for gone because the storage is."""
+        storage = BrokenStorage()
+        monkeypatch.setattr(Small, "cachefile_storage", storage)
+        run("generateimages", "shop:photo:small")
+        storage.failures["exists"] = ConnectionError("no route")
+        result = run("checkimages", "shop:photo:small", "--json")
+        assert [item["kind"] for item in result.document["problems"]] == ["unreachable"] * 2
+        assert "no route" in result.document["problems"][0]["cause"]
+
+    def test_files_that_cannot_be_named_are_told(self, run: Run, group: Group) -> None:
+        """A query that fails is a problem, not an empty list."""
+
+        def query() -> Any:
+            raise RuntimeError("no such table")
+
+        register.cachefiles("shop:photo:small", query)
+        try:
+            result = run("checkimages", "shop", "--json")
+        finally:
+            unregister.cachefiles("shop:photo:small", query)
+        assert [item["kind"] for item in result.document["problems"]] == ["unnamed"]
+        assert "no such table" in result.document["problems"][0]["cause"]
+
+    def test_patterns_choose_specs(self, run: Run, made: list[ImageCacheFile]) -> None:
+        """As in generateimages; one that means nothing is an error."""
+        assert run("checkimages", "shop:*:small", "--json").document["good"] == 2
+        assert "Did you mean" in str(run("checkimages", "shop:photo:smal").error)
+
+
+class TestRepairing:
+    """``--repair`` makes states and storages agree."""
+
+    def test_makes_again_what_is_gone(self, run: Run, made: list[ImageCacheFile]) -> None:
+        """Also for strategies that never look."""
+        storages["default"].delete(made[0].name or "")
+        result = run("checkimages", "shop", "--repair", "--json")
+        assert (result.status, problems(result)) == (0, [("gone", made[0].name, True)])
+        assert storages["default"].exists(made[0].name or "")
+        assert run("checkimages", "shop").status == 0
+
+    def test_tries_again_what_failed(self, run: Run, group: Group, photos: Any) -> None:
+        """Once the source is mended, before the back-off ends."""
+        name = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
+        group.names[:] = [name]
+        run("generateimages", "shop")
+        result = run("checkimages", "shop", "--repair", "--json")
+        assert (result.status, result.document["remaining"]) == (1, 2)
+        storages["default"].delete(name)
+        storages["default"].save(name, ContentFile((photos / "rocket.jpg").read_bytes()))
+        assert run("checkimages", "shop", "--repair").status == 0
+        assert files_of(group)[0].width == 60
+
+    def test_hands_files_to_asynchronous_backends(
+        self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A worker makes them, as it made them before."""
+        scheduled: list[str] = []
+
+        class Later(BaseAsync):
+            def schedule_generation(self, file: Any, force: bool = False) -> None:
+                scheduled.append(file.name)
+
+        backend = Later()
+        monkeypatch.setattr(Small, "cachefile_backend", backend)
+        file = get_image("shop:photo:small", source=group.names[0])
+        backend.generate_now(file)
+        storages["default"].delete(file.name or "")
+        assert run("checkimages", "shop:photo:small", "--repair").status == 0
+        assert scheduled == [file.name]
+
+
+@pytest.mark.django_db
+class TestLedger:
+    """With the state in the database, what template tags made is checked as well."""
+
+    def test_what_tags_made_and_is_gone_is_forgotten(
+        self, run: Run, settings: Any, stored_photo: Any
+    ) -> None:
+        """Whoever asks for it next has it made."""
+        settings.IMAGEKIT_STATE_STORE = "database"
+        name = stored_photo()
+        files = [get_image("imagekit:thumbnail", source=name, width=width) for width in (30, 40)]
+        for file in files:
+            file.generate()
+        storages["default"].delete(files[0].name or "")
+        result = run("checkimages", "--json")
+        assert (result.document["good"], problems(result)) == (1, [("gone", files[0].name, False)])
+        assert run("checkimages", "--repair").status == 0
+        (record,) = DatabaseStateStore().iter_all()
+        assert (record.name, record.status) == (files[1].name, Status.EXISTS)
+        file = get_image("imagekit:thumbnail", source=name, width=30)
+        assert file.width == 30
+
+    def test_patterns_hold_for_the_ledger_too(
+        self, run: Run, settings: Any, stored_photo: Any, group: Group
+    ) -> None:
+        """What others made is left alone."""
+        settings.IMAGEKIT_STATE_STORE = "database"
+        file = get_image("imagekit:thumbnail", source=stored_photo(), width=30)
+        file.generate()
+        storages["default"].delete(file.name or "")
+        assert run("checkimages", "shop").status == 0
+        assert run("checkimages", "imagekit").status == 1

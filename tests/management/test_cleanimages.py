@@ -1,0 +1,399 @@
+"""``cleanimages``: what is provably left over goes, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from imagekit_registry import ImageSpec, get_image, register, unregister
+from imagekit_registry.cachefiles import ImageCacheFile, generate_many, namers
+from imagekit_registry.cachefiles._layers import forget_local_states
+from imagekit_registry.cachefiles.stores import DatabaseStateStore
+from imagekit_registry.processors import ResizeToFit
+from tests.management.conftest import Group, Large, Result, Small, cached, files_of
+from tests.storages import BrokenStorage
+from tests.testapp.models import Photo
+
+Run = Callable[..., Result]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(params=["cache", "database"])
+def store(request: pytest.FixtureRequest, settings: Any, db: None) -> str:
+    """Keep the state in either store: the first knows what is listed, the second is a ledger."""
+    settings.IMAGEKIT_STATE_STORE = request.param
+    return str(request.param)
+
+
+@pytest.fixture
+def made(store: str, group: Group, run: Run) -> list[ImageCacheFile]:
+    """Return the cache files of the group, made a minute ago."""
+    run("generateimages", "shop")
+    age(60)
+    return files_of(group)
+
+
+def age(seconds: float) -> None:
+    """Make all cached files older."""
+    then = time.time() - seconds
+    for name in cached():
+        os.utime(storages["default"].path(name), (then, then))
+
+
+def begin(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let commands begin so many seconds from now, by their own clock."""
+    clock = SimpleNamespace(time=lambda: time.time() + seconds)
+    monkeypatch.setattr("imagekit_registry.cachefiles._cleaning.time", clock)
+
+
+@pytest.fixture
+def tagged(stored_photo: Any) -> Callable[..., ImageCacheFile]:
+    """Return a function that makes an image as a template tag does, of a photograph of its own."""
+    stored_photo(name="photos/tagged.jpg")
+
+    def make(width: int = 33) -> ImageCacheFile:
+        file = get_image("imagekit:thumbnail", source="photos/tagged.jpg", width=width)
+        file.generate()
+        return file
+
+    return make
+
+
+def removed(result: Result) -> dict[str, str]:
+    """Return what a command removed, with its reason."""
+    return {item["name"]: item["reason"] for item in result.document["removed"]}
+
+
+class TestKept:
+    """What is called for, or might be, stays."""
+
+    def test_what_rows_call_for(self, run: Run, made: list[ImageCacheFile]) -> None:
+        """Nothing happens on a site in order."""
+        result = run("cleanimages", "--json")
+        assert (result.status, removed(result)) == (0, {})
+        assert cached() == {file.name for file in made}
+
+    def test_what_template_tags_made(self, run: Run, store: str, tagged: Any) -> None:
+        """Its source is there, and any page may ask for it."""
+        file = tagged()
+        assert removed(run("cleanimages", "--json")) == {}
+        assert cached() == {file.name}
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            pytest.param("CACHE/images/README.txt", id="no digest"),
+            pytest.param("CACHE/images/photos/deadbeef.jpg", id="short digest"),
+            pytest.param("CACHE/images/gone/0123456789abcdef0123456789abcdeX.jpg", id="no hex"),
+        ],
+    )
+    def test_what_is_not_ours(self, run: Run, made: list[ImageCacheFile], name: str) -> None:
+        """A name that no namer of ours makes is left, and told of."""
+        storages["default"].save(name, ContentFile(b"mine"))
+        result = run("cleanimages", "--unknown", "--json")
+        assert result.document["foreign"] == [name]
+        assert storages["default"].exists(name)
+
+    def test_what_lies_outside_of_the_folder(
+        self, run: Run, group: Group, settings: Any, db: None
+    ) -> None:
+        """Even if the ledger knows it and nothing calls for it any more."""
+        settings.IMAGEKIT_STATE_STORE = "database"
+        Small.namer = staticmethod(lambda generator: f"elsewhere/{generator.get_hash()}.jpg")
+        try:
+            run("generateimages", "shop:photo:small")
+        finally:
+            Small.namer = None
+        result = run("cleanimages", "--json")
+        assert removed(result) == {}
+        assert len(result.document["outside"]) == 2
+        assert len(storages["default"].listdir("elsewhere")[1]) == 2
+
+    def test_what_was_made_since_the_command_began(
+        self, run: Run, made: list[ImageCacheFile], group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A row that is added while the command runs is in no inventory."""
+        begin(monkeypatch, -120)
+        group.names.clear()
+        assert removed(run("cleanimages", "--json")) == {}
+
+    def test_what_is_younger_than_asked_for(
+        self, run: Run, made: list[ImageCacheFile], group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By the record, or by the file."""
+        begin(monkeypatch, 1800)
+        group.names.clear()
+        assert removed(run("cleanimages", "--older-than", "1h", "--json")) == {}
+        assert len(removed(run("cleanimages", "--older-than", "10m", "--json"))) == 4
+
+    def test_everything_in_doubt_if_some_files_cannot_be_named(
+        self, run: Run, made: list[ImageCacheFile], group: Group
+    ) -> None:
+        """A query that fails must not look as if there were no rows."""
+
+        def query() -> Any:
+            raise RuntimeError("no such table")
+
+        group.names.clear()
+        register.cachefiles("shop:photo:small", query)
+        try:
+            result = run("cleanimages", "--json")
+        finally:
+            unregister.cachefiles("shop:photo:small", query)
+        assert result.status == 1
+        assert "no such table" in str(result.error)
+        assert removed(result) == {}
+
+    def test_sources_that_lie_among_the_cache_files(
+        self, run: Run, store: str, group: Group
+    ) -> None:
+        """The image of one spec may be the source of another's."""
+        name = "CACHE/images/photos/gone/0123456789abcdef0123456789abcdef.jpg"
+        group.names[:] = [storages["default"].save(name, ContentFile(b"a source"))]
+        run("cleanimages", "--unknown")
+        assert storages["default"].exists(name)
+
+    @pytest.mark.django_db
+    def test_the_images_of_model_fields(self, run: Run, store: str, stored_photo: Any) -> None:
+        """Until the row is gone, though its source stays, as Django leaves it."""
+        row = Photo.objects.create(original_image=stored_photo())
+        generate_many([row.thumbnail, row.banner, row.with_spec])
+        assert removed(run("cleanimages", "--json")) == {}
+        Photo.objects.filter(pk=row.pk)._raw_delete("default")
+        assert set(removed(run("cleanimages", "--json")).values()) == {
+            "no row has its source any more"
+        }
+        assert storages["default"].exists(str(row.original_image))
+
+
+class TestRemoved:
+    """What is provably left over goes, with its state and its empty folders."""
+
+    def test_what_no_row_calls_for(
+        self, run: Run, made: list[ImageCacheFile], group: Group
+    ) -> None:
+        """The row is gone; its source lies about as Django leaves it."""
+        del group.names[0]
+        result = run("cleanimages", "--json")
+        assert removed(result) == {file.name: "no row has its source any more" for file in made[:2]}
+        assert cached() == {file.name for file in made[2:]}
+        assert not storages["default"].exists("CACHE/images/photos/rocket")
+        forget_local_states()
+        assert not get_image("shop:photo:small", source=made[0].source).exists()
+
+    def test_what_a_former_recipe_made(
+        self, run: Run, made: list[ImageCacheFile], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The new one's files are other files."""
+        monkeypatch.setattr(Small, "processors", [ResizeToFit(50)])
+        result = run("cleanimages", "--json")
+        assert removed(result) == {
+            made[index].name: "it was made by a former recipe" for index in (0, 2)
+        }
+
+    def test_what_has_lost_its_source(
+        self, run: Run, made: list[ImageCacheFile], group: Group, tagged: Any
+    ) -> None:
+        """Also what template tags made of it."""
+        file = tagged()
+        storages["default"].delete("photos/tagged.jpg")
+        assert removed(run("cleanimages", "--json")) == {
+            file.name: "its source does not exist any more"
+        }
+
+    def test_what_a_spec_made_that_is_gone(
+        self, run: Run, made: list[ImageCacheFile], group: Group
+    ) -> None:
+        """Nothing would ever ask for it."""
+        unregister.source_group("shop:photo:large", group)
+        unregister.generator("shop:photo:large")
+        try:
+            result = run("cleanimages", "--json")
+        finally:
+            register.generator("shop:photo:large", Large)
+            register.source_group("shop:photo:large", group)
+        assert removed(result) == {
+            made[index].name: "no spec of its id is registered any more" for index in (1, 3)
+        }
+
+    def test_what_a_tags_spec_made_by_a_former_recipe(
+        self, run: Run, store: str, stored_photo: Any
+    ) -> None:
+        """A spec that takes nothing but a source has one image of each."""
+
+        class Tag(ImageSpec):
+            processors = [ResizeToFit(20)]
+
+        name = stored_photo()
+        register.generator("shop:tag", Tag)
+        try:
+            old = get_image("shop:tag", source=name)
+            old.generate()
+            assert removed(run("cleanimages", "--json")) == {}
+            Tag.processors = [ResizeToFit(30)]
+            new = get_image("shop:tag", source=name)
+            new.generate()
+            assert removed(run("cleanimages", "--json")) == {
+                old.name: "it was made by a former recipe"
+            }
+        finally:
+            unregister.generator("shop:tag")
+        assert cached() == {new.name}
+
+    def test_what_killed_processes_left(
+        self, run: Run, made: list[ImageCacheFile], media: Path
+    ) -> None:
+        """After an hour it is nobody's."""
+        from imagekit_registry.cachefiles import _atomic
+
+        folder = media / "CACHE" / "images" / "photos"
+        young = folder / _atomic.temporary_name("a.jpg")
+        old = folder / _atomic.temporary_name("b.jpg")
+        for path in (young, old):
+            path.write_bytes(b"half")
+        os.utime(old, (time.time() - 7200, time.time() - 7200))
+        result = run("cleanimages", "--json")
+        assert list(removed(result).values()) == ["a process was killed while writing it"]
+        assert (young.exists(), old.exists()) == (True, False)
+
+    def test_what_specs_of_a_pattern_made(
+        self, run: Run, made: list[ImageCacheFile], group: Group
+    ) -> None:
+        """And nobody else."""
+        group.names.clear()
+        result = run("cleanimages", "shop:*:small", "--json")
+        assert set(removed(result)) == {made[0].name, made[2].name}
+
+    def test_nothing_in_a_dry_run(self, run: Run, made: list[ImageCacheFile], group: Group) -> None:
+        """It says what would go."""
+        group.names.clear()
+        assert len(removed(run("cleanimages", "--dry-run", "--json"))) == 4
+        result = run("cleanimages", "--dry-run")
+        assert f"would remove {made[0].name}: no row has its source any more" in result.out
+        assert "4 files would be removed" in result.out
+        assert len(cached()) == 4
+
+
+class TestWithoutState:
+    """The cache was flushed: only names are left to go by."""
+
+    @pytest.fixture
+    def flushed(self, run: Run, group: Group) -> list[ImageCacheFile]:
+        """Return files of which nothing is known."""
+        run("generateimages", "shop")
+        age(60)
+        caches["default"].clear()
+        return files_of(group)
+
+    def test_a_name_tells_of_a_source_that_is_gone(
+        self, run: Run, flushed: list[ImageCacheFile], group: Group
+    ) -> None:
+        """No storage has a source of that name."""
+        storages["default"].delete(group.names.pop(0))
+        assert removed(run("cleanimages", "--json")) == {
+            file.name: "its source does not exist any more" for file in flushed[:2]
+        }
+
+    def test_the_other_namer_tells_it_too(self, run: Run, group: Group, settings: Any) -> None:
+        """DIR/photos/bulldog.DIGEST12.jpg."""
+        settings.IMAGEKIT_SPEC_CACHEFILE_NAMER = (
+            f"{namers.__name__}.{namers.source_name_dot_hash.__name__}"
+        )
+        run("generateimages", "shop")
+        age(60)
+        caches["default"].clear()
+        storages["default"].delete(group.names.pop(0))
+        assert len(removed(run("cleanimages", "--json"))) == 2
+
+    def test_a_source_that_is_there_may_have_been_asked_for_by_a_tag(
+        self, run: Run, flushed: list[ImageCacheFile], group: Group
+    ) -> None:
+        """So it stays, unless one says otherwise."""
+        group.names.clear()
+        result = run("cleanimages", "--json")
+        assert (removed(result), result.document["kept"]) == ({}, 4)
+        assert len(removed(run("cleanimages", "--unknown", "--json"))) == 4
+
+    def test_a_name_without_a_source_stays(self, run: Run, group: Group, settings: Any) -> None:
+        """DIR/DIGEST.jpg tells nothing."""
+        settings.IMAGEKIT_SPEC_CACHEFILE_NAMER = f"{namers.__name__}.hash"
+        run("generateimages", "shop")
+        age(60)
+        caches["default"].clear()
+        group.names.clear()
+        assert removed(run("cleanimages", "--json")) == {}
+
+
+class TestLedger:
+    """The table knows what was made, also where the storage cannot list."""
+
+    def test_cleans_storages_that_cannot_list(
+        self, run: Run, group: Group, settings: Any, db: None
+    ) -> None:
+        """Files go by their records; that the storage was not listed is told."""
+        settings.IMAGEKIT_STATE_STORE = "database"
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "cloud": {"BACKEND": "tests.storages.RemoteStorage"},
+        }
+        settings.IMAGEKIT_DEFAULT_FILE_STORAGE = "cloud"
+        run("generateimages", "shop")
+        assert len(storages["cloud"].contents) == 4  # type: ignore[attr-defined]
+        del group.names[0]
+        result = run("cleanimages", "--json")
+        assert len(removed(result)) == 2
+        assert len(storages["cloud"].contents) == 2  # type: ignore[attr-defined]
+        assert len(list(DatabaseStateStore().iter_all())) == 2
+        assert result.status == 0
+        assert "NotImplementedError" in result.document["unlisted"][0]
+
+    def test_failures_are_told_and_the_record_stays(
+        self, run: Run, group: Group, settings: Any, db: None
+    ) -> None:
+        """A storage that does not let go is an error; the next run tries again."""
+        settings.IMAGEKIT_STATE_STORE = "database"
+        storage = BrokenStorage()
+        Small.cachefile_storage = storage
+        try:
+            run("generateimages", "shop:photo:small")
+            names = group.names[:]
+            del group.names[0]
+            storage.failures["delete"] = PermissionError("read-only")
+            result = run("cleanimages", "shop:photo:small", "--json")
+            assert names[0] not in group.names
+        finally:
+            Small.cachefile_storage = None
+        assert result.status == 1
+        assert "read-only" in str(result.error)
+        (failure,) = result.document["failures"]
+        assert failure["spec_id"] == "shop:photo:small"
+        assert len(list(DatabaseStateStore().iter_all())) == 2
+
+
+class TestArguments:
+    """What can be asked for."""
+
+    @pytest.mark.parametrize("text", ["soon", "-1d", "5y", ""])
+    def test_a_duration_is_a_number_and_a_unit(self, run: Run, text: str) -> None:
+        """The message says what to write."""
+        result = run("cleanimages", f"--older-than={text}")
+        assert "45s, 30m, 12h, 7d or 2w" in str(result.error)
+
+    def test_help_states_the_rules(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """One can read what will go before it goes."""
+        from imagekit_registry.management.commands.cleanimages import Command
+
+        Command().print_help("manage.py", "cleanimages")
+        shown = capsys.readouterr().out
+        assert " - its source does not exist any more;\n" in shown
+        assert "Never removed" in shown

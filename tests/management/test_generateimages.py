@@ -1,0 +1,396 @@
+"""``generateimages``: every image of every source, of one decode each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.core.management import call_command
+
+from imagekit_registry import ImageSpec, register, unregister
+from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, get_image
+from imagekit_registry.cachefiles._every import compile_pattern
+from imagekit_registry.cachefiles.backends import BaseAsync
+from imagekit_registry.cachefiles.stores import DatabaseStateStore
+from imagekit_registry.generatorlibrary import THUMBNAIL_ID
+from imagekit_registry.management import _commands
+from imagekit_registry.processors import ResizeToFit
+from imagekit_registry.signals import generated
+from tests.caches import CountingCache
+from tests.management.conftest import Group, Result, Small, cached
+from tests.storages import CountingStorage
+from tests.testapp.models import Photo
+
+Run = Callable[..., Result]
+
+
+def contents() -> dict[str, bytes]:
+    """Return the bytes of all cached files."""
+    return {name: Path(storages["default"].path(name)).read_bytes() for name in cached()}
+
+
+class TestPatterns:
+    """Which specs are meant."""
+
+    @pytest.mark.parametrize(
+        ("pattern", "matched", "others"),
+        [
+            pytest.param("a:b", ["a:b", "a:b:c"], ["a", "a:bc", "x:a:b"], id="prefix"),
+            pytest.param("a:*:c", ["a:b:c", "a:b:c:d"], ["a:b:x:c", "a:c"], id="star"),
+            pytest.param("a:**:c", ["a:b:c", "a:b:x:c"], ["a:c", "b:b:c"], id="two stars"),
+            pytest.param("a*:c", ["a:c", "ab:c"], ["a:b:c"], id="star within a segment"),
+            pytest.param("*", ["a", "a:b"], [], id="everything"),
+            pytest.param("a.b", ["a.b"], ["axb"], id="a point is a point"),
+        ],
+    )
+    def test_match_as_documented(self, pattern: str, matched: list[str], others: list[str]) -> None:
+        """`*` stays in its segment, `**` does not, and what lies under a match matches."""
+        expression = compile_pattern(pattern)
+        assert all(expression.match(id) for id in matched)
+        assert not any(expression.match(id) for id in others)
+
+    def test_that_mean_nothing_are_errors_with_near_ids(self, run: Run, group: Group) -> None:
+        """A slip of the pen must not look like success."""
+        result = run("generateimages", "shop:photo:smal")
+        assert result.status == 1
+        assert "'shop:photo:smal'" in str(result.error)
+        assert "shop:photo:small" in str(result.error)
+        assert cached() == set()
+
+    def test_choose_specs(self, run: Run, group: Group, files: list[ImageCacheFile]) -> None:
+        """Only what was asked for is made."""
+        result = run("generateimages", "shop:*:small", json=True)
+        assert result.document["specs"] == ["shop:photo:small"]
+        assert cached() == {files[0].name, files[2].name}
+
+
+class TestMaking:
+    """What is made, and what it costs."""
+
+    def test_makes_every_image_of_every_source(self, run: Run, files: list[ImageCacheFile]) -> None:
+        """Then there is nothing left to make."""
+        result = run("generateimages", "shop", json=True)
+        assert (result.status, result.document["made"], result.document["existing"]) == (0, 4, 0)
+        assert cached() == {file.name for file in files}
+        assert [file.width for file in files] == [60, 120, 60, 120]
+        again = run("generateimages", "shop", json=True)
+        assert (again.document["made"], again.document["existing"]) == (0, 4)
+
+    def test_opens_each_source_once(
+        self, run: Run, group: Group, tmp_path: Path, photos: Path
+    ) -> None:
+        """Two specs share a decode, though their ids differ; the group is gone through once."""
+        group.storage = CountingStorage(location=str(tmp_path / "sources"))
+        for name in group.names:
+            group.storage.save(name, ContentFile((photos / Path(name).name).read_bytes()))
+        group.storage.calls.clear()
+        group.asked = 0
+        assert run("generateimages", "shop", json=True).document["made"] == 4
+        assert group.storage.calls["open"] == 2
+        assert group.asked == 1
+
+    def test_takes_one_read_and_one_write_of_states_for_all(
+        self, run: Run, group: Group, settings: Any
+    ) -> None:
+        """Besides one read per source under its lock."""
+        settings.CACHES = {"default": {"BACKEND": "tests.caches.CountingCache", "LOCATION": "g"}}
+        caches["default"].clear()
+        CountingCache.calls.clear()
+        run("generateimages", "shop")
+        assert dict(CountingCache.calls) == {"get_many": 3, "set_many": 1}
+        CountingCache.calls.clear()
+        run("generateimages", "shop")
+        assert dict(CountingCache.calls) == {"get_many": 1}
+
+    @pytest.mark.parametrize("jobs", ["2", "4"])
+    def test_makes_the_same_files_with_several_jobs(
+        self, run: Run, files: list[ImageCacheFile], jobs: str
+    ) -> None:
+        """Byte by byte."""
+        run("generateimages", "shop")
+        before = contents()
+        result = run("generateimages", "shop", "--force", "--jobs", jobs, "--json")
+        assert result.document["made"] == 4
+        assert contents() == before
+
+    @pytest.mark.parametrize("arguments", [(), ("--missing",), ("--jobs=2",)], ids=str)
+    def test_makes_the_images_of_a_source_that_many_rows_share_once(
+        self, run: Run, group: Group, arguments: tuple[str, ...]
+    ) -> None:
+        """However far apart the rows are."""
+        group.names = group.names[:1] * 250
+        made: list[Any] = []
+
+        def count(**kwargs: Any) -> None:
+            made.append(kwargs["file"])
+
+        generated.connect(count)
+        try:
+            document = run("generateimages", "shop:photo:small", *arguments, "--json").document
+        finally:
+            generated.disconnect(count)
+        assert len(made) == 1
+        assert document["made"] + document["existing"] == 250
+
+    def test_makes_registered_cache_files_too(self, run: Run, stored_photo: Any) -> None:
+        """Files that no source group knows, also lazy ones."""
+        name = stored_photo()
+
+        def lazy() -> list[Any]:
+            return [LazyImageCacheFile(THUMBNAIL_ID, source=name, width=width) for width in (9, 8)]
+
+        register.cachefiles(THUMBNAIL_ID, lazy)
+        try:
+            result = run("generateimages", "imagekit", json=True)
+        finally:
+            unregister.cachefiles(THUMBNAIL_ID, lazy)
+        assert result.document["made"] == 2
+        assert [file.exists() for file in lazy()] == [True, True]
+
+    @pytest.mark.django_db
+    def test_makes_the_images_of_model_fields(self, run: Run, stored_photo: Any) -> None:
+        """Rows without an image are passed over."""
+        Photo.objects.create(original_image=stored_photo())
+        Photo.objects.create()
+        document = run("generateimages", "testapp:photo", json=True).document
+        assert (document["made"], document["failed"]) == (3, 0)
+
+    @pytest.mark.django_db
+    def test_keeps_workers_away_from_the_database(
+        self, run: Run, settings: Any, stored_photo: Any
+    ) -> None:
+        """Rows and states are the main thread's, inside of whatever transaction it has open."""
+        settings.IMAGEKIT_STATE_STORE = "database"
+        names = [stored_photo(name=f"photos/{index}.jpg") for index in range(5)]
+        for name in [*names, "photos/gone.jpg"]:
+            Photo.objects.create(original_image=name)
+        document = run("generateimages", "testapp:photo", "--jobs=3", "--json").document
+        assert (document["made"], document["failed"]) == (15, 3)
+        statuses = [record.status for record in DatabaseStateStore().iter_all()]
+        assert (statuses.count("exists"), statuses.count("failed")) == (15, 3)
+
+    def test_hands_files_to_asynchronous_backends(self, run: Run, group: Group) -> None:
+        """What is made later counts as made."""
+        scheduled: list[str] = []
+
+        class Later(BaseAsync):
+            def schedule_generation(self, file: Any, force: bool = False) -> None:
+                scheduled.append(file.name)
+
+        Small.cachefile_backend = Later()
+        try:
+            result = run("generateimages", "shop:photo:small", json=True)
+        finally:
+            Small.cachefile_backend = None
+        assert result.document["made"] == len(scheduled) == 2
+
+    def test_force_replaces_what_exists(self, run: Run, files: list[ImageCacheFile]) -> None:
+        """A new encoder is a reason to."""
+        run("generateimages", "shop")
+        storages["default"].delete(files[0].name or "")
+        storages["default"].save(files[0].name, ContentFile(b"old"))
+        assert run("generateimages", "shop", "--force", "--json").document["made"] == 4
+        with storages["default"].open(files[0].name or "") as file:
+            assert file.read(3) == b"\xff\xd8\xff"
+
+
+class TestMissing:
+    """``--missing``: the storage decides, and is asked by the folder."""
+
+    def test_makes_what_the_storage_has_not_whatever_the_state_says(
+        self, run: Run, group: Group, tmp_path: Path
+    ) -> None:
+        """Somebody has tidied up behind our back."""
+        storage = CountingStorage(location=str(tmp_path / "cache"))
+        Small.cachefile_storage = storage
+        try:
+            run("generateimages", "shop:photo:small")
+            file = get_image("shop:photo:small", source=group.names[0])
+            storage.delete(file.name or "")
+            assert run("generateimages", "shop:photo:small", json=True).document["made"] == 0
+            storage.calls.clear()
+            result = run("generateimages", "shop:photo:small", "--missing", "--json")
+        finally:
+            Small.cachefile_storage = None
+        assert (result.document["made"], result.document["existing"]) == (1, 1)
+        assert storage.exists(file.name or "")
+        assert storage.calls["listdir"] == 2
+
+    def test_asks_no_file_alone(self, run: Run, group: Group, tmp_path: Path) -> None:
+        """A first run over many rows lists folders; it does not look for each file."""
+        storage = CountingStorage(location=str(tmp_path / "cache"))
+        Small.cachefile_storage = storage
+        try:
+            for _ in range(2):
+                storage.calls.clear()
+                run("generateimages", "shop:photo:small", "--missing")
+                assert storage.calls["exists"] == 0
+        finally:
+            Small.cachefile_storage = None
+
+    def test_leaves_what_failed_a_short_while_ago(self, run: Run, group: Group) -> None:
+        """Without it, whoever calls the command wants another try."""
+        group.names.append(storages["default"].save("photos/bad.jpg", ContentFile(b"no image")))
+        assert run("generateimages", "shop").status == 1
+        found = run("generateimages", "shop", "--missing", "--json").document["failures"]
+        assert {item["error"] for item in found} == {"RetryLater"}
+        found = run("generateimages", "shop", "--json").document["failures"]
+        assert {item["error"] for item in found} == {"UnreadableImage"}
+
+    def test_contradicts_force(self, run: Run, group: Group) -> None:
+        """One says less, the other more."""
+        assert "contradict" in str(run("generateimages", "--force", "--missing").error)
+
+
+class TestReporting:
+    """What is said, where, and the exit status."""
+
+    def test_failures_come_last_with_spec_source_and_cause(self, run: Run, group: Group) -> None:
+        """The others are made; the exit status is 1."""
+        group.names.insert(0, storages["default"].save("photos/bad.jpg", ContentFile(b"no image")))
+        group.names.insert(0, "photos/gone.jpg")
+        result = run("generateimages", "shop:photo:small")
+        assert result.status == 1
+        assert len(cached()) == 2
+        lines = str(result.error).splitlines()
+        assert lines[0] == "2 images could not be made:"
+        assert lines[1].startswith("  shop:photo:small of 'photos/gone.jpg': the source file does")
+        assert lines[2].startswith("  shop:photo:small of 'photos/bad.jpg': the file is not an im")
+        assert "2 images made, 0 existed, 2 failed" in result.out
+
+    def test_json_is_one_document_and_nothing_else(self, run: Run, group: Group) -> None:
+        """Also when something failed: other programs read it."""
+        group.names.append("photos/gone.jpg")
+        result = run("generateimages", "shop:photo:small", "--json")
+        assert result.status == 1
+        document = result.document
+        assert (document["command"], document["made"], document["failed"]) == (
+            "generateimages",
+            2,
+            1,
+        )
+        (failure,) = document["failures"]
+        assert (failure["spec"], failure["source"]) == ("shop:photo:small", "photos/gone.jpg")
+        assert failure["cause"]
+        assert failure["error"] == "SourceUnavailable"
+        assert failure["file"].startswith("CACHE/images/photos/gone/")
+
+    def test_a_dry_run_lists_and_writes_nothing(
+        self, run: Run, files: list[ImageCacheFile]
+    ) -> None:
+        """Neither files nor states."""
+        result = run("generateimages", "shop", "--dry-run", "--json")
+        assert [item["file"] for item in result.document["wanted"]] == [f.name for f in files]
+        assert result.document["made"] == 0
+        assert cached() == set()
+        assert "would make CACHE/images" in run("generateimages", "shop", "--dry-run").out
+
+    def test_a_generator_that_fails_to_name_its_files_is_a_failure(
+        self, run: Run, group: Group
+    ) -> None:
+        """A spec with a broken property, or a query that fails, does not stop the others."""
+
+        class Broken(ImageSpec):
+            @property
+            def processors(self) -> Any:
+                raise KeyError("width")
+
+        def query() -> Any:
+            raise RuntimeError("no such table")
+
+        register.generator("shop:photo:broken", Broken)
+        register.source_group("shop:photo:broken", group)
+        register.cachefiles("shop:photo:small", query)
+        try:
+            result = run("generateimages", "shop", "--json")
+        finally:
+            unregister.cachefiles("shop:photo:small", query)
+            unregister.source_group("shop:photo:broken", group)
+            unregister.generator("shop:photo:broken")
+        causes = [
+            (item["spec"], item["source"], item["cause"]) for item in result.document["failures"]
+        ]
+        assert result.document["made"] == 4
+        assert len(causes) == 3
+        assert causes[0][:2] == ("shop:photo:broken", group.names[0])
+        assert "KeyError" in causes[0][2]
+        assert causes[2][0] == "shop:photo:small"
+        assert "no such table" in causes[2][2]
+
+    def test_ctrl_c_ends_in_order(self, run: Run, group: Group, stored_photo: Any) -> None:
+        """What was made is kept and remembered; the status is that of an interrupted command."""
+
+        other = stored_photo("chelsea.png")
+
+        class Impatient:
+            def process(self, image: Any) -> Any:
+                raise KeyboardInterrupt
+
+        class Last(ImageSpec):
+            processors = [Impatient()]
+
+        Last.get_hash = lambda self: "1" * 32  # type: ignore[method-assign]
+        register.generator("shop:photo:zzz", Last)
+
+        def last() -> list[ImageCacheFile]:
+            return [ImageCacheFile(Last(other))]
+
+        register.cachefiles("shop:photo:zzz", last)
+        try:
+            result = run("generateimages", "shop", "--json")
+        finally:
+            unregister.cachefiles("shop:photo:zzz", last)
+            unregister.generator("shop:photo:zzz")
+        assert result.status == 130
+        assert result.document["interrupted"]
+        assert result.document["made"] == len(cached()) == 4
+        assert run("generateimages", "shop", "--json").document["existing"] == 4
+
+    def test_each_file_is_named_on_demand(self, run: Run, files: list[ImageCacheFile]) -> None:
+        """With --verbosity 2."""
+        out = run("generateimages", "shop", verbosity=2).out
+        assert all(f"made     {file.name}" in out for file in files)
+        assert run("generateimages", "shop", verbosity=0).out == ""
+
+    def test_lines_of_progress_come_where_there_is_no_terminal(
+        self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A log shows that the command is alive."""
+        monkeypatch.setattr(_commands, "LINE_INTERVAL", 0)
+        assert "3 images ..." in run("generateimages", "shop").err
+        assert run("generateimages", "shop", "--json").err == ""
+
+    def test_a_bar_of_progress_comes_on_a_terminal(
+        self, group: Group, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """If the extra is installed."""
+        pytest.importorskip("tqdm")
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        call_command("generateimages", "shop", verbosity=1)
+        shown = capsys.readouterr().err
+        assert "images" in shown
+        assert "4" in shown
+
+    @pytest.mark.parametrize("jobs", ["0", "many"])
+    def test_a_wrong_number_of_jobs_is_refused(self, run: Run, group: Group, jobs: str) -> None:
+        """By name."""
+        assert "--jobs" in str(run("generateimages", f"--jobs={jobs}").error)
+
+    def test_specs_without_sources_have_nothing_to_do(self, run: Run) -> None:
+        """A spec for tags alone is no error."""
+
+        class Lonely(ImageSpec):
+            processors = [ResizeToFit(10)]
+
+        register.generator("lonely", Lonely)
+        try:
+            result = run("generateimages", "lonely", "--json")
+        finally:
+            unregister.generator("lonely")
+        assert (result.status, result.document["made"]) == (0, 0)

@@ -1,0 +1,476 @@
+"""Image spec fields: images made of another field's image."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+from django.db import models
+from django.test.utils import isolate_apps
+
+from imagekit_registry import ImageSpec, register, unregister
+from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles._layers import forget_local_states
+from imagekit_registry.exceptions import (
+    InvalidArgumentType,
+    InvalidConfiguration,
+    MissingSource,
+    NotRegistered,
+)
+from imagekit_registry.models import ImageSpecField
+from imagekit_registry.models.fields import ImageSpecField as SameImageSpecField
+from imagekit_registry.models.fields import spec_fields_of
+from imagekit_registry.processors import ResizeToFill
+from imagekit_registry.registry import cachefile_registry, generator_registry, source_group_registry
+from tests.storages import content_of
+from tests.testapp.models import (
+    Concrete,
+    ConcreteChild,
+    Cover,
+    Photo,
+    PhotoChild,
+    PhotoProxy,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def photo(photos: Path) -> Photo:
+    """Return a saved instance with a real photograph, as a query gives it."""
+    made = Photo.objects.create(title="a", original_image=content_of(photos / "rocket.jpg"))
+    return Photo.objects.get(pk=made.pk)
+
+
+class Replacement(ImageSpec):
+    """What a site puts in the place of another app's spec."""
+
+    processors = [ResizeToFill(7, 7)]
+    format = "PNG"
+
+
+class TestAccess:
+    """What the attribute gives."""
+
+    def test_on_an_instance_gives_the_image(self, photo: Photo) -> None:
+        """URL and dimensions are those of a real image of the recipe."""
+        assert isinstance(photo.thumbnail, ImageCacheFile)
+        assert (photo.thumbnail.width, photo.thumbnail.height) == (50, 50)
+        assert photo.thumbnail.url.startswith("/media/CACHE/images/photos/rocket/")
+        assert photo.banner.url.endswith(".webp")
+        assert photo.with_spec.width == 100
+
+    def test_on_the_model_gives_the_field(self) -> None:
+        """The field itself can be inspected."""
+        assert isinstance(Photo.thumbnail, ImageSpecField)
+        assert Photo.thumbnail.spec_id == "testapp:photo:thumbnail"
+        assert SameImageSpecField is ImageSpecField
+
+    def test_leaves_the_original_unchanged(self, photo: Photo, photos: Path) -> None:
+        """The source is what was uploaded."""
+        photo.thumbnail.generate()
+        with photo.original_image.open() as file:
+            assert file.read() == (photos / "rocket.jpg").read_bytes()
+
+    def test_without_a_source_is_false(self) -> None:
+        """An empty image field is no error until its image is asked for."""
+        photo = Photo.objects.create()
+        assert not photo.thumbnail
+        with pytest.raises(MissingSource, match="testapp:photo:thumbnail"):
+            _ = photo.thumbnail.url
+
+    def test_of_an_unsaved_upload_is_made_of_it(self, photos: Path) -> None:
+        """A preview before saving needs no row."""
+        photo = Photo(original_image=content_of(photos / "rocket.jpg"))
+        assert photo.thumbnail.generator.generate().width == 50
+
+    def test_is_no_column(self) -> None:
+        """The field is not Django's: neither tables nor migrations know it."""
+        assert "thumbnail" not in [field.name for field in Photo._meta.get_fields()]
+
+    def test_may_be_made_of_a_processed_field(self, photos: Path) -> None:
+        """A ProcessedImageField is an ImageField, so it can be a source."""
+        cover = Cover.objects.create(image=content_of(photos / "rocket.jpg"))
+        assert (cover.image.width, cover.small.width) == (100, 16)
+
+
+class TestBuiltOnce:
+    """The file is built once for an instance and a value of its source."""
+
+    def test_twice_gives_the_same_object(self, photo: Photo) -> None:
+        """A page that asks for URL, width and height builds one spec."""
+        assert photo.thumbnail is photo.thumbnail
+
+    def test_costs_no_query(self, photo: Photo, django_assert_num_queries: Any) -> None:
+        """All it needs is on the instance."""
+        with django_assert_num_queries(0):
+            assert photo.thumbnail.width
+
+    @pytest.mark.parametrize("query", ["only", "defer"])
+    def test_loads_a_deferred_source_once(
+        self, query: str, photo: Photo, django_assert_num_queries: Any
+    ) -> None:
+        """One query for the column that was left out, and no recursion."""
+        argument = "title" if query == "only" else "original_image"
+        with django_assert_num_queries(1):
+            deferred = getattr(Photo.objects, query)(argument).get(pk=photo.pk)
+        with django_assert_num_queries(1):
+            assert deferred.thumbnail.width == 50
+            assert deferred.thumbnail is deferred.thumbnail
+
+    def test_another_image_gives_another_file(self, photo: Photo, photos: Path) -> None:
+        """An assignment to the source is seen at once, before and after it is saved."""
+        first = photo.thumbnail.name
+        photo.original_image = content_of(photos / "coffee.png")
+        assert photo.thumbnail.name != first
+        photo.save()
+        assert photo.thumbnail.name
+        assert "photos/coffee/" in photo.thumbnail.name
+
+    def test_a_deleted_image_gives_a_false_file(self, photo: Photo) -> None:
+        """``photo.original_image.delete()`` changes the file object in place."""
+        assert photo.thumbnail
+        photo.original_image.delete(save=False)
+        assert not photo.thumbnail
+
+    def test_refreshing_from_the_database_is_seen(self, photo: Photo, photos: Path) -> None:
+        """What somebody else has saved takes effect."""
+        assert "rocket" in str(photo.thumbnail.name)
+        other = Photo.objects.get(pk=photo.pk)
+        other.original_image.save("other.png", content_of(photos / "coffee.png"))
+        photo.refresh_from_db()
+        assert "other" in str(photo.thumbnail.name)
+
+    def test_a_spec_registered_meanwhile_is_used(self, photo: Photo) -> None:
+        """A site replaces the spec by its id."""
+        original = generator_registry.lookup("testapp:photo:thumbnail")
+        assert photo.thumbnail.width == 50
+        unregister.generator("testapp:photo:thumbnail")
+        register.generator("testapp:photo:thumbnail", Replacement)
+        try:
+            assert (photo.thumbnail.width, photo.thumbnail.media_type) == (7, "image/png")
+        finally:
+            unregister.generator("testapp:photo:thumbnail")
+            register.generator("testapp:photo:thumbnail", original)
+
+    def test_an_assignment_overrides_it(self, photo: Photo) -> None:
+        """What is assigned is what one gets, until it is deleted."""
+        photo.thumbnail = "something else"
+        assert photo.thumbnail == "something else"
+        del photo.thumbnail
+        assert photo.thumbnail.width == 50
+
+
+class TestCopies:
+    """Instances are pickled into caches, and copied."""
+
+    @pytest.mark.parametrize(
+        "duplicate",
+        [
+            pytest.param(lambda photo: pickle.loads(pickle.dumps(photo)), id="pickle"),
+            pytest.param(copy.copy, id="copy"),
+            pytest.param(copy.deepcopy, id="deepcopy"),
+        ],
+    )
+    def test_a_copy_has_a_file_of_its_own(self, duplicate: Any, photo: Photo, photos: Path) -> None:
+        """It gives the same image, and another one once its source differs."""
+        url = photo.thumbnail.url
+        other = duplicate(photo)
+        assert other.thumbnail.url == url
+        assert other.thumbnail is not photo.thumbnail
+        assert other.thumbnail.source.instance is other
+        other.original_image = content_of(photos / "coffee.png")
+        assert "coffee" in other.thumbnail.name
+        assert photo.thumbnail.url == url
+
+    def test_survives_djangos_cache(self, photo: Photo) -> None:
+        """A cached instance gives its image, and so does a cached file."""
+        caches["default"].set("photo", photo)
+        caches["default"].set("file", photo.thumbnail)
+        url = photo.thumbnail.url
+        assert caches["default"].get("photo").thumbnail.url == url
+        assert caches["default"].get("file").url == url
+        assert caches["default"].get("file").generate() is None
+
+    def test_a_pickle_does_not_hold_the_file(self, photo: Photo) -> None:
+        """What is built quickly is not dragged through the cache."""
+        assert photo.original_image
+        before = len(pickle.dumps(photo))
+        assert photo.thumbnail.url
+        assert len(pickle.dumps(photo)) < before + 150
+
+
+class TestInheritance:
+    """Bases, proxies and children give the image of their rows."""
+
+    def test_proxy_and_child_inherit(self, photos: Path) -> None:
+        """One spec, and one name, for a row however it is looked at."""
+        child = PhotoChild.objects.create(original_image=content_of(photos / "rocket.jpg"))
+        proxy = PhotoProxy.objects.get(pk=child.pk)
+        parent = Photo.objects.get(pk=child.pk)
+        assert child.thumbnail.url == proxy.thumbnail.url == parent.thumbnail.url
+        assert child.thumbnail.spec_id == "testapp:photo:thumbnail"
+
+    @pytest.mark.parametrize("model", [Concrete, ConcreteChild])
+    def test_an_abstract_base_declares_for_all(self, model: Any, photos: Path) -> None:
+        """A source may be named or not; the spec has the base's id."""
+        item = model.objects.create(image=content_of(photos / "rocket.jpg"))
+        assert (item.small.width, item.implicit.width) == (40, 30)
+        assert model.small.spec_id == "testapp:abstractphoto:small"
+
+    def test_fields_of_a_model_can_be_listed(self) -> None:
+        """Commands and checks find the fields, inherited ones too."""
+        names = [field.name for field in spec_fields_of(ConcreteChild)]
+        assert sorted(names) == ["implicit", "small"]
+
+
+class TestSource:
+    """Which image field a spec field acts on."""
+
+    @isolate_apps("tests.testapp")
+    def test_may_come_after_the_spec_field(self) -> None:
+        """Fields can be declared in any order."""
+
+        class Later(models.Model):
+            small = ImageSpecField([ResizeToFill(5, 5)])
+            image = models.ImageField(upload_to="later")
+
+            class Meta:
+                app_label = "testapp"
+
+        assert Later.small.source_of(Later) == "image"
+
+    @isolate_apps("tests.testapp")
+    def test_may_come_with_a_child_of_an_abstract_base(self) -> None:
+        """A mixin adds a thumbnail to whatever image its models have."""
+
+        class Base(models.Model):
+            small = ImageSpecField([ResizeToFill(5, 5)])
+
+            class Meta:
+                app_label = "testapp"
+                abstract = True
+
+        class One(Base):
+            picture = models.ImageField(upload_to="one")
+
+            class Meta:
+                app_label = "testapp"
+
+        class Two(Base):
+            drawing = models.ImageField(upload_to="two")
+
+            class Meta:
+                app_label = "testapp"
+
+        assert (One.small.source_of(One), Two.small.source_of(Two)) == ("picture", "drawing")
+        assert One(picture="a.jpg").small.source.name == "a.jpg"
+
+    @pytest.mark.parametrize(
+        ("number", "message", "check"),
+        [
+            pytest.param(0, "no ImageField", "imagekit.E002", id="none"),
+            pytest.param(2, r"several ImageFields \(image0, image1\)", "imagekit.E002", id="two"),
+        ],
+    )
+    @isolate_apps("tests.testapp")
+    def test_must_be_named_unless_there_is_one(self, number: int, message: str, check: str) -> None:
+        """The error, and the check, say which field lacks what."""
+        members: dict[str, Any] = {
+            f"image{i}": models.ImageField(upload_to="a") for i in range(number)
+        }
+        members["small"] = ImageSpecField([ResizeToFill(5, 5)])
+        members["Meta"] = type("Meta", (), {"app_label": "testapp"})
+        members["__module__"] = __name__
+        model = type(f"Ambiguous{number}", (models.Model,), members)
+        with pytest.raises(InvalidConfiguration, match=message):
+            _ = model().small
+        (error,) = model.small.check()  # type: ignore[attr-defined]
+        assert (error.id, error.hint.startswith(("Add", "Name"))) == (check, True)
+
+    @pytest.mark.parametrize(
+        ("source", "check"),
+        [
+            pytest.param("absent", "imagekit.E003", id="absent"),
+            pytest.param("title", "imagekit.E004", id="text"),
+            pytest.param("document", "imagekit.W003", id="file"),
+            pytest.param("image", None, id="image"),
+        ],
+    )
+    @isolate_apps("tests.testapp")
+    def test_is_checked(self, source: str, check: str | None) -> None:
+        """A source that is misspelt or no image is found before the first request."""
+        members: dict[str, Any] = {
+            "title": models.CharField(max_length=9),
+            "image": models.ImageField(upload_to="a"),
+            "document": models.FileField(upload_to="a"),
+            "small": ImageSpecField([ResizeToFill(5, 5)], source=source),
+            "Meta": type("Meta", (), {"app_label": "testapp"}),
+            "__module__": __name__,
+        }
+        model = type(f"Checked{source}", (models.Model,), members)
+        assert [error.id for error in model.small.check()] == ([check] if check else [])  # type: ignore[attr-defined]
+
+    def test_of_the_same_name_shares_one_group(self) -> None:
+        """Three spec fields of one source are told of a new image by one announcement."""
+        ids = [f"testapp:photo:{name}" for name in ("thumbnail", "banner", "with_spec")]
+        groups = [source_group_registry.groups_of(id) for id in ids]
+        assert groups[0] == groups[1] == groups[2]
+        assert len(groups[0]) == 1
+
+    def test_rows_are_the_sources_of_commands(self, photo: Photo) -> None:
+        """``generateimages`` finds the files of every row."""
+        (file,) = cachefile_registry.get("testapp:photo:banner")
+        assert file.name == photo.banner.name
+
+
+class TestArguments:
+    """What the field takes."""
+
+    def test_come_in_the_published_order(self) -> None:
+        """Code that passes everything by position goes on working."""
+        field = ImageSpecField(
+            [ResizeToFill(5, 5)], "PNG", {"optimize": True}, "image", "default", False, None, None,
+            None, "tests:positional",
+        )  # fmt: skip
+        spec = field.get_spec(source=None)
+        assert (spec.format, spec.options, field.source) == ("PNG", {"optimize": True}, "image")
+        assert (spec.autoconvert, spec.cachefile_storage) == (False, "default")
+        assert field.spec_id == "tests:positional"
+
+    def test_cover_every_attribute_of_a_spec(self) -> None:
+        """What a spec class can say, a field can say."""
+        attributes: dict[str, Any] = {
+            "namer": "imagekit_registry.cachefiles.namers.hash",
+            "auto_orient": False,
+            "color": "keep",
+            "metadata": "copyright",
+            "animated": False,
+            "background": "#fff",
+            "fallback": "source",
+            "decode_small": False,
+        }
+        field = ImageSpecField(source="image", id="tests:attributes", **attributes)
+        spec = field.get_spec(source=None)
+        assert {name: getattr(spec, name) for name in attributes} == attributes
+
+    def test_a_spec_and_its_attributes_exclude_each_other(self) -> None:
+        """Two recipes for one image are a mistake."""
+        with pytest.raises(InvalidArgumentType, match="not both"):
+            ImageSpecField([ResizeToFill(5, 5)], spec=Replacement)
+
+    def test_a_spec_may_be_any_callable(self) -> None:
+        """A function that takes the source will do."""
+        field = ImageSpecField(source="image", id="tests:callable", spec=_make_spec)
+        assert isinstance(field.get_spec(source=None), Replacement)
+
+    def test_an_id_that_is_taken_names_the_registered_spec(self) -> None:
+        """A field that is given nothing but an id uses what is registered under it."""
+        register.generator("tests:shared", Replacement)
+        try:
+            field = ImageSpecField(source="image", id="tests:shared")
+            assert isinstance(field.get_spec(source=None), Replacement)
+        finally:
+            unregister.generator("tests:shared")
+        with pytest.raises(NotRegistered, match="tests:shared"):
+            field.get_spec(source=None)
+
+    @isolate_apps("tests.testapp")
+    def test_an_unknown_id_is_found_by_the_checks(self) -> None:
+        """A typo shows when the project starts."""
+
+        class Typo(models.Model):
+            image = models.ImageField(upload_to="a")
+            small = ImageSpecField(source="image", id="tests:no-such-spec")
+
+            class Meta:
+                app_label = "testapp"
+
+        (error,) = Typo.small.check()
+        assert error.id == "imagekit.E001"
+        assert "tests:no-such-spec" in error.msg
+
+
+def _make_spec(source: Any) -> Replacement:
+    return Replacement(source)
+
+
+class CountingCache(LocMemCache):
+    """A cache that counts how often it is asked."""
+
+    round_trips = 0
+
+    def get_many(self, keys: Any, version: Any = None) -> Any:
+        type(self).round_trips += 1
+        found = {key: LocMemCache.get(self, key, version=version) for key in keys}
+        return {key: value for key, value in found.items() if value is not None}
+
+    def get(self, key: Any, default: Any = None, version: Any = None) -> Any:
+        type(self).round_trips += 1
+        return super().get(key, default, version)
+
+
+@pytest.fixture
+def many(photos: Path, settings: Any) -> Iterator[list[Photo]]:
+    """Generate the thumbnails of some rows, then forget what this process knows of them."""
+    path = f"{__name__}.CountingCache"
+    settings.CACHES = {"default": {"BACKEND": path, "LOCATION": "counting"}}
+    rows = [
+        Photo.objects.create(title=str(i), original_image=content_of(photos / "rocket.jpg"))
+        for i in range(5)
+    ]
+    for row in rows:
+        row.thumbnail.generate()
+    forget_local_states()
+    CountingCache.round_trips = 0
+    yield rows
+    caches["default"].clear()
+
+
+def fetched_as_peers(rows: Any) -> list[Photo]:
+    """Return the rows of a query in Django 6.1's fetch mode."""
+    return list(rows.fetch_mode(models.FETCH_PEERS))
+
+
+class TestPeers:
+    """Instances that were queried together."""
+
+    @pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with Django 6.1")
+    def test_fetch_their_states_in_one_round_trip(
+        self, many: list[Photo], django_assert_num_queries: Any
+    ) -> None:
+        """With FETCH_PEERS, the first image that is asked for brings those of its siblings."""
+        photos = fetched_as_peers(Photo.objects.all())
+        with django_assert_num_queries(0):
+            assert [photo.thumbnail.width for photo in photos] == [50] * len(many)
+        assert CountingCache.round_trips == 1
+
+    @pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with Django 6.1")
+    def test_load_their_deferred_sources_together(
+        self, many: list[Photo], django_assert_num_queries: Any
+    ) -> None:
+        """One query and one round trip for all of them."""
+        photos = fetched_as_peers(Photo.objects.only("title"))
+        with django_assert_num_queries(1):
+            assert all(photo.thumbnail.url for photo in photos)
+        assert CountingCache.round_trips == 1
+
+    @pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with Django 6.1")
+    def test_that_were_dropped_are_no_peers(self, many: list[Photo]) -> None:
+        """Only what is still in use is looked up."""
+        photos = fetched_as_peers(Photo.objects.all())[:1]
+        assert photos[0].thumbnail.width == 50
+        assert CountingCache.round_trips == 1
+
+    def test_are_left_alone_otherwise(self, many: list[Photo]) -> None:
+        """Without the fetch mode, and before Django 6.1, each instance asks for itself."""
+        photos = list(Photo.objects.all())
+        assert photos[0].thumbnail.width == 50
+        assert "_imagekit_file_thumbnail" not in photos[1].__dict__

@@ -1,0 +1,486 @@
+"""All processors: on every mode, with the size they promise, as values."""
+
+# mypy: disable-error-code="arg-type, attr-defined, operator, index, union-attr, misc"
+# Wrong arguments are given on purpose.
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from imagekit_registry import processors
+from imagekit_registry.exceptions import ImageKitError, InvalidArgument, InvalidArgumentType
+from imagekit_registry.processors import (
+    AddBorder,
+    Adjust,
+    Anchor,
+    AutoContrast,
+    BasicCrop,
+    ColorOverlay,
+    Convert,
+    Crop,
+    GaussianBlur,
+    Grayscale,
+    Invert,
+    MakeOpaque,
+    Posterize,
+    ProcessorPipeline,
+    Reflection,
+    Resize,
+    ResizeCanvas,
+    ResizeToCover,
+    ResizeToFill,
+    ResizeToFit,
+    Rotate,
+    RoundedCorners,
+    SmartCrop,
+    SmartResize,
+    Thumbnail,
+    Transpose,
+    TrimBorderColor,
+    UnsharpMask,
+)
+from imagekit_registry.processors.utils import has_alpha
+from tests.processors.conftest import MODES, make_image
+
+EXAMPLES = [
+    AddBorder(3),
+    AddBorder((1, 2), color="#f00"),
+    Adjust(color=0.5, brightness=1.2, contrast=1.2, sharpness=1.1),
+    AutoContrast(2),
+    BasicCrop(5, 5, 20, 20),
+    ColorOverlay("#ff0000", 0.3),
+    Convert("L"),
+    Convert("RGBA"),
+    Crop(20, 10),
+    Crop(20, 10, x=3, y=4),
+    GaussianBlur(1),
+    Grayscale(),
+    Invert(),
+    MakeOpaque(),
+    Posterize(3),
+    Reflection(size=0.3),
+    Resize(30, 31),
+    ResizeCanvas(100, 30),
+    ResizeToCover(30, 30),
+    ResizeToFill(30, 30, anchor="tl"),
+    ResizeToFit(30, 30),
+    ResizeToFit(90, 30, mat_color="#fff"),
+    Rotate(30),
+    Rotate(90),
+    RoundedCorners(8),
+    SmartCrop(20, 20),
+    SmartResize(20, 20),
+    Thumbnail(20, 20),
+    Thumbnail(20),
+    Transpose(),
+    Transpose(Transpose.ROTATE_90),
+    TrimBorderColor(),
+    UnsharpMask(),
+]
+
+#: What makes every pixel opaque, or promises another mode.
+LOSES_ALPHA = (MakeOpaque, Convert)
+
+
+def _name(value: Any) -> str:
+    return re.sub(r" at 0x\w+", "", repr(value))[:60]
+
+
+class TestEveryMode:
+    """No mode that Pillow opens is a problem for any processor."""
+
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize("processor", EXAMPLES, ids=_name)
+    def test_gives_an_image_of_the_promised_size(self, processor: Any, mode: str) -> None:
+        """What a processor says of the result's size holds exactly."""
+        image = make_image(mode)
+        result = processor.process(image)
+        result.load()
+        promise = getattr(processor, "output_size", lambda size: None)(image.size)
+        assert promise is None or result.size == promise
+
+    @pytest.mark.parametrize("mode", ["LA", "RGBA", "P+transparency", "RGB+transparency", "PA"])
+    @pytest.mark.parametrize(
+        "processor",
+        [item for item in EXAMPLES if not isinstance(item, LOSES_ALPHA)],
+        ids=_name,
+    )
+    def test_keeps_transparency(self, processor: Any, mode: str) -> None:
+        """An alpha band, or a transparent colour, is not lost on the way."""
+        assert has_alpha(processor.process(make_image(mode)))
+
+    @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "YCbCr"])
+    @pytest.mark.parametrize(
+        "processor",
+        [Resize(30, 31), ResizeToFill(30, 30), ResizeToFit(30, 30), Crop(20, 10), Thumbnail(9, 9)],
+        ids=_name,
+    )
+    def test_scaling_and_cutting_keep_the_mode(self, processor: Any, mode: str) -> None:
+        """A photograph does not get an alpha band by being made smaller."""
+        assert processor.process(make_image(mode)).mode == mode
+
+    @pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
+    def test_wide_values_are_scaled_right(self, mode: str) -> None:
+        """Sixteen bits stay sixteen bits, with the same brightness."""
+        image = make_image(mode, (256, 64))
+        result = Resize(128, 32).process(image).convert("I")
+        for x in (10, 64, 120):
+            expected = image.convert("I").getpixel((x * 2, 32))
+            assert abs(result.getpixel((x, 16)) - expected) < 600
+
+    def test_no_colour_bleeds_out_of_transparent_parts(self) -> None:
+        """Pixels are multiplied by their alpha before they are mixed."""
+        image = Image.new("RGBA", (100, 100), (255, 0, 0, 0))
+        image.paste((0, 0, 255, 255), (50, 0, 100, 100))
+        result = Resize(25, 25).process(image)
+        assert all(
+            pixel[0] < 10 for pixel in (result.getpixel((x, 12)) for x in range(25)) if pixel[3]
+        )
+
+    def test_the_image_that_came_in_is_left_as_it_was(self) -> None:
+        """Several recipes may work on one decoded image."""
+        for mode in MODES:
+            for processor in EXAMPLES:
+                image = make_image(mode, (20, 16))
+                before = (image.mode, image.size, image.tobytes())
+                processor.process(image)
+                assert (image.mode, image.size, image.tobytes()) == before
+
+
+class TestGeometry:
+    """Sizes and places."""
+
+    @pytest.mark.parametrize(
+        ("processor", "source", "expected"),
+        [
+            (ResizeToFill(100, 60), (640, 427), (100, 60)),
+            (ResizeToFill(300, 200), (20000, 1), (300, 200)),
+            (ResizeToFill(300, 200), (1, 20000), (300, 200)),
+            (SmartResize(300, 200), (20000, 1), (300, 200)),
+            (Thumbnail(300, 200, upscale=True), (20000, 1), (300, 200)),
+            (ResizeToFit(100, 100), (20000, 1), (100, 1)),
+            (ResizeToFit(100), (640, 427), (100, 67)),
+            (ResizeToFit(None, 100), (640, 427), (150, 100)),
+            (ResizeToFit(1000, 1000, upscale=False), (640, 427), (640, 427)),
+            (ResizeToFit(100, 100, mat_color="#000"), (640, 427), (100, 100)),
+            (ResizeToFill(800, 800, upscale=False), (640, 427), (640, 427)),
+            (Thumbnail(1000, 1000), (640, 427), (640, 427)),
+            (ResizeToCover(100, 100), (640, 427), (150, 100)),
+            (Crop(1000, 100), (640, 427), (640, 100)),
+            (AddBorder((1, 2, 3, 4)), (10, 10), (16, 14)),
+        ],
+        ids=_name,
+    )
+    def test_results_have_the_size_that_was_asked_for(
+        self, processor: Any, source: tuple[int, int], expected: tuple[int, int]
+    ) -> None:
+        """In promise and in fact, for thin images too."""
+        assert processor.output_size(source) == expected
+        assert processor.process(Image.new("RGB", source)).size == expected
+
+    @pytest.mark.parametrize(
+        "anchor", ["tl", "t", "tr", "l", "c", "r", "bl", "b", "br", (0.2, 0.8)]
+    )
+    def test_filling_is_scaling_and_then_cutting(self, anchor: Any) -> None:
+        """Cutting before scaling saves work, and shows in no pixel."""
+        image = make_image("RGB", (301, 203))
+        covering = ResizeToCover(50, 50).process(image)
+        expected = Crop(50, 50, anchor=anchor).process(covering)
+        result = ResizeToFill(50, 50, anchor=anchor).process(image)
+        differences = zip(expected.tobytes(), result.tobytes(), strict=True)
+        assert max(abs(one - other) for one, other in differences) <= 2
+
+    def test_the_anchor_says_what_stays(self) -> None:
+        """The left part is kept by an anchor to the left."""
+        image = Image.new("RGB", (200, 100), "red")
+        image.paste("blue", (100, 0, 200, 100))
+        assert ResizeToFill(50, 50, anchor=Anchor.LEFT).process(image).getpixel((25, 25)) == (
+            255,
+            0,
+            0,
+        )
+        right = ResizeToFill(50, 50, anchor=(1, 0.5)).process(image)
+        assert right.getpixel((25, 25)) == (0, 0, 255)
+
+    def test_a_crop_by_coordinates_starts_there(self) -> None:
+        """Positive distances, or the negative offsets that pilkit wants."""
+        image = make_image("RGB", (64, 48))
+        for x, y in ((10, 5), (-10, -5)):
+            assert Crop(20, 20, x=x, y=y).process(image).tobytes() == (
+                image.crop((10, 5, 30, 25)).tobytes()
+            )
+
+    def test_smart_crop_keeps_the_detail(self) -> None:
+        """The empty part goes."""
+        image = Image.new("RGB", (400, 100), "white")
+        image.paste(Image.effect_noise((100, 100), 80).convert("RGB"), (250, 0))
+        left, _, right, _ = SmartCrop(100, 100).find_box(image)
+        assert left >= 230
+        assert right <= 370
+
+    def test_a_border_is_trimmed(self) -> None:
+        """On the sides that are asked for, and only as far as it reaches."""
+        image = Image.new("RGB", (100, 80), "white")
+        image.paste("black", (30, 20, 60, 50))
+        assert TrimBorderColor().process(image).size == (30, 30)
+        assert TrimBorderColor(sides=("t",)).process(image).size == (100, 60)
+        assert TrimBorderColor().process(Image.new("RGB", (9, 9), "red")).size == (9, 9)
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_transposing_by_exif_makes_it_upright(self, orientation: int) -> None:
+        """Each of the eight orientations of the EXIF standard."""
+        image = Image.new("RGB", (40, 20), "red")
+        image.paste("blue", (0, 0, 10, 10))
+        exif = image.getexif()
+        exif[0x0112] = orientation
+        import io
+
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG", exif=exif)
+        with Image.open(buffer) as opened:
+            result = Transpose().process(opened)
+        assert result.size == ((40, 20) if orientation < 5 else (20, 40))
+
+    def test_a_reduced_decode_gives_the_same_size_and_picture(self, photos: Any) -> None:
+        """A resizer that is given a smaller decode answers for the whole image."""
+        with Image.open(photos / "hubble_deep_field.jpg") as source:
+            image = source.convert("RGB")
+        small = image.resize((501, 436), Image.Resampling.LANCZOS)
+        for processor in (
+            Resize(90, 71),
+            ResizeToFill(100, 60),
+            ResizeToFit(77),
+            SmartResize(50, 50),
+            ResizeToCover(60, 60),
+            Thumbnail(60, 40, anchor="br"),
+        ):
+            full = processor.process(image)
+            reduced = processor.process_reduced(small, image.size)
+            assert reduced.size == full.size
+            assert reduced.size == processor.output_size(image.size)
+
+
+class TestColours:
+    """What is done to colours."""
+
+    def test_a_colour_is_laid_over(self) -> None:
+        """Half of each."""
+        result = ColorOverlay((255, 0, 0), 0.5).process(Image.new("RGB", (4, 4), (0, 0, 255)))
+        red, green, blue = result.getpixel((0, 0))
+        assert abs(red - 128) <= 1
+        assert (green, abs(blue - 127) <= 1) == (0, True)
+
+    def test_what_was_transparent_gets_a_background(self) -> None:
+        """A plain one, of the colour that is asked for."""
+        image = Image.new("RGBA", (4, 4), (10, 20, 30, 0))
+        assert MakeOpaque((0, 255, 0)).process(image).getpixel((0, 0)) == (0, 255, 0)
+
+    def test_nothing_to_adjust_changes_nothing(self) -> None:
+        """Factors of one."""
+        image = make_image("RGB")
+        assert Adjust().process(image).tobytes() == image.tobytes()
+
+    def test_corners_are_cut_round(self) -> None:
+        """The corner is transparent, the middle is not."""
+        result = RoundedCorners(10).process(Image.new("RGB", (40, 40), "red"))
+        corners = [result.getpixel(place)[3] for place in ((0, 0), (39, 0), (0, 39), (39, 39))]
+        assert corners == [0, 0, 0, 0]
+        assert result.getpixel((20, 20))[3] == 255
+        assert result.getpixel((20, 0))[3] == 255
+
+
+class Square(ResizeToFill):
+    """A subclass as it is written for pilkit."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__(side, side)
+        self.side = side
+        self.notes = ["anything"]
+
+
+class Bare(Resize):
+    """A subclass that does not call its base."""
+
+    def __init__(self, side: int) -> None:
+        self.width = self.height = side
+        self.upscale = True
+
+
+class TestValues:
+    """Processors are values; subclasses of them are what their authors make of them."""
+
+    @pytest.mark.parametrize("processor", [*EXAMPLES, Square(9), Bare(9)], ids=_name)
+    @pytest.mark.parametrize(
+        "duplicate",
+        [copy.copy, copy.deepcopy, lambda item: pickle.loads(pickle.dumps(item))],
+        ids=["copy", "deepcopy", "pickle"],
+    )
+    def test_a_copy_is_equal(self, processor: Any, duplicate: Any) -> None:
+        """Two with the same arguments are the same."""
+        other = duplicate(processor)
+        assert other == processor
+        assert hash(other) == hash(processor)
+        assert repr(other) == repr(processor)
+
+    @pytest.mark.parametrize("processor", EXAMPLES, ids=_name)
+    def test_ours_are_frozen(self, processor: Any) -> None:
+        """What names a file cannot be changed behind its back."""
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            processor.width = 1
+
+    @pytest.mark.parametrize("subclass", [Square, Bare])
+    def test_a_subclass_may_set_attributes(self, subclass: Any) -> None:
+        """It works, and is compared by all of them."""
+        assert subclass(9).process(make_image("RGB")).size == (9, 9)
+        assert subclass(9) == subclass(9)
+        assert subclass(9) != subclass(8)
+        other = subclass(9)
+        other.side = 5
+        assert other != subclass(9)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (ResizeToFill(2.0, 2), ResizeToFill(2, 2)),
+            (Adjust(contrast=2), Adjust(contrast=2.0)),
+            (AddBorder([1, 2]), AddBorder((1, 2))),
+            (ResizeToFill(5, 5, anchor=[0, 1]), ResizeToFill(5, 5, anchor=(0.0, 1.0))),
+            (MakeOpaque([1, 2, 3]), MakeOpaque((1, 2, 3))),
+            (TrimBorderColor(sides=["t"]), TrimBorderColor(sides=("t",))),
+            (Thumbnail(5, 5, crop=1), Thumbnail(5, 5, crop=True)),
+        ],
+        ids=_name,
+    )
+    def test_what_means_the_same_is_the_same(self, one: Any, other: Any) -> None:
+        """However the arguments are written."""
+        assert one == other
+        assert repr(one) == repr(other)
+
+    @pytest.mark.parametrize(
+        ("make", "error", "message"),
+        [
+            (lambda: ResizeToFill(0, 5), InvalidArgument, "ResizeToFill.*'width'.*not 0"),
+            (lambda: ResizeToFill("5", 5), InvalidArgumentType, "ResizeToFill.*'width'.*'5'"),
+            (lambda: ResizeToFill(5), InvalidArgumentType, "'height'"),
+            (lambda: Resize(5, 10**9), InvalidArgument, "'height'.*65535"),
+            (lambda: ResizeToFill(5, 5, anchor="x"), InvalidArgument, "anchor 'x'"),
+            (lambda: Adjust(contrast="a"), InvalidArgumentType, "Adjust.*'contrast'"),
+            (lambda: Adjust(contrast=float("nan")), InvalidArgument, "Adjust.*'contrast'"),
+            (lambda: ColorOverlay("reddish"), InvalidArgument, "ColorOverlay.*'color'"),
+            (lambda: MakeOpaque((1, 2)), InvalidArgument, "MakeOpaque.*'background_color'"),
+            (lambda: GaussianBlur(-1), InvalidArgument, "GaussianBlur.*'radius'"),
+            (lambda: AddBorder((1, 2, 3)), InvalidArgument, "AddBorder.*'thickness'"),
+            (lambda: Crop(5, 5, anchor="c", x=1), InvalidArgument, "not both"),
+            (lambda: Thumbnail(5, crop=True), InvalidArgument, "both 'width' and 'height'"),
+            (lambda: Thumbnail(5, 5, anchor="c", crop=False), InvalidArgument, "'crop' is False"),
+            (lambda: TrimBorderColor(tolerance=2), InvalidArgument, "'tolerance'"),
+            (lambda: Transpose("x"), InvalidArgument, "Transpose"),
+            (lambda: Convert("XYZ"), InvalidArgument, "Convert.*'mode'"),
+        ],
+    )
+    def test_wrong_arguments_are_named(
+        self, make: Any, error: type[Exception], message: str
+    ) -> None:
+        """Processor, argument, what was expected and what came."""
+        with pytest.raises(error, match=message) as caught:
+            make()
+        assert isinstance(caught.value, ImageKitError)
+        assert isinstance(caught.value, ValueError | TypeError)
+
+
+class Custom:
+    """A processor that says nothing of sizes."""
+
+    def process(self, image: Image.Image) -> Image.Image:
+        return image
+
+
+class TestPipelines:
+    """What a row of processors needs, and gives."""
+
+    @pytest.mark.parametrize(
+        ("pipeline", "expected"),
+        [
+            ([ResizeToFit(100, 100)], (100, 67)),
+            ([Adjust(contrast=2), ResizeToFit(100, 100)], (100, 67)),
+            ([Adjust(sharpness=2), ResizeToFit(100, 100)], None),
+            ([GaussianBlur(2), ResizeToFit(100, 100)], None),
+            ([Crop(100, 100, x=5, y=5), ResizeToFit(50, 50)], None),
+            ([TrimBorderColor(), ResizeToFit(50, 50)], None),
+            ([Custom(), ResizeToFit(50, 50)], None),
+            ([ResizeToFill(60, 60), GaussianBlur(2)], (90, 60)),
+            ([Adjust(contrast=2)], None),
+            ([], None),
+        ],
+        ids=_name,
+    )
+    def test_the_first_that_is_not_about_single_pixels_decides(
+        self, pipeline: Any, expected: Any
+    ) -> None:
+        """What is pixel-exact, or says nothing, gets every pixel."""
+        assert ProcessorPipeline(pipeline).required_size((640, 427)) == expected
+
+    def test_a_pipeline_is_a_processor(self) -> None:
+        """Its size is that of the last; unknown if one does not say."""
+        pipeline = ProcessorPipeline([ResizeToFill(60, 60), AddBorder(2)])
+        assert pipeline.output_size((640, 427)) == (64, 64)
+        assert pipeline.process(make_image("RGB")).size == (64, 64)
+        assert ProcessorPipeline([Custom(), AddBorder(2)]).output_size((5, 5)) is None
+
+
+sides = st.integers(1, 90)
+anchors = st.sampled_from(["tl", "t", "tr", "l", "c", "r", "bl", "b", "br", None])
+any_processor = st.one_of(
+    st.builds(Resize, sides, sides, st.booleans()),
+    st.builds(ResizeToFill, sides, sides, anchors, st.booleans()),
+    st.builds(SmartResize, sides, sides, st.booleans()),
+    st.builds(ResizeToFit, sides, st.one_of(st.none(), sides), st.booleans()),
+    st.builds(ResizeToFit, sides, sides, st.booleans(), st.just("#123")),
+    st.builds(ResizeToCover, sides, sides, st.booleans()),
+    st.builds(Crop, sides, sides, anchors),
+    st.builds(Crop, sides, sides, st.none(), st.integers(-90, 90), st.integers(-90, 90)),
+    st.builds(SmartCrop, sides, sides),
+    st.builds(BasicCrop, sides, sides, sides, sides),
+    st.builds(ResizeCanvas, sides, sides, st.none(), anchors),
+    st.builds(AddBorder, st.integers(0, 9)),
+    st.builds(Reflection, st.just("#fff"), st.floats(0, 1), st.floats(0, 1)),
+    st.builds(Rotate, st.sampled_from([0, 90, 180, -90, 45, 12.5]), st.booleans()),
+    st.builds(Thumbnail, sides, sides, anchors, st.none(), st.booleans()),
+)
+
+
+@settings(
+    max_examples=300,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(processor=any_processor, mode=st.sampled_from(MODES), width=sides, height=sides)
+def test_any_processor_on_any_image_keeps_its_promise(
+    processor: Any, mode: str, width: int, height: int
+) -> None:
+    """Any argument, any mode, any size: an image of the promised size, and not without pixels."""
+    image = make_image(mode, (width, height))
+    result = processor.process(image)
+    assert min(result.size) >= 1
+    promise = processor.output_size(image.size)
+    assert promise is None or result.size == promise
+
+
+def test_every_public_processor_is_in_the_examples() -> None:
+    """A new processor does not escape these tests."""
+    named = {
+        name
+        for name in processors.__all__
+        if hasattr(getattr(processors, name), "process")
+        and name not in {"Processor", "SizedProcessor", "ProcessorPipeline"}
+    }
+    assert named == {type(item).__name__ for item in EXAMPLES}

@@ -1,0 +1,469 @@
+"""Source groups: where sources come from, and when they come and go."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+from django.core import serializers
+from django.core.files.storage import FileSystemStorage, storages
+from django.db import models, transaction
+from django.db.models.signals import post_delete, post_init, post_save, pre_delete, pre_save
+from django.test.utils import isolate_apps
+
+from imagekit_registry.models import ImageSpecField
+from imagekit_registry.processors import ResizeToFill
+from imagekit_registry.signals import source_deleted, source_saved
+from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
+from imagekit_registry.utils import get_nonabstract_descendants
+from tests.storages import CountingStorage, content_of
+from tests.testapp.models import (
+    AbstractPhoto,
+    Album,
+    AlbumPhoto,
+    Concrete,
+    ConcreteChild,
+    Photo,
+    PhotoChild,
+    PhotoProxy,
+    Plain,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Log:
+    """What the signals have announced: what happened, to which name."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+        self.sources: list[Any] = []
+        self.groups: list[Any] = []
+
+    def saved(self, sender: Any, source: Any, **kwargs: Any) -> None:
+        self._note("saved", sender, source)
+
+    def deleted(self, sender: Any, source: Any, **kwargs: Any) -> None:
+        self._note("deleted", sender, source)
+
+    def _note(self, event: str, sender: Any, source: Any) -> None:
+        if sender.image_field != "other":
+            self.events.append((event, Path(source.name).stem))
+            self.sources.append(source)
+            self.groups.append(sender)
+
+    def take(self) -> list[tuple[str, str]]:
+        """Return what was announced since the last time."""
+        events, self.events = self.events, []
+        return events
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    """Listen to the signals while the test runs."""
+    made = Log()
+    source_saved.connect(made.saved)
+    source_deleted.connect(made.deleted)
+    yield made
+    source_saved.disconnect(made.saved)
+    source_deleted.disconnect(made.deleted)
+
+
+@pytest.fixture
+def item(photos: Path, log: Log) -> AlbumPhoto:
+    """Return a saved instance, as a query gives it, of which nothing is left to announce."""
+    made = AlbumPhoto.objects.create(title="a", image=content_of(photos / "rocket.jpg", "one.jpg"))
+    log.take()
+    return AlbumPhoto.objects.get(pk=made.pk)
+
+
+@pytest.fixture
+def overwriting() -> Iterator[None]:
+    """Let the storage put a new file in the place of an old one of the same name."""
+    field = AlbumPhoto._meta.get_field("image")
+    kept, field.storage = field.storage, FileSystemStorage(allow_overwrite=True)
+    yield
+    field.storage = kept
+
+
+def _assign_and_save(item: AlbumPhoto, file: Any) -> None:
+    item.image = file
+    item.save()
+
+
+class TestSaved:
+    """A new image is announced once, and nothing else is."""
+
+    def test_a_row_with_an_image(self, photos: Path, log: Log) -> None:
+        """The source belongs to the instance and its group."""
+        made = AlbumPhoto.objects.create(image=content_of(photos / "rocket.jpg"))
+        assert log.take() == [("saved", "rocket")]
+        assert log.sources[0].instance == made
+        assert log.groups[0] is ImageFieldSourceGroup.shared(AlbumPhoto, "image")
+
+    def test_a_row_without_one(self, log: Log) -> None:
+        """There is nothing to announce."""
+        AlbumPhoto.objects.create()
+        assert log.take() == []
+
+    def test_an_unsaved_instance(self, photos: Path, log: Log) -> None:
+        """Neither making nor changing it is an event."""
+        made = AlbumPhoto(image=content_of(photos / "rocket.jpg"))
+        made.image = content_of(photos / "coffee.png")
+        assert made.small.name
+        assert log.take() == []
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            pytest.param(lambda item: None, id="nothing"),
+            pytest.param(lambda item: setattr(item, "title", "b"), id="another field"),
+            pytest.param(lambda item: item.image.url, id="the image is looked at"),
+            pytest.param(lambda item: item.refresh_from_db(), id="refreshed"),
+            pytest.param(
+                lambda item: (item.refresh_from_db(), item.image.url), id="refreshed, looked at"
+            ),
+            pytest.param(
+                lambda item: setattr(item, "image", item.image.name), id="its own name is assigned"
+            ),
+            pytest.param(
+                lambda item: setattr(item, "image", item.image), id="its own file is assigned"
+            ),
+        ],
+    )
+    def test_a_row_whose_image_is_the_same(self, item: Any, change: Any, log: Log) -> None:
+        """Counting a page view must not make all images anew."""
+        change(item)
+        item.save()
+        assert log.take() == []
+
+    def test_another_image(self, item: AlbumPhoto, photos: Path, log: Log) -> None:
+        """The old one has gone, the new one is there."""
+        item.image = content_of(photos / "coffee.png", "two.png")
+        item.save()
+        assert log.take() == [("deleted", "one"), ("saved", "two")]
+        item.save()
+        assert log.take() == []
+
+    def test_another_name(self, item: AlbumPhoto, log: Log) -> None:
+        """A name that is assigned is another image."""
+        item.image = "albums/two.jpg"
+        item.save()
+        assert log.take() == [("deleted", "one"), ("saved", "two")]
+
+    @pytest.mark.parametrize("look", [False, True], ids=["", "looked at before"])
+    @pytest.mark.parametrize(
+        "replace",
+        [
+            pytest.param(lambda item, file: item.image.save("one.jpg", file), id="save"),
+            pytest.param(
+                lambda item, file: (item.image.save("one.jpg", file, save=False), item.save()),
+                id="save later",
+            ),
+            pytest.param(
+                lambda item, file: (
+                    item.image.save("one.jpg", file, save=False),
+                    item.image.url,
+                    item.save(),
+                ),
+                id="look, save later",
+            ),
+            pytest.param(_assign_and_save, id="assign"),
+        ],
+    )
+    def test_an_image_under_the_same_name(
+        self,
+        item: AlbumPhoto,
+        photos: Path,
+        log: Log,
+        overwriting: None,
+        replace: Any,
+        look: bool,
+    ) -> None:
+        """What was made of the old content is out of date, though the name is the same."""
+        assert not look or item.image.url
+        replace(item, content_of(photos / "coffee.png", "one.jpg"))
+        assert item.image.name == "albums/one.jpg"
+        assert log.take() == [("saved", "one")]
+        item.save()
+        assert log.take() == []
+
+    def test_an_image_that_is_cleared(self, item: AlbumPhoto, log: Log) -> None:
+        """By assignment, as forms do it, or by deleting the file."""
+        item.image = ""
+        item.save()
+        assert log.take() == [("deleted", "one")]
+        item.image = "albums/two.jpg"
+        item.save()
+        item.image.delete()
+        assert log.take() == [("saved", "two"), ("deleted", "two")]
+
+    def test_update_fields_without_the_image(
+        self, item: AlbumPhoto, photos: Path, log: Log
+    ) -> None:
+        """The image is announced when it is saved, not before."""
+        item.image = content_of(photos / "coffee.png", "two.png")
+        item.save(update_fields=["title"])
+        assert log.take() == []
+        item.save(update_fields=["image"])
+        assert log.take() == [("deleted", "one"), ("saved", "two")]
+
+    def test_raw_fixtures(self, log: Log) -> None:
+        """Loading data says nothing of images: their files may come later."""
+        fields = {"title": "f", "image": "albums/fixture.jpg", "other": ""}
+        data = json.dumps([{"model": "testapp.albumphoto", "pk": 77, "fields": fields}])
+        for loaded in serializers.deserialize("json", data):
+            loaded.save()
+        assert log.take() == []
+        AlbumPhoto.objects.get(pk=77).save()
+        assert log.take() == []
+
+    @pytest.mark.parametrize(
+        "duplicate",
+        [
+            pytest.param(lambda item: pickle.loads(pickle.dumps(item)), id="pickle"),
+            pytest.param(copy.copy, id="copy"),
+            pytest.param(copy.deepcopy, id="deepcopy"),
+        ],
+    )
+    def test_a_copied_instance(
+        self, item: AlbumPhoto, photos: Path, log: Log, duplicate: Any
+    ) -> None:
+        """It knows what its row holds, and tells nobody else of its changes."""
+        other = duplicate(item)
+        other.save()
+        assert log.take() == []
+        other.image = content_of(photos / "coffee.png", "two.png")
+        item.save()
+        assert log.take() == []
+        other.save()
+        assert log.take() == [("deleted", "one"), ("saved", "two")]
+
+
+class TestDeferred:
+    """Columns that were left out of a query."""
+
+    @pytest.mark.parametrize("query", ["only", "defer"])
+    def test_cost_no_query(
+        self, item: AlbumPhoto, query: str, log: Log, django_assert_num_queries: Any
+    ) -> None:
+        """Watching an instance loads nothing that was not asked for."""
+        argument = "title" if query == "only" else "image"
+        with django_assert_num_queries(1):
+            deferred = getattr(AlbumPhoto.objects, query)(argument).get(pk=item.pk)
+        deferred.title = "b"
+        with django_assert_num_queries(1):
+            deferred.save()
+        assert "image" in deferred.get_deferred_fields()
+        assert log.take() == []
+
+    def test_are_no_news_when_they_are_loaded(self, item: AlbumPhoto, log: Log) -> None:
+        """Looking at an image does not make it new."""
+        deferred = AlbumPhoto.objects.only("title").get(pk=item.pk)
+        assert deferred.small.name
+        deferred.save()
+        assert log.take() == []
+
+    def test_are_replaced(self, item: AlbumPhoto, photos: Path, log: Log) -> None:
+        """An upload to a column that was not loaded is new; what was there is not known."""
+        deferred = AlbumPhoto.objects.only("title").get(pk=item.pk)
+        deferred.image = content_of(photos / "coffee.png", "two.png")
+        deferred.save()
+        assert log.take() == [("saved", "two")]
+
+    @pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with Django 6.1")
+    def test_are_no_news_when_a_peer_loads_them(self, item: AlbumPhoto, log: Log) -> None:
+        """With FETCH_PEERS, one instance loads the column for all of them."""
+        AlbumPhoto.objects.create(image="albums/two.jpg")
+        log.take()
+        rows: Any = AlbumPhoto.objects.only("title")
+        first, second = rows.fetch_mode(models.FETCH_PEERS)
+        assert first.image
+        second.save()
+        assert log.take() == []
+
+
+class TestDeleted:
+    """Images whose rows have gone."""
+
+    @pytest.mark.parametrize(
+        "delete",
+        [
+            pytest.param(lambda item: item.delete(), id="instance"),
+            pytest.param(lambda item: AlbumPhoto.objects.all().delete(), id="queryset"),
+            pytest.param(lambda item: Album.objects.all().delete(), id="cascade"),
+        ],
+    )
+    def test_are_announced(self, item: AlbumPhoto, log: Log, delete: Any) -> None:
+        """However they went."""
+        item.album = Album.objects.create()
+        item.save()
+        delete(item)
+        assert log.take() == [("deleted", "one")]
+
+    def test_are_not_announced_if_there_was_none(self, log: Log) -> None:
+        """An empty field had no image."""
+        AlbumPhoto.objects.create().delete()
+        assert log.take() == []
+
+
+class TestTransactions:
+    """Events of a transaction come with its commit."""
+
+    def test_after_commit(self, photos: Path, log: Log) -> None:
+        """Whoever is told finds the row."""
+        with transaction.atomic():
+            made = AlbumPhoto.objects.create(image=content_of(photos / "rocket.jpg"))
+            with transaction.atomic():
+                made.image = "albums/two.jpg"
+                made.save()
+            assert log.take() == []
+        assert log.take() == [("saved", "rocket"), ("deleted", "rocket"), ("saved", "two")]
+
+    def test_never_after_a_rollback(self, item: AlbumPhoto, log: Log) -> None:
+        """What did not happen is not announced."""
+        with transaction.atomic():
+            item.image = "albums/two.jpg"
+            item.save()
+            AlbumPhoto.objects.all().delete()
+            transaction.set_rollback(True)
+        assert log.take() == []
+
+    def test_with_the_image_as_it_was(self, item: AlbumPhoto, log: Log) -> None:
+        """By the time of the commit the instance may hold another image."""
+        with transaction.atomic():
+            item.image = "albums/two.jpg"
+            item.save()
+            item.image = "albums/three.jpg"
+            item.save()
+        names = ["one", "two", "two", "three"]
+        assert [Path(source.name).stem for source in log.sources[-4:]] == names
+
+
+class TestModels:
+    """Which models a group covers."""
+
+    @pytest.mark.parametrize("model", [PhotoProxy, PhotoChild])
+    def test_subclasses_and_proxies(self, model: Any, photos: Path, log: Log) -> None:
+        """Their images are images of the model."""
+        made = model.objects.create(original_image=content_of(photos / "rocket.jpg", "one.jpg"))
+        assert log.take() == [("saved", "one")]
+        model.objects.get(pk=made.pk).delete()
+        assert log.take() == [("deleted", "one")]
+        assert set(log.groups) == {ImageFieldSourceGroup.shared(Photo, "original_image")}
+
+    @pytest.mark.parametrize("model", [Concrete, ConcreteChild])
+    def test_an_abstract_base(self, model: Any, photos: Path, log: Log) -> None:
+        """A group of an abstract model covers whatever inherits from it."""
+        model.objects.create(image=content_of(photos / "rocket.jpg", "one.jpg"))
+        assert ("saved", "one") in log.take()
+        assert ImageFieldSourceGroup.shared(AbstractPhoto, "image") in log.groups
+
+    def test_a_child_that_is_deleted_as_its_parent(self, photos: Path, log: Log) -> None:
+        """Django announces parent and child; the image goes once."""
+        child = PhotoChild.objects.create(original_image=content_of(photos / "rocket.jpg", "1.jpg"))
+        log.take()
+        Photo.objects.get(pk=child.pk).delete()
+        assert set(log.take()) == {("deleted", "1")}
+
+    def test_descendants(self) -> None:
+        """All models with tables or proxies that derive from one."""
+        assert list(get_nonabstract_descendants(AbstractPhoto)) == [Concrete, ConcreteChild]
+        assert PhotoProxy in list(get_nonabstract_descendants(Photo))
+
+    @isolate_apps("tests.testapp")
+    def test_a_model_declared_later(self, log: Log) -> None:
+        """A subclass that comes after the group is covered as well."""
+
+        class Late(Photo):
+            class Meta:
+                app_label = "testapp"
+                proxy = True
+
+        Late.objects.create(original_image="photos/late.jpg")
+        assert log.take() == [("saved", "late")]
+
+
+class TestFiles:
+    """What ``files()`` yields."""
+
+    def test_are_the_images_of_all_rows_that_have_one(self, photos: Path) -> None:
+        """Each row once, whether it is a parent's or a child's."""
+        Photo.objects.create(original_image="photos/a.jpg")
+        PhotoChild.objects.create(original_image="photos/b.jpg")
+        Photo.objects.create()
+        group = ImageFieldSourceGroup.shared(Photo, "original_image")
+        assert sorted(str(source.name) for source in group.files()) == [
+            "photos/a.jpg",
+            "photos/b.jpg",
+        ]
+        assert next(iter(group.files())).instance.pk
+        assert group.count() == 2
+
+    def test_of_an_abstract_base_come_from_all_tables(self) -> None:
+        """A table of its own and a child's are read once each."""
+        Concrete.objects.create(image="abstract/a.jpg")
+        ConcreteChild.objects.create(image="abstract/b.jpg")
+        group = ImageFieldSourceGroup.shared(AbstractPhoto, "image")
+        names = [str(source.name) for source in group.files()]
+        assert sorted(names) == ["abstract/a.jpg", "abstract/b.jpg"]
+
+    @isolate_apps("tests.testapp")
+    def test_may_come_from_a_property(self) -> None:
+        """A source need not be a column; then each row is asked."""
+
+        class Derived(Photo):
+            from_property = ImageSpecField([ResizeToFill(5, 5)], source="derived")
+
+            class Meta:
+                app_label = "testapp"
+                proxy = True
+
+            @property
+            def derived(self) -> Any:
+                return self.original_image
+
+        Derived.objects.create(original_image="photos/a.jpg")
+        Derived.objects.create()
+        (source,) = ImageFieldSourceGroup.shared(Derived, "derived").files()
+        assert source.name == "photos/a.jpg"
+
+
+class TestCosts:
+    """Watching costs nothing where there is nothing to watch."""
+
+    @pytest.mark.parametrize(
+        "signal",
+        [post_init, pre_save, post_save, pre_delete, post_delete],
+        ids=["post_init", "pre_save", "post_save", "pre_delete", "post_delete"],
+    )
+    def test_models_without_specs_have_no_receivers(self, signal: Any) -> None:
+        """A project of a hundred models with one spec pays for one model."""
+        assert not signal.has_listeners(Plain)
+        assert not signal.has_listeners(Album)
+
+    def test_instances_are_made_and_saved_without_storage(
+        self, item: AlbumPhoto, photos: Path
+    ) -> None:
+        """Not a single question to the storage, from query to save."""
+        field = AlbumPhoto._meta.get_field("image")
+        kept, field.storage = field.storage, CountingStorage(location=storages["default"].path(""))
+        try:
+            again = AlbumPhoto.objects.get(pk=item.pk)
+            again.save()
+            AlbumPhoto(image="albums/x.jpg")
+            assert dict(field.storage.calls) == {}
+        finally:
+            field.storage = kept
+
+    def test_one_announcement_serves_all_specs_of_a_source(self, photos: Path, log: Log) -> None:
+        """Fields with the same source share a group."""
+        AlbumPhoto.objects.create(image=content_of(photos / "rocket.jpg"))
+        assert log.take() == [("saved", "rocket")]
+        assert AlbumPhoto.strategy.saved[-1].endswith("rocket.jpg")

@@ -1,0 +1,170 @@
+"""Image specs: what changes their digest, and what does not."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+from imagekit_registry import ImageSpec, unregister
+from imagekit_registry.exceptions import (
+    InvalidArgumentType,
+    MissingGeneratorId,
+    MissingSource,
+)
+from imagekit_registry.processors import Adjust, ResizeToFill
+from imagekit_registry.registry import generator_registry
+from imagekit_registry.specs import SpecHost
+
+
+def spec(base: type[ImageSpec] = ImageSpec, **attributes: Any) -> Any:
+    """Return a spec of one photograph, with these attributes."""
+    return type("Spec", (base,), attributes)("photos/a.jpg")
+
+
+class Making(ImageSpec):
+    """A spec that makes its image itself."""
+
+    def generate(self) -> Any:
+        """Make nothing."""
+
+
+class TestDigest:
+    """Every change of a recipe gives another name; nothing else does."""
+
+    @pytest.mark.parametrize(
+        "attributes",
+        [
+            {"processors": [ResizeToFill(5, 5)]},
+            {"format": "PNG"},
+            {"options": {"quality": 50}},
+            {"options": {"quality": [50]}},
+            {"autoconvert": False},
+            {"auto_orient": False},
+            {"color": "keep"},
+            {"metadata": "keep"},
+            {"animated": False},
+            {"background": "#000"},
+        ],
+        ids=lambda attributes: next(iter(attributes)),
+    )
+    def test_changes_with_what_changes_pixels(self, attributes: dict[str, Any]) -> None:
+        """Each attribute of the recipe counts."""
+        assert spec(**attributes).get_hash() != spec().get_hash()
+
+    @pytest.mark.parametrize(
+        "attributes",
+        [
+            {"cachefile_strategy": "imagekit_registry.cachefiles.strategies.Optimistic"},
+            {"fallback": "source"},
+            {"decode_small": False},
+            {"format": None},
+            {"options": {}},
+            {"spec_id": "tests:some"},
+        ],
+        ids=lambda attributes: next(iter(attributes)),
+    )
+    def test_stays_with_what_does_not(self, attributes: dict[str, Any]) -> None:
+        """When and where it is made, or how it is decoded, renames nothing."""
+        assert spec(**attributes).get_hash() == spec().get_hash()
+
+    def test_changes_with_the_projects_format_options(self, settings: Any) -> None:
+        """They change pixels as well: those of the spec's format alone, if it has one."""
+        jpeg, png = spec(format="JPEG").get_hash(), spec(format="PNG").get_hash()
+        settings.IMAGEKIT_FORMAT_OPTIONS = {"jpeg": {"quality": 50}}
+        assert spec(format="JPEG").get_hash() != jpeg
+        settings.IMAGEKIT_FORMAT_OPTIONS = {}
+        assert (spec(format="JPEG").get_hash(), spec(format="PNG").get_hash()) == (jpeg, png)
+
+    def test_changes_with_a_generate_of_ones_own(self) -> None:
+        """What is made there is no recipe that could be compared."""
+        assert spec(Making).get_hash() != spec().get_hash()
+
+    def test_an_option_that_is_true_is_not_one(self) -> None:
+        """However the texts of recipes are remembered."""
+        assert spec(options={"x": 1}).get_hash() != spec(options={"x": True}).get_hash()
+        assert spec(options={"x": True}).get_hash() != spec(options={"x": 1}).get_hash()
+
+
+class TestSources:
+    """Sources of specs."""
+
+    def test_no_source_is_told_by_the_spec(self) -> None:
+        """The error names the spec, and is silent in templates."""
+        with pytest.raises(MissingSource, match=r"tests\.specs\.test_spec\.Spec"):
+            type("Spec", (ImageSpec,), {"__module__": __name__})(None).generate()
+        assert ImageSpec.MissingSource is MissingSource
+        assert ImageSpec(None).cachefile_name is None
+
+    def test_the_size_is_known_before_the_image_is_made(self, stored_photo: Any) -> None:
+        """From the header of the source, and the processors."""
+        one = type("Spec", (ImageSpec,), {"processors": [Adjust(), ResizeToFill(50, 60)]})
+        assert one(stored_photo()).expected_size() == (50, 60)
+        assert ImageSpec(stored_photo()).expected_size() == (640, 427)
+
+
+class TestHost:
+    """Objects that have a spec."""
+
+    @pytest.fixture(autouse=True)
+    def clean(self) -> Any:
+        """Free the ids again."""
+        yield
+        for id in ("tests:host", "tests:other"):
+            if id in generator_registry.get_ids():
+                unregister.generator(id)
+
+    def test_registers_what_it_was_given(self) -> None:
+        """A spec made of attributes is found by the id."""
+        host = SpecHost(processors=[ResizeToFill(5, 5)], format="PNG", spec_id="tests:host")
+        found = host.get_spec("photos/a.jpg")
+        assert (found.processors, found.format) == ([ResizeToFill(5, 5)], "PNG")
+        assert found.spec_id == "tests:host"
+
+    def test_gives_way_to_who_was_there_before(self) -> None:
+        """A site replaces an app's spec by registering its own under the same id."""
+        generator_registry.register("tests:host", Making)
+        host = SpecHost(format="PNG", spec_id="tests:host")
+        assert type(host.get_spec(None)) is Making
+
+    def test_takes_any_callable(self) -> None:
+        """That takes a source."""
+        host = SpecHost(spec=lambda source: Making(source), spec_id="tests:host")
+        assert type(host.get_spec(None)) is Making
+
+    def test_takes_a_spec_or_attributes(self) -> None:
+        """Not both, and no attribute that there is not."""
+        with pytest.raises(InvalidArgumentType, match="format"):
+            SpecHost(spec=Making, format="PNG")
+        with pytest.raises(InvalidArgumentType, match="colour"):
+            SpecHost(colour="red")
+
+    def test_without_an_id_says_so(self) -> None:
+        """A field that was never added to a model."""
+        with pytest.raises(MissingGeneratorId, match="no spec id"):
+            SpecHost(format="PNG").get_spec(None)
+
+    @pytest.mark.parametrize(
+        "duplicate",
+        [copy.copy, copy.deepcopy, lambda item: pickle.loads(pickle.dumps(item))],
+        ids=["copy", "deepcopy", "pickle"],
+    )
+    def test_its_specs_survive_copying(self, duplicate: Any) -> None:
+        """They are found again by their id."""
+        host = SpecHost(processors=[ResizeToFill(5, 5)], spec_id="tests:host")
+        one = host.get_spec("photos/a.jpg")
+        other = duplicate(one)
+        assert type(other) is type(one)
+        assert other.source.name == "photos/a.jpg"
+        assert other.get_hash() == one.get_hash()
+
+    def test_functions_among_attributes_stay_functions(self) -> None:
+        """A namer is not turned into a method."""
+        host = SpecHost(namer=_by_rule, spec_id="tests:host")
+        assert host.get_spec("photos/a.jpg").cachefile_name == "named/photos/a.jpg"
+
+
+def _by_rule(generator: Any) -> str:
+    return f"named/{generator.source.name}"

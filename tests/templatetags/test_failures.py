@@ -1,0 +1,284 @@
+"""What pages show when an image cannot be had."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from imagekit_registry.cachefiles._layers import forget_local_states
+from imagekit_registry.cachefiles.backends import BaseAsync
+from imagekit_registry.exceptions import (
+    GenerationError,
+    InvalidArgument,
+    InvalidArgumentType,
+    MissingSource,
+    NotRegistered,
+    UnreadableImage,
+)
+from tests.pages import Banner, elements, forget_everything, registered, render, served
+from tests.storages import BrokenStorage
+
+
+class _Later(BaseAsync):
+    """A backend whose worker comes when it is called."""
+
+    def __init__(self) -> None:
+        self.scheduled: list[Any] = []
+
+    def schedule_generation(self, file: Any, force: bool = False) -> None:
+        """Put the file into the queue."""
+        self.scheduled.append(file)
+
+    def work(self) -> None:
+        """Make all that is in the queue."""
+        for file in self.scheduled:
+            self.generate_now(file)
+        self.scheduled.clear()
+
+
+class Elsewhere(Banner):
+    """A spec whose files lie in a storage that may break."""
+
+    cachefile_storage = BrokenStorage()
+
+
+class Waiting(Banner):
+    """A spec whose files are made by a worker."""
+
+    cachefile_backend = _Later()
+
+
+class Trusting(Banner):
+    """A spec whose files are taken to exist."""
+
+    cachefile_strategy = "imagekit_registry.cachefiles.strategies.Optimistic"
+    cachefile_storage = Elsewhere.cachefile_storage
+
+
+@pytest.fixture(autouse=True)
+def more_specs(specs: None) -> Iterator[None]:
+    """Register the specs while the test runs."""
+    with registered(elsewhere=Elsewhere, waiting=Waiting, trusting=Trusting):
+        yield
+    Elsewhere.cachefile_storage.failures.clear()
+    Elsewhere.cachefile_storage.contents.clear()
+    Waiting.cachefile_backend.scheduled.clear()
+
+
+@pytest.fixture
+def bad() -> str:
+    """Return the name of a stored file that is no image."""
+    return storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
+
+
+TAGS = [
+    "{% thumbnail '30x20' photo %}",
+    "{% thumbnail '30x20' photo srcset='2 3' %}",
+    "{% generateimage 'tests:banner' source=photo %}",
+    "{% picture '30x20' photo formats='WEBP' widths='10 20' %}",
+    "{% picture 'tests:banner' source=photo formats='WEBP' %}",
+]
+
+
+class TestOnError:
+    """``IMAGEKIT_ON_ERROR``, in each tag."""
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_placeholder(self, tag: str, bad: str, caplog: Any) -> None:
+        """A neutral image of the right size, nothing else, and a line in the log."""
+        html = render(tag, photo=bad)
+        (img,) = elements(html)
+        assert set(img) == {"src", "width", "height"}
+        assert img["src"].startswith("data:image/svg+xml,")
+        assert (img["width"], img["height"]) in {("30", "20"), ("120", "40")}
+        assert "picture" not in html
+        assert "photos/bad.jpg" in caplog.text
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_source(self, tag: str, bad: str, settings: Any) -> None:
+        """The original, once, in whatever size it has."""
+        settings.IMAGEKIT_ON_ERROR = "source"
+        (img,) = elements(render(tag, photo=bad))
+        assert img == {"src": "/media/photos/bad.jpg"}
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_empty(self, tag: str, bad: str, settings: Any) -> None:
+        """No element at all: a browser would show a broken one."""
+        settings.IMAGEKIT_ON_ERROR = "empty"
+        assert render(f"[{tag}]", photo=bad) == "[]"
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_callable(self, tag: str, bad: str, settings: Any) -> None:
+        """What the project says; its URL is escaped like others."""
+        settings.IMAGEKIT_ON_ERROR = lambda file, error: f'/no"{type(error).__name__}'
+        (img,) = elements(render(tag, photo=bad))
+        assert img["src"].startswith('/no"')
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_raise(self, tag: str, bad: str, settings: Any) -> None:
+        """The error itself, with spec and source, also if several files were to be made."""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        with pytest.raises(UnreadableImage, match=r"'photos/bad\.jpg'"):
+            render(tag, photo=bad)
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_under_debug_raise_is_the_default(self, tag: str, bad: str, settings: Any) -> None:
+        """Who develops wants to know."""
+        settings.DEBUG = True
+        with pytest.raises(GenerationError):
+            render(tag, photo=bad)
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_no_source_is_nothing(self, tag: str, settings: Any) -> None:
+        """An empty field shows no placeholder; who develops is told."""
+        for nothing in (None, ""):
+            assert render(f"[{tag}]", photo=nothing) == "[]"
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        with pytest.raises(MissingSource):
+            render(tag, photo=None)
+
+    @pytest.mark.parametrize("tag", TAGS)
+    @pytest.mark.parametrize(
+        "source",
+        [
+            5,
+            object(),
+            ["a"],
+            b"x",
+            "../../etc/passwd",
+            "a\0b",
+            "x" * 5000,
+            "%s{{ x }}",
+            {"url": "x"},
+        ],
+        ids=lambda value: repr(value)[:20],
+    )
+    def test_a_source_that_is_none_breaks_no_page(self, tag: str, source: Any) -> None:
+        """Whatever a variable holds."""
+        for img in elements(render(tag, photo=source)):
+            assert img["src"].startswith("data:image/svg+xml,")
+
+
+class TestArguments:
+    """Values that only show when the page is rendered."""
+
+    @pytest.mark.parametrize(
+        ("tag", "error"),
+        [
+            ("{% thumbnail value photo %}", InvalidArgument),
+            ("{% thumbnail '9x9' photo srcset=value %}", InvalidArgument),
+            ("{% thumbnail '9x9' photo crop=value %}", InvalidArgument),
+            ("{% thumbnail '9x9' photo anchor=value %}", InvalidArgument),
+            ("{% thumbnail '9x9' photo format=number %}", InvalidArgumentType),
+            ("{% thumbnail '9x9' photo colour=value %}", InvalidArgumentType),
+            ("{% thumbnail '70000x' photo %}", InvalidArgument),
+            ("{% thumbnail '60000x' photo srcset='9' %}", InvalidArgument),
+            ("{% generateimage 'tests:banner' width=9 source=photo %}", InvalidArgumentType),
+            ("{% picture 'tests:banner' source=photo formats=value %}", InvalidArgument),
+            ("{% picture 'tests:banner' source=photo widths=value %}", InvalidArgument),
+            ("{% picture 'tests:banner' source=photo widths='0' %}", InvalidArgument),
+            ("{% picture 'x9' photo widths='5' %}", InvalidArgument),
+            ("{% picture 'tests:banner' source=photo srcset='2' %}", InvalidArgumentType),
+            ("{% picture '9x9' photo formats=number %}", InvalidArgument),
+        ],
+    )
+    def test_show_nothing_or_raise_as_the_settings_say(
+        self, tag: str, error: type[Exception], name: str, settings: Any, caplog: Any
+    ) -> None:
+        """The page stands; the log says what is wrong, and so does an error under "raise"."""
+        context = {"photo": name, "value": "junk<b>", "number": 5}
+        with caplog.at_level(logging.WARNING, "imagekit_registry.html"):
+            assert render(f"[{tag}]", **context) == "[]"
+        assert len(caplog.records) == 1
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        with pytest.raises(error) as caught:
+            render(tag, **context)
+        assert str(caught.value) == caplog.records[0].getMessage()
+
+    @pytest.mark.parametrize("value", ["junk", "EPS'", "../x", "<b>"])
+    def test_an_unknown_format_is_a_failure_like_others(self, value: str, name: str) -> None:
+        """It leads to no file and no link of that name."""
+        (img,) = elements(render("{% thumbnail '9x9' photo format=f %}", photo=name, f=value))
+        assert img["src"].startswith("data:image/svg+xml,")
+
+    @pytest.mark.parametrize("kind", ["placeholder", "raise"])
+    def test_an_unknown_id_is_a_programmers_error(self, kind: str, settings: Any) -> None:
+        """It is raised whatever the settings say."""
+        settings.IMAGEKIT_ON_ERROR = kind
+        for tag in TAGS[2:3] + ["{% thumbnail 'no' '9x9' photo %}", "{% picture 'no' %}"]:
+            with pytest.raises(NotRegistered):
+                render(tag.replace("tests:banner", "no"), photo="a.jpg")
+
+
+class TestStorages:
+    """A storage that fails."""
+
+    @pytest.mark.parametrize("method", ["url", "exists", "save"])
+    @pytest.mark.parametrize("spec", ["elsewhere", "trusting"])
+    @pytest.mark.parametrize("is_warm", [True, False], ids=["warm", "cold"])
+    def test_breaks_no_page(self, method: str, spec: str, is_warm: bool, name: str) -> None:
+        """Down, full or read-only: the page stands."""
+        tag = "{% generateimage id source=photo %}{% picture id source=photo formats='WEBP' %}"
+        context = {"id": f"tests:{spec}", "photo": name}
+        if is_warm:
+            render(tag, **context)
+        else:
+            forget_everything()
+        Elsewhere.cachefile_storage.failures[method] = ConnectionError("down")
+        html = render(tag, **context)
+        assert len(elements(html)) == 2
+        for source in elements(html, "source"):
+            assert source["srcset"].startswith("/remote/")
+
+    def test_is_a_placeholder_where_there_is_no_url(self, name: str) -> None:
+        """Of the size that the image has."""
+        tag = "{% generateimage 'tests:elsewhere' source=photo %}"
+        render(tag, photo=name)
+        Elsewhere.cachefile_storage.failures["url"] = ConnectionError("down")
+        (img,) = elements(render(tag, photo=name))
+        assert img["src"].startswith("data:image/svg+xml,")
+        assert (img["width"], img["height"]) == ("120", "40")
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_a_cache_that_is_down_breaks_no_page(self, tag: str, name: str, settings: Any) -> None:
+        """Images are found in their storage."""
+        expected = render(tag, photo=name)
+        settings.CACHES = {
+            "default": {"BACKEND": "tests.templatetags.test_failures.DownCache", "LOCATION": "x"}
+        }
+        forget_local_states()
+        assert render(tag, photo=name) == expected
+
+
+class DownCache(LocMemCache):
+    """A cache whose server is down."""
+
+    def _fail(self, *args: Any, **kwargs: Any) -> Any:
+        raise ConnectionError("down")
+
+    add = get = get_many = set = set_many = _fail
+
+
+class TestWorkers:
+    """Images that are made later, by somebody else."""
+
+    def test_only_what_is_there_is_offered_beside_the_image(self, name: str) -> None:
+        """A browser that chooses what is not there yet shows nothing, not even the ``<img>``."""
+        tag = "{% picture 'tests:waiting' source=photo formats='WEBP' widths='50 100' %}"
+        html = render(tag, photo=name)
+        (img,) = elements(html)
+        assert set(img) == {"src", "width", "height"}
+        assert (img["width"], img["height"]) == ("120", "40")
+        assert elements(html, "source") == []
+        Waiting.cachefile_backend.work()
+        html = render(tag, photo=name)
+        (source,) = elements(html, "source")
+        widths = [served(part.split()[0]).width for part in source["srcset"].split(", ")]
+        assert widths == [50, 100]
+        assert "srcset" in elements(html)[0]

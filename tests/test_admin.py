@@ -1,0 +1,313 @@
+"""The admin: thumbnails in lists, and a file input that shows the image."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import models
+from django.template import engines
+from django.test import Client
+from django.utils.datastructures import MultiValueDict
+
+from imagekit_registry import register, unregister
+from imagekit_registry.admin import AdminThumbnail, ImageAdminMixin, ImageAdminWidget
+from imagekit_registry.exceptions import GenerationError, InvalidArgument
+from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID, AdminPreview
+from imagekit_registry.registry import generator_registry
+from tests.storages import CountingStorage, content_of
+from tests.testapp.models import Album, AlbumPhoto, Photo, Profile
+
+pytestmark = pytest.mark.django_db
+
+HOSTILE = '"><script>alert(1)</script>'
+
+
+@pytest.fixture
+def photo(photos: Path) -> Photo:
+    """Return a saved instance with a real photograph."""
+    return Photo.objects.create(title="rocket", original_image=content_of(photos / "rocket.jpg"))
+
+
+@pytest.fixture
+def broken(stored_photo: Any) -> Photo:
+    """Return an instance whose image was damaged on the disk."""
+    name = storages["default"].save("photos/broken.jpg", ContentFile(b"no image"))
+    return Photo.objects.create(title="broken", original_image=name)
+
+
+@pytest.fixture
+def superuser(client: Client) -> Client:
+    """Return a client that may do everything."""
+    client.force_login(User.objects.create_superuser("admin", "admin@example.com", "admin"))
+    return client
+
+
+class TestThumbnail:
+    """`AdminThumbnail`, by itself."""
+
+    def test_shows_the_image_and_links_to_the_original(self, photo: Photo) -> None:
+        """With its dimensions, loaded when it is seen, and named after the row."""
+        html = AdminThumbnail("thumbnail")(photo)
+        assert html.strip() == (
+            f'<a href="/media/photos/rocket.jpg"><img class="imagekit-thumbnail"'
+            f' src="{photo.thumbnail.url}" width="50" height="50" alt="rocket" loading="lazy"></a>'
+        )
+
+    def test_of_an_image_field_links_to_itself(self, photo: Photo) -> None:
+        """A plain image is shown as it is, and not opened for that."""
+        html = AdminThumbnail("original_image")(photo)
+        assert html.count("/media/photos/rocket.jpg") == 2
+        assert "width" not in html
+
+    def test_takes_a_callable(self, photo: Photo) -> None:
+        """Whatever the callable returns is shown."""
+        html = AdminThumbnail(lambda item: item.banner)(photo)
+        assert photo.banner.url in html
+
+    def test_prefers_the_page_of_the_object(self, photo: Photo) -> None:
+        """A model with a page of its own links there, as in django-imagekit."""
+        photo.get_absolute_url = lambda: "/rocket/?a=1&b=2"  # type: ignore[attr-defined]
+        assert '<a href="/rocket/?a=1&amp;b=2">' in AdminThumbnail("thumbnail")(photo)
+
+    def test_gives_its_template_what_it_needs(self, photo: Photo, settings: Any) -> None:
+        """A template of one's own gets model, thumbnail and original."""
+        text = "{{ model.title }} {{ thumbnail.width }} {{ original_image.url }}"
+        templates = {"mine.html": text}
+        settings.TEMPLATES = [
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "OPTIONS": {"loaders": [("django.template.loaders.locmem.Loader", templates)]},
+            }
+        ]
+        assert engines.all()
+        html = AdminThumbnail("thumbnail", template="mine.html")(photo)
+        assert html == "rocket 50 /media/photos/rocket.jpg"
+
+    def test_escapes_what_users_have_written(self, photos: Path) -> None:
+        """Neither a title nor a file name can add markup."""
+        photo = Photo(title=HOSTILE)
+        photo.original_image.save("a'b.jpg", content_of(photos / "rocket.jpg"))
+        html = AdminThumbnail("thumbnail")(photo)
+        assert "<script>" not in html
+        assert "&lt;script&gt;" in html
+
+    @pytest.mark.parametrize("field", ["thumbnail", "original_image"])
+    def test_of_no_image_is_empty(self, field: str) -> None:
+        """An empty column is no error."""
+        assert AdminThumbnail(field)(Photo(title="none")).strip() == ""
+        assert AdminThumbnail(lambda item: None)(Photo()).strip() == ""
+
+    def test_of_an_unknown_field_names_field_and_model(self, photo: Photo) -> None:
+        """A typo is told apart from an empty image."""
+        with pytest.raises(InvalidArgument, match=r"'thumbnial'.*Photo"):
+            AdminThumbnail("thumbnial")(photo)
+
+    def test_of_a_broken_image_obeys_the_settings(self, broken: Photo, settings: Any) -> None:
+        """Production shows what stands in, development shows the error."""
+        show = AdminThumbnail("thumbnail")
+        settings.IMAGEKIT_ON_ERROR = "placeholder"
+        assert 'src="data:image/svg+xml' in show(broken)
+        assert 'width="50" height="50"' in show(broken)
+        settings.IMAGEKIT_ON_ERROR = "source"
+        assert 'src="/media/photos/broken.jpg"' in show(broken)
+        settings.IMAGEKIT_ON_ERROR = "empty"
+        assert show(broken).strip() == ""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        with pytest.raises(GenerationError):
+            show(broken)
+
+    def test_of_a_storage_that_fails_is_no_failure_of_the_list(
+        self, photo: Photo, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A storage without its network costs the pictures, not the page."""
+
+        def fail(name: str) -> str:
+            raise ConnectionError("no route to host")
+
+        assert photo.thumbnail.url
+        monkeypatch.setattr(photo.thumbnail.storage, "url", fail)
+        settings.IMAGEKIT_ON_ERROR = "placeholder"
+        assert AdminThumbnail("thumbnail")(photo) == ""
+
+    def test_is_named_in_the_list(self) -> None:
+        """And the name can be changed."""
+        assert str(AdminThumbnail("thumbnail").short_description) == "Thumbnail"
+
+    def test_asks_a_warm_storage_for_urls_alone(
+        self, photo: Photo, settings: Any, django_assert_num_queries: Any
+    ) -> None:
+        """No file is opened, nothing is looked up, no query is made."""
+        show = AdminThumbnail("thumbnail")
+        show(photo)
+        storage = CountingStorage()
+        photo.thumbnail.storage = storage
+        with django_assert_num_queries(0):
+            assert "img" in show(photo)
+        assert set(storage.calls) == {"url"}
+
+
+class TestPages:
+    """The admin's own pages."""
+
+    def test_list(self, superuser: Client, photo: Photo, broken: Photo) -> None:
+        """A thumbnail in each row, whatever its image is like."""
+        Photo.objects.create(title="none")
+        html = superuser.get("/admin/testapp/photo/").text
+        assert html.count('class="imagekit-thumbnail"') == 2
+        assert photo.thumbnail.url in html
+        assert 'class="column-admin_thumbnail"' in html
+
+    def test_form_shows_preview_and_thumbnail(self, superuser: Client, photo: Photo) -> None:
+        """The preview stands beside Django's own link and clear box."""
+        html = superuser.get(f"/admin/testapp/photo/{photo.pk}/change/").text
+        preview = re.search(r'<a class="imagekit-preview"[^>]*><img[^>]*>', html)
+        assert preview is not None
+        assert 'href="/media/photos/rocket.jpg"' in preview[0]
+        assert 'width="240" height="160"' in preview[0]
+        assert ".webp" in preview[0]
+        assert 'name="original_image-clear"' in html
+        assert "Currently" in html
+        assert "imagekit/admin.css" in html
+        assert 'class="imagekit-thumbnail"' in html
+
+    def test_form_of_a_new_object_shows_no_preview(self, superuser: Client) -> None:
+        """There is nothing to show yet."""
+        html = superuser.get("/admin/testapp/photo/add/").text
+        assert "imagekit-preview" not in html
+        assert 'type="file"' in html
+
+    @pytest.mark.parametrize("on_error", ["placeholder", "raise"])
+    def test_form_of_a_broken_image_opens(
+        self,
+        superuser: Client,
+        broken: Photo,
+        settings: Any,
+        on_error: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Where else could the image be replaced? The cause is told."""
+        settings.IMAGEKIT_ON_ERROR = on_error
+        # The list's own thumbnail raises in development, as it should; here it would be in the way.
+        monkeypatch.setattr(admin.site.get_model_admin(Photo), "readonly_fields", [])
+        response = superuser.get(f"/admin/testapp/photo/{broken.pk}/change/")
+        assert response.status_code == 200
+        assert "No preview: the file is not an image, or is damaged" in response.text
+
+    def test_form_with_a_bad_upload_shows_what_is_stored(
+        self, superuser: Client, photo: Photo
+    ) -> None:
+        """Nothing is shown of an upload that was refused."""
+        response = superuser.post(
+            f"/admin/testapp/photo/{photo.pk}/change/",
+            {"title": "x", "original_image": SimpleUploadedFile("bad.jpg", b"text")},
+        )
+        assert "Upload a valid image." in response.text
+        assert 'href="/media/photos/rocket.jpg"' in response.text
+        assert "bad.jpg" not in response.text
+
+    def test_form_replaces_and_clears(self, superuser: Client, photo: Photo, photos: Path) -> None:
+        """The input does what Django's does."""
+        address = f"/admin/testapp/photo/{photo.pk}/change/"
+        content = (photos / "coffee.png").read_bytes()
+        upload = SimpleUploadedFile("new.png", content)
+        assert superuser.post(address, {"title": "x", "original_image": upload}).status_code == 302
+        photo.refresh_from_db()
+        assert photo.original_image.name == "photos/new.png"
+        superuser.post(address, {"title": "x", "original_image-clear": "on"})
+        photo.refresh_from_db()
+        assert not photo.original_image
+
+    def test_a_processed_field_gets_the_input_and_its_errors(
+        self, superuser: Client, photos: Path
+    ) -> None:
+        """An upload that cannot be processed is a message beside the field."""
+        profile = Profile.objects.create(name="p", avatar=content_of(photos / "coffee.png"))
+        address = f"/admin/testapp/profile/{profile.pk}/change/"
+        assert "imagekit-preview" in superuser.get(address).text
+        truncated = (photos / "rocket.jpg").read_bytes()[:5000]
+        upload = SimpleUploadedFile("t.jpg", truncated)
+        response = superuser.post(address, {"name": "p", "avatar": upload})
+        assert "Upload a valid image." in response.text
+
+    def test_inlines_have_previews(self, superuser: Client, photos: Path) -> None:
+        """In a table of related objects as well."""
+        album = Album.objects.create(title="a")
+        AlbumPhoto.objects.create(album=album, image=content_of(photos / "rocket.jpg"))
+        html = superuser.get(f"/admin/testapp/album/{album.pk}/change/").text
+        assert html.count('class="imagekit-preview"') == 1
+
+
+class TestWidget:
+    """The input with a preview, by itself."""
+
+    def test_shows_nothing_of_an_upload_that_is_not_stored(self, photos: Path) -> None:
+        """It has no address yet."""
+        photo = Photo(original_image=content_of(photos / "rocket.jpg"))
+        html = ImageAdminWidget().render("image", photo.original_image)
+        assert "imagekit-preview" not in html
+        assert "Currently" not in html
+
+    def test_escapes_names(self, stored_photo: Any) -> None:
+        """A name in the storage is text, whatever it holds."""
+        photo = Photo(original_image=f"photos/{HOSTILE}.jpg")
+        html = ImageAdminWidget().render("image", photo.original_image)
+        assert "<script>" not in html
+        assert "imagekit-preview-missing" in html
+
+    def test_takes_an_upload_as_djangos_does(self) -> None:
+        """The preview changes nothing about what is sent."""
+        upload = SimpleUploadedFile("a.jpg", b"x")
+        files: Any = MultiValueDict({"image": [upload]})
+        assert ImageAdminWidget().value_from_datadict({}, files, "image") is upload
+        cleared = ImageAdminWidget()
+        cleared.is_required = False
+        files.clear()
+        assert cleared.value_from_datadict({"image-clear": "on"}, files, "image") is False
+
+    def test_a_site_can_replace_the_preview(self, photo: Photo) -> None:
+        """It is a generator like any other."""
+
+        class Large(AdminPreview):
+            format = "PNG"
+
+        assert generator_registry.lookup(ADMIN_PREVIEW_ID) is AdminPreview
+        unregister.generator(ADMIN_PREVIEW_ID)
+        register.generator(ADMIN_PREVIEW_ID, Large)
+        try:
+            assert ".png" in ImageAdminWidget().render("image", photo.original_image)
+        finally:
+            unregister.generator(ADMIN_PREVIEW_ID)
+            register.generator(ADMIN_PREVIEW_ID, AdminPreview)
+
+
+class TestMixin:
+    """`ImageAdminMixin`."""
+
+    def widget_of(self, **members: Any) -> Any:
+        bases = (ImageAdminMixin, admin.ModelAdmin)
+        made: Any = type("SomeAdmin", bases, members)(Photo, admin.site)
+        form = made.get_form(request=None, fields=["title", "original_image"])
+        return form.base_fields["original_image"].widget
+
+    def test_gives_image_fields_the_input(self) -> None:
+        """Nothing else is needed."""
+        assert isinstance(self.widget_of(), ImageAdminWidget)
+
+    def test_keeps_the_overrides_of_the_class(self) -> None:
+        """Those for other fields leave the input in place; one for images comes first."""
+        others = {models.CharField: {"help_text": "text"}}
+        assert isinstance(self.widget_of(formfield_overrides=others), ImageAdminWidget)
+
+        class Own(ImageAdminWidget):
+            pass
+
+        own = {models.ImageField: {"widget": Own}}
+        assert isinstance(self.widget_of(formfield_overrides=own), Own)

@@ -1,0 +1,190 @@
+"""What a page and a batch may ask of caches, databases, storages and decoders, as counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import django
+import pytest
+from django.core.cache import caches
+from django.core.files.storage import storages
+from django.db import models
+
+from imagekit_registry import ImageSpec, prefetch_images
+from imagekit_registry.admin import AdminThumbnail
+from imagekit_registry.cachefiles import ImageCacheFile, generate_many
+from imagekit_registry.cachefiles._layers import forget_local_states
+from imagekit_registry.imaging._decoder_pillow import PillowImage
+from imagekit_registry.processors import ResizeToFit
+from tests.caches import CountingCache
+from tests.pages import Banner, elements, registered, render
+from tests.storages import CountingStorage
+from tests.testapp.models import Photo
+
+PHOTOS = 10
+WIDTHS = (500, 400, 300, 200, 100)
+
+
+def by_generateimage(photos: list[Photo]) -> str:
+    """Return a page that shows the photographs by ``{% generateimage %}``."""
+    tag = "{% generateimage 'tests:banner' source=p.original_image %}"
+    return render("{% for p in photos %}" + tag + "{% endfor %}", photos=photos)
+
+
+def by_thumbnail(photos: list[Photo]) -> str:
+    """Return a page that shows them by ``{% thumbnail %}``."""
+    tag = "{% thumbnail '50x40' p.original_image %}"
+    return render("{% for p in photos %}" + tag + "{% endfor %}", photos=photos)
+
+
+def by_field(photos: list[Photo]) -> str:
+    """Return a page that shows the URL, width and height of a spec field."""
+    tag = (
+        '<img src="{{ p.with_spec.url }}" width="{{ p.with_spec.width }}"'
+        ' height="{{ p.with_spec.height }}">'
+    )
+    return render("{% for p in photos %}" + tag + "{% endfor %}", photos=photos)
+
+
+def by_admin(photos: list[Photo]) -> str:
+    """Return what a list in the admin shows."""
+    column = AdminThumbnail("with_spec")
+    return "".join(column(photo) for photo in photos)
+
+
+def in_batch(tag: str) -> Callable[[list[Photo]], str]:
+    """Return what renders *tag* for each photograph in one ``{% imagebatch %}``."""
+    loop = "{% imagebatch %}{% for p in photos %}" + tag + "{% endfor %}{% endimagebatch %}"
+    return lambda photos: render(loop, photos=photos)
+
+
+PAGES = {
+    "generateimage": by_generateimage,
+    "thumbnail": by_thumbnail,
+    "spec field": by_field,
+    "AdminThumbnail": by_admin,
+}
+BATCHES = {
+    "generateimage": in_batch("{% generateimage 'tests:banner' source=p.original_image %}"),
+    "thumbnail": in_batch("{% thumbnail '50x40' p.original_image %}"),
+}
+
+every_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+
+
+@pytest.fixture(autouse=True)
+def counting(settings: Any) -> Iterator[None]:
+    """Use a cache and a storage that count, and a process memory that no slow run outlives."""
+    settings.CACHES = {"default": {"BACKEND": "tests.caches.CountingCache", "LOCATION": "counts"}}
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "tests.storages.CountingStorage"},
+    }
+    settings.IMAGEKIT_LOCAL_STATE_TTL = 600
+    caches["default"].clear()
+    with registered(banner=Banner):
+        yield
+    caches["default"].clear()
+
+
+@pytest.fixture
+def photos(stored_photo: Any, db: None) -> list[Photo]:
+    """Store ten photographs, and their rows."""
+    names = [stored_photo(name=f"photos/{number}.jpg") for number in range(PHOTOS)]
+    return Photo.objects.bulk_create(Photo(original_image=name) for name in names)
+
+
+def storage_calls() -> Any:
+    """Return what the default storage has counted."""
+    storage = storages["default"]
+    assert isinstance(storage, CountingStorage)
+    return storage.calls
+
+
+def forget_counts() -> None:
+    """Begin to count."""
+    CountingCache.calls.clear()
+    storage_calls().clear()
+
+
+@pytest.mark.usefixtures("photos")
+class TestWarmPage:
+    """A page whose images exist, in a process that has rendered it before."""
+
+    @every_page
+    def test_asks_for_nothing_but_urls(
+        self, page: Callable[[list[Photo]], str], django_assert_num_queries: Any
+    ) -> None:
+        """No cache round trip, no SQL, no storage call but ``url()``, and so no file opened."""
+        page(list(Photo.objects.all()))
+        fresh = list(Photo.objects.all())
+        forget_counts()
+        with django_assert_num_queries(0):
+            html = page(fresh)
+        assert all(img["width"] and img["height"] for img in elements(html))
+        assert len(elements(html)) == PHOTOS
+        assert CountingCache.calls == {}
+        assert set(storage_calls()) == {"url"}
+
+
+@pytest.mark.usefixtures("photos")
+class TestFreshProcess:
+    """A process that has shown none of the images, which exist."""
+
+    @pytest.mark.parametrize("page", BATCHES.values(), ids=BATCHES)
+    def test_asks_the_cache_once_in_a_batch(self, page: Callable[[list[Photo]], str]) -> None:
+        """Exactly one ``get_many``, for all of the images."""
+        page(list(Photo.objects.all()))
+        forget_local_states()
+        forget_counts()
+        assert len(elements(page(list(Photo.objects.all())))) == PHOTOS
+        assert CountingCache.calls == {"get_many": 1}
+        assert set(storage_calls()) == {"url"}
+
+    @pytest.mark.parametrize("page", [by_field, by_admin], ids=["spec field", "AdminThumbnail"])
+    def test_asks_the_cache_once_after_a_prefetch(self, page: Callable[[list[Photo]], str]) -> None:
+        """``prefetch_images`` makes the one round trip."""
+        page(list(Photo.objects.all()))
+        forget_local_states()
+        forget_counts()
+        page(prefetch_images(Photo.objects.all(), "with_spec"))
+        assert CountingCache.calls == {"get_many": 1}
+        assert set(storage_calls()) == {"url"}
+
+    @pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with Django 6.1")
+    @pytest.mark.parametrize("page", [by_field, by_admin], ids=["spec field", "AdminThumbnail"])
+    def test_asks_the_cache_once_for_peers(self, page: Callable[[list[Photo]], str]) -> None:
+        """With ``FETCH_PEERS``, the first image brings the state of the others."""
+        page(list(Photo.objects.all()))
+        forget_local_states()
+        rows: Any = Photo.objects.all()
+        fresh = list(rows.fetch_mode(models.FETCH_PEERS))
+        forget_counts()
+        page(fresh)
+        assert CountingCache.calls == {"get_many": 1}
+        assert set(storage_calls()) == {"url"}
+
+
+def test_five_widths_are_made_of_one_open_and_one_decode(
+    stored_photo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`generate_many` reads the source once, and its pixels once."""
+    decoded: list[PillowImage] = []
+    decode = PillowImage.decode
+
+    def counted(self: PillowImage, plan: Any) -> Any:
+        decoded.append(self)
+        return decode(self, plan)
+
+    monkeypatch.setattr(PillowImage, "decode", counted)
+    name = stored_photo()
+    specs = [
+        type(f"Wide{width}", (ImageSpec,), {"processors": [ResizeToFit(width)]}) for width in WIDTHS
+    ]
+    files = [ImageCacheFile(spec(source=name)) for spec in specs]
+    forget_counts()
+    outcome = generate_many(files)
+    assert (len(outcome.made), outcome.failures) == (len(WIDTHS), ())
+    assert storage_calls()["open"] == 1
+    assert len(decoded) == 1

@@ -1,0 +1,326 @@
+"""HTML of images: attributes, dimensions, choices of images."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.template import engines
+from django.utils.functional import lazystr
+from django.utils.safestring import mark_safe
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagekit_registry import ImageSpec
+from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.html import (
+    ImgMarkup,
+    PictureMarkup,
+    Rendition,
+    build_attributes,
+    is_attribute_name,
+    plan_picture,
+    show,
+)
+from imagekit_registry.html._attributes import settle_attributes
+from imagekit_registry.html._dimensions import parse_dimensions, parse_formats, parse_numbers
+from imagekit_registry.html._markup import Candidate
+from imagekit_registry.processors import ResizeToFill
+from imagekit_registry.specs import StoredFile
+from tests.pages import Banner, Wide, elements
+from tests.storages import StrictStorage
+
+HOSTILE = [
+    '"><script>alert(1)</script>',
+    "' onload='x",
+    "{{ x }}",
+    "%s%n",
+    "{0}",
+    "&amp;",
+    "\x00\n",
+]
+
+
+class TestAttributes:
+    """What stands in an element."""
+
+    @given(st.text())
+    def test_any_text_comes_back_as_it_was(self, text: str) -> None:
+        """A browser reads the value that was given, and nothing beside it."""
+        text = text.replace("\r", "")
+        (found,) = elements(f"<img{build_attributes({'alt': text})}>")
+        assert list(found) == ["alt"]
+        if "\x00" not in text:
+            assert found["alt"] == text
+
+    @pytest.mark.parametrize("value", HOSTILE, ids=repr)
+    def test_text_that_was_marked_safe_is_escaped_too(self, value: str) -> None:
+        """What is safe between tags may end an attribute."""
+        (found,) = elements(f"<img{build_attributes({'alt': mark_safe(value)})}>")
+        assert set(found) == {"alt"}
+
+    @pytest.mark.parametrize(
+        ("name", "is_one"),
+        [
+            ("alt", True),
+            ("data-id", True),
+            ("@click.once", True),
+            (":src", True),
+            ("x-on:load", True),
+            ("größe", True),
+            ("", False),
+            ("a b", False),
+            ("a\n", False),
+            ("a\tb", False),
+            ("a\x00", False),
+            ("a/b", False),
+            ("a=b", False),
+            ('a"', False),
+            ("a'", False),
+            ("a>", False),
+            ("<a", False),
+            ("a\u0085", False),
+            ("a\ufdd0", False),
+        ],
+        ids=repr,
+    )
+    def test_a_name_is_one_by_the_standard(self, name: str, is_one: bool) -> None:
+        """Whatever frameworks use is allowed, whatever ends a name is not."""
+        assert is_attribute_name(name) is is_one
+        if not is_one:
+            for build in (build_attributes, settle_attributes):
+                with pytest.raises(InvalidArgument, match="no name of an HTML attribute"):
+                    build({name: "x"})
+
+    def test_none_and_false_leave_it_out_and_true_has_no_value(self) -> None:
+        """As the boolean attributes of HTML."""
+        built = build_attributes({"a": None, "b": False, "c": True, "d": "", "e": 0})
+        assert built == ' c d="" e="0"'
+
+    def test_a_lazy_text_is_settled_when_the_tag_stands(self) -> None:
+        """Another language may be active when a batch fills it in."""
+        settled = settle_attributes({"alt": lazystr("now"), "hidden": True, "x": None})
+        assert settled == {"alt": "now", "hidden": True, "x": False}
+        assert type(settled["alt"]) is str
+
+    @pytest.mark.parametrize("name", ["src", "SRC"])
+    def test_src_is_the_tags_own(self, name: str) -> None:
+        """A second one would win over ours in a browser, or not."""
+        with pytest.raises(InvalidArgument, match="'src' is written by the tag"):
+            settle_attributes({name: "x"})
+
+
+class TestArguments:
+    """What templates write, and what query strings bring."""
+
+    @pytest.mark.parametrize(
+        ("text", "sides"),
+        [
+            ("100x80", (100, 80)),
+            ("100x", (100, None)),
+            ("x80", (None, 80)),
+            (" 100 x 80 ", (100, 80)),
+            ("99999x1", (99999, 1)),
+        ],
+    )
+    def test_dimensions(self, text: str, sides: tuple[int | None, int | None]) -> None:
+        """Both sides, or one that leaves the other free."""
+        assert parse_dimensions(text) == sides
+
+    @pytest.mark.parametrize(
+        "value",
+        ["", "x", "0x0", "0x5", "axb", "-1x5", "1e9x1", "100000x1", "1x1x1", "1.5x2", "٣x٣"]
+        + ["1" * 10_000, 100, None, [1, 2], {}, object()],
+        ids=lambda value: repr(value)[:20],
+    )
+    def test_no_dimensions(self, value: Any) -> None:
+        """One of our errors, with an excerpt and what to write."""
+        with pytest.raises(InvalidArgument, match="write '100x80', '100x' or 'x80'") as caught:
+            parse_dimensions(value)
+        assert len(str(caught.value)) < 200
+
+    @pytest.mark.parametrize(
+        ("value", "numbers"),
+        [
+            (None, []),
+            ("", []),
+            ("2 3", [2, 3]),
+            ("1.5, 2", [1.5, 2]),
+            ([2, "3"], [2, 3]),
+            (2, [2]),
+        ],
+        ids=repr,
+    )
+    def test_numbers(self, value: Any, numbers: list[float]) -> None:
+        """A text of them, a list or a single one."""
+        assert parse_numbers(value, "srcset", 10) == numbers
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "0",
+            "-1",
+            "11",
+            "nan",
+            "inf",
+            "2x",
+            "2 " * 21,
+            object(),
+            [None],
+            [[2]],
+            itertools.count(1),
+        ]
+        + ["1" * 400],
+        ids=lambda value: repr(value)[:20],
+    )
+    def test_no_numbers(self, value: Any) -> None:
+        """One of our errors, in bounded time, that names the argument."""
+        with pytest.raises(InvalidArgument, match="'srcset' must be up to 20 numbers"):
+            parse_numbers(value, "srcset", 10)
+
+    @pytest.mark.parametrize(
+        ("value", "formats"),
+        [
+            (None, []),
+            ("", []),
+            ("webp", [("WEBP", "image/webp")]),
+            (["PNG", "jpg", "PNG"], [("PNG", "image/png"), ("JPEG", "image/jpeg")]),
+            ("GIF, WEBP", [("GIF", "image/gif"), ("WEBP", "image/webp")]),
+        ],
+        ids=repr,
+    )
+    def test_formats(self, value: Any, formats: list[tuple[str, str]]) -> None:
+        """Each once, with its media type, in the order given."""
+        assert parse_formats(value) == formats
+
+    def test_a_format_that_cannot_be_written_here_is_left_out(self) -> None:
+        """A page does not depend on how Pillow was built."""
+        assert parse_formats("JXL WEBP") == [("WEBP", "image/webp")]
+
+    @pytest.mark.parametrize(
+        "value", ["XYZ", "EPS", "PDF", "../x", 5, [None], Ellipsis, "PNG " * 11], ids=repr
+    )
+    def test_no_formats(self, value: Any) -> None:
+        """What no browser shows is refused."""
+        with pytest.raises(InvalidArgument, match="'formats' must be up to 10 of AVIF, GIF"):
+            parse_formats(value)
+
+
+class OddNames(StrictStorage):
+    """A storage whose URLs are not quoted."""
+
+    def url(self, name: str | None) -> str:
+        return f",/a b/{name},"
+
+
+class TestSrcset:
+    """A choice of images."""
+
+    @pytest.fixture
+    def source(self, photos: Path, tmp_path: Path) -> StoredFile:
+        """Return a photograph in a storage that counts."""
+        storage = StrictStorage(location=str(tmp_path / "sources"))
+        storage.save("a.jpg", ContentFile((photos / "rocket.jpg").read_bytes()))
+        return StoredFile("a.jpg", storage)
+
+    def test_urls_with_blanks_and_commas_are_one_word_each(
+        self, source: StoredFile, tmp_path: Path
+    ) -> None:
+        """A blank or a comma at an end would cut the URL off."""
+        storage = OddNames(location=str(tmp_path / "cache"))
+        file = ImageCacheFile(Banner(source), storage=storage)
+        html = show(lambda: ImgMarkup(file, {}, (Candidate(file, 2.0),)))
+        (img,) = elements(html)
+        assert img["srcset"] == (f"%2C/a%20b/{file.name}%2C 1x , %2C/a%20b/{file.name}%2C 2.0x")
+
+    def test_many_files_of_one_tag_open_their_source_once(self, source: StoredFile) -> None:
+        """Five formats and sizes, one open, one decode."""
+        files = [ImageCacheFile(Rendition(Wide(source), width=width)) for width in (50, 100, 200)]
+        files += [ImageCacheFile(Rendition(Wide(source), format="WEBP"))]
+        img = ImgMarkup(ImageCacheFile(Wide(source)), {}, tuple(Candidate(file) for file in files))
+        storage: Any = source.storage
+        storage.calls.clear()
+        (found,) = elements(show(lambda: PictureMarkup(img)))
+        assert found["srcset"].count("w") >= 4
+        assert storage.calls["open"] == 1
+        storage.assert_clean()
+
+
+class Odd(ImageSpec):
+    """A spec with everything that may differ."""
+
+    format = "JPEG"
+    options = {"quality": 33}
+    animated = False
+    background = "#123456"
+    metadata = "copyright"
+    fallback = "empty"
+
+    @property
+    def processors(self) -> Any:
+        return [ResizeToFill(60, 40)]
+
+    @processors.setter
+    def processors(self, value: Any) -> None:
+        raise AssertionError("a rendition changed the spec it is made of")
+
+    def namer(generator: Any) -> str:  # noqa: N805
+        return f"odd/{generator.get_hash()}"
+
+
+class OwnWay(Banner):
+    """A spec that makes its images in a way of its own."""
+
+    def generate(self) -> Any:
+        raise AssertionError("not asked for")
+
+
+class TestRendition:
+    """What a spec makes, in another format or width."""
+
+    def test_keeps_all_that_is_not_changed(self) -> None:
+        """Same recipe, same name: nothing is made twice."""
+        spec = Odd("a.jpg")
+        same = Rendition(spec)
+        assert same.get_hash() == spec.get_hash()
+        assert ImageCacheFile(same).name == ImageCacheFile(spec).name
+        assert same.fallback == "empty"
+
+    def test_leaves_options_to_the_format_that_they_are_for(self) -> None:
+        """The quality of a JPEG says nothing of an AVIF."""
+        spec = Odd("a.jpg")
+        assert Rendition(spec, width=9).options == {"quality": 33}
+        assert Rendition(spec, format="WEBP").options is None
+        assert Rendition(spec, format="JPEG").get_hash() == spec.get_hash()
+        assert Rendition(spec, format="WEBP", width=9).recipe.background == "#123456"
+
+    def test_refuses_a_generator_with_a_way_of_its_own(self) -> None:
+        """It names the generator, and what to leave out."""
+        for generator in (OwnWay("a.jpg"), object()):
+            with pytest.raises(InvalidArgument, match="Leave out 'formats' and 'widths'"):
+                Rendition(generator, width=5)
+
+    def test_is_not_needed_for_a_plain_picture(self, stored_photo: Any) -> None:
+        """A generator of any kind can be shown in a picture without formats and widths."""
+        from tests.pages import registered
+
+        with registered(plain=Banner, own=OwnWay):
+            html = show(lambda: plan_picture(["tests:plain"], {"source": stored_photo()}))
+            assert html.startswith("<picture><img ")
+            with pytest.raises(InvalidArgument, match="'tests:own'"):
+                plan_picture(["tests:own"], {"source": "a.jpg", "widths": "5"})
+
+
+def test_a_mark_of_a_batch_cannot_be_guessed() -> None:
+    """A text that looks like a mark stays a text, and text of users cannot place images."""
+    template = engines["django"].from_string(
+        "{% load imagekit %}{% imagebatch %}{% for n in numbers %}\ue000{{ n }}:0\ue001"
+        "{% endfor %}{% thumbnail '9x9' source %}{% endimagebatch %}"
+    )
+    html = template.render({"numbers": range(3), "source": "missing.jpg"})
+    assert html.count("\ue000") == 3
+    assert len(elements(html)) == 1

@@ -1,0 +1,232 @@
+"""Models with images, one for each way in which a field can be declared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+
+from imagekit_registry import ImageSpec
+from imagekit_registry.cachefiles.backends import DatabaseImageCacheBackend
+from imagekit_registry.models import ImageSpecField, ProcessedImageField
+from imagekit_registry.processors import Adjust, ResizeToFill
+
+
+class Thumbnail(ImageSpec):
+    """A spec as in the documentation."""
+
+    processors = [ResizeToFill(100, 60)]
+    format = "JPEG"
+    options = {"quality": 60}
+
+
+class CountingStrategy:
+    """A strategy that counts what it is told and does nothing."""
+
+    def __init__(self) -> None:
+        self.saved: list[str] = []
+        self.deleted: list[str] = []
+
+    def on_source_saved(self, file: Any) -> None:
+        self.saved.append(str(file.source.name))
+
+    def on_source_deleted(self, file: Any) -> None:
+        self.deleted.append(str(file.source.name))
+
+
+class Plain(models.Model):
+    """A model whose images feed no spec."""
+
+    title = models.CharField(max_length=50, blank=True)
+    image = models.ImageField(upload_to="plain", blank=True)
+
+
+class Photo(models.Model):
+    """One image field, so that its specs need not name it."""
+
+    title = models.CharField(max_length=50, blank=True)
+    original_image = models.ImageField(upload_to="photos", blank=True)
+
+    thumbnail = ImageSpecField(
+        [Adjust(contrast=1.2, sharpness=1.1), ResizeToFill(50, 50)],
+        format="JPEG",
+        options={"quality": 90},
+    )
+    banner = ImageSpecField([ResizeToFill(300, 100)], source="original_image", format="WEBP")
+    with_spec = ImageSpecField(source="original_image", spec=Thumbnail)
+
+    def __str__(self) -> str:
+        return self.title or "a photo"
+
+
+class PhotoProxy(Photo):
+    """The same rows under another name."""
+
+    class Meta:
+        proxy = True
+
+
+class PhotoChild(Photo):
+    """A table of its own that continues the photographs'."""
+
+    place = models.CharField(max_length=50, blank=True)
+
+
+class AbstractPhoto(models.Model):
+    """Declares the image and its spec for others."""
+
+    image = models.ImageField(upload_to="abstract", blank=True)
+    small = ImageSpecField([ResizeToFill(40, 40)], source="image", format="PNG")
+    implicit = ImageSpecField([ResizeToFill(30, 30)])
+
+    class Meta:
+        abstract = True
+
+
+class Concrete(AbstractPhoto):
+    """Inherits image and spec."""
+
+    title = models.CharField(max_length=50, blank=True)
+
+
+class ConcreteChild(Concrete):
+    """Inherits them from a model with a table."""
+
+    album = models.ForeignKey("Album", models.CASCADE, null=True, related_name="pictures")
+
+
+class Album(models.Model):
+    """Has photographs that go with it."""
+
+    title = models.CharField(max_length=50, blank=True)
+
+
+class AlbumPhoto(models.Model):
+    """A photograph that is deleted with its album; its strategy counts what it is told."""
+
+    strategy = CountingStrategy()
+
+    album = models.ForeignKey(Album, models.CASCADE, null=True, related_name="photos")
+    title = models.CharField(max_length=50, blank=True)
+    image = models.ImageField(upload_to="albums", blank=True)
+    other = models.ImageField(upload_to="albums", blank=True)
+
+    small = ImageSpecField(
+        [ResizeToFill(20, 20)], source="image", format="JPEG", cachefile_strategy=strategy
+    )
+    smaller = ImageSpecField(
+        [ResizeToFill(10, 10)], source="image", format="JPEG", cachefile_strategy={}
+    )
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Profile(models.Model):
+    """Processed uploads, with the dimensions before and after the image."""
+
+    width = models.PositiveIntegerField(null=True, editable=False)
+    avatar = ProcessedImageField(
+        [ResizeToFill(64, 48)],
+        format="JPEG",
+        options={"quality": 90},
+        upload_to="avatars",
+        width_field="width",
+        height_field="height",
+        blank=True,
+    )
+    height = models.PositiveIntegerField(null=True, editable=False)
+    name = models.CharField(max_length=50, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ProfileChild(Profile):
+    """Inherits the processed field from a model with a table."""
+
+    nickname = models.CharField(max_length=50, blank=True)
+
+
+class Cover(models.Model):
+    """A processed upload by a spec, which another spec field is made of."""
+
+    image = ProcessedImageField(spec=Thumbnail, upload_to="covers", blank=True)
+    small = ImageSpecField([ResizeToFill(16, 16)], source="image", format="PNG")
+
+
+class Watermark:
+    """A processor as the old documentation has it: nothing but ``process``."""
+
+    def process(self, image: Any) -> Any:
+        image = image.convert("RGB")
+        image.paste((255, 0, 0), (0, 0, image.width // 4, image.height // 4))
+        return image
+
+
+class RecordingImageCacheBackend:
+    """An old image cache backend that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+
+    def validate(self, file: Any) -> None:
+        self.calls.append(("validate", file.name))
+        file.generate()
+
+    def invalidate(self, file: Any) -> None:
+        self.calls.append(("invalidate", file.name))
+        file.delete()
+
+    def clear(self, file: Any) -> None:
+        self.calls.append(("clear", file.name))
+        file.delete()
+
+
+def beside_the_row(instance: Any, path: str, specname: str, extension: str) -> str:
+    """Name a cache file as old code does, in a ``cache_to`` of its own."""
+    return f"elsewhere/{instance.name}/{specname}{extension}"
+
+
+class OldPhoto(models.Model):
+    """A model as the first ImageKit's documentation has it."""
+
+    recording = RecordingImageCacheBackend()
+
+    name = models.CharField(max_length=100)
+    original_image = models.ImageField(upload_to="photos", blank=True)
+
+    formatted_image = ImageSpecField(
+        image_field="original_image", format="JPEG", options={"quality": 90}
+    )
+    thumbnail = ImageSpecField(
+        [ResizeToFill(50, 50)], image_field="original_image", format="JPEG", options={"quality": 90}
+    )
+    watermarked = ImageSpecField([Watermark()], image_field="original_image", format="PNG")
+    recorded = ImageSpecField(
+        [ResizeToFill(20, 20)],
+        image_field="original_image",
+        format="JPEG",
+        image_cache_backend=recording,
+    )
+    in_table = ImageSpecField(
+        [ResizeToFill(30, 30)],
+        image_field="original_image",
+        format="JPEG",
+        image_cache_backend=DatabaseImageCacheBackend(),
+    )
+    elsewhere = ImageSpecField(
+        [ResizeToFill(40, 40)],
+        image_field="original_image",
+        format="JPEG",
+        cache_to=beside_the_row,
+    )
+    in_folder = ImageSpecField(
+        [ResizeToFill(41, 41)], image_field="original_image", format="JPEG", cache_to="folder/small"
+    )
+    early = ImageSpecField(
+        [ResizeToFill(60, 60)], image_field="original_image", format="JPEG", pre_cache=True
+    )
+
+    def __str__(self) -> str:
+        return self.name
