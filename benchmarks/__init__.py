@@ -1,0 +1,1 @@
+"""Benchmarks against other libraries and against bare scripts: ``make bench``."""
