@@ -17,57 +17,13 @@ from typing import Any
 
 from benchmarks._sources import DATA
 
-APPS = {
-    "ours": ["imagekit_registry"],
-    "ours-vips": ["imagekit_registry"],
-    "imagekit": ["imagekit"],
-    "sorl": ["sorl.thumbnail"],
-    "easy": ["easy_thumbnails"],
-    "versatile": ["versatileimagefield"],
-    "pictures": ["pictures"],
-    "pillow": [],
-    "vips": [],
-}
-
-
 def configure(name: str, root: Path) -> None:
-    """Set Django up with nothing but what the contender needs."""
+    """Set Django up for a contender whose files lie under *root*."""
     import django
-    from django.conf import settings
 
-    cache = {"BACKEND": "benchmarks._counting.CountingCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}
-    settings.configure(
-        DEBUG=False,
-        SECRET_KEY="benchmarks only",
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", *APPS[name]],
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": root / "db"}},
-        CACHES={"default": cache},
-        STORAGES={
-            "default": {"BACKEND": "benchmarks._counting.CountingStorage"},
-            "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-        },
-        MEDIA_ROOT=root / "media",
-        MEDIA_URL="/media/",
-        USE_TZ=True,
-        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-        TEMPLATES=[
-            {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
-        ],
-        # The same encoder settings for all: JPEG at 85, WebP at 80, neither progressive nor tried
-        # twice for size.
-        IMAGEKIT_DECODER="vips" if name == "ours-vips" else "pillow",
-        THUMBNAIL_ENGINE="sorl.thumbnail.engines.pil_engine.Engine",
-        THUMBNAIL_PRESERVE_FORMAT=True,
-        THUMBNAIL_PROGRESSIVE=False,
-        THUMBNAIL_QUALITY=85,
-        THUMBNAIL_PRESERVE_EXTENSIONS=("png", "webp"),
-        VERSATILEIMAGEFIELD_SETTINGS={
-            "cache_name": "default",
-            "jpeg_resize_quality": 85,
-            "webp_resize_quality": 80,
-        },
-        PICTURES={"FILE_TYPES": ["JPEG"], "QUEUE_NAME": "default"},
-    )
+    os.environ["BENCHMARK_CONTENDER"] = name
+    os.environ["BENCHMARK_ROOT"] = str(root)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks._settings"
     django.setup()
 
 

@@ -29,6 +29,8 @@ __all__ = [
 _UNSAFE_IN_KEYS = re.compile("[\u0000-\u0020\u007f-\u009f\\s]+")
 _LONGEST_KEY = 200
 
+#: A page looks the same few up for each of its images.
+_imported: dict[str, Any] = {}
 _singletons: dict[Any, Any] = {}
 _storage_references: dict[int, tuple[Storage, str]] = {}
 
@@ -37,6 +39,7 @@ _storage_references: dict[int, tuple[Storage, str]] = {}
 def _forget_built_objects(*, setting: str, **kwargs: Any) -> None:
     """Drop what was built from settings, so that ``override_settings`` works."""
     if setting.startswith("IMAGEKIT_") or setting in {"STORAGES", "CACHES", "MEDIA_ROOT"}:
+        _imported.clear()
         _singletons.clear()
         _storage_references.clear()
 
@@ -59,11 +62,16 @@ def get_by_qname(path: str, desc: str) -> Any:
         'join'
     """
     try:
-        return import_string(path)
+        return _imported[path]
+    except KeyError:
+        pass
+    try:
+        found = _imported[path] = import_string(path)
     except ImportError as error:
         raise InvalidConfiguration(
             f"The {desc} {path!r} cannot be imported: {error}. Give the dotted path of a {desc}."
         ) from error
+    return found
 
 
 def get_singleton(class_path: str, desc: str) -> Any:

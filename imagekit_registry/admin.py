@@ -15,9 +15,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
+from imagekit_registry.cachefiles._standins import StandIn
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, InvalidArgument, MissingSource
 from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID
+from imagekit_registry.html import build_attributes
 
 __all__ = ["AdminThumbnail", "ImageAdminMixin", "ImageAdminWidget"]
 
@@ -31,7 +33,8 @@ class AdminThumbnail:
         image_field: The name of an image field or image spec field of the model, or a callable
             that takes the model instance and returns an image.
         template: The name of a template that gets ``model``, ``thumbnail``, ``original_image`` (the
-            source of a spec), and ``link``, ``width`` and ``height``, which may be empty.
+            source of a spec), and ``link``, ``width``, ``height`` and ``image`` (the finished
+            element), which may be empty.
 
     Example:
         >>> @admin.register(Photo)
@@ -59,8 +62,6 @@ class AdminThumbnail:
         if not _is_there(thumbnail):
             return ""
         try:
-            # Here, where an error is an error: as a condition in the template it would be false.
-            _ = thumbnail.url
             return self._render(obj, thumbnail)
         except MissingSource:
             return ""
@@ -86,15 +87,17 @@ class AdminThumbnail:
 
     def _render(self, obj: Any, thumbnail: Any) -> SafeString:
         original = getattr(thumbnail, "source", None) or thumbnail
+        # Only a cache file knows its size without being opened.
         is_cache_file = isinstance(thumbnail, ImageCacheFile)
+        shown = thumbnail.shown() if is_cache_file else StandIn(thumbnail.url)
         context = {
             "model": obj,
             "thumbnail": thumbnail,
             "original_image": original,
             "link": _link_to(obj, original),
-            # Only a cache file knows them without being opened.
-            "width": thumbnail.width if is_cache_file else None,
-            "height": thumbnail.height if is_cache_file else None,
+            "width": shown.width,
+            "height": shown.height,
+            "image": _img(obj, shown),
         }
         return render_to_string(self.template or "imagekit/admin/thumbnail.html", context)
 
@@ -104,6 +107,21 @@ def _is_there(image: Any) -> bool:
     if isinstance(image, ImageCacheFile):
         return bool(image.name)
     return bool(image)
+
+
+def _img(obj: Any, shown: StandIn) -> SafeString:
+    """Return the element; nothing if there is nothing to show."""
+    if not shown.url:
+        return SafeString("")
+    attributes = {
+        "class": "imagekit-thumbnail",
+        "src": shown.url,
+        "width": shown.width,
+        "height": shown.height,
+        "alt": obj,
+        "loading": "lazy",
+    }
+    return SafeString(f"<img{build_attributes(attributes)}>")
 
 
 def _link_to(obj: Any, original: Any) -> str:

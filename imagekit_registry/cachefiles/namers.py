@@ -38,8 +38,8 @@ def source_name_as_path(generator: Any) -> str:
         >>> source_name_as_path(Thumbnail(source="photos/bulldog.png"))
         'CACHE/images/photos/bulldog/5ff3233527c5ac3e4b596343b440ff67.jpg'
     """
-    name = _safe_source_name(generator)
-    return _under_dir(posixpath.splitext(name)[0], f"{generator.get_hash()}{_extension(generator)}")
+    stem = _safe_stem(_source_name(generator))
+    return _under_dir(stem, f"{generator.get_hash()}{_extension(generator)}")
 
 
 def source_name_dot_hash(generator: Any) -> str:
@@ -52,11 +52,10 @@ def source_name_dot_hash(generator: Any) -> str:
         The name, with the first 12 characters of the digest; with all 32, and no path, for a
         source whose own name is no safe relative path.
     """
-    name = _safe_source_name(generator)
+    stem = _safe_stem(_source_name(generator))
     digest = generator.get_hash()
-    if not name:
+    if not stem:
         return _under_dir(f"{digest}{_extension(generator)}")
-    stem = posixpath.splitext(name)[0]
     return _under_dir(f"{stem}.{digest[:12]}{_extension(generator)}")
 
 
@@ -69,10 +68,9 @@ def source_name_and_field(generator: Any) -> str:
     Args:
         generator: A spec: ``source``, ``format`` and ``spec_id`` are asked.
     """
-    name = _safe_source_name(generator)
     spec_id = getattr(generator, "spec_id", None) or type(generator).__name__
     field = re.sub(r"[^\w-]", "_", spec_id.rsplit(":", 1)[-1]).lower()
-    stem = posixpath.splitext(name)[0] if name else generator.get_hash()
+    stem = _safe_stem(_source_name(generator)) or generator.get_hash()
     return _under_dir(f"{stem}_{field}{_extension(generator)}")
 
 
@@ -97,19 +95,16 @@ def _source_name(generator: Any) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _safe_source_name(generator: Any) -> str:
-    """Return the source's name if it is a relative path without traps, else an empty string."""
-    return _safe_name(_source_name(generator))
-
-
 @lru_cache(maxsize=4096)
-def _safe_name(name: str) -> str:
+def _safe_stem(name: str) -> str:
+    """Return *name* without its extension if it is a relative path without traps, else nothing."""
     if not name or len(name) > _LONGEST_PATH or posixpath.isabs(name) or _TROUBLE.search(name):
         return ""
     for segment in name.split("/"):
         if _RESERVED.match(segment) or len(segment.encode(errors="replace")) > _LONGEST_SEGMENT:
             return ""
-    return name if name.isprintable() and name.encode(errors="replace").decode() == name else ""
+    is_plain = name.isprintable() and name.encode(errors="replace").decode() == name
+    return posixpath.splitext(name)[0] if is_plain else ""
 
 
 def _extension(generator: Any) -> str:

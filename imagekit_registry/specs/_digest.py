@@ -36,6 +36,8 @@ _REMEDY = (
 )
 #: Packages whose objects hold files, connections or pixels that their attributes do not show.
 _OPAQUE = frozenset(["PIL", "_io", "_thread", "django", "io", "threading"])
+# Made once: json.dumps() would make one for each text.
+_to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 _OWN_PROCESSOR = re.compile(r"^imagekit_registry\.processors\.[\w.]+$")
 
 
@@ -64,7 +66,7 @@ def canonical_text(value: Any) -> str:
     Raises:
         NotCanonical: Some part of *value* cannot be written down canonically.
     """
-    return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _to_json(canonical(value))
 
 
 def canonical(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 -- a table of kinds
