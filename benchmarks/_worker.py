@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks._sources import DATA
 
+
 def configure(name: str, root: Path) -> None:
     """Set Django up for a contender whose files lie under *root*."""
     import django
@@ -50,7 +51,7 @@ def main(name: str) -> None:
             answer: dict[str, Any]
             try:
                 answer = {"result": getattr(contender, method)(*args)}
-            except Exception:
+            except Exception:  # noqa: BLE001 -- told to the other side
                 answer = {"error": traceback.format_exc()}
             print(json.dumps(answer), file=answers, flush=True)
     finally:

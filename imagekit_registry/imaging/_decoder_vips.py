@@ -35,6 +35,8 @@ _LOADERS = {
 _MODES = frozenset(["L", "LA", "P", "RGB", "RGBA"])
 _MODE_OF_BANDS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 JPEG_SCALES = (8, 4, 2)
+#: Pixels that may be made, and thrown away, so that those before them are in their places.
+MOST_SPARE = 20
 
 
 class _Unknown(Exception):
@@ -120,15 +122,31 @@ def _resize(image: Any, extent: tuple[float, float], size: Size) -> Any:
     alpha = image.hasalpha()
     if alpha:
         image = image.premultiply().cast("uchar")  # floats would take four times as long to scale
+    across, along = _aligned(extent[0], size[0]), _aligned(extent[1], size[1])
+    if (image.width, image.height) != (across[0], along[0]):
+        image = image.embed(0, 0, across[0], along[0], extend="copy")
     image = image.resize(
-        size[0] / extent[0], vscale=size[1] / extent[1], kernel="lanczos3", gap=SAFETY
+        across[1] / across[0], vscale=along[1] / along[0], kernel="lanczos3", gap=SAFETY
     )
     if (image.width, image.height) != size:
-        # The last pixel of a shrunken JPEG may lie beyond the picture's edge.
-        width, height = min(image.width, size[0]), min(image.height, size[1])
-        image = image.crop(0, 0, width, height)
-        image = image.embed(0, 0, size[0], size[1], extend="copy")
+        image = image.crop(0, 0, *size)
     return image.unpremultiply().cast("uchar") if alpha else image
+
+
+def _aligned(extent: float, size: int) -> tuple[int, int]:
+    """Return how many pixels to read, and to write, so that the first *size* are in their places.
+
+    A shrunken JPEG of 451 pixels has 112.75, of which libvips gives 112. It would move what it
+    makes of those by a part of a pixel, to spread what is missing over both ends. So pixels are
+    added behind the picture's edge, as many as make a whole number at both scales, or nearly.
+    """
+    step = extent / size
+
+    def out_of_place(count: int) -> float:
+        return round(abs(count * step - round(count * step)), 2)
+
+    written = min(range(size, size + MOST_SPARE), key=out_of_place)
+    return round(written * step), written
 
 
 def _to_pillow(image: Any) -> Image.Image:

@@ -1,0 +1,186 @@
+"""Decoding small must not be seen: thumbnails hold as much of the picture as from all pixels."""
+
+from __future__ import annotations
+
+import functools
+import io
+import itertools
+import math
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw, ImageOps
+
+from imagekit_registry.imaging import Recipe, get_decoder, render
+from imagekit_registry.processors import (
+    Anchor,
+    Resize,
+    ResizeToCover,
+    ResizeToFill,
+    ResizeToFit,
+    SmartResize,
+    Thumbnail,
+)
+
+from . import conftest as made
+from .conftest import LIMITS, PHOTOS, opened
+from .test_render import psnr
+
+#: How much worse, in dB, a thumbnail may be than one of a full decode and LANCZOS.
+MOST_LOST = 0.3
+DECODERS = ["pillow", "vips"]
+SOURCES = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "chart"]
+#: At an eighth, a fourth and a half of the source; a factor in between.
+SIDES = [24, 40, 51, 96]
+ANCHORS = ["tl", "t", "tr", "l", "c", "r", "bl", "b", "br", (0.3, 0.8)]
+
+
+def need(decoder: str) -> None:
+    """Skip the test where the decoder is not installed."""
+    if decoder == "vips" and find_spec("pyvips") is None:
+        pytest.skip("pyvips is not installed")
+
+
+def chart() -> Image.Image:
+    """Return the hardest picture: line pairs of every width and direction, and fine text."""
+    image = Image.new("RGB", (640, 480), "white")
+    draw = ImageDraw.Draw(image)
+    for column in range(8):
+        left, gap = 10 + column * 78, column + 1
+        for offset in range(0, 64, 2 * gap):
+            draw.rectangle((left + offset, 10, left + offset + gap - 1, 90), "black")
+            draw.rectangle((left, 100 + offset, left + 64, 100 + offset + gap - 1), "navy")
+            draw.line(
+                (left, 180 + offset, left + 64, 180 + offset // 2), "maroon", max(1, gap // 2)
+            )
+    for row in range(14):
+        draw.text(
+            (10, 260 + row * 12), "Sphinx of black quartz, judge my vow. 0123456789 " * 2, "black"
+        )
+    draw.ellipse((470, 270, 620, 420), outline="red", width=1)
+    for radius in range(4, 75, 4):
+        draw.ellipse((545 - radius, 345 - radius, 545 + radius, 345 + radius), outline="black")
+    return image
+
+
+@functools.cache
+def picture(name: str) -> Image.Image:
+    """Return a source as one sees it."""
+    if name == "chart":
+        return chart()
+    with Image.open(PHOTOS / name) as photo:
+        return photo.convert("RGB")
+
+
+#: How a camera stores what is to be seen upright, by EXIF orientation.
+TURNED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@functools.cache
+def stored(name: str, format: str, orientation: int = 1) -> tuple[bytes, Image.Image]:
+    """Return a source as a file, and what a full decode of it shows."""
+    upright = picture(name)
+    turned = upright.transpose(TURNED[orientation]) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"compress_level": 1} if format == "PNG" else {"quality": 92}
+    data = made.encode(turned, format, exif=exif, **options).getvalue()
+    return data, ImageOps.exif_transpose(opened(io.BytesIO(data))).convert("RGB")
+
+
+def thumbnail(data: bytes, processor: Any, decoder: str, **recipe: Any) -> Image.Image:
+    """Return what a processor makes of a file."""
+    encoded = render(
+        io.BytesIO(data),
+        Recipe([processor], format="PNG", **recipe),
+        limits=LIMITS,
+        format_options={},
+        decoder=get_decoder(decoder),
+    )
+    return opened(encoded).convert("RGB")
+
+
+def lost(data: bytes, full: Image.Image, processor: Any, decoder: str, anchor: Any = None) -> float:
+    """Return how many dB nearer to the source a thumbnail of a full decode is.
+
+    Thumbnails are scaled up again, and compared with the part of the source that they show.
+    """
+    small = thumbnail(data, processor, decoder)
+    reference = thumbnail(data, processor, "pillow", decode_small=False)
+    assert small.size == reference.size
+    if anchor is not None:
+        full = seen_part(full, small.size, anchor)
+    near = [
+        psnr(each.resize(full.size, Image.Resampling.LANCZOS), full) for each in (reference, small)
+    ]
+    return near[0] - near[1]
+
+
+def seen_part(full: Image.Image, size: tuple[int, int], anchor: Any) -> Image.Image:
+    """Return what `ResizeToFill` leaves of an image, at its own scale."""
+    scale = max(size[0] / full.width, size[1] / full.height)
+    cover = round(full.width * scale), round(full.height * scale)
+    x, y = Anchor.get_tuple(anchor)
+    left, top = int((cover[0] - size[0]) * x), int((cover[1] - size[1]) * y)
+    across, along = full.width / cover[0], full.height / cover[1]
+    box = left * across, top * along, (left + size[0]) * across, (top + size[1]) * along
+    return full.resize(
+        (math.ceil(box[2] - box[0]), math.ceil(box[3] - box[1])), Image.Resampling.BICUBIC, box
+    )
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+class TestSmallDecode:
+    """What a decode at a fraction of the size may cost."""
+
+    @pytest.mark.parametrize("name", SOURCES)
+    def test_loses_nothing_that_is_seen(self, decoder: str, name: str) -> None:
+        """By all resizers and anchors, from every format that is decoded small in its own way."""
+        need(decoder)
+        anchors = itertools.cycle(ANCHORS)
+        for format, sides in {"JPEG": SIDES, "PNG": SIDES[1:2], "WEBP": SIDES[2:3]}.items():
+            data, full = stored(name, format)
+            for side in sides:
+                anchor, other = next(anchors), next(anchors)
+                for processor, place in [
+                    (ResizeToFit(side, side), None),
+                    (ResizeToCover(side, side), None),
+                    (Resize(side, side * 2 // 3), None),
+                    (ResizeToFill(side, side * 3 // 4, anchor=anchor), anchor),
+                    (Thumbnail(side, side * 2, anchor=other, crop=True), other),
+                ]:
+                    less = lost(data, full, processor, decoder, place)
+                    assert less <= MOST_LOST, (format, processor)
+
+    @pytest.mark.parametrize("orientation", TURNED)
+    def test_loses_nothing_of_a_turned_picture(self, decoder: str, orientation: int) -> None:
+        """However the camera was held."""
+        need(decoder)
+        data, full = stored("rocket.jpg", "JPEG", orientation)
+        for processor, anchor in [
+            (ResizeToFit(51, 51), None),
+            (Resize(40, 60), None),
+            (ResizeToFill(60, 24, anchor="tr"), "tr"),
+        ]:
+            assert lost(data, full, processor, decoder, anchor) <= MOST_LOST, processor
+
+    def test_keeps_the_same_part(self, decoder: str) -> None:
+        """Where the part with the most detail is kept, it is that of a full decode."""
+        need(decoder)
+        busy = Image.new("RGB", (1200, 400), "skyblue")
+        busy.paste(chart().resize((320, 240)), (800, 80))
+        data = made.encode(busy, "JPEG", quality=92).getvalue()
+        for processor in (SmartResize(60, 60), Thumbnail(90, 60)):
+            full = thumbnail(data, processor, "pillow", decode_small=False)
+            assert psnr(full, Image.new("RGB", full.size, "skyblue")) < 20
+            # To the pixel, it is left open how much sky stands on either side.
+            assert psnr(thumbnail(data, processor, decoder), full) > 20
