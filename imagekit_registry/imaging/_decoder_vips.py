@@ -15,7 +15,7 @@ from ._decoder import Frame, OpenedImage, finish
 from ._decoder_pillow import PillowDecoder, PillowImage
 from ._header import Header, open_pillow, translated
 from ._limits import Deadline, Limits
-from ._plan import SAFETY, Plan, Size
+from ._plan import RENDITION_SAFETY, SAFETY, Plan, Size
 from ._source import BufferedSource, open_source
 
 __all__ = ["VipsDecoder"]
@@ -50,7 +50,8 @@ class _VipsImage:
         self._vips = vips
         self._opened = opened
         self._source = source
-        self._shared: tuple[Any, tuple[float, float]] | None = None
+        #: What was loaded for several results, and what was made of that, with their extents.
+        self._shared: list[tuple[Any, tuple[float, float]]] = []
         self.header = opened.header
         self.metadata = opened.metadata
 
@@ -60,8 +61,9 @@ class _VipsImage:
         if not known or base.exact is None:
             return False
         if several:
-            self._shared = self._tried(lambda: self._load_shared(base.exact))
-        return not several or self._shared is not None
+            loaded = self._tried(lambda: self._load_shared(base.exact))
+            self._shared = [loaded] if loaded is not None else []
+        return not several or bool(self._shared)
 
     def decode(self, plan: Plan) -> Image.Image:
         pixels = None
@@ -86,8 +88,13 @@ class _VipsImage:
                 return None
 
     def _scaled(self, size: Size) -> Image.Image:
-        image, extent = self._shared or self._load(size)
-        return _to_pillow(_resize(image, extent, size))
+        if not self._shared:
+            return _to_pillow(_resize(*self._load(size), size))
+        close = (each for each in reversed(self._shared[1:]) if _is_close(each[1], size))
+        image, extent = next(close, self._shared[0])
+        scaled = _resize(image, extent, size).copy_memory()
+        self._shared.append((scaled, size))
+        return _to_pillow(scaled)
 
     def _load(
         self, needed: Size | None, access: str = "sequential"
@@ -115,6 +122,11 @@ class _VipsImage:
     def _load_shared(self, needed: Size | None) -> tuple[Any, tuple[float, float]]:
         image, extent = self._load(needed, access="random")
         return image.copy_memory(), extent
+
+
+def _is_close(extent: tuple[float, float], size: Size) -> bool:
+    """Return whether an image of the whole source is large enough to be scaled to *size*."""
+    return all(RENDITION_SAFETY * b <= a for a, b in zip(extent, size, strict=True))
 
 
 def _resize(image: Any, extent: tuple[float, float], size: Size) -> Any:

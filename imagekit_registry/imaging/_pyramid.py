@@ -38,15 +38,15 @@ class Pyramid:
         """
         if minimum is None:
             return self._levels[0]
-        fitting = [level for level in self._levels if _covers(level.size, minimum)]
-        level = min(fitting, key=_area, default=self._levels[0])
-        while level.mode in _SMOOTH and _covers(_half(level.size), minimum):
-            extent = level.size[0] / 2, level.size[1] / 2
-            level = fit_extent(reduce_by(level, 2), extent)
-            self._levels.append(level)
         close = _scaled(minimum, RENDITION_SAFETY / SAFETY)
         fitting = [image for image in self._renditions if _covers(image.size, close)]
-        return min([level, *fitting], key=_area)
+        fitting += [level for level in self._levels if _covers(level.size, minimum)]
+        least = min(fitting, key=_area, default=self._levels[0])
+        while least.mode in _SMOOTH and _covers(_half(least.size), minimum):
+            extent = least.size[0] / 2, least.size[1] / 2
+            least = fit_extent(reduce_by(least, 2), extent)
+            self._levels.append(least)
+        return least
 
     def offer(self, processors: Sequence[Any], source_size: Size, result: Image.Image) -> None:
         """Keep a rendition that is nothing but the whole source at another size.

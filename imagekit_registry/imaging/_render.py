@@ -94,15 +94,22 @@ def _render_still(
 
 def _render_rescaled(job: _Job, recipes: Sequence[Recipe]) -> list[Encoded | GenerationError]:
     """Render with a decoder that gives each recipe the size that it needs."""
-    results: list[Encoded | GenerationError] = []
-    for recipe in recipes:
-        plan = plan_decode(job.opened.header, [recipe])
+    header = job.opened.header
+    results: dict[int, Encoded | GenerationError] = {}
+    for index in _largest_first(header, recipes):
+        plan = plan_decode(header, [recipes[index]])
         try:
             image = job.opened.decode(plan)
-            results.append(_render_still(job, recipe, without_palette(image)))
+            results[index] = _render_still(job, recipes[index], without_palette(image))
         except GenerationError as error:
-            results.append(error)
-    return results
+            results[index] = error
+    return [results[index] for index in range(len(recipes))]
+
+
+def _largest_first(header: Header, recipes: Sequence[Recipe]) -> list[int]:
+    """Return the places of *recipes*, so that smaller results can be made of larger ones."""
+    minima = [recipe_minimum(header, recipe) or header.size for recipe in recipes]
+    return sorted(range(len(recipes)), key=lambda index: minima[index][0], reverse=True)
 
 
 def _render_stills(job: _Job, recipes: Sequence[Recipe]) -> list[Encoded | GenerationError]:
@@ -113,17 +120,13 @@ def _render_stills(job: _Job, recipes: Sequence[Recipe]) -> list[Encoded | Gener
     base = job.opened.decode(plan)
     variants: dict[tuple[bool, str, bool], Pyramid] = {}
     results: dict[int, Encoded | GenerationError] = {}
-    minima = [recipe_minimum(header, recipe) for recipe in recipes]
-    largest_first = sorted(
-        range(len(recipes)), key=lambda index: -(minima[index] or header.size)[0]
-    )
-    for index in largest_first:
+    for index in _largest_first(header, recipes):
         recipe = recipes[index]
         key = (recipe.auto_orient, recipe.color, bool(recipe.processors))
         if key not in variants:
             variants[key] = Pyramid(_variant(job, plan, recipe, base))
         pyramid = variants[key]
-        image = pyramid.least(_seen(minima[index], header, recipe))
+        image = pyramid.least(_seen(recipe_minimum(header, recipe), header, recipe))
         try:
             shared = pyramid if len(recipes) > 1 else None
             results[index] = _render_still(job, recipe, image, shared)

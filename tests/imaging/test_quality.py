@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from imagekit_registry.imaging import Recipe, get_decoder, render
+from imagekit_registry.imaging import Encoded, Recipe, get_decoder, render, render_many
 from imagekit_registry.processors import (
     Anchor,
     Resize,
@@ -119,10 +119,13 @@ def lost(data: bytes, full: Image.Image, processor: Any, decoder: str, anchor: A
     assert small.size == reference.size
     if anchor is not None:
         full = seen_part(full, small.size, anchor)
-    near = [
-        psnr(each.resize(full.size, Image.Resampling.LANCZOS), full) for each in (reference, small)
-    ]
-    return near[0] - near[1]
+    return loss(reference, small, full)
+
+
+def loss(reference: Image.Image, small: Image.Image, full: Image.Image) -> float:
+    """Return how many dB nearer to *full* the first of two thumbnails is than the second."""
+    near, other = (each.resize(full.size, Image.Resampling.LANCZOS) for each in (reference, small))
+    return psnr(near, full) - psnr(other, full)
 
 
 def seen_part(full: Image.Image, size: tuple[int, int], anchor: Any) -> Image.Image:
@@ -172,6 +175,24 @@ class TestSmallDecode:
             (ResizeToFill(60, 24, anchor="tr"), "tr"),
         ]:
             assert lost(data, full, processor, decoder, anchor) <= MOST_LOST, processor
+
+    @pytest.mark.parametrize("name", SOURCES)
+    def test_loses_nothing_of_many_sizes(self, decoder: str, name: str) -> None:
+        """Sizes that are made of the next larger one are as good as from all pixels."""
+        need(decoder)
+        data, full = stored(name, "JPEG")
+        processors = [ResizeToFit(side) for side in (160, 120, 80, 40, 320, 250, 30)]
+        results = render_many(
+            io.BytesIO(data),
+            [Recipe([processor], format="PNG") for processor in processors],
+            limits=LIMITS,
+            format_options={},
+            decoder=get_decoder(decoder),
+        )
+        for processor, result in zip(processors, results, strict=True):
+            assert isinstance(result, Encoded)
+            reference = thumbnail(data, processor, "pillow", decode_small=False)
+            assert loss(reference, opened(result), full) <= MOST_LOST, processor
 
     def test_keeps_the_same_part(self, decoder: str) -> None:
         """Where the part with the most detail is kept, it is that of a full decode."""
