@@ -21,7 +21,8 @@ _LAZY: dict[str, Any] = object.__getattribute__(django_settings, "__dict__")
 #: Pillow save options per output format, before a spec's own ``options`` are added.
 FORMAT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "JPEG": {"quality": 85, "progressive": False, "optimize": False},
-    "PNG": {"optimize": False},
+    # Half the time of the default, 6, for files that are less than 1% larger.
+    "PNG": {"optimize": False, "compress_level": 4},
     "WEBP": {"quality": 80, "method": 4},
     "AVIF": {"quality": 65, "speed": 8},
     "GIF": {"optimize": False},

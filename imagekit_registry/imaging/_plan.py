@@ -13,7 +13,7 @@ from imagekit_registry.processors import ProcessorPipeline
 from ._header import Header
 from ._recipe import Recipe
 
-__all__ = ["SAFETY", "Plan", "flat", "needed_size", "overrides", "plan_decode", "recipe_minimum"]
+__all__ = ["SAFETY", "Plan", "flat", "needed_size", "overrides", "plan_decode", "recipe_needs"]
 
 Size = tuple[int, int]
 
@@ -113,12 +113,6 @@ def recipe_needs(header: Header, recipe: Recipe) -> Size | None:
     return _stored(needed, header.orientation if recipe.auto_orient else 1)
 
 
-def recipe_minimum(header: Header, recipe: Recipe) -> Size | None:
-    """Return the least decode for one recipe, as stored, in pixels; None for all pixels."""
-    needed = recipe_needs(header, recipe)
-    return None if needed is None else _times(needed, SAFETY, header.size)
-
-
 def _largest(sizes: Iterable[Size | None]) -> Size | None:
     """Return the size that covers all *sizes*; None if one of them is None."""
     width = height = 0
@@ -138,8 +132,8 @@ def plan_decode(header: Header, recipes: Iterable[Recipe]) -> Plan:
             they are stored, and each recipe does its own.
     """
     wanted = tuple(recipes)
-    minimum = _largest(recipe_minimum(header, recipe) for recipe in wanted)
     exact = _largest(recipe_needs(header, recipe) for recipe in wanted)
+    minimum = None if exact is None else _times(exact, SAFETY, header.size)
     if len({(recipe.auto_orient, recipe.color) for recipe in wanted}) > 1:
         return Plan(minimum, exact, 1, "keep")
     first = wanted[0]

@@ -30,15 +30,15 @@ class Pyramid:
         self._levels = [image]
         self._renditions: list[Image.Image] = []
 
-    def least(self, minimum: Size | None) -> Image.Image:
-        """Return the smallest version that is no smaller than *minimum* (in pixels).
+    def least(self, needed: Size | None) -> Image.Image:
+        """Return the smallest version that is large enough to be scaled to *needed* (in pixels).
 
         Args:
-            minimum: None for the largest version.
+            needed: None for the largest version.
         """
-        if minimum is None:
+        if needed is None:
             return self._levels[0]
-        close = _scaled(minimum, RENDITION_SAFETY / SAFETY)
+        minimum, close = _scaled(needed, SAFETY), _scaled(needed, RENDITION_SAFETY)
         fitting = [image for image in self._renditions if _covers(image.size, close)]
         fitting += [level for level in self._levels if _covers(level.size, minimum)]
         least = min(fitting, key=_area, default=self._levels[0])

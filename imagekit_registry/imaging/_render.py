@@ -19,7 +19,7 @@ from ._encode import Encoded, prepare, require_format, save_options, write
 from ._header import Header
 from ._limits import Deadline, Limits
 from ._metadata import metadata_options, profile_options
-from ._plan import Plan, plan_decode, recipe_minimum
+from ._plan import Plan, plan_decode, recipe_needs
 from ._process import check_result, run
 from ._pyramid import Pyramid
 from ._recipe import Recipe
@@ -108,8 +108,8 @@ def _render_rescaled(job: _Job, recipes: Sequence[Recipe]) -> list[Encoded | Gen
 
 def _largest_first(header: Header, recipes: Sequence[Recipe]) -> list[int]:
     """Return the places of *recipes*, so that smaller results can be made of larger ones."""
-    minima = [recipe_minimum(header, recipe) or header.size for recipe in recipes]
-    return sorted(range(len(recipes)), key=lambda index: minima[index][0], reverse=True)
+    needs = [recipe_needs(header, recipe) or header.size for recipe in recipes]
+    return sorted(range(len(recipes)), key=lambda index: needs[index][0], reverse=True)
 
 
 def _render_stills(job: _Job, recipes: Sequence[Recipe]) -> list[Encoded | GenerationError]:
@@ -126,7 +126,7 @@ def _render_stills(job: _Job, recipes: Sequence[Recipe]) -> list[Encoded | Gener
         if key not in variants:
             variants[key] = Pyramid(_variant(job, plan, recipe, base))
         pyramid = variants[key]
-        image = pyramid.least(_seen(recipe_minimum(header, recipe), header, recipe))
+        image = pyramid.least(_seen(recipe_needs(header, recipe), header, recipe))
         try:
             shared = pyramid if len(recipes) > 1 else None
             results[index] = _render_still(job, recipe, image, shared)
@@ -135,13 +135,11 @@ def _render_stills(job: _Job, recipes: Sequence[Recipe]) -> list[Encoded | Gener
     return [results[index] for index in range(len(recipes))]
 
 
-def _seen(
-    minimum: tuple[int, int] | None, header: Header, recipe: Recipe
-) -> tuple[int, int] | None:
-    """Return a minimum as people see it."""
-    if minimum is None or not recipe.auto_orient or header.orientation < 5:
-        return minimum
-    return minimum[1], minimum[0]
+def _seen(stored: tuple[int, int] | None, header: Header, recipe: Recipe) -> tuple[int, int] | None:
+    """Return a size, known as it is stored, as people see it."""
+    if stored is None or not recipe.auto_orient or header.orientation < 5:
+        return stored
+    return stored[1], stored[0]
 
 
 def _variant(job: _Job, plan: Plan, recipe: Recipe, base: Image.Image) -> Image.Image:
