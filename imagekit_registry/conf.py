@@ -131,7 +131,7 @@ class Conf:
     FORMAT_OPTIONS = Setting[Mapping[str, Mapping[str, Any]]](
         {}, "Pillow save options per format; laid over the built-in ones, under those of a spec."
     )
-    DECODER = Setting("pillow", "What decodes sources: 'pillow' or 'vips'.")
+    DECODER = Setting("pillow", "What decodes sources: 'pillow', 'vips' or a dotted path.")
     STATE_STORE = Setting("cache", "Where the state is kept: 'cache', 'database' or a dotted path.")
     LOCAL_STATE_TTL = Setting(
         10.0, "Seconds for which a process trusts the state that it has read; 0: not at all."

@@ -147,6 +147,8 @@ class TestSettings:
             pytest.param("ON_ERROR", "a.b", "E005", "'a.b'", id="on-error-path"),
             pytest.param("ON_ERROR", "os.sep", "E006", "called", id="on-error-no-function"),
             pytest.param("DECODER", "magick", "E010", "magick", id="decoder"),
+            pytest.param("DECODER", "no.such.Decoder", "E010", "no.such", id="decoder's path"),
+            pytest.param("DECODER", "io.BytesIO", "E010", "is no decoder", id="no decoder"),
             pytest.param("DEFAULT_THUMBNAIL_FORMAT", "XYZ", "E011", "XYZ", id="format"),
             pytest.param("FORMAT_OPTIONS", {"XYZ": {}}, "E011", "XYZ", id="options-format"),
             pytest.param(

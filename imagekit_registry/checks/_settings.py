@@ -22,8 +22,8 @@ from imagekit_registry.checks._messages import error, guarded, nearest
 from imagekit_registry.checks._trial import refusal
 from imagekit_registry.conf import all_settings, conf
 from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration
-from imagekit_registry.imaging import get_decoder
 from imagekit_registry.imaging.formats import can_write
+from imagekit_registry.specs import load_decoder
 
 __all__ = ["check_settings", "check_storage"]
 
@@ -229,7 +229,7 @@ def _on_error(name: str, value: Any) -> _Messages:
 
 def _decoder(name: str, value: Any) -> _Messages:
     try:
-        get_decoder(value)
+        load_decoder(value)
     except Exception as problem:  # noqa: BLE001 -- a library that is half installed
         hint = "Write IMAGEKIT_DECODER = 'pillow', or install what the other one needs."
         yield error("E010", f"IMAGEKIT_{name} is {value!r}: {_reason(problem)}", hint)

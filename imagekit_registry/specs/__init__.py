@@ -19,6 +19,7 @@ from imagekit_registry.specs._spec import (
     default_limits,
     format_options,
     generate_together,
+    load_decoder,
 )
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "format_options",
     "generate_together",
     "has_source",
+    "load_decoder",
     "open_source",
     "refer_to",
 ]

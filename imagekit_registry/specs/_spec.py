@@ -10,10 +10,18 @@ from typing import IO, Any, Literal
 
 from django.db.models.fields.files import FieldFile
 
-from imagekit_registry._loading import get_by_qname
+from imagekit_registry._loading import get_by_qname, get_singleton
 from imagekit_registry.conf import FORMAT_OPTIONS, conf
-from imagekit_registry.exceptions import GenerationError, MissingSource
-from imagekit_registry.imaging import Encoded, Limits, Recipe, get_decoder, read_header, render_many
+from imagekit_registry.exceptions import GenerationError, InvalidConfiguration, MissingSource
+from imagekit_registry.imaging import (
+    Decoder,
+    Encoded,
+    Limits,
+    Recipe,
+    get_decoder,
+    read_header,
+    render_many,
+)
 from imagekit_registry.processors import ProcessorPipeline
 from imagekit_registry.specs._digest import canonical_text, digest_of, is_value
 from imagekit_registry.specs._sources import as_source, has_source, open_source, refer_to
@@ -43,6 +51,27 @@ def format_options() -> Mapping[str, Mapping[str, Any]]:
         name: {**FORMAT_OPTIONS.get(name, {}), **formats.get(name, {})}
         for name in {*FORMAT_OPTIONS, *formats}
     }
+
+
+def load_decoder(name: str) -> Decoder:
+    """Return the decoder that a setting names.
+
+    Args:
+        name: ``'pillow'``, ``'vips'``, or the dotted path of a class of one.
+
+    Raises:
+        InvalidConfiguration: There is no such decoder, or what it needs is not installed.
+    """
+    if "." not in name:
+        return get_decoder(name)
+    decoder: Any = get_singleton(name, "decoder")
+    if not callable(getattr(decoder, "open", None)):
+        raise InvalidConfiguration(
+            f"{name!r} is no decoder: it needs open(file, limits, deadline), which gives an image"
+            " whose header has been read."
+        )
+    loaded: Decoder = decoder
+    return loaded
 
 
 class BaseImageSpec:
@@ -297,7 +326,7 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
                 [spec.recipe for spec in specs],
                 limits=first.limits or default_limits(),
                 format_options=format_options(),
-                decoder=get_decoder(conf.DECODER),
+                decoder=load_decoder(conf.DECODER),
                 source_name=name or "",
             )
     except GenerationError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,6 +14,7 @@ from imagekit_registry.exceptions import (
     MissingGeneratorId,
     MissingSource,
 )
+from imagekit_registry.imaging import Limits, PillowDecoder
 from imagekit_registry.processors import Adjust, ResizeToFill
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import SpecHost
@@ -164,6 +165,27 @@ class TestHost:
         """A namer is not turned into a method."""
         host = SpecHost(namer=_by_rule, spec_id="tests:host")
         assert host.get_spec("photos/a.jpg").cachefile_name == "named/photos/a.jpg"
+
+
+class LoudDecoder(PillowDecoder):
+    """A decoder of the project's own."""
+
+    opened: ClassVar[list[int]] = []
+
+    def open(self, file: Any, limits: Limits, deadline: Any = None) -> Any:
+        """Open an image, and tell."""
+        self.opened.append(1)
+        return super().open(file, limits, deadline)
+
+
+def test_a_decoder_of_ones_own_is_used(stored_photo: Any, settings: Any) -> None:
+    """It is named by its dotted path, and changes no name."""
+    made = type("Small", (ImageSpec,), {"processors": [ResizeToFill(5, 5)]})(stored_photo())
+    before = made.get_hash()
+    settings.IMAGEKIT_DECODER = f"{__name__}.LoudDecoder"
+    assert made.generate().width == 5
+    assert LoudDecoder.opened == [1]
+    assert made.get_hash() == before
 
 
 def _by_rule(generator: Any) -> str:
