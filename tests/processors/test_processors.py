@@ -49,6 +49,7 @@ from imagekit_registry.processors import (
     UnsharpMask,
 )
 from imagekit_registry.processors.utils import has_alpha
+from imagekit_registry.specs import digest
 from tests.processors.conftest import MODES, make_image
 
 EXAMPLES = [
@@ -343,6 +344,13 @@ class Bare(Resize):
         self.upscale = True
 
 
+class Striped(MakeOpaque):
+    """A subclass whose background is no colour."""
+
+    def __init__(self) -> None:
+        self.background_color = ["red", "white"]
+
+
 class TestValues:
     """Processors are values; subclasses of them are what their authors make of them."""
 
@@ -375,6 +383,11 @@ class TestValues:
         other.side = 5
         assert other != subclass(9)
 
+    def test_a_subclass_may_keep_anything_under_a_name_of_its_base(self) -> None:
+        """Its attributes are its own: they are neither checked nor converted."""
+        assert digest(Striped()) == digest(Striped())
+        assert Striped() == Striped()
+
     @pytest.mark.parametrize(
         ("one", "other"),
         [
@@ -392,6 +405,22 @@ class TestValues:
         """However the arguments are written."""
         assert one == other
         assert repr(one) == repr(other)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (MakeOpaque("#FFF"), MakeOpaque((255, 255, 255))),
+            (AddBorder(3, "red"), AddBorder(3, (255, 0, 0, 255))),
+            (ResizeToFill(5, 5, anchor="tl"), ResizeToFill(5, 5, anchor=(0, 0))),
+        ],
+        ids=_name,
+    )
+    def test_what_looks_the_same_is_the_same(self, one: Any, other: Any) -> None:
+        """An attribute stays as it was given, but equal recipes make one file."""
+        assert one == other
+        assert hash(one) == hash(other)
+        assert digest(one) == digest(other)
+        assert repr(one) != repr(other)
 
     @pytest.mark.parametrize(
         ("make", "error", "message"),
