@@ -48,6 +48,13 @@ def test_loop_is_kept(format: str, loop: int) -> None:
         assert image.info["loop"] == loop
 
 
+@pytest.mark.parametrize("target", ["GIF", "WEBP", "PNG"])
+def test_an_avif_plays_for_ever(target: str) -> None:
+    """As browsers show it, whatever it becomes; it does not stop after one round."""
+    with Image.open(make(made.animation("AVIF"), ResizeToFit(20), format=target)) as image:
+        assert image.info["loop"] == 0
+
+
 @pytest.mark.parametrize("target", ["JPEG", "BMP", "TIFF"])
 def test_first_frame_where_the_format_holds_one(target: str) -> None:
     """A format of stills gets the first frame."""
