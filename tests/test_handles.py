@@ -213,5 +213,5 @@ class TestUploads:
         profile = form.save()
         assert profile.avatar.width == 64
         for given in ({"name": "b"}, {"name": "b", "avatar-clear": "on"}):
-            ProfileForm(given, {}, instance=Profile.objects.get(pk=profile.pk)).save()
+            ProfileForm(given, MultiValueDict(), instance=Profile.objects.get(pk=profile.pk)).save()
         strict.open(strict.save("touched.txt", ContentFile(b"x"))).close()
