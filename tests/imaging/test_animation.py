@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import PIL
 import pytest
 from PIL import Image, ImageSequence
 
@@ -180,5 +181,7 @@ def test_frames_of_different_sizes_share_a_canvas(format: str) -> None:
 @pytest.mark.parametrize(("given", "shown"), [(65_540, 65_500), (10_551_496, 600_000)])
 def test_a_long_time_is_rounded_or_cut(target: str, given: int, shown: int) -> None:
     """A time that a format cannot hold does not cost the animation."""
+    if target == "PNG" and tuple(map(int, PIL.__version__.split(".")[:2])) < (12, 1):
+        shown = 65_500  # Pillow wrote no fractions yet
     source = made.animation("WEBP", 2, duration=[given, 100])
     assert round(frames(make(source, format=target))[0][0]) == shown
