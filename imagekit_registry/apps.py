@@ -8,6 +8,8 @@ from django.core.signals import request_finished, request_started
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
+from imagekit_registry.conf import publish_defaults
+
 __all__ = ["ImageKitConfig"]
 
 
@@ -25,6 +27,7 @@ class ImageKitConfig(AppConfig):
         from imagekit_registry.cachefiles import _events, _layers
         from imagekit_registry.checks import check_all
 
+        publish_defaults()
         generatorlibrary.register_all()
         _events.connect()
         request_started.connect(

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, overload
 from django.conf import settings as django_settings
 from django.utils.functional import empty
 
-__all__ = ["Conf", "Setting", "all_settings", "conf", "settings"]
+__all__ = ["Conf", "Setting", "all_settings", "conf", "publish_defaults", "settings"]
 
 T = TypeVar("T")
 
@@ -179,6 +179,19 @@ def all_settings() -> dict[str, Setting[Any]]:
 
 
 conf = Conf()
+
+
+def publish_defaults() -> None:
+    """Let ``django.conf.settings`` answer for what the project has not set.
+
+    Namers written for django-imagekit read ``settings.IMAGEKIT_CACHEFILE_DIR`` there. Nothing that
+    the project has set is touched. Defaults that hang on ``DEBUG`` are left to `settings`, which
+    looks at it each time.
+    """
+    for name, setting in all_settings().items():
+        is_constant = setting.debug_default is setting.default
+        if is_constant and not hasattr(django_settings, name):
+            setattr(django_settings, name, setting.default)
 
 
 class _SettingsWithDefaults:

@@ -91,7 +91,7 @@ class StrictStorage(CountingStorage):
 
     def assert_clean(self) -> None:
         """Fail if a handle was left open or mistreated."""
-        assert self.faults == []
+        assert not self.faults, self.faults
         assert self.open_handles == 0, f"{self.open_handles} files were left open"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -29,6 +30,7 @@ from imagekit_registry.models import CacheFileRecordRow, ImageSpecField
 from imagekit_registry.models.fields import ProcessedImageField
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.registry import generator_registry
+from imagekit_registry.specs import StoredFile
 from tests.storages import CountingStorage, content_of
 from tests.testapp.models import OldPhoto, RecordingImageCacheBackend, Thumbnail, Watermark
 
@@ -151,6 +153,17 @@ class TestFileNames:
         name = ImageCacheFile(spec).name
         assert name == "CACHE/images/photos/birthday_banner.jpg"
 
+    def test_a_source_in_another_storage_has_a_file_of_its_own(
+        self, photo: OldPhoto, settings: Any, tmp_path: Path
+    ) -> None:
+        """Where only the storage tells two sources from each other."""
+        settings.IMAGEKIT_SPEC_CACHEFILE_NAMER = NAMER
+        elsewhere = StoredFile(str(photo.original_image.name), FileSystemStorage(tmp_path))
+        spec = generator_registry.get("testapp:oldphoto:thumbnail", source=elsewhere)
+        name = ImageCacheFile(spec).name
+        assert name != photo.thumbnail.name == "CACHE/images/photos/birthday_thumbnail.jpg"
+        assert re.fullmatch(r"CACHE/images/photos/birthday_thumbnail\.[0-9a-f]{8}\.jpg", str(name))
+
     def test_cache_to_is_asked_for_the_name(self, photo: OldPhoto) -> None:
         """With the instance, the source's name, the field's name and an extension."""
         assert photo.elsewhere.name == "elsewhere/party/elsewhere.jpg"
@@ -158,8 +171,8 @@ class TestFileNames:
         assert photo.elsewhere.width == 40
 
     def test_cache_to_may_be_a_folder(self, photo: OldPhoto) -> None:
-        """The files in it have the old names."""
-        assert photo.in_folder.url == "/media/folder/small/birthday_in_folder.jpg"
+        """The files in it have the old names, and stay apart as their sources do."""
+        assert photo.in_folder.url == "/media/folder/small/photos/birthday_in_folder.jpg"
 
     def test_cache_to_must_be_one_or_the_other(self) -> None:
         """Anything else is told at once."""

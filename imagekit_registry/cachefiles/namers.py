@@ -11,9 +11,11 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from imagekit_registry._loading import storage_reference
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import UnknownFormat
 from imagekit_registry.imaging.formats import format_to_extension, suggest_extension
+from imagekit_registry.specs import digest
 
 __all__ = ["hash", "source_name_and_field", "source_name_as_path", "source_name_dot_hash"]
 
@@ -63,7 +65,9 @@ def source_name_and_field(generator: Any) -> str:
     """Name the file as the first ImageKit did: ``DIR/photos/birthday_thumbnail.jpg``.
 
     The last part is the field's name: the last segment of the spec's id. The name does not change
-    with the recipe; the state record keeps the recipe's digest for that.
+    with the recipe; the state record keeps the recipe's digest for that. A source that lies in
+    another than the default storage has the storage's mark behind the field's name, or it would
+    share its file with one of the same name.
 
     Args:
         generator: A spec: ``source``, ``format`` and ``spec_id`` are asked.
@@ -71,7 +75,7 @@ def source_name_and_field(generator: Any) -> str:
     spec_id = getattr(generator, "spec_id", None) or type(generator).__name__
     field = re.sub(r"[^\w-]", "_", spec_id.rsplit(":", 1)[-1]).lower()
     stem = _safe_stem(_source_name(generator)) or generator.get_hash()
-    return _under_dir(f"{stem}_{field}{_extension(generator)}")
+    return _under_dir(f"{stem}_{field}{_storage_mark(generator.source)}{_extension(generator)}")
 
 
 def hash(generator: Any) -> str:
@@ -105,6 +109,13 @@ def _safe_stem(name: str) -> str:
             return ""
     is_plain = name.isprintable() and name.encode(errors="replace").decode() == name
     return posixpath.splitext(name)[0] if is_plain else ""
+
+
+def _storage_mark(source: Any) -> str:
+    """Return what tells a source from one of the same name in the default storage."""
+    storage = getattr(source, "storage", None)
+    reference = storage_reference(storage) if storage is not None else ""
+    return f".{digest(reference)[:8]}" if reference else ""
 
 
 def _extension(generator: Any) -> str:

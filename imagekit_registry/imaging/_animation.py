@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import PIL
 from PIL import Image
 
 from ._decoder import Frame
@@ -15,8 +16,11 @@ __all__ = ["ANIMATED_FORMATS", "write_animation"]
 
 #: Formats whose frames Pillow writes one after the other, with a duration each.
 ANIMATED_FORMATS = frozenset(["AVIF", "GIF", "PNG", "WEBP"])
+_PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])
 #: Longest time of a frame, in milliseconds: ten minutes, near the most that a GIF can hold.
 MAX_DURATION = 600_000
+#: The same for PNG: before 12.1, Pillow wrote times as thousandths of a second in 16 bits.
+MAX_PNG_DURATION = MAX_DURATION if _PILLOW >= (12, 1) else 65_535
 CLEAR = 2
 UNDO = 3
 
@@ -59,9 +63,10 @@ def _merged(frames: list[Frame]) -> list[Frame]:
     return result
 
 
-def _milliseconds(frame: Frame) -> int:
-    """Return a frame's time as every format can hold it: APNG's are fractions of 16 bits each."""
-    duration = min(max(0, round(frame.duration)), MAX_DURATION)
+def _milliseconds(frame: Frame, format: str) -> int:
+    """Return a frame's time as *format* can hold it: APNG's are fractions of 16 bits each."""
+    longest = MAX_PNG_DURATION if format == "PNG" else MAX_DURATION
+    duration = min(max(0, round(frame.duration)), longest)
     return duration if duration < 60_000 else round(duration, -2)
 
 
@@ -119,7 +124,7 @@ def write_animation(
         extra = {"transparency": TRANSPARENT_INDEX} if "transparency" in image.info else {}
         return write(image, format, {**extra, **options})
     images = [frame.image for frame in frames]
-    timing: dict[str, Any] = {"duration": [_milliseconds(frame) for frame in frames]}
+    timing: dict[str, Any] = {"duration": [_milliseconds(frame, format) for frame in frames]}
     if format == "GIF":
         timing["disposal"] = [_disposal(frame) for frame in frames]
         if loop is not None:

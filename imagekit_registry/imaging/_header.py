@@ -249,7 +249,8 @@ def describe(
             orientation, exif = 1, _tiff_exif(image)
     if source.view.error is not None:
         raise source.view.error
-    loop = image.info.get("loop")
+    # Pillow does not read how often an AVIF plays; encoders write "for ever" unless they are told.
+    loop = 0 if format_name == "AVIF" else image.info.get("loop")
     metadata = Metadata(
         exif=exif,
         xmp=_bytes(image.info.get("xmp"), MAX_METADATA_BYTES),

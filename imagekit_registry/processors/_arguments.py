@@ -113,7 +113,7 @@ def _plain_color(value: Any) -> Any:
 
 
 def color(*, optional: bool = False, **options: Any) -> Any:
-    """Return a field for a colour, as `rgba` takes it."""
+    """Return a field for a colour, as `rgba` takes it; one colour is equal however it is written."""
     expected = "a colour: '#rrggbb', a name, or 3 or 4 numbers from 0 to 255"
 
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -126,7 +126,10 @@ def color(*, optional: bool = False, **options: Any) -> Any:
         except (ValueError, TypeError):
             _refuse(instance, attribute, expected, value)
 
-    return attrs.field(converter=_plain_color, validator=check, **options)
+    def key(value: Any) -> Any:
+        return None if value is None else rgba(value)
+
+    return attrs.field(converter=_plain_color, validator=check, eq=key, **options)
 
 
 def choice(choices: tuple[Any, ...], **options: Any) -> Any:

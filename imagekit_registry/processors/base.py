@@ -109,7 +109,7 @@ class Anchor:
 
 
 def anchor_field(**options: Any) -> Any:
-    """Return a field for an anchor, or None."""
+    """Return a field for an anchor, or None; one point is equal however it is written."""
 
     def convert(value: Any) -> Any:
         if isinstance(value, str):
@@ -129,7 +129,10 @@ def anchor_field(**options: Any) -> Any:
         except (TypeError, ValueError):
             return value
 
-    return attrs.field(converter=safe, validator=check, **options)
+    def key(value: Any) -> Any:
+        return value if value in {None, "auto"} else Anchor.get_tuple(value)
+
+    return attrs.field(converter=safe, validator=check, eq=key, **options)
 
 
 class PointProcessor(Processor):

@@ -7,27 +7,16 @@ from typing import Any
 import attrs
 from PIL import Image, ImageOps
 
-from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.processors import _arguments as arguments
 from imagekit_registry.processors.base import PointProcessor
 from imagekit_registry.processors.utils import true_color
 
 __all__ = ["AutoContrast", "Convert", "Grayscale", "Invert", "Posterize"]
 
-_MODES = frozenset(
-    ["1", "L", "LA", "P", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16"]
+_MODES = (
+    *("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX"),
+    *("CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16"),
 )
-
-
-def _mode_field() -> Any:
-    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value not in _MODES:
-            raise InvalidArgument(
-                f"Convert: the argument 'mode' must be one of {', '.join(sorted(_MODES))},"
-                f" not {value!r}."
-            )
-
-    return attrs.field(validator=check)
 
 
 @attrs.frozen(slots=False)
@@ -38,7 +27,7 @@ class Convert(PointProcessor):
         mode: A mode of Pillow's, such as ``"L"`` for grey.
     """
 
-    mode: str = _mode_field()
+    mode: str = arguments.choice(_MODES)
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return *image* in the mode; by way of true colours where there is no direct one."""

@@ -48,7 +48,7 @@ def _sides_field(**options: Any) -> Any:
         return tuple(value) if isinstance(value, Iterable) else value
 
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not isinstance(value, tuple) or not set(value) <= set(Side.ALL):
+        if not isinstance(value, tuple) or not all(side in Side.ALL for side in value):
             raise InvalidArgument(
                 "TrimBorderColor: the argument 'sides' must be some of"
                 f" {', '.join(map(repr, Side.ALL))}, not {value!r}."
@@ -187,7 +187,8 @@ def refuse_two_positions(processor: Any) -> None:
 class SmartCrop(Processor):
     """Cut the image to a width and a height, off the sides with the least detail.
 
-    Slices come off one end or the other, the one with the lower entropy of its histogram.
+    Slices of its full width or height come off one end or the other, the one with the lower entropy
+    of its histogram.
 
     Args:
         width: In pixels; None leaves it.
@@ -206,11 +207,12 @@ class SmartCrop(Processor):
         """Return the part of *image* that is kept: left, top, right and bottom in pixels."""
         width, height = self.output_size(image.size)
         seen = image if image.mode in _WITH_ENTROPY else true_color(image)
+        full_width, full_height = image.size
         left, right = _whittle(
-            image.size[0], width, lambda start, end: seen.crop((start, 0, end, image.size[1]))
+            full_width, width, lambda start, end: seen.crop((start, 0, end, full_height))
         )
         top, bottom = _whittle(
-            image.size[1], height, lambda start, end: seen.crop((left, start, right, end))
+            full_height, height, lambda start, end: seen.crop((0, start, full_width, end))
         )
         return left, top, right, bottom
 

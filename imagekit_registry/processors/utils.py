@@ -10,6 +10,9 @@ __all__ = ["color_count", "has_alpha", "histogram_entropy_py", "resolve_palette"
 
 _GREY = frozenset(["1", "L", "I", "F"])
 _BRIGHTEST_16_BIT = 65_535
+#: Below this an image of 32 bits holds bytes: scaling overshoots at edges, and as 16 bits it would be
+#: black.
+_BYTES_END = 512
 
 
 def color_count(image: Image.Image) -> int:
@@ -66,7 +69,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     wide = image.convert("I").convert("F")
     # Values of a byte in a wide mode are what their maker meant by them.
     is_narrow = (
-        image.mode == "I" and not image.point(lambda value: value * 1 - 255).convert("L").getbbox()
+        image.mode == "I" and image.getextrema()[1] < _BYTES_END  # type: ignore[operator]
     )
     scale = 255 / (255 if is_narrow else _BRIGHTEST_16_BIT)
     return wide.point(lambda value: value * scale + 0.5).convert("L")

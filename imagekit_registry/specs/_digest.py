@@ -186,8 +186,7 @@ def _attrs_state(value: Any, depth: int) -> dict[str, Any]:
     for field in attrs.fields(type(value)):
         if not field.init or field.eq is False:
             continue
-        item = getattr(value, field.name, None)
-        form = canonical(item, depth)
+        form = _field_form(value, field, getattr(value, field.name, None), depth)
         if field.default is not attrs.NOTHING and form == _default_form(value, field, depth):
             continue
         state[field.name] = form
@@ -206,7 +205,16 @@ def _default_form(value: Any, field: Any, depth: int) -> Any:
     takes_more = isinstance(field.converter, getattr(attrs, "Converter", ()))
     if field.converter is not None and not takes_more:
         default = field.converter(default)
-    return canonical(default, depth)
+    return _field_form(value, field, default, depth)
+
+
+def _field_form(value: Any, field: Any, item: Any, depth: int) -> Any:
+    """Return the form of what makes values of *field* equal, where it says what that is.
+
+    An ordinary subclass may keep anything under the name of a field.
+    """
+    is_checked = "__attrs_attrs__" in vars(type(value))
+    return canonical(field.eq_key(item) if is_checked and field.eq_key else item, depth)
 
 
 def _object_state(value: Any, depth: int) -> Any:

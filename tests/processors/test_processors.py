@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import random
 import re
 from typing import Any
 
@@ -48,6 +49,7 @@ from imagekit_registry.processors import (
     UnsharpMask,
 )
 from imagekit_registry.processors.utils import has_alpha
+from imagekit_registry.specs import digest
 from tests.processors.conftest import MODES, make_image
 
 EXAMPLES = [
@@ -135,6 +137,14 @@ class TestEveryMode:
         for x in (10, 64, 120):
             expected = image.convert("I").getpixel((x * 2, 32))
             assert abs(result.getpixel((x, 16)) - expected) < 600
+
+    def test_bytes_in_a_wide_mode_stay_bright(self) -> None:
+        """Scaling overshoots 255 at sharp edges; the picture does not turn black for that."""
+        checks = Image.new("I", (60, 60), 0)
+        checks.paste(255, (0, 0, 30, 60))
+        assert Resize(41, 41).process(checks).getextrema()[1] > 255
+        result = ResizeToFit(41, 50, mat_color="red").process(checks)
+        assert result.getpixel((5, 25)) == (255, 255, 255)
 
     def test_no_colour_bleeds_out_of_transparent_parts(self) -> None:
         """Pixels are multiplied by their alpha before they are mixed."""
@@ -226,6 +236,20 @@ class TestGeometry:
         assert left >= 230
         assert right <= 370
 
+    def test_smart_crop_compares_slices_of_the_whole_image(self) -> None:
+        """What one axis cuts off still counts for the other, as it does for pilkit."""
+        chance = random.Random(1)
+
+        def noise(levels: int) -> Image.Image:
+            data = bytes(value % levels for value in chance.randbytes(100 * 100))
+            return Image.frombytes("L", (100, 100), data)
+
+        image = Image.new("L", (200, 200), 0)
+        image.paste(noise(256), (0, 0))
+        image.paste(noise(32), (100, 0))
+        image.paste(noise(128), (100, 100))
+        assert SmartCrop(100, 100).find_box(image) == (100, 0, 200, 100)
+
     def test_a_border_is_trimmed(self) -> None:
         """On the sides that are asked for, and only as far as it reaches."""
         image = Image.new("RGB", (100, 80), "white")
@@ -288,6 +312,12 @@ class TestColours:
         image = make_image("RGB")
         assert Adjust().process(image).tobytes() == image.tobytes()
 
+    @pytest.mark.parametrize("target", ["RGBa", "La", "PA", "CMYK", "LAB", "I;16", "1", "F"])
+    @pytest.mark.parametrize("mode", MODES)
+    def test_any_mode_becomes_any_other(self, mode: str, target: str) -> None:
+        """By way of true colours where Pillow knows no direct one."""
+        assert Convert(target).process(make_image(mode)).mode == target
+
     def test_corners_are_cut_round(self) -> None:
         """The corner is transparent, the middle is not."""
         result = RoundedCorners(10).process(Image.new("RGB", (40, 40), "red"))
@@ -312,6 +342,13 @@ class Bare(Resize):
     def __init__(self, side: int) -> None:
         self.width = self.height = side
         self.upscale = True
+
+
+class Striped(MakeOpaque):
+    """A subclass whose background is no colour."""
+
+    def __init__(self) -> None:
+        self.background_color = ["red", "white"]
 
 
 class TestValues:
@@ -346,6 +383,11 @@ class TestValues:
         other.side = 5
         assert other != subclass(9)
 
+    def test_a_subclass_may_keep_anything_under_a_name_of_its_base(self) -> None:
+        """Its attributes are its own: they are neither checked nor converted."""
+        assert digest(Striped()) == digest(Striped())
+        assert Striped() == Striped()
+
     @pytest.mark.parametrize(
         ("one", "other"),
         [
@@ -363,6 +405,22 @@ class TestValues:
         """However the arguments are written."""
         assert one == other
         assert repr(one) == repr(other)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (MakeOpaque("#FFF"), MakeOpaque((255, 255, 255))),
+            (AddBorder(3, "red"), AddBorder(3, (255, 0, 0, 255))),
+            (ResizeToFill(5, 5, anchor="tl"), ResizeToFill(5, 5, anchor=(0, 0))),
+        ],
+        ids=_name,
+    )
+    def test_what_looks_the_same_is_the_same(self, one: Any, other: Any) -> None:
+        """An attribute stays as it was given, but equal recipes make one file."""
+        assert one == other
+        assert hash(one) == hash(other)
+        assert digest(one) == digest(other)
+        assert repr(one) != repr(other)
 
     @pytest.mark.parametrize(
         ("make", "error", "message"),
@@ -384,6 +442,8 @@ class TestValues:
             (lambda: TrimBorderColor(tolerance=2), InvalidArgument, "'tolerance'"),
             (lambda: Transpose("x"), InvalidArgument, "Transpose"),
             (lambda: Convert("XYZ"), InvalidArgument, "Convert.*'mode'"),
+            (lambda: Convert(["L"]), InvalidArgument, "Convert.*'mode'"),
+            (lambda: TrimBorderColor(sides=[["t"]]), InvalidArgument, "TrimBorderColor.*'sides'"),
         ],
     )
     def test_wrong_arguments_are_named(
@@ -437,32 +497,62 @@ class TestPipelines:
 
 
 sides = st.integers(1, 90)
-anchors = st.sampled_from(["tl", "t", "tr", "l", "c", "r", "bl", "b", "br", None])
-any_processor = st.one_of(
+shares = st.floats(0, 1)
+anchors = st.one_of(
+    st.sampled_from(["tl", "t", "tr", "l", "c", "r", "bl", "b", "br", None]),
+    st.tuples(shares, shares),
+)
+colors = st.one_of(
+    st.none(),
+    st.sampled_from(["#123", "white", "rgba(1, 2, 3, 0)"]),
+    st.tuples(*[st.integers(0, 255)] * 3),
+    st.tuples(*[st.integers(0, 255)] * 4),
+)
+some_color = colors.filter(lambda color: color is not None)
+factors = st.floats(-2, 3)
+any_scaler = st.one_of(
     st.builds(Resize, sides, sides, st.booleans()),
     st.builds(ResizeToFill, sides, sides, anchors, st.booleans()),
     st.builds(SmartResize, sides, sides, st.booleans()),
     st.builds(ResizeToFit, sides, st.one_of(st.none(), sides), st.booleans()),
-    st.builds(ResizeToFit, sides, sides, st.booleans(), st.just("#123")),
+    st.builds(ResizeToFit, st.none(), sides, st.booleans(), colors, anchors),
+    st.builds(ResizeToFit, sides, sides, st.booleans(), colors, anchors),
     st.builds(ResizeToCover, sides, sides, st.booleans()),
+    st.builds(Thumbnail, sides, sides, anchors, st.none(), st.booleans()),
+    st.builds(Thumbnail, sides, st.one_of(st.none(), sides), st.none(), st.just(False)),
+)
+any_processor = st.one_of(
+    any_scaler,
     st.builds(Crop, sides, sides, anchors),
     st.builds(Crop, sides, sides, st.none(), st.integers(-90, 90), st.integers(-90, 90)),
     st.builds(SmartCrop, sides, sides),
     st.builds(BasicCrop, sides, sides, sides, sides),
-    st.builds(ResizeCanvas, sides, sides, st.none(), anchors),
-    st.builds(AddBorder, st.integers(0, 9)),
-    st.builds(Reflection, st.just("#fff"), st.floats(0, 1), st.floats(0, 1)),
-    st.builds(Rotate, st.sampled_from([0, 90, 180, -90, 45, 12.5]), st.booleans()),
-    st.builds(Thumbnail, sides, sides, anchors, st.none(), st.booleans()),
+    st.builds(ResizeCanvas, sides, sides, colors, anchors),
+    st.builds(ResizeCanvas, sides, sides, colors, st.none(), st.integers(-90, 90)),
+    st.builds(AddBorder, st.lists(st.integers(0, 9), min_size=4, max_size=4), colors),
+    st.builds(Reflection, some_color, shares, shares),
+    st.builds(Rotate, st.sampled_from([0, 90, 180, -90, 45, 12.5]), st.booleans(), colors),
+    st.builds(TrimBorderColor, colors, shares, st.sets(st.sampled_from("trbl"))),
+    st.builds(Adjust, factors, factors, factors, factors),
+    st.builds(ColorOverlay, some_color, shares),
+    st.builds(MakeOpaque, some_color),
+    st.builds(Convert, st.sampled_from(["1", "L", "LA", "P", "RGBA", "CMYK", "LAB", "I;16", "F"])),
+    st.builds(Transpose, st.sampled_from(list(Image.Transpose)), st.just(Transpose.ROTATE_90)),
+    st.builds(GaussianBlur, st.floats(0, 20)),
+    st.builds(UnsharpMask, st.floats(0, 20), st.integers(0, 500), st.integers(0, 255)),
+    st.builds(RoundedCorners, sides),
+    st.builds(Posterize, st.integers(1, 8)),
+    st.builds(AutoContrast, st.floats(0, 49)),
 )
-
-
-@settings(
+fast = settings(
     max_examples=300,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+@fast
 @given(processor=any_processor, mode=st.sampled_from(MODES), width=sides, height=sides)
 def test_any_processor_on_any_image_keeps_its_promise(
     processor: Any, mode: str, width: int, height: int
@@ -471,8 +561,70 @@ def test_any_processor_on_any_image_keeps_its_promise(
     image = make_image(mode, (width, height))
     result = processor.process(image)
     assert min(result.size) >= 1
-    promise = processor.output_size(image.size)
+    promise = getattr(processor, "output_size", lambda size: None)(image.size)
     assert promise is None or result.size == promise
+
+
+@fast
+@given(
+    processor=any_scaler,
+    mode=st.sampled_from(["L", "RGB", "RGBA", "CMYK", "I;16"]),
+    width=sides,
+    height=sides,
+    spare=st.tuples(shares, shares),
+)
+def test_any_decode_that_serves_gives_the_same_size(
+    processor: Any, mode: str, width: int, height: int, spare: tuple[float, float]
+) -> None:
+    """From the least decode that was asked for up to the whole image, sides rounded as they come."""
+    source = width, height
+    least = processor.required_size(source)
+    decoded = [
+        low + round((high - low) * share) if low < high else high
+        for low, high, share in zip(least, source, spare, strict=True)
+    ]
+    result = processor.process_reduced(make_image(mode, tuple(decoded)), source)
+    assert result.size == processor.output_size(source)
+
+
+anything = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.binary(max_size=5),
+    st.lists(st.integers(-5, 300), max_size=5),
+    st.tuples(st.floats(), st.floats()),
+    st.dictionaries(st.text(max_size=2), st.integers(), max_size=1),
+    st.builds(object),
+)
+
+
+def _attempt(make: Any, arguments: list[Any]) -> Any:
+    try:
+        return make(*arguments)
+    except (TypeError, ValueError) as error:
+        return error
+
+
+@fast
+@given(
+    make=st.sampled_from([type(item) for item in EXAMPLES]),
+    arguments=st.lists(st.one_of(sides, anything), max_size=4),
+)
+def test_any_arguments_make_a_processor_or_an_error_of_ours(make: Any, arguments: Any) -> None:
+    """Nothing strange waits until the image is made; the wrong number of arguments is Python's."""
+    processor = _attempt(make, arguments)
+    if isinstance(processor, ImageKitError):
+        assert make.__name__ in str(processor)
+        return
+    if isinstance(processor, TypeError):
+        assert re.search(r"__init__\(\) .*argument", str(processor))
+        return
+    assert hash(processor) == hash(make(*arguments))
+    if max(getattr(processor, "output_size", lambda size: size)((9, 9)) or (0,)) < 10_000:
+        assert min(processor.process(make_image("RGB", (9, 9))).size) >= 1
 
 
 def test_every_public_processor_is_in_the_examples() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from imagekit_registry.cachefiles.namers import source_name_and_field
+from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgumentType
 from imagekit_registry.imaging.formats import suggest_extension
 
@@ -18,7 +19,8 @@ class CacheTo:
 
     Args:
         target: A callable ``(instance, path, specname, extension)`` that returns the name of the
-            cache file in its storage, or a folder for files with the old names.
+            cache file in its storage, or a folder for files with the old names, below the folders of
+            their sources.
 
     Raises:
         InvalidArgumentType: *target* is neither.
@@ -40,7 +42,8 @@ class CacheTo:
     def __call__(self, generator: Any) -> str:
         """Return the name of the cache file of a spec with a model field's source."""
         if isinstance(self.target, str):
-            return posixpath.join(self.target, posixpath.basename(source_name_and_field(generator)))
+            name = posixpath.relpath(source_name_and_field(generator), conf.CACHEFILE_DIR)
+            return posixpath.join(self.target, name)
         source = generator.source
         path = str(source.name)
         spec_name = (generator.spec_id or type(generator).__name__).rsplit(":", 1)[-1]

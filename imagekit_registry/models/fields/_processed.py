@@ -41,7 +41,7 @@ class ProcessedImageFieldFile(ImageFieldFile):
                 nothing is stored then.
         """
         processed = self.field.process(content, name)
-        if self._committed and getattr(self, "_file", None) is not content:
+        if self._committed and not self.closed and getattr(self, "_file", None) is not content:
             self.close()  # the image that is replaced
         if not isinstance(processed, ProcessedUpload):
             super().save(name, processed, save)
