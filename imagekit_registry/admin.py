@@ -11,6 +11,7 @@ from django.contrib.admin.widgets import AdminFileWidget
 from django.db import models
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -26,6 +27,9 @@ _logger = logging.getLogger("imagekit_registry.admin")
 
 class AdminThumbnail:
     """A column of thumbnails for a list in the admin, or a read-only field of a form there.
+
+    In place of an image that cannot be made stands what ``IMAGEKIT_ON_ERROR`` says; where that is
+    ``"raise"``, the cause, for the admin is where a broken image is replaced.
 
     Args:
         image_field: The name of an image field or image spec field of the model, or a callable
@@ -53,17 +57,19 @@ class AdminThumbnail:
 
         Raises:
             InvalidArgument: The model has no such field.
-            GenerationError: The image cannot be made, and ``IMAGEKIT_ON_ERROR`` is ``"raise"``.
         """
         thumbnail = self._get_thumbnail(obj)
         if not _is_there(thumbnail):
             return ""
         try:
             # Here, where an error is an error: as a condition in the template it would be false.
-            _ = thumbnail.url
-            return self._render(obj, thumbnail)
+            return self._render(obj, thumbnail) if thumbnail.url else ""
         except MissingSource:
             return ""
+        except GenerationError as error:
+            _logger.warning("The thumbnail of %r cannot be shown: %s", obj, error)
+            text = _("No thumbnail:")
+            return format_html('<span class="imagekit-missing">{} {}</span>', text, error.cause)
         except Exception as error:
             if conf.ON_ERROR == "raise":
                 raise
