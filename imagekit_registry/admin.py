@@ -63,13 +63,13 @@ class AdminThumbnail:
             return ""
         try:
             # Here, where an error is an error: as a condition in the template it would be false.
-            return self._render(obj, thumbnail) if thumbnail.url else ""
+            _ = thumbnail.url
+            return self._render(obj, thumbnail)
         except MissingSource:
             return ""
         except GenerationError as error:
             _logger.warning("The thumbnail of %r cannot be shown: %s", obj, error)
-            text = _("No thumbnail:")
-            return format_html('<span class="imagekit-missing">{} {}</span>', text, error.cause)
+            return _tell_cause(error)
         except Exception as error:
             if conf.ON_ERROR == "raise":
                 raise
@@ -122,6 +122,13 @@ def _link_to(obj: Any, original: Any) -> str:
             # The page may belong to another site than the one that runs the admin.
             _logger.debug("%r has no page here", obj, exc_info=True)
     return str(getattr(original, "url", ""))
+
+
+def _tell_cause(error: GenerationError) -> SafeString:
+    """Return what stands in place of an image that cannot be made."""
+    return format_html(
+        '<span class="imagekit-missing">{} {}</span>', _("No thumbnail:"), error.cause
+    )
 
 
 @attrs.frozen
