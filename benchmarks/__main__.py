@@ -142,13 +142,13 @@ def cold(workers: Workers, rounds: int) -> str:
 
 def memory(rounds: int) -> str:
     rows = []
-    for name in TITLES:
+    for name, title in TITLES.items():
         values = []
         for _ in range(min(rounds, 3)):
             worker = Worker(name)
             values.append(worker.ask("memory", "jpeg24")["mib"])
             worker.close()
-        rows.append([TITLES[name], f"{median(values):.1f}"])
+        rows.append([title, f"{median(values):.1f}"])
     return table(["300x200 from jpeg24, fresh process", "MiB added to the peak"], rows)
 
 

@@ -82,7 +82,7 @@ class Contender:
         """Give a source a name that nobody has seen; its bytes are the same file for everybody."""
         source = KINDS[kind][0]
         name = f"photos/{new}{os.path.splitext(source)[1]}"
-        os.symlink(DATA / "sources" / source, self.media / name)
+        (self.media / name).symlink_to(DATA / "sources" / source)
         return name
 
     def made(self) -> int:
@@ -285,7 +285,7 @@ class ImageKit(Contender):
         options = self.bulk_options(jobs)
 
         def make() -> None:
-            with open(os.devnull, "w") as out:
+            with Path(os.devnull).open("w") as out:
                 call_command("generateimages", "bench:row", stdout=out, **options)
 
         return make
