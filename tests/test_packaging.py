@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [pytest.mark.packaging, pytest.mark.xdist_group("packaging")]
 
 LEFT_OUT = shutil.ignore_patterns(
-    ".[!c]*",
+    ".[!c]*",  # caches and environments, but not .ci
     "__pycache__",
     "_build",
     "build",
