@@ -157,6 +157,8 @@ class ImageAdminWidget(AdminFileWidget):
 
     template_name = "imagekit/admin/clearable_image_input.html"
     preview_id = ADMIN_PREVIEW_ID
+    # In a fieldset the name of the field would be a legend, and the input itself without a label.
+    use_fieldset = False
 
     class Media:  # noqa: D106
         css = {"all": ["imagekit/admin.css"]}

@@ -196,6 +196,12 @@ class TestPages:
         assert "imagekit/admin.css" in html
         assert 'class="imagekit-thumbnail"' in html
 
+    @pytest.mark.parametrize("page", ["add/", "{}/change/"])
+    def test_form_labels_the_input(self, superuser: Client, photo: Photo, page: str) -> None:
+        """Who cannot see the page is told what the file is for, with a stored image or without."""
+        html = superuser.get(f"/admin/testapp/photo/{page.format(photo.pk)}").text
+        assert re.search(r'<label[^>]* for="id_original_image"[^>]*>\s*Original image', html)
+
     def test_form_of_a_new_object_shows_no_preview(self, superuser: Client) -> None:
         """There is nothing to show yet."""
         html = superuser.get("/admin/testapp/photo/add/").text
