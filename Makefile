@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 help:
 	@echo "make test    environment, then every test (ARGS='-k name' for some)"
-	@echo "make demo    environment, photographs, gallery and admin on http://$(ADDRESS)/"
+	@echo "make demo    environment, photographs, gallery and admin on http://$(ADDRESS)/ (ADDRESS=host:port for another)"
 	@echo "make bench   the benchmarks, as Markdown (ARGS='warm --rounds 3' for some)"
 	@echo "make lint    ruff, import-linter"
 	@echo "make format  let ruff rewrite the code"
