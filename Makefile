@@ -27,7 +27,7 @@ help:
 
 $(BIN)/python:
 	@python=$$(.ci/pythons | head -n 1 | cut -d ' ' -f 2); \
-	test -n "$$python" || { echo "No Python 3.11 or later with venv and pip found." >&2; exit 1; }; \
+	test -n "$$python" || exit 1; \
 	echo "Making $(VENV) with $$python ..."; \
 	"$$python" -m venv $(VENV)
 
@@ -52,7 +52,7 @@ BENCH := benchmarks/.venv
 
 $(BENCH)/.installed: benchmarks/requirements.txt setup.cfg
 	@python=$$(.ci/pythons | head -n 1 | cut -d ' ' -f 2); \
-	test -n "$$python" || { echo "No Python 3.11 or later with venv and pip found." >&2; exit 1; }; \
+	test -n "$$python" || exit 1; \
 	"$$python" -m venv $(BENCH)
 	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install -r $< --editable .
 	@touch $@
