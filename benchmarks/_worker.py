@@ -94,7 +94,7 @@ def main(name: str) -> None:
             answer: dict[str, Any]
             try:
                 answer = {"result": getattr(contender, method)(*args)}
-            except Exception:
+            except Exception:  # noqa: BLE001 -- told to the other side
                 answer = {"error": traceback.format_exc()}
             print(json.dumps(answer), file=answers, flush=True)
     finally:
