@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 help:
 	@echo "make test    environment, then every test (ARGS='-k name' for some)"
-	@echo "make demo    environment, photographs, gallery and admin on http://$(ADDRESS)/"
+	@echo "make demo    environment, photographs, gallery and admin on http://$(ADDRESS)/ (ADDRESS=host:port for another)"
 	@echo "make bench   the benchmarks, as Markdown (ARGS='warm --rounds 3' for some)"
 	@echo "make lint    ruff, import-linter"
 	@echo "make format  let ruff rewrite the code"
@@ -27,7 +27,7 @@ help:
 
 $(BIN)/python:
 	@python=$$(.ci/pythons | head -n 1 | cut -d ' ' -f 2); \
-	test -n "$$python" || { echo "No Python 3.11 or later with venv and pip found." >&2; exit 1; }; \
+	test -n "$$python" || exit 1; \
 	echo "Making $(VENV) with $$python ..."; \
 	"$$python" -m venv $(VENV)
 
@@ -52,7 +52,7 @@ BENCH := benchmarks/.venv
 
 $(BENCH)/.installed: benchmarks/requirements.txt setup.cfg
 	@python=$$(.ci/pythons | head -n 1 | cut -d ' ' -f 2); \
-	test -n "$$python" || { echo "No Python 3.11 or later with venv and pip found." >&2; exit 1; }; \
+	test -n "$$python" || exit 1; \
 	"$$python" -m venv $(BENCH)
 	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install -r $< --editable .
 	@touch $@

@@ -43,6 +43,8 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+# Longer signatures have one argument a line.
+maximum_signature_line_length = 88
 # Docstrings write `Name` for what autodoc calls :py:obj:`Name`.
 default_role = "py:obj"
 napoleon_google_docstring = True

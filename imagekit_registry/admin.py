@@ -11,6 +11,7 @@ from django.contrib.admin.widgets import AdminFileWidget
 from django.db import models
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -28,6 +29,9 @@ _logger = logging.getLogger("imagekit_registry.admin")
 
 class AdminThumbnail:
     """A column of thumbnails for a list in the admin, or a read-only field of a form there.
+
+    In place of an image that cannot be made stands what ``IMAGEKIT_ON_ERROR`` says; where that is
+    ``"raise"``, the cause, for the admin is where a broken image is replaced.
 
     Args:
         image_field: The name of an image field or image spec field of the model, or a callable
@@ -56,7 +60,6 @@ class AdminThumbnail:
 
         Raises:
             InvalidArgument: The model has no such field.
-            GenerationError: The image cannot be made, and ``IMAGEKIT_ON_ERROR`` is ``"raise"``.
         """
         thumbnail = self._get_thumbnail(obj)
         if not _is_there(thumbnail):
@@ -65,6 +68,9 @@ class AdminThumbnail:
             return self._render(obj, thumbnail)
         except MissingSource:
             return ""
+        except GenerationError as error:
+            _logger.warning("The thumbnail of %r cannot be shown: %s", obj, error)
+            return _tell_cause(error)
         except Exception as error:
             if conf.ON_ERROR == "raise":
                 raise
@@ -136,6 +142,13 @@ def _link_to(obj: Any, original: Any) -> str:
     return str(getattr(original, "url", ""))
 
 
+def _tell_cause(error: GenerationError) -> SafeString:
+    """Return what stands in place of an image that cannot be made."""
+    return format_html(
+        '<span class="imagekit-missing">{} {}</span>', _("No thumbnail:"), error.cause
+    )
+
+
 @attrs.frozen
 class _Preview:
     """What is shown beside the file input.
@@ -162,6 +175,8 @@ class ImageAdminWidget(AdminFileWidget):
 
     template_name = "imagekit/admin/clearable_image_input.html"
     preview_id = ADMIN_PREVIEW_ID
+    # In a fieldset the name of the field would be a legend, and the input itself without a label.
+    use_fieldset = False
 
     class Media:  # noqa: D106
         css = {"all": ["imagekit/admin.css"]}

@@ -19,8 +19,9 @@ from django.utils.datastructures import MultiValueDict
 
 from imagekit_registry import register, unregister
 from imagekit_registry.admin import AdminThumbnail, ImageAdminMixin, ImageAdminWidget
-from imagekit_registry.exceptions import GenerationError, InvalidArgument
+from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID, AdminPreview
+from imagekit_registry.processors import Adjust
 from imagekit_registry.registry import generator_registry
 from tests.storages import CountingStorage, content_of
 from tests.testapp.models import Album, AlbumPhoto, Photo, Profile
@@ -111,7 +112,7 @@ class TestThumbnail:
             AdminThumbnail("thumbnial")(photo)
 
     def test_of_a_broken_image_obeys_the_settings(self, broken: Photo, settings: Any) -> None:
-        """Production shows what stands in, development shows the error."""
+        """Production shows what stands in, development tells the cause."""
         show = AdminThumbnail("thumbnail")
         settings.IMAGEKIT_ON_ERROR = "placeholder"
         assert 'src="data:image/svg+xml' in show(broken)
@@ -121,8 +122,25 @@ class TestThumbnail:
         settings.IMAGEKIT_ON_ERROR = "empty"
         assert show(broken).strip() == ""
         settings.IMAGEKIT_ON_ERROR = "raise"
-        with pytest.raises(GenerationError):
-            show(broken)
+        assert show(broken) == (
+            '<span class="imagekit-missing">No thumbnail: the file is not an image, or is'
+            " damaged</span>"
+        )
+
+    def test_tells_a_cause_as_text(
+        self, photo: Photo, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Markup in the message of a processor stays text."""
+
+        def fail(self: Any, image: Any) -> Any:
+            raise ValueError(HOSTILE)
+
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        monkeypatch.setattr(Adjust, "process", fail)
+        html = AdminThumbnail("thumbnail")(photo)
+        assert "No thumbnail:" in html
+        assert "<script>" not in html
+        assert "&lt;script&gt;" in html
 
     def test_of_a_storage_that_fails_is_no_failure_of_the_list(
         self, photo: Photo, settings: Any, monkeypatch: pytest.MonkeyPatch
@@ -178,6 +196,12 @@ class TestPages:
         assert "imagekit/admin.css" in html
         assert 'class="imagekit-thumbnail"' in html
 
+    @pytest.mark.parametrize("page", ["add/", "{}/change/"])
+    def test_form_labels_the_input(self, superuser: Client, photo: Photo, page: str) -> None:
+        """Who cannot see the page is told what the file is for, with a stored image or without."""
+        html = superuser.get(f"/admin/testapp/photo/{page.format(photo.pk)}").text
+        assert re.search(r'<label[^>]* for="id_original_image"[^>]*>\s*Original image', html)
+
     def test_form_of_a_new_object_shows_no_preview(self, superuser: Client) -> None:
         """There is nothing to show yet."""
         html = superuser.get("/admin/testapp/photo/add/").text
@@ -185,18 +209,13 @@ class TestPages:
         assert 'type="file"' in html
 
     @pytest.mark.parametrize("on_error", ["placeholder", "raise"])
-    def test_form_of_a_broken_image_opens(
-        self,
-        superuser: Client,
-        broken: Photo,
-        settings: Any,
-        on_error: str,
-        monkeypatch: pytest.MonkeyPatch,
+    def test_list_and_form_of_a_broken_image_open(
+        self, superuser: Client, broken: Photo, settings: Any, on_error: str
     ) -> None:
         """Where else could the image be replaced? The cause is told."""
         settings.IMAGEKIT_ON_ERROR = on_error
-        # The list's own thumbnail raises in development, as it should; here it would be in the way.
-        monkeypatch.setattr(admin.site.get_model_admin(Photo), "readonly_fields", [])
+        html = superuser.get("/admin/testapp/photo/").text
+        assert f"/admin/testapp/photo/{broken.pk}/change/" in html
         response = superuser.get(f"/admin/testapp/photo/{broken.pk}/change/")
         assert response.status_code == 200
         assert "No preview: the file is not an image, or is damaged" in response.text

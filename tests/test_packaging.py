@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [pytest.mark.packaging, pytest.mark.xdist_group("packaging")]
 
 LEFT_OUT = shutil.ignore_patterns(
-    ".*",
+    ".[!c]*",  # caches and environments, but not .ci
     "__pycache__",
     "_build",
     "build",
@@ -283,12 +283,14 @@ class TestSdist:
     """What is in the sdist."""
 
     def test_keeps_the_layout_of_the_repository(self, distributions: Distributions) -> None:
-        """Tags, tests and photographs lie where they lie in the repository, so its tests can run."""
+        """Tags, tests, photographs and `make`'s helpers lie where they lie in the repository."""
         with tarfile.open(distributions.sdist) as sdist:
             names = {name.partition("/")[2] for name in sdist.getnames()}
 
         assert {
+            ".ci/pythons",
             "LICENSE",
+            "Makefile",
             "imagekit_registry/templatetags/__init__.py",
             "templatetags/__init__.py",
             "templatetags/imagekit.py",

@@ -22,6 +22,11 @@ class Credit:
     what: str
     rights: str
 
+    @property
+    def by(self) -> str:
+        """Who is to be named: what follows the subject, "a cup of coffee, by Rachel Michetti"."""
+        return self.what.partition(", ")[2].removeprefix("by ")
+
 
 def read_credits(path: Path) -> Iterator[Credit]:
     """Yield the rows of the Markdown table in *path*: file, size, what, rights."""

@@ -51,8 +51,12 @@ class Variant:
 
 def _variants() -> Iterator[Variant]:
     for id, spec in SPECS.items():
-        recipe = ", ".join(_as_code(processor) for processor in spec.processors)
-        yield Variant(id, spec.title, recipe, spec.format or "")
+        yield _variant(id, spec.title, spec)
+
+
+def _variant(id: str, title: str, spec: Any) -> Variant:
+    recipe = ", ".join(_as_code(processor) for processor in spec.processors)
+    return Variant(id, title, recipe, spec.format or "")
 
 
 def _as_code(processor: Any) -> str:
@@ -71,9 +75,16 @@ class PhotoPage(DetailView):
     context_object_name = "photo"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add the specs that take any source."""
+        """Add the specs that take any source, and that of the model's own field."""
         context = super().get_context_data(**kwargs)
-        return {**context, "formats": MODERN_FORMATS, "variants": list(_variants())}
+        field = context["photo"].duotone
+        duotone = _variant(field.spec_id, "In two inks", field.generator)
+        return {
+            **context,
+            "formats": MODERN_FORMATS,
+            "variants": list(_variants()),
+            "duotone": duotone,
+        }
 
 
 class Upload(CreateView):

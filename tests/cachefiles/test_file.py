@@ -287,7 +287,7 @@ class TestFailures:
         with pytest.raises(UnreadableImage):
             get_image(spec_id, source=name).generate()
         file = get_image(spec_id, source=name)
-        with pytest.raises(RetryLater, match="failed 1 times"):
+        with pytest.raises(RetryLater, match="failed once"):
             file.generate()
         assert file.state.status == Status.FAILED
         assert file.state.error

@@ -56,7 +56,7 @@ class TestLoading:
         credits = {credit.file: credit for credit in read_credits(photos / "CREDITS.md")}
         shipped = {path.name for path in photos.iterdir()} - {"CREDITS.md"}
         assert set(credits) == shipped
-        assert all(credit.what and credit.rights for credit in credits.values())
+        assert all(credit.by and credit.rights for credit in credits.values())
 
 
 class TestPages:
@@ -91,7 +91,7 @@ class TestPages:
         """The gallery names who took each photograph, and its licence."""
         page = visitor.get("").text.lower()
         for credit in read_credits(photos / "CREDITS.md"):
-            assert f"{credit.what} · {credit.rights}".lower() in page
+            assert f"{credit.by} · {credit.rights}".lower() in page
 
     def test_the_photo_page_shows_every_recipe(self, visitor: Visitor) -> None:
         """One photograph is shown cut, grey, rounded, in two inks and in modern formats."""
@@ -99,7 +99,9 @@ class TestPages:
         types = {visitor.get(image.urls[0]).media_type for image in page.images}
         assert {"image/jpeg", "image/webp"} <= types
         assert "ResizeToFill(480, 360), RoundedCorners(48)" in page.text
-        assert "photo.duotone" in page.text
+        assert "Duotone(&#x27;#1d1a4b&#x27;, &#x27;#ffd9a0&#x27;)" in page.text
+        assert "gallery:rounded" in page.text
+        assert "gallery:photo:duotone" in page.text
 
 
 class TestUpload:

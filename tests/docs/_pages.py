@@ -57,6 +57,7 @@ class Page:
         self.names: dict[str, Any] = vars(self.module)
         self.names.update(add_photo=self.add_photo, media_files=media_files)
         self.ran = 0
+        self.chosen: set[str] = set()
         self.run_file("photos/models.py", (_PROJECT / "standard_models.py").read_text())
 
     def run(self) -> list[str]:
@@ -137,6 +138,7 @@ class Page:
             if name.isupper() and name != "BASE_DIR" and values.get(name, ...) != value
         }
         self.settings.enter_context(override_settings(**changed))
+        self.chosen.update(changed)
         found = io.StringIO()
         try:
             call_command("check", stdout=found, stderr=found, fail_level="WARNING")
@@ -165,9 +167,12 @@ class Page:
         """Return what a template gives with the page's names."""
         context = {k: v for k, v in self.names.items() if not k.startswith("_")}
         context["request"] = RequestFactory().get("/")
-        if language == "jinja":
-            return str(self.names["environment"].from_string(code).render(context))
-        return Template(code).render(Context(context))
+        # A slip of the pen would show nothing, and nobody would see it.
+        strict = {} if "IMAGEKIT_ON_ERROR" in self.chosen else {"IMAGEKIT_ON_ERROR": "raise"}
+        with override_settings(**strict):
+            if language == "jinja":
+                return str(self.names["environment"].from_string(code).render(context))
+            return Template(code).render(Context(context))
 
     # What examples are made of
 

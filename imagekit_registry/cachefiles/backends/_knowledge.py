@@ -141,11 +141,12 @@ class FileKnowledge:
         """
         record = self._ask_again(file) if fresh else self.get_record(file)
         if record.status == Status.FAILED:
+            times = "once" if record.failures == 1 else f"{record.failures} times"
             raise RetryLater(
                 record.error or "it could not be made",
                 spec_id=file.spec_id,
                 source=source_name(file),
-                hint=f"It has failed {record.failures} times and is tried again later;"
+                hint=f"It has failed {times} and is tried again later;"
                 " generate(force=True) tries now.",
             )
         return record.status != Status.EXISTS

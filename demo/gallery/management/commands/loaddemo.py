@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.files import File
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils.text import capfirst
 
 from demo.gallery.credits import Credit, read_credits
 from demo.gallery.models import Photo
@@ -64,7 +65,7 @@ class Command(BaseCommand):
             return False
         photo = photo or Photo(loaded_from=name)
         photo.title, photo.description = texts
-        photo.credit, photo.rights = credit.what, credit.rights
+        photo.credit, photo.rights = credit.by, capfirst(credit.rights)
         with (settings.PHOTOS / name).open("rb") as file:
             photo.image = File(file, name=name)
             photo.save()
