@@ -36,6 +36,16 @@ PRIMARIES = {
 }
 
 
+#: How a camera stores what is to be seen upright, by EXIF orientation.
+TURNED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 HAS_AVIF = can_write("AVIF")
 
 
@@ -138,6 +148,11 @@ def sample(mode: str = "RGB", size: tuple[int, int] = (64, 48)) -> Image.Image:
     if mode == "I":
         return image.convert("L").convert("I").point(lambda value: value * 257)
     return image.convert(mode)
+
+
+def as_stored(upright: Image.Image, orientation: int) -> Image.Image:
+    """Return an image as a camera stores it with this EXIF orientation."""
+    return upright.transpose(TURNED[orientation]) if orientation > 1 else upright
 
 
 def encode(image: Image.Image, format: str, **options: Any) -> io.BytesIO:

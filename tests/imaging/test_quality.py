@@ -73,23 +73,11 @@ def picture(name: str) -> Image.Image:
         return photo.convert("RGB")
 
 
-#: How a camera stores what is to be seen upright, by EXIF orientation.
-TURNED = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-
-
 @functools.cache
 def stored(name: str, format: str, orientation: int = 1) -> tuple[bytes, Image.Image]:
     """Return a source as a file, and what a full decode of it shows."""
     upright = picture(name)
-    turned = upright.transpose(TURNED[orientation]) if orientation > 1 else upright
+    turned = made.as_stored(upright, orientation)
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"compress_level": 1} if format == "PNG" else {"quality": 92}
@@ -164,7 +152,7 @@ class TestSmallDecode:
                     less = lost(data, full, processor, decoder, place)
                     assert less <= MOST_LOST, (format, processor)
 
-    @pytest.mark.parametrize("orientation", TURNED)
+    @pytest.mark.parametrize("orientation", made.TURNED)
     def test_loses_nothing_of_a_turned_picture(self, decoder: str, orientation: int) -> None:
         """However the camera was held."""
         need(decoder)

@@ -86,17 +86,7 @@ class TestOrientation:
     def test_picture_stands_upright(self, orientation: int, format: str, scaled: bool) -> None:
         """However the pixels are stored, the result is upright and has no tag."""
         upright = made.sample(size=(640, 480))
-        methods: dict[int, Image.Transpose] = {
-            2: Image.Transpose.FLIP_LEFT_RIGHT,
-            3: Image.Transpose.ROTATE_180,
-            4: Image.Transpose.FLIP_TOP_BOTTOM,
-            5: Image.Transpose.TRANSPOSE,
-            6: Image.Transpose.ROTATE_90,
-            7: Image.Transpose.TRANSVERSE,
-            8: Image.Transpose.ROTATE_270,
-        }
-        method = methods.get(orientation)
-        stored = upright if method is None else upright.transpose(method)
+        stored = made.as_stored(upright, orientation)
         exif = Image.Exif()
         exif[0x0112] = orientation
         file = made.encode(
