@@ -38,7 +38,7 @@ class AdminThumbnail:
             that takes the model instance and returns an image.
         template: The name of a template that gets ``model``, ``thumbnail``, ``original_image`` (the
             source of a spec), and ``link``, ``width``, ``height`` and ``image`` (the finished
-            element), which may be empty.
+            element, within its link), which may be empty.
 
     Example:
         >>> @admin.register(Photo)
@@ -96,14 +96,15 @@ class AdminThumbnail:
         # Only a cache file knows its size without being opened.
         is_cache_file = isinstance(thumbnail, ImageCacheFile)
         shown = thumbnail.shown() if is_cache_file else StandIn(thumbnail.url)
+        link = _link_to(obj, original)
         context = {
             "model": obj,
             "thumbnail": thumbnail,
             "original_image": original,
-            "link": _link_to(obj, original),
+            "link": link,
             "width": shown.width,
             "height": shown.height,
-            "image": _img(obj, shown),
+            "image": _linked_img(obj, shown, link),
         }
         return render_to_string(self.template or "imagekit/admin/thumbnail.html", context)
 
@@ -115,8 +116,8 @@ def _is_there(image: Any) -> bool:
     return bool(image)
 
 
-def _img(obj: Any, shown: StandIn) -> SafeString:
-    """Return the element; nothing if there is nothing to show."""
+def _linked_img(obj: Any, shown: StandIn, link: str) -> SafeString:
+    """Return the element, within its link if it has one; nothing if there is nothing to show."""
     if not shown.url:
         return SafeString("")
     attributes = {
@@ -127,7 +128,8 @@ def _img(obj: Any, shown: StandIn) -> SafeString:
         "alt": obj,
         "loading": "lazy",
     }
-    return SafeString(f"<img{build_attributes(attributes)}>")
+    img = f"<img{build_attributes(attributes)}>"
+    return SafeString(f"<a{build_attributes({'href': link})}>{img}</a>" if link else img)
 
 
 def _link_to(obj: Any, original: Any) -> str:
