@@ -21,8 +21,11 @@ from imagekit_registry.exceptions import (
     NotRegistered,
     UnreadableImage,
 )
+from imagekit_registry.processors import ResizeToFit
+from imagekit_registry.specs import StoredFile
+from tests.conftest import PHOTOS
 from tests.pages import Banner, elements, forget_everything, registered, render, served
-from tests.storages import BrokenStorage
+from tests.storages import BrokenStorage, CountingStorage
 
 
 class _Later(BaseAsync):
@@ -59,6 +62,20 @@ class Trusting(Banner):
 
     cachefile_strategy = "imagekit_registry.cachefiles.strategies.Optimistic"
     cachefile_storage = Elsewhere.cachefile_storage
+
+
+class Broken(ResizeToFit):
+    """A processor with an error."""
+
+    def process(self, image: Any) -> Any:
+        """Fail."""
+        raise RuntimeError("broken")
+
+
+class Failing(Banner):
+    """A spec whose size depends on its source."""
+
+    processors = [Broken(60, 60)]
 
 
 @pytest.fixture(autouse=True)
@@ -163,6 +180,37 @@ class TestOnError:
         """Whatever a variable holds."""
         for img in elements(render(tag, photo=source)):
             assert img["src"].startswith("data:image/svg+xml,")
+
+
+class TestFailed:
+    """An image that is known not to be had."""
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_costs_one_try_and_not_one_a_request(self, tag: str, tmp_path: Any, caplog: Any) -> None:
+        """Not even its size is looked up again, and the log has one line for each file."""
+        storage = CountingStorage(location=str(tmp_path))
+        source = StoredFile(storage.save("bad.jpg", ContentFile(b"no image")), storage)
+        expected = render(tag, photo=source)
+        assert storage.calls["open"] > 0
+        storage.calls.clear()
+        caplog.clear()
+        for _ in range(3):
+            assert render(tag, photo=source) == expected
+        assert dict(storage.calls) == {}
+        assert caplog.messages == []
+
+    def test_whose_processor_fails_has_its_size_by_the_record(self, tmp_path: Any) -> None:
+        """The placeholder is as large as the image would be, which the source alone can tell."""
+        storage = CountingStorage(location=str(tmp_path))
+        source = StoredFile(
+            storage.save("good.jpg", ContentFile((PHOTOS / "rocket.jpg").read_bytes())), storage
+        )
+        with registered(failing=Failing):
+            for _ in range(2):
+                (img,) = elements(render("{% generateimage 'tests:failing' source=s %}", s=source))
+                assert (img["width"], img["height"]) == ("60", "40")
+                opened, storage.calls["open"] = storage.calls["open"], 0
+        assert opened == 0
 
 
 class TestArguments:

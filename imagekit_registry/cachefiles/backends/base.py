@@ -16,6 +16,7 @@ from imagekit_registry.cachefiles.backends._background import is_in_event_loop, 
 from imagekit_registry.cachefiles.backends._knowledge import (
     CacheFileState,
     FileKnowledge,
+    expected_size_of,
     is_believed,
     source_name,
 )
@@ -196,9 +197,14 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
             cause=error.cause,
             error=error,
         )
+        # For what stands in for it; reading a source that is out of reach takes long.
+        size = None if isinstance(error, SourceUnavailable) else expected_size_of(file)
+        width, height = size or (None, None)
         return self._record(
             file,
             Status.FAILED,
+            width=width,
+            height=height,
             error=error.cause,
             failures=failures,
             retry_at=time.time() + delay,
