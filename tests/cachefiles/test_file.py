@@ -191,6 +191,36 @@ class TestWarm:
         file.generate()
         assert path.exists()
 
+    def test_checks_a_sample_of_what_workers_make_too(self, name: str, settings: Any) -> None:
+        """An image that has gone is handed to the worker again."""
+        scheduled: list[Any] = []
+
+        class Worker(BaseAsync):
+            def schedule_generation(self, file: Any, force: bool = False) -> None:
+                scheduled.append(file)
+
+        file = ImageCacheFile(Thumbnail(name), cachefile_backend=Worker())
+        file.cachefile_backend.generate_now(file)
+        Path(file.path).unlink()
+        assert file.url
+        assert scheduled == []
+        settings.IMAGEKIT_VERIFY_SAMPLE = 1.0
+        assert file.url
+        assert scheduled == [file]
+
+    @pytest.mark.parametrize("attribute", ["size", "file"])
+    def test_is_made_again_after_its_file_has_gone_unrecorded(
+        self, name: str, attribute: str
+    ) -> None:
+        """Also where another process knows nothing but that it exists."""
+        file = ImageCacheFile(Thumbnail(name))
+        path = Path(file.path)
+        file.cachefile_backend.set_state(file, Status.EXISTS)
+        path.unlink()
+        assert getattr(file, attribute)
+        assert path.exists()
+        file.close()
+
     def test_is_made_again_after_its_file_has_gone(self, name: str) -> None:
         """The state is a hint, the storage is the truth: reading finds it out."""
         Path(ImageCacheFile(Thumbnail(name)).path).unlink()

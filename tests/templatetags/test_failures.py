@@ -11,6 +11,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from imagekit_registry import get_image
 from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.exceptions import (
@@ -19,6 +20,7 @@ from imagekit_registry.exceptions import (
     InvalidArgumentType,
     MissingSource,
     NotRegistered,
+    PublishError,
     UnreadableImage,
 )
 from imagekit_registry.processors import ResizeToFit
@@ -26,6 +28,10 @@ from imagekit_registry.specs import StoredFile
 from tests.conftest import PHOTOS
 from tests.pages import Banner, elements, forget_everything, registered, render, served
 from tests.storages import BrokenStorage, CountingStorage
+
+
+class ClientError(Exception):
+    """What clients of clouds raise, which is no OSError."""
 
 
 class _Later(BaseAsync):
@@ -57,6 +63,13 @@ class Waiting(Banner):
     cachefile_backend = _Later()
 
 
+class WaitingElsewhere(Elsewhere):
+    """Both, with something to show meanwhile."""
+
+    cachefile_backend = Waiting.cachefile_backend
+    fallback = "placeholder"
+
+
 class Trusting(Banner):
     """A spec whose files are taken to exist."""
 
@@ -81,7 +94,8 @@ class Failing(Banner):
 @pytest.fixture(autouse=True)
 def more_specs(specs: None) -> Iterator[None]:
     """Register the specs while the test runs."""
-    with registered(elsewhere=Elsewhere, waiting=Waiting, trusting=Trusting):
+    specs_by_name = {"waiting elsewhere": WaitingElsewhere}
+    with registered(elsewhere=Elsewhere, waiting=Waiting, trusting=Trusting, **specs_by_name):
         yield
     Elsewhere.cachefile_storage.failures.clear()
     Elsewhere.cachefile_storage.contents.clear()
@@ -292,6 +306,43 @@ class TestStorages:
         (img,) = elements(render(tag, photo=name))
         assert img["src"].startswith("data:image/svg+xml,")
         assert (img["width"], img["height"]) == ("120", "40")
+
+    @pytest.mark.parametrize("method", ["url", "exists", "save", "open", "size"])
+    @pytest.mark.parametrize("spec", ["elsewhere", "trusting", "waiting elsewhere"])
+    @pytest.mark.parametrize("moment", ["cold", "flushed", "warm", "sampled"])
+    def test_breaks_no_page_that_looks_at_the_image_itself(
+        self, method: str, spec: str, moment: str, name: str, settings: Any
+    ) -> None:
+        """Whatever the client of the storage raises: not every one has an OSError."""
+        page = (
+            "{% generateimage id source=photo as im %}{% if im %}{{ im.width }}x{{ im.height }}"
+            " {{ im.url }}{% endif %} {{ im.url }} {{ im.height }}"
+        )
+        context = {"id": f"tests:{spec}", "photo": name}
+        if moment != "cold":
+            get_image(f"tests:{spec}", source=name).cachefile_backend.generate_now(
+                get_image(f"tests:{spec}", source=name)
+            )
+        if moment == "flushed":
+            forget_everything()
+        if moment == "sampled":
+            settings.IMAGEKIT_VERIFY_SAMPLE = 1.0
+        Elsewhere.cachefile_storage.failures[method] = ClientError("down")
+        html = render(page, **context)
+        assert "data:image/svg+xml," in html or "/remote/CACHE/" in html
+        if moment in {"warm", "sampled"} and method != "url":
+            assert "120x40 /remote/CACHE/" in html
+
+    @pytest.mark.parametrize("method", ["open", "size"])
+    def test_is_our_exception_where_content_is_asked_for(self, method: str, name: str) -> None:
+        """With spec, source and cause."""
+        file = get_image("tests:elsewhere", source=name)
+        file.generate()
+        forget_everything()
+        Elsewhere.cachefile_storage.failures[method] = ClientError("down")
+        with pytest.raises(PublishError, match=r"tests:elsewhere of '.*ClientError: down") as caught:
+            _ = file.size if method == "size" else file.read()
+        assert isinstance(caught.value.__cause__, ClientError)
 
     @pytest.mark.parametrize("tag", TAGS)
     def test_a_cache_that_is_down_breaks_no_page(self, tag: str, name: str, settings: Any) -> None:
