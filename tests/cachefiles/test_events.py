@@ -12,6 +12,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 from django.db import transaction
+from django.db.models.signals import post_delete, post_save
 from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register
@@ -245,10 +246,15 @@ class TestReplaced:
 
 @pytest.fixture
 def plain_group() -> Iterator[ImageFieldSourceGroup]:
-    """Watch a model that has no spec."""
+    """Watch a model that has no spec, for a while."""
+    descriptor = vars(Plain)["image"]
     group = ImageFieldSourceGroup(Plain, "image")
     yield group
     _watcher._groups.remove(group)
+    del _watcher._watched[Plain]
+    for signal in (post_save, post_delete):
+        signal.disconnect(sender=Plain, dispatch_uid="imagekit_registry.watch")
+    Plain.image = descriptor
 
 
 class TestTagsAlone:
