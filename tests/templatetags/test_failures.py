@@ -200,7 +200,9 @@ class TestFailed:
     """An image that is known not to be had."""
 
     @pytest.mark.parametrize("tag", TAGS)
-    def test_costs_one_try_and_not_one_a_request(self, tag: str, tmp_path: Any, caplog: Any) -> None:
+    def test_costs_one_try_and_not_one_a_request(
+        self, tag: str, tmp_path: Any, caplog: Any
+    ) -> None:
         """Not even its size is looked up again, and the log has one line for each file."""
         storage = CountingStorage(location=str(tmp_path))
         source = StoredFile(storage.save("bad.jpg", ContentFile(b"no image")), storage)
@@ -340,7 +342,9 @@ class TestStorages:
         file.generate()
         forget_everything()
         Elsewhere.cachefile_storage.failures[method] = ClientError("down")
-        with pytest.raises(PublishError, match=r"tests:elsewhere of '.*ClientError: down") as caught:
+        with pytest.raises(
+            PublishError, match=r"tests:elsewhere of '.*ClientError: down"
+        ) as caught:
             _ = file.size if method == "size" else file.read()
         assert isinstance(caught.value.__cause__, ClientError)
 
