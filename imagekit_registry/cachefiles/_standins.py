@@ -80,8 +80,9 @@ def stand_in_for(file: Any, error: GenerationError | None) -> StandIn:
         raise error
     if error is not None:
         # What is tried again later was told when it was tried.
-        level = logging.DEBUG if isinstance(error, RetryLater) else logging.WARNING
-        _logger.log(level, "%s", error)
+        is_known = error.is_logged or isinstance(error, RetryLater)
+        _logger.log(logging.DEBUG if is_known else logging.WARNING, "%s", error)
+        error.is_logged = True
     if callable(kind):
         return _from_callable(kind, file, error)
     if kind == "source":
@@ -130,18 +131,20 @@ def _size_of(file: Any, error: GenerationError | None) -> tuple[int, int]:
 
 def _known_size(file: Any, error: GenerationError | None) -> tuple[int, int] | None:
     """Return the size by the state; by the source only if the state does not say."""
-    known = getattr(file.cachefile_backend, "known_record", None)
+    backend = file.cachefile_backend
+    known = getattr(backend, "known_record", None)
     record = known(file) if known is not None else None
-    if record is not None and record.width and record.height:
-        return record.width, record.height
-    if record is not None and record.status == Status.FAILED:
-        # The source was asked when it was tried: not at each request.
-        return None
-    if error is None and record is not None:
+    if record is None:
+        return expected_size_of(file)
+    width, height = record.width, record.height
+    if width is None and record.status == Status.FAILED:
+        # Looked up once for each failure, not at each request; 0: the source does not tell.
+        width, height = expected_size_of(file) or (0, 0)
+        backend.amend(file, record, width=width, height=height)
+    elif width is None and error is None:
         # It is on its way: the state remembers the size for the next one who looks.
-        width, height = file.cachefile_backend.get_dimensions(file)
-        return (width, height) if width and height else None
-    return expected_size_of(file)
+        width, height = backend.get_dimensions(file)
+    return (width, height) if width and height else None
 
 
 def _asked_size(generator: Any) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import pickle
 import time
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from django.core.cache import caches
 from django.core.files.base import ContentFile, File
@@ -323,6 +325,55 @@ class TestFailures:
         assert file.state.error
         with pytest.raises(UnreadableImage):
             file.generate(force=True)
+
+    def test_to_make_it_anew_leaves_the_image_that_is_there(self, name: str) -> None:
+        """It is what would have been made; once it is gone, or out of date, it is no more."""
+        storage = BrokenStorage()
+        file = ImageCacheFile(Thumbnail(name), storage=storage)
+        file.generate()
+        storage.failures["save"] = OSError(errno.ENOSPC, "No space left on device")
+        for _ in range(2):
+            with pytest.raises(PublishError, match="No space left"):
+                file.generate(force=True)
+            assert file.state.status == Status.EXISTS
+            assert file.url.startswith("/remote/")
+        storage.contents.clear()
+        with pytest.raises(PublishError, match="No space left"):
+            file.generate(force=True)
+        assert file.state.status == Status.FAILED
+        assert file.url.startswith("data:")
+
+    def test_to_make_it_anew_of_another_image_is_no_image(self, name: str) -> None:
+        """The former image must not be shown in place of the new one."""
+        storage = BrokenStorage()
+        file = ImageCacheFile(Thumbnail(name), storage=storage)
+        file.generate()
+        Path(storages["default"].path(name)).write_bytes(b"no image")
+        with pytest.raises(UnreadableImage):
+            file.generate(force=True)
+        assert file.url.startswith("data:")
+
+    def test_is_over_when_somebody_else_has_made_it(self, spec_id: str) -> None:
+        """A process that still believes in the failure does not bring it back."""
+        path = Path(storages["default"].path("photos/bad.jpg"))
+        path.parent.mkdir()
+        path.write_bytes(b"no image")
+        file = get_image(spec_id, source="photos/bad.jpg")
+        with pytest.raises(UnreadableImage):
+            file.generate()
+        key = file.cachefile_backend.get_key(file)
+        made = attrs.evolve(file.state, status=Status.EXISTS, error="", retry_at=None)
+        file.cachefile_backend.states.store.set_many({key: made})
+        assert file.url.startswith("data:")
+        assert file.cachefile_backend.states.store.get_many([key])[key] == made
+
+    def test_is_logged_once(self, spec_id: str, caplog: Any) -> None:
+        """Who makes the image and who shows what stands in are one page."""
+        name = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
+        file = get_image(spec_id, source=name)
+        assert file.url.startswith("data:")
+        assert file.width == 100
+        assert len(caplog.messages) == 1
 
     def test_is_shown_as_the_settings_say(self, settings: Any, spec_id: str) -> None:
         """A placeholder of the right size, the source, nothing, the error, or one's own answer."""

@@ -122,7 +122,8 @@ class FileKnowledge:
             record = self._verify(file, record)
         if record.width is None or record.height is None:
             record = self._measure(file, record)
-        return record.width, record.height
+        # 0 says that the source of an image that failed does not tell.
+        return record.width or None, record.height or None
 
     def is_wanting(self, file: Any, fresh: bool = False) -> bool:
         """Return whether *file* is yet to be made.
@@ -188,6 +189,12 @@ class FileKnowledge:
         mapping = get_active_state_cache()
         if mapping is not None:
             mapping[key] = record.status
+
+    def amend(self, file: Any, record: CacheFileRecord, **values: Any) -> None:
+        """Write down more of what *record* says, unless another one has taken its place."""
+        key = self.get_key(file)
+        if self.states.get_many([key], fresh=True).get(key, record) == record:
+            self.remember(file, attrs.evolve(record, **values))
 
     def doubt(self, file: Any) -> None:
         """Forget what is known of *file*; the storage is asked when it is needed next."""

@@ -16,7 +16,6 @@ from imagekit_registry.cachefiles.backends._background import is_in_event_loop, 
 from imagekit_registry.cachefiles.backends._knowledge import (
     CacheFileState,
     FileKnowledge,
-    expected_size_of,
     is_believed,
     source_name,
 )
@@ -181,30 +180,18 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         error.located(file.spec_id, source_name(file))
         if isinstance(error, RetryLater | LockTimeout):
             return None
+        self._tell(file, error, started)
         before = self.states.get(self.get_key(file))
+        if before is not None and self._is_still_good(file, before):
+            return None
         failures = (before.failures if before else 0) + 1
         if isinstance(error, _PASSING):
             delay = float(self.existence_check_timeout)
         else:
             delay = min(conf.RETRY_AFTER * 2 ** min(failures - 1, 30), conf.RETRY_AFTER_MAX)
-        _logger.warning("%s", error)
-        generation_failed.send(
-            sender=type(file.generator),
-            file=file,
-            spec_id=file.spec_id,
-            source=source_name(file),
-            seconds=time.monotonic() - started,
-            cause=error.cause,
-            error=error,
-        )
-        # For what stands in for it; reading a source that is out of reach takes long.
-        size = None if isinstance(error, SourceUnavailable) else expected_size_of(file)
-        width, height = size or (None, None)
         return self._record(
             file,
             Status.FAILED,
-            width=width,
-            height=height,
             error=error.cause,
             failures=failures,
             retry_at=time.time() + delay,
@@ -271,6 +258,30 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
                     self.make(file)
         except LockTimeout as error:
             raise error.located(file.spec_id, source_name(file)) from error.__cause__
+
+    def _tell(self, file: Any, error: GenerationError, started: float) -> None:
+        _logger.warning("%s", error)
+        error.is_logged = True
+        generation_failed.send(
+            sender=type(file.generator),
+            file=file,
+            spec_id=file.spec_id,
+            source=source_name(file),
+            seconds=time.monotonic() - started,
+            cause=error.cause,
+            error=error,
+        )
+
+    def _is_still_good(self, file: Any, before: CacheFileRecord) -> bool:
+        """Return whether an image that could not be made anew is there, and what it would be."""
+        if before.status != Status.EXISTS or not before.fingerprint:
+            return False
+        if not is_believed(file, before) or before.fingerprint != fingerprint(file.source):
+            return False
+        try:
+            return self._exists(file)
+        except Exception:  # noqa: BLE001 -- what client libraries raise
+            return False
 
     def _render(self, file: Any) -> IO[bytes]:
         try:
