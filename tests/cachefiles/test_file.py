@@ -16,11 +16,16 @@ import pytest
 from django.core.cache import caches
 from django.core.files.base import ContentFile, File
 from django.core.files.images import ImageFile
-from django.core.files.storage import storages
+from django.core.files.storage import FileSystemStorage, storages
 from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
-from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, namers
+from imagekit_registry.cachefiles import (
+    ImageCacheFile,
+    LazyImageCacheFile,
+    generate_many,
+    namers,
+)
 from imagekit_registry.cachefiles.backends import BaseAsync, Simple
 from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.exceptions import (
@@ -180,6 +185,51 @@ class TestWarm:
         _forget_everything()
         with ImageCacheFile(Thumbnail(name)).open() as verified:
             assert verified.read() != first
+
+    @pytest.mark.parametrize("together", [False, True], ids=["alone", "with others"])
+    def test_finds_that_its_source_was_overwritten_while_it_was_made(
+        self, name: str, together: bool
+    ) -> None:
+        """What was made of the former image is not believed, whoever deleted what and when."""
+        path = Path(storages["default"].path(name))
+
+        class Meanwhile(Thumbnail):
+            def generate(self) -> Any:
+                made = super().generate()
+                Image.new("RGB", (100, 60), "white").save(path)
+                Meanwhile.generate = Thumbnail.generate  # type: ignore[method-assign]
+                return made
+
+        file = ImageCacheFile(Meanwhile(name), name="CACHE/images/a.jpg")
+        if together:
+            generate_many([file])
+        else:
+            file.generate()
+        assert file.url == "/media/CACHE/images/a.jpg"
+        with ImageCacheFile(Meanwhile(name), name=file.name).open() as opened:
+            assert Image.open(opened).getpixel((50, 30)) == (255, 255, 255)
+
+    def test_is_not_made_for_ever_where_times_are_of_no_use(self, name: str, media: Path) -> None:
+        """A storage may tell another time at each question."""
+
+        class Restless(FileSystemStorage):
+            times = 0.0
+
+            def get_modified_time(self, name: str) -> Any:
+                self.times += 1
+                return self.times
+
+        made: list[str] = []
+
+        class Counted(Thumbnail):
+            def generate(self) -> Any:
+                made.append(str(self.source))
+                return super().generate()
+
+        source = StoredFile(name, Restless(location=str(media)))
+        for _ in range(5):
+            assert ImageCacheFile(Counted(source), name="CACHE/images/a.jpg").width == 100
+        assert len(made) <= 2
 
     def test_checks_a_sample_if_that_is_asked_for(
         self, name: str, photos: Path, settings: Any

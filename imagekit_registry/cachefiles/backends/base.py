@@ -142,6 +142,9 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         )
         if record.width is None:
             record = _with_dimensions(record, content)
+        if seen and self._is_replaced_meanwhile(file, seen):
+            # Whoever looks next makes the image anew.
+            record = attrs.evolve(record, status=Status.MISSING)
         generated.send(
             sender=type(file.generator),
             file=file,
@@ -271,6 +274,14 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
             cause=error.cause,
             error=error,
         )
+
+    def _is_replaced_meanwhile(self, file: Any, seen: str) -> bool:
+        """Return whether the source has changed since it was *seen*, before it was read."""
+        if fingerprint(file.source) in {seen, ""}:
+            return False
+        before = self.states.get(self.get_key(file))
+        # Twice running, it is the storage that does not give the same answer twice.
+        return before is None or before.status != Status.MISSING or not before.fingerprint
 
     def _is_still_good(self, file: Any, before: CacheFileRecord) -> bool:
         """Return whether an image that could not be made anew is there, and what it would be."""
