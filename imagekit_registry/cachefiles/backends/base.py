@@ -145,7 +145,7 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         if seen and self._is_replaced_meanwhile(file, seen):
             # Whoever looks next makes the image anew.
             record = attrs.evolve(record, status=Status.MISSING)
-        generated.send(
+        generated.send_robust(
             sender=type(file.generator),
             file=file,
             spec_id=file.spec_id,
@@ -265,7 +265,7 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
     def _tell(self, file: Any, error: GenerationError, started: float) -> None:
         _logger.warning("%s", error)
         error.is_logged = True
-        generation_failed.send(
+        generation_failed.send_robust(
             sender=type(file.generator),
             file=file,
             spec_id=file.spec_id,
