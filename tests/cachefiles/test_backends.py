@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.test import override_settings
+from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles._layers import forget_local_states
+from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.cachefiles.records import Status
-from imagekit_registry.exceptions import LockTimeout, UnreadableImage
+from imagekit_registry.exceptions import GenerationError, LockTimeout, UnreadableImage
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated, generation_failed
 from tests.pages import forget_everything, render
@@ -189,3 +193,159 @@ class TestWaiting:
         with pytest.raises(LockTimeout, match="IMAGEKIT_LOCK_WAIT") as caught:
             _ = get_image(spec_id, source=name).url
         assert (caught.value.spec_id, caught.value.source) == (spec_id, name)
+
+
+class Queue(BaseAsync):
+    """A backend whose worker comes when it is called."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[Any, bool]] = []
+        self.error: Exception | None = None
+        self.is_eager = False
+
+    def schedule_generation(self, file: Any, force: bool = False) -> None:
+        """Put the file into the queue."""
+        if self.error is not None:
+            raise self.error
+        self.messages.append((file, force))
+        if self.is_eager:
+            self.generate_now(file, force=force)
+
+
+class TestWorkers:
+    """Images that a worker makes."""
+
+    @pytest.fixture
+    def queue(self) -> Queue:
+        """Return the backend."""
+        return Queue()
+
+    @pytest.fixture
+    def ask(self, name: str, queue: Queue) -> Callable[..., ImageCacheFile]:
+        """Return a function that asks for the image as another request does."""
+
+        def look() -> ImageCacheFile:
+            forget_local_states()
+            file = ImageCacheFile(Thumbnail(name), cachefile_backend=queue)
+            assert file.url.startswith("/media/CACHE/")
+            assert file.width == 60
+            return file
+
+        return look
+
+    def test_are_asked_for_once(self, ask: Any, queue: Queue) -> None:
+        """However many requests come while it is on its way, or being made."""
+        for _ in range(3):
+            file = ask()
+            assert not file
+        assert len(queue.messages) == 1
+        assert file.state.status == Status.MAKING
+        assert file.cachefile_backend.is_wanting(file, fresh=True)
+        ask()
+        assert len(queue.messages) == 1
+        queue.generate_now(*queue.messages[0])
+        assert ask()
+        assert len(queue.messages) == 1
+
+    def test_are_asked_for_again_when_nothing_has_come_of_it(
+        self, ask: Any, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A worker that died, or a message that was lost, is not waited for for ever."""
+        ask()
+        now = time.time()
+        monkeypatch.setattr("time.time", lambda: now + 29)
+        ask()
+        assert len(queue.messages) == 1
+        monkeypatch.setattr("time.time", lambda: now + 60)
+        ask()
+        assert len(queue.messages) == 2
+
+    def test_that_fail_are_asked_for_less_and_less_often(
+        self, ask: Any, name: str, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """That a worker was told once more does not begin the count anew."""
+        now = time.time()
+        monkeypatch.setattr("time.time", lambda: now)
+        storages["default"].delete(name)
+        storages["default"].save(name, ContentFile(b"no image"))
+        delays = []
+        for number in range(3):
+            forget_local_states()
+            file = ImageCacheFile(Thumbnail(name), cachefile_backend=queue)
+            file.generate()
+            assert len(queue.messages) == number + 1
+            with pytest.raises(UnreadableImage):
+                queue.generate_now(file)
+            assert file.state.retry_at is not None
+            delays.append(round(file.state.retry_at - now))
+            now = file.state.retry_at + 1
+        assert delays == [60, 120, 240]
+
+    def test_of_a_source_that_was_overwritten_are_made_anew(
+        self, ask: Any, name: str, queue: Queue, settings: Any
+    ) -> None:
+        """That the worker was told does not make the former image a good one."""
+        queue.is_eager = True
+        ask()
+        queue.is_eager = False
+        Image.new("RGB", (90, 90), "white").save(storages["default"].path(name))
+        settings.IMAGEKIT_VERIFY_SAMPLE = 1.0
+        ask()
+        assert len(queue.messages) == 2
+        settings.IMAGEKIT_VERIFY_SAMPLE = 0.0
+        queue.generate_now(*queue.messages[1])
+        with ask().open() as file, Image.open(file) as image:
+            assert image.getpixel((30, 20)) == (255, 255, 255)
+
+    def test_may_be_made_within_the_call(self, ask: Any, queue: Queue) -> None:
+        """A queue may be eager: it exists then, and is not said to be on its way."""
+        queue.is_eager = True
+        assert ask()
+        assert ask().state.status == Status.EXISTS
+
+    def test_are_there_while_they_are_made_anew(self, ask: Any, queue: Queue) -> None:
+        """Who forces it goes on showing the image that is there."""
+        queue.is_eager = True
+        ask()
+        queue.is_eager = False
+        ask().generate(force=True)
+        assert [force for _, force in queue.messages] == [False, True]
+        assert ask()
+
+    def test_a_queue_that_is_down_breaks_no_page(
+        self, ask: Any, name: str, queue: Queue, settings: Any
+    ) -> None:
+        """The error is ours, and the next request tries again."""
+        queue.error = ConnectionError("no broker")
+        file = ImageCacheFile(Thumbnail(name), cachefile_backend=queue)
+        assert file.url.startswith("data:")
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        with pytest.raises(GenerationError, match="no broker") as caught:
+            _ = file.url
+        assert caught.value.source == name
+        queue.error = None
+        ask()
+        assert len(queue.messages) == 1
+
+
+class TestStates:
+    """State as code written for django-imagekit sets it."""
+
+    @pytest.mark.parametrize(
+        ("status", "seconds"),
+        [(Status.MAKING, 30), (Status.FAILED, 60), (Status.MISSING, 5), (Status.EXISTS, None)],
+    )
+    def test_ends_by_itself(
+        self, name: str, status: str, seconds: int | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All but that a file exists."""
+        file = ImageCacheFile(Thumbnail(name))
+        backend = file.cachefile_backend
+        now = time.time()
+        monkeypatch.setattr("time.time", lambda: now)
+        backend.set_state(file, status)
+        assert backend.get_state(file, check_if_unknown=False) == status
+        monkeypatch.setattr("time.time", lambda: now + (seconds or 10**8) + 1)
+        forget_local_states()
+        expected = None if seconds else status
+        assert backend.get_state(file, check_if_unknown=False) == expected

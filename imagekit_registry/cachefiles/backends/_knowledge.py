@@ -96,8 +96,18 @@ class FileKnowledge:
         return record.status if record else None
 
     def set_state(self, file: Any, state: str) -> None:
-        """Remember a status word for *file*, and nothing else about it."""
-        self.remember(file, self._record(file, state))
+        """Remember a status word for *file*, and nothing else about it.
+
+        All but "exists" end by themselves: what is being made after ``IMAGEKIT_LOCK_TIMEOUT``, what
+        failed after ``IMAGEKIT_RETRY_AFTER``, what is missing after `existence_check_timeout`.
+        """
+        seconds = {
+            Status.MAKING: conf.LOCK_TIMEOUT,
+            Status.FAILED: conf.RETRY_AFTER,
+            Status.MISSING: self.existence_check_timeout,
+        }.get(state)
+        retry_at = None if seconds is None else time.time() + seconds
+        self.remember(file, self._record(file, state, retry_at=retry_at))
 
     def exists(self, file: Any) -> bool:
         """Return whether *file* exists: by its state; the storage is asked if there is none."""
@@ -172,6 +182,10 @@ class FileKnowledge:
             if before is not None and before.status == Status.EXISTS:
                 return before
             return self._record(file, Status.EXISTS, fingerprint=fingerprint(file.source))
+        is_on_its_way = before is not None and before.status == Status.MAKING
+        if before is not None and is_on_its_way and not exists and is_believed(file, before):
+            # That it is not there yet is no news.
+            return before
         retry_at = time.time() + self.existence_check_timeout
         # Failures are counted until it is made: each doubles the time to the next try.
         failures = before.failures if before is not None else 0
@@ -189,6 +203,20 @@ class FileKnowledge:
         mapping = get_active_state_cache()
         if mapping is not None:
             mapping[key] = record.status
+
+    def expect(self, file: Any) -> None:
+        """Write down that somebody was told to make *file*, for ``IMAGEKIT_LOCK_TIMEOUT`` seconds."""
+        record = self._record(file, Status.MAKING, retry_at=time.time() + conf.LOCK_TIMEOUT)
+        before = self.states.get(self.get_key(file))
+        if before is not None:
+            # How often it has failed, and what a file that is there was made by and of.
+            record = attrs.evolve(
+                record,
+                failures=before.failures,
+                digest=before.digest,
+                fingerprint=before.fingerprint,
+            )
+        self.remember(file, record)
 
     def amend(self, file: Any, record: CacheFileRecord, **values: Any) -> None:
         """Write down more of what *record* says, unless another one has taken its place."""

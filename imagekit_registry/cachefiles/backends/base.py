@@ -355,10 +355,33 @@ class BaseAsync(Simple):
     is_async = True
 
     def generate(self, file: Any, force: bool = False) -> None:
-        """Have *file* made, unless it is known to exist or to be on its way."""
+        """Have *file* made, unless it is known to exist or to be on its way.
+
+        A file that is not there ``IMAGEKIT_LOCK_TIMEOUT`` seconds after it was handed to a worker is
+        handed to one again: messages get lost, and workers die.
+
+        Raises:
+            GenerationError: No worker can be told.
+        """
         state = self.get_state(file, check_if_unknown=False)
-        if force or state not in {Status.MAKING, Status.EXISTS, Status.FAILED}:
+        if not force and state in {Status.MAKING, Status.EXISTS, Status.FAILED}:
+            return
+        if state != Status.EXISTS:
+            # Before the worker is told: it may be done sooner than we are.
+            self.expect(file)
+        try:
             self.schedule_generation(file, force=force)
+        except Exception as error:
+            if state != Status.EXISTS:
+                self.doubt(file)
+            if isinstance(error, GenerationError | MissingSource):
+                raise
+            raise GenerationError(
+                f"no worker could be told to make the image ({type(error).__name__}: {error})",
+                spec_id=file.spec_id,
+                source=source_name(file),
+                hint="Check that the queue can be reached.",
+            ) from error
 
     def schedule_generation(self, file: Any, force: bool = False) -> None:
         """Hand *file* to a worker, which calls ``generate_now`` for it."""
