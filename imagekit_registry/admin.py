@@ -53,7 +53,7 @@ class AdminThumbnail:
 
         Raises:
             InvalidArgument: The model has no such field.
-            GenerationError: The image cannot be made, and failures are to be raised.
+            GenerationError: The image cannot be made, and ``IMAGEKIT_ON_ERROR`` is ``"raise"``.
         """
         thumbnail = self._get_thumbnail(obj)
         if not _is_there(thumbnail):
@@ -64,9 +64,6 @@ class AdminThumbnail:
             return self._render(obj, thumbnail)
         except MissingSource:
             return ""
-        except GenerationError:
-            # Failures are to be raised: the spec's fallback or the settings say so.
-            raise
         except Exception as error:
             if conf.ON_ERROR == "raise":
                 raise
