@@ -37,24 +37,29 @@ _MAKERS = (Optimistic.on_source_saved, PreCache.on_source_saved)
 def _on_source_saved(sender: Any, source: Any, **kwargs: Any) -> None:
     files = _files_of(sender, source)
     together = []
-    for file in files:
-        callback = getattr(file.cachefile_strategy, "on_source_saved", None)
-        if getattr(callback, "__func__", None) in _MAKERS:
-            together.append(file)
-        elif callback is not None:
-            _call(callback, file)
-    for failure in generate_many(together, force=True).failures:
-        _take(failure.error)
-    _tell_the_others("on_source_saved", sender, source, files)
+    try:
+        for file in files:
+            callback = getattr(file.cachefile_strategy, "on_source_saved", None)
+            if getattr(callback, "__func__", None) in _MAKERS:
+                together.append(file)
+            elif callback is not None:
+                _call(callback, file)
+        for failure in generate_many(together, force=True).failures:
+            _take(failure.error)
+    finally:
+        # An error that a developer is shown must not leave former images on the pages.
+        _tell_the_others("on_source_saved", sender, source, files)
 
 
 def _on_source_deleted(sender: Any, source: Any, **kwargs: Any) -> None:
     files = _files_of(sender, source)
-    for file in files:
-        callback = getattr(file.cachefile_strategy, "on_source_deleted", None)
-        if callback is not None:
-            _call(callback, file)
-    _tell_the_others("on_source_deleted", sender, source, files)
+    try:
+        for file in files:
+            callback = getattr(file.cachefile_strategy, "on_source_deleted", None)
+            if callback is not None:
+                _call(callback, file)
+    finally:
+        _tell_the_others("on_source_deleted", sender, source, files)
 
 
 def _tell_the_others(method: str, group: Any, source: Any, files: list[ImageCacheFile]) -> None:

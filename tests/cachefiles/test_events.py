@@ -20,6 +20,7 @@ from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles._ledger import made_of
 from imagekit_registry.cachefiles.strategies import PreCache
+from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.specs import refer_to
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup, _watcher
@@ -231,6 +232,17 @@ class TestReplaced:
         file = get_image("tests:tag", source=row.image)
         assert cached() == {file.name}
         assert is_dark(file)
+
+    def test_leaves_no_former_image_if_a_developer_is_shown_an_error(
+        self, row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
+    ) -> None:
+        """What tags made goes, though what a field makes of the new image is an error."""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        monkeypatch.setattr(type(row.small.generator), "cachefile_strategy", PreCache)
+        with pytest.raises(UnreadableImage):
+            save(row, image=ContentFile(b"no image", "a.jpg"))
+        tagged = get_image("tests:tag", source=row.image)
+        assert tagged.name not in cached()
 
     def test_has_a_new_validator(self, row: Concrete, state: str) -> None:
         """Browsers that ask whether their copy is good are told that it is not."""
