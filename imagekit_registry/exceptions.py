@@ -116,6 +116,8 @@ class GenerationError(ImageKitError):
         self.spec_id = spec_id
         self.source = source
         self.hint = hint
+        #: Whether the log has it already: who makes an image and who shows it would both tell.
+        self.is_logged = False
 
     def located(self, spec_id: str | None, source: str | None) -> GenerationError:
         """Add what the raiser could not know, keeping what is known; return the error itself."""

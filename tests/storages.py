@@ -144,6 +144,10 @@ class BrokenStorage(RemoteStorage):
         self._maybe_fail("exists")
         return super().exists(name)
 
+    def size(self, name: str) -> int:
+        self._maybe_fail("size")
+        return super().size(name)
+
     def url(self, name: str | None) -> str:
         self._maybe_fail("url")
         return super().url(name)

@@ -6,26 +6,33 @@ import contextlib
 import posixpath
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import attrs
 from django.core.files.storage import FileSystemStorage
+from django.db import DatabaseError
 
 from imagekit_registry._loading import resolve_storage
 from imagekit_registry.cachefiles._access import get_state_access
 from imagekit_registry.cachefiles._every import matches
-from imagekit_registry.cachefiles._inventory import Inventory, fingerprint_of
+from imagekit_registry.cachefiles._inventory import Inventory, fingerprint_of, held_by_rows
 from imagekit_registry.cachefiles._layers import StateAccess
 from imagekit_registry.cachefiles._listing import Entry, walk
-from imagekit_registry.cachefiles._verdict import Judge, Reason, is_inside, source_stem
+from imagekit_registry.cachefiles._verdict import (
+    Judge,
+    Reason,
+    is_folder,
+    is_inside,
+    source_stem,
+)
 from imagekit_registry.cachefiles.backends import Simple
 from imagekit_registry.cachefiles.publishing import is_temporary
 from imagekit_registry.cachefiles.records import CacheFileRecord
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import ImageKitError
+from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration
 
 __all__ = ["Cleaner", "Leftover"]
 
@@ -71,7 +78,8 @@ class Cleaner:
 
     Attributes:
         inventory: What is called for.
-        foreign: Names under the cache directory that no namer makes; they are left.
+        foreign: Names under the cache directory that no namer makes, or that a row has in a file
+            field; they are left.
         outside: Names in the ledger that do not lie under the cache directory; they are left.
         kept: Number of files that are called for by no row, and are left.
         unlisted: Why folders could not be listed.
@@ -95,7 +103,16 @@ class Cleaner:
     _started: float = attrs.field(factory=lambda: time.time(), init=False)  # noqa: PLW0108
 
     def run(self) -> Iterator[Leftover]:
-        """Yield what is left over, each after it was removed."""
+        """Yield what is left over, each after it was removed.
+
+        Raises:
+            InvalidConfiguration: The cache directory is no folder of its own.
+        """
+        if not is_folder(conf.CACHEFILE_DIR):
+            raise InvalidConfiguration(
+                f"IMAGEKIT_CACHEFILE_DIR is {conf.CACHEFILE_DIR!r}, which is no folder inside of the"
+                " storage: nothing is cleaned, since everything in the storage would be looked at."
+            )
         self.inventory.take()
         self._judge = Judge(self.inventory)
         for access in list(self.inventory.accesses.values()):
@@ -193,8 +210,13 @@ class Cleaner:
         }
         access = get_state_access()
         records = access.get_many(keys.values())
+        unknown = [name for name in names if not getattr(records.get(keys[name]), "spec_id", "")]
+        held = self._held_by_rows(unknown)
         dropped = []
         for name in names:
+            if name in held:
+                self.foreign.append(name)
+                continue
             record = records.get(keys[name])
             if record is not None and record.spec_id:
                 leftover = self._judge_record(record)
@@ -206,6 +228,15 @@ class Cleaner:
                     dropped.append(keys[name])
                 yield leftover
         self._drop(access, dropped)
+
+    def _held_by_rows(self, names: Sequence[str]) -> Set[str]:
+        """Return those of *names*, of which nothing is known, that are uploads; in doubt, all."""
+        candidates = [name for name in names if source_stem(name) is not None]
+        try:
+            return held_by_rows(candidates) if candidates else frozenset()
+        except DatabaseError as error:
+            self.unlisted.append(f"file fields: {type(error).__name__}: {error}")
+            return frozenset(candidates)
 
     def _judge_name(self, reference: str, name: str) -> Leftover | None:
         if source_stem(name) is None:

@@ -23,7 +23,12 @@ from imagekit_registry.cachefiles.backends._background import is_in_event_loop
 from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 from imagekit_registry.cachefiles.strategies import load_strategy
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import GenerationError, MissingSource, PublishError
+from imagekit_registry.exceptions import (
+    GenerationError,
+    ImageKitError,
+    MissingSource,
+    PublishError,
+)
 from imagekit_registry.imaging import read_header
 from imagekit_registry.imaging.formats import extension_to_mimetype, format_to_mimetype
 from imagekit_registry.registry import generator_registry
@@ -156,7 +161,11 @@ class ImageCacheFile(ImageFile):
         else:
             # A backend that makes files at once has made it by now, if the strategy wanted it.
             check = getattr(self.cachefile_backend, "is_async", False) or is_in_event_loop()
-        return self.exists() if check else True
+        try:
+            return self.exists() if check else True
+        except GenerationError:
+            # The storage does not say; its error is for those who ask for the image itself.
+            return False
 
     @property
     def url(self) -> str:
@@ -175,14 +184,20 @@ class ImageCacheFile(ImageFile):
         try:
             return self.storage.url(name)
         except Exception as error:  # noqa: BLE001 -- what client libraries raise
-            failure = PublishError(
-                f"the storage gives no URL for {name!r} ({type(error).__name__}: {error})",
-                spec_id=self.spec_id,
-                source=str(getattr(self.source, "name", "")) or None,
-            )
-            failure.__cause__ = error
+            failure = self._failure(f"the storage gives no URL for {name!r}", error)
             self._stand_in = stand_in_for(self, failure)
             return self._stand_in.url
+
+    def _failure(self, text: str, error: Exception) -> PublishError:
+        """Return what a storage has raised as an exception of ours."""
+        failure = PublishError(
+            f"{text} ({type(error).__name__}: {error})",
+            spec_id=self.spec_id,
+            source=str(getattr(self.source, "name", "")) or None,
+            hint="Check that the storage of the cache files can be reached.",
+        )
+        failure.__cause__ = error
+        return failure
 
     def shown(self) -> StandIn:
         """Return URL, width and height together: one look at the state for all of them.
@@ -246,7 +261,12 @@ class ImageCacheFile(ImageFile):
             return self._stand_in.width, self._stand_in.height
         measure = getattr(self.cachefile_backend, "get_dimensions", None)
         if measure is not None:
-            size: tuple[int | None, int | None] = measure(self)
+            try:
+                size: tuple[int | None, int | None] = measure(self)
+            except GenerationError as error:
+                # The storage does not say whether there is an image, or how large it is.
+                self._stand_in = stand_in_for(self, error)
+                return self._stand_in.width, self._stand_in.height
             return size
         return self.measure()
 
@@ -263,7 +283,12 @@ class ImageCacheFile(ImageFile):
 
     @property
     def size(self) -> int:
-        """The size in bytes."""
+        """The size in bytes.
+
+        Raises:
+            MissingSource: The generator has no source.
+            PublishError: The storage does not tell.
+        """
         if self._file is not None and not self._file.closed:
             return int(File(self._file).size)
         self._require_existence()
@@ -271,7 +296,7 @@ class ImageCacheFile(ImageFile):
         record: CacheFileRecord | None = known(self) if known else None
         if record is not None and record.size is not None:
             return record.size
-        return self.storage.size(self.published_name)
+        return int(self._ask_storage(self.storage.size, "the size of"))
 
     @property
     def media_type(self) -> str:
@@ -289,16 +314,15 @@ class ImageCacheFile(ImageFile):
             return
         try:
             self._notify(existence_required, "on_existence_required")
-        except GenerationError as error:
-            self._stand_in = stand_in_for(self, error)
-        else:
-            self._stand_in = None
-            if (
+            is_on_its_way = (
                 getattr(self.generator, "fallback", None) is not None
                 and (getattr(self.cachefile_backend, "is_async", False) or is_in_event_loop())
                 and not self.exists()
-            ):
-                self._stand_in = stand_in_for(self, None)
+            )
+        except GenerationError as error:
+            self._stand_in = stand_in_for(self, error)
+        else:
+            self._stand_in = stand_in_for(self, None) if is_on_its_way else None
 
     def _notify(self, signal: Any, method: str) -> None:
         if signal.receivers:
@@ -371,20 +395,35 @@ class ImageCacheFile(ImageFile):
     def _get_file(self) -> Any:
         if self._file is None:
             self._notify(content_required, "on_content_required")
-            self._file = self._open_stored()
+            self._file = self._ask_storage(self._open_stored, "the content of")
         return self._file
 
-    def _open_stored(self) -> Any:
+    def _open_stored(self, name: str) -> Any:
+        return self.storage.open(name, "rb")
+
+    def _ask_storage(self, ask: Callable[[str], Any], what: str) -> Any:
+        """Return what ``ask(name)`` gives; a file that has gone is made again, if it is wanted.
+
+        Raises:
+            FileNotFoundError: The file has gone, and its strategy does not make it again.
+            PublishError: The storage does not answer.
+        """
         try:
-            return self.storage.open(self.published_name, "rb")
-        except FileNotFoundError:
-            # The state said that it exists. The storage is right: make it again, if it is wanted.
-            doubt = getattr(self.cachefile_backend, "doubt", None)
-            if doubt is None:
-                raise
-            doubt(self)
-            self._notify(content_required, "on_content_required")
-            return self.storage.open(self.published_name, "rb")
+            try:
+                return ask(self.published_name)
+            except FileNotFoundError:
+                # The state said that it exists. The storage is right.
+                doubt = getattr(self.cachefile_backend, "doubt", None)
+                if doubt is None:
+                    raise
+                doubt(self)
+                self._notify(content_required, "on_content_required")
+                return ask(self.published_name)
+        except (FileNotFoundError, ImageKitError):
+            raise
+        except Exception as error:
+            text = f"the storage does not give {what} {self.name!r}"
+            raise self._failure(text, error) from error
 
     def _set_file(self, file: Any) -> None:
         self._file = file

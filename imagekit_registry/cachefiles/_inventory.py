@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
+from django.apps import apps
+from django.db.models import FileField
+
 from imagekit_registry._loading import get_storage, storage_reference
 from imagekit_registry.cachefiles._access import get_state_access
 from imagekit_registry.cachefiles._every import every_batch
@@ -15,7 +18,7 @@ from imagekit_registry.cachefiles._layers import StateAccess
 from imagekit_registry.exceptions import ImageKitError
 from imagekit_registry.registry import cachefile_registry, generator_registry, source_group_registry
 
-__all__ = ["Inventory", "fingerprint_of"]
+__all__ = ["Inventory", "fingerprint_of", "held_by_rows"]
 
 
 def fingerprint_of(storage: str, name: str) -> int:
@@ -25,6 +28,22 @@ def fingerprint_of(storage: str, name: str) -> int:
     """
     text = f"{storage}\0{name}".encode("utf-8", "surrogatepass")
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+
+
+def held_by_rows(names: Iterable[str]) -> set[str]:
+    """Return those of *names* that a row of any model has in a file field: somebody's uploads.
+
+    Raises:
+        DatabaseError: A table cannot be read.
+    """
+    wanted = list(names)
+    held: set[str] = set()
+    for model in apps.get_models():
+        for field in model._meta.local_concrete_fields:
+            if isinstance(field, FileField):
+                rows = model._base_manager.filter(**{f"{field.attname}__in": wanted})
+                held.update(rows.values_list(field.attname, flat=True))
+    return held
 
 
 class Inventory:

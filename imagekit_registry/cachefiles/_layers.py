@@ -6,7 +6,7 @@ A warm page is answered by the first two and asks no store at all.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -226,6 +226,14 @@ class StateAccess:
     def knows(self, keys: Iterable[str]) -> bool:
         """Return whether `get` can answer for all of *keys* without asking the store."""
         return not self._look_up(keys, self._table())[1]
+
+    def by_source(self, sources: Sequence[str]) -> list[CacheFileRecord] | None:
+        """Return what was made of *sources* by the store's account; None if it keeps none."""
+        find = getattr(self.store, "by_source", None)
+        if find is None:
+            return None
+        found: list[CacheFileRecord] = self._breaker.call(lambda: find(*sources), [])
+        return found
 
     def put(self, key: str, record: CacheFileRecord) -> None:
         """Keep *record* in the store and in every layer."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from types import MethodType
 from typing import Any, NoReturn
 from urllib.parse import quote
 
 import attrs
 
 from imagekit_registry._loading import get_by_qname
+from imagekit_registry.cachefiles.backends._knowledge import expected_size_of
+from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import GenerationError, InvalidConfiguration
+from imagekit_registry.exceptions import GenerationError, InvalidConfiguration, RetryLater
 
 __all__ = ["KINDS", "StandIn", "placeholder_url", "stand_in_for"]
 
@@ -70,16 +73,22 @@ def stand_in_for(file: Any, error: GenerationError | None) -> StandIn:
         if "." not in kind:
             _refuse(kind)
         kind = get_by_qname(kind, "fallback")
-    if callable(kind):
-        return _from_callable(getattr(kind, "__func__", kind), file, error)
+    if isinstance(kind, MethodType) and kind.__self__ is file.generator:
+        # A function in a class body turns into a method; it takes the file and the error alone.
+        kind = kind.__func__
     if kind == "raise" and error is not None:
         raise error
     if error is not None:
-        _logger.warning("%s", error)
+        # What is tried again later was told when it was tried.
+        is_known = error.is_logged or isinstance(error, RetryLater)
+        _logger.log(logging.DEBUG if is_known else logging.WARNING, "%s", error)
+        error.is_logged = True
+    if callable(kind):
+        return _from_callable(kind, file, error)
     if kind == "source":
         return _from_source(file)
     if kind == "placeholder":
-        return _placeholder(file)
+        return _placeholder(file, error)
     return StandIn()
 
 
@@ -94,7 +103,7 @@ def _from_callable(function: Any, file: Any, error: GenerationError | None) -> S
     answer = function(file, error)
     if isinstance(answer, StandIn):
         return answer
-    return StandIn(str(answer or ""), *_size_of(file))
+    return StandIn(str(answer), *_size_of(file, error)) if answer else StandIn()
 
 
 def _from_source(file: Any) -> StandIn:
@@ -106,27 +115,36 @@ def _from_source(file: Any) -> StandIn:
         return StandIn()
 
 
-def _placeholder(file: Any) -> StandIn:
-    width, height = _size_of(file)
+def _placeholder(file: Any, error: GenerationError | None) -> StandIn:
+    width, height = _size_of(file, error)
     return StandIn(placeholder_url(width, height), width, height)
 
 
-def _size_of(file: Any) -> tuple[int, int]:
+def _size_of(file: Any, error: GenerationError | None) -> tuple[int, int]:
     """Return the size that the image would have had, or the nearest that can be told."""
-    width = height = None
-    expected = getattr(file.generator, "expected_size", None)
-    if expected is not None:
-        try:
-            width, height = expected() or (None, None)
-        except Exception:
-            # Most often it is the source that cannot be read: the spec's own words must do.
-            _logger.debug("%s: the size of its source is unknown", file.spec_id, exc_info=True)
-    if width is None or height is None:
-        width, height = _asked_size(file.generator)
+    width, height = _known_size(file, error) or _asked_size(file.generator)
     return (
         min(max(width, _SMALLEST_SIDE), _LARGEST_SIDE),
         min(max(height, _SMALLEST_SIDE), _LARGEST_SIDE),
     )
+
+
+def _known_size(file: Any, error: GenerationError | None) -> tuple[int, int] | None:
+    """Return the size by the state; by the source only if the state does not say."""
+    backend = file.cachefile_backend
+    known = getattr(backend, "known_record", None)
+    record = known(file) if known is not None else None
+    if record is None:
+        return expected_size_of(file)
+    width, height = record.width, record.height
+    if width is None and record.status == Status.FAILED:
+        # Looked up once for each failure, not at each request; 0: the source does not tell.
+        width, height = expected_size_of(file) or (0, 0)
+        backend.amend(file, record, width=width, height=height)
+    elif width is None and error is None:
+        # It is on its way: the state remembers the size for the next one who looks.
+        width, height = backend.get_dimensions(file)
+    return (width, height) if width and height else None
 
 
 def _asked_size(generator: Any) -> tuple[int, int]:

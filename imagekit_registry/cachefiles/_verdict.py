@@ -18,10 +18,11 @@ from imagekit_registry.cachefiles.records import CacheFileRecord
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import NotRegistered
 from imagekit_registry.imaging import Recipe
+from imagekit_registry.imaging.formats import extension_to_mimetype
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import ImageSpec, StoredFile, refer_to
 
-__all__ = ["Judge", "Reason", "is_inside", "source_stem"]
+__all__ = ["Judge", "Reason", "is_folder", "is_inside", "source_stem"]
 
 # What our namers make: DIGEST.jpg, and bulldog.DIGEST12.jpg; a storage may have added a suffix.
 _DIGEST_ALONE = re.compile(r"^[0-9a-f]{32}(_\w{7})?(\.\w{1,10})?$")
@@ -37,6 +38,15 @@ class Reason:
     NO_SPEC = "no spec of its id is registered any more"
     UNKNOWN = "nothing is known of it, and no row calls for it"
     CRASHED = "a process was killed while writing it"
+
+
+def is_folder(name: Any) -> bool:
+    """Return whether *name* is that of a folder inside a storage, and not of the storage itself."""
+    text = name.replace("\\", "/") if isinstance(name, str) else ""
+    parts = text.split("/")
+    return bool(text.strip("/. ")) and not (
+        posixpath.isabs(text) or ".." in parts or ":" in parts[0]
+    )
 
 
 def is_inside(name: str) -> bool:
@@ -57,6 +67,10 @@ def source_stem(name: str) -> str | None:
     """
     inner = name[len(conf.CACHEFILE_DIR.rstrip("/")) + 1 :]
     folder, basename = posixpath.split(inner)
+    media_type = extension_to_mimetype(posixpath.splitext(basename)[1]) or "image/"
+    if not media_type.startswith("image/"):
+        # Django's hashed static files have names like ours: "base.0123456789ab.css".
+        return None
     if _DIGEST_ALONE.match(basename):
         return folder
     found = _DIGEST_LAST.match(basename)

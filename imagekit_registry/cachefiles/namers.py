@@ -40,8 +40,19 @@ def source_name_as_path(generator: Any) -> str:
         >>> source_name_as_path(Thumbnail(source="photos/bulldog.png"))
         'CACHE/images/photos/bulldog/5ff3233527c5ac3e4b596343b440ff67.jpg'
     """
-    stem = _safe_stem(_source_name(generator))
-    return _under_dir(stem, f"{generator.get_hash()}{_extension(generator)}")
+    name = f"{generator.get_hash()}{_extension(generator)}"
+    folder = folder_of(_source_name(generator))
+    return posixpath.join(folder, name) if folder else _under_dir(name)
+
+
+def folder_of(source_name: str) -> str:
+    """Return the folder in which `source_name_as_path` keeps what is made of a source.
+
+    Returns:
+        The folder; empty if the source's name is no safe relative path.
+    """
+    stem = _safe_stem(source_name)
+    return _under_dir(stem) if stem else ""
 
 
 def source_name_dot_hash(generator: Any) -> str:

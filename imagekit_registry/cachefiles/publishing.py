@@ -186,14 +186,16 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
 def _save(storage: Storage, name: str, content: Content, *, replace: bool) -> str:
     """Publish by the public interface of any storage."""
     size = content.seek(0, os.SEEK_END)
-    old_size = _size(storage, name) if replace else None
+    replaces, old_size = _look(storage, name) if replace else (False, None)
     got = _save_or_clean(storage, name, content, sizes={size, old_size})
     if _is_same_name(got, name):
         return got
-    # The storage chose another name. If it did so because the wanted one was taken, one must go.
+    # The storage chose another name. If it did so because the wanted one was taken, one must go:
+    # the former file, if there was one when we began, else ours. Somebody was faster, and has a
+    # record that leads to the wanted name.
     if not storage.exists(name):
         return got
-    unwanted, kept = (name, got) if replace else (got, name)
+    unwanted, kept = (name, got) if replaces else (got, name)
     try:
         storage.delete(unwanted)
     except Exception as error:  # noqa: BLE001  the image is there, whatever the storage raises
@@ -216,17 +218,22 @@ def _save_or_clean(storage: Storage, name: str, content: Content, *, sizes: set[
         return storage.save(name, _Lent(content, name=name))
     except BaseException:
         with contextlib.suppress(Exception):
-            if _size(storage, name) not in {None, *sizes}:
+            if _look(storage, name)[1] not in {None, *sizes}:
                 storage.delete(name)
         raise
 
 
-def _size(storage: Storage, name: str) -> int | None:
-    """Return the bytes of a file; None: there is none, or the storage does not say."""
+def _look(storage: Storage, name: str) -> tuple[bool, int | None]:
+    """Return whether there is a file, and its bytes; in doubt there is one, of unknown size.
+
+    Storages raise what they like; the save will tell.
+    """
     try:
-        return storage.size(name) if storage.exists(name) else None
-    except Exception:  # noqa: BLE001  storages raise what they like; the save will tell
-        return None
+        if not storage.exists(name):
+            return False, None
+        return True, storage.size(name)
+    except Exception:  # noqa: BLE001
+        return True, None
 
 
 def _is_same_name(one: str, other: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Real
 from typing import Any
@@ -15,6 +14,7 @@ from django.core.files.storage import storages
 
 from imagekit_registry._loading import get_by_qname, resolve_storage
 from imagekit_registry.cachefiles._standins import KINDS
+from imagekit_registry.cachefiles._verdict import is_folder
 from imagekit_registry.cachefiles.backends import load_backend
 from imagekit_registry.cachefiles.stores import get_state_store
 from imagekit_registry.cachefiles.strategies import load_strategy
@@ -137,9 +137,7 @@ def _reason(problem: Exception) -> str:
 
 
 def _folder(name: str, value: Any) -> _Messages:
-    text = value if isinstance(value, str) else ""
-    parts = text.replace("\\", "/").split("/")
-    if not text.strip("/. ") or posixpath.isabs(text) or ".." in parts or ":" in parts[0]:
+    if not is_folder(value):
         yield _wrong(
             name,
             value,

@@ -127,13 +127,15 @@ def fingerprint(source: Any) -> str:
     """Return what tells whether the file under a source's name is still the same.
 
     Returns:
-        Its size in bytes and its modification time, if its storage has them; else what the storage
-        has; empty if it has neither, or for a source outside of any storage.
+        Its size in bytes and its ETag, of a storage that has a method ``get_etag(name)``, else its
+        modification time; what of these the storage has; empty if it has nothing, or for a source
+        outside of any storage.
     """
     storage, name = getattr(source, "storage", None), getattr(source, "name", None)
     if storage is None or not name:
         return ""
-    parts = (_ask(storage.size, name), _ask(storage.get_modified_time, name))
+    etag = _ask(storage.get_etag, name) if hasattr(storage, "get_etag") else ""
+    parts = (_ask(storage.size, name), etag or _ask(storage.get_modified_time, name))
     return "/".join(part for part in parts if part)
 
 

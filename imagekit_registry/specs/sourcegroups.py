@@ -73,6 +73,13 @@ class ImageFieldSourceGroup:
                 if source:
                     yield source
 
+    def is_told_of(self, source: Any) -> bool:
+        """Return whether *source* is an image of this field, whose coming and going is announced."""
+        field, instance = getattr(source, "field", None), getattr(source, "instance", None)
+        return isinstance(instance, self.model_class) and (
+            getattr(field, "attname", None) == self.image_field
+        )
+
     def count(self) -> int:
         """Return how many images `files` yields, by one query for each table.
 

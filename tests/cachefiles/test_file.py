@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import pickle
 import time
@@ -10,15 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from django.core.cache import caches
 from django.core.files.base import ContentFile, File
 from django.core.files.images import ImageFile
-from django.core.files.storage import storages
+from django.core.files.storage import FileSystemStorage, storages
 from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
-from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, namers
+from imagekit_registry.cachefiles import (
+    ImageCacheFile,
+    LazyImageCacheFile,
+    generate_many,
+    namers,
+)
 from imagekit_registry.cachefiles.backends import BaseAsync, Simple
 from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.exceptions import (
@@ -179,6 +186,51 @@ class TestWarm:
         with ImageCacheFile(Thumbnail(name)).open() as verified:
             assert verified.read() != first
 
+    @pytest.mark.parametrize("together", [False, True], ids=["alone", "with others"])
+    def test_finds_that_its_source_was_overwritten_while_it_was_made(
+        self, name: str, together: bool
+    ) -> None:
+        """What was made of the former image is not believed, whoever deleted what and when."""
+        path = Path(storages["default"].path(name))
+
+        class Meanwhile(Thumbnail):
+            def generate(self) -> Any:
+                made = super().generate()
+                Image.new("RGB", (100, 60), "white").save(path)
+                Meanwhile.generate = Thumbnail.generate  # type: ignore[method-assign]
+                return made
+
+        file = ImageCacheFile(Meanwhile(name), name="CACHE/images/a.jpg")
+        if together:
+            generate_many([file])
+        else:
+            file.generate()
+        assert file.url == "/media/CACHE/images/a.jpg"
+        with ImageCacheFile(Meanwhile(name), name=file.name).open() as opened:
+            assert Image.open(opened).getpixel((50, 30)) == (255, 255, 255)
+
+    def test_is_not_made_for_ever_where_times_are_of_no_use(self, name: str, media: Path) -> None:
+        """A storage may tell another time at each question."""
+
+        class Restless(FileSystemStorage):
+            times = 0.0
+
+            def get_modified_time(self, name: str) -> Any:
+                self.times += 1
+                return self.times
+
+        made: list[str] = []
+
+        class Counted(Thumbnail):
+            def generate(self) -> Any:
+                made.append(str(self.source))
+                return super().generate()
+
+        source = StoredFile(name, Restless(location=str(media)))
+        for _ in range(5):
+            assert ImageCacheFile(Counted(source), name="CACHE/images/a.jpg").width == 100
+        assert len(made) <= 2
+
     def test_checks_a_sample_if_that_is_asked_for(
         self, name: str, photos: Path, settings: Any
     ) -> None:
@@ -190,6 +242,36 @@ class TestWarm:
         settings.IMAGEKIT_VERIFY_SAMPLE = 1.0
         file.generate()
         assert path.exists()
+
+    def test_checks_a_sample_of_what_workers_make_too(self, name: str, settings: Any) -> None:
+        """An image that has gone is handed to the worker again."""
+        scheduled: list[Any] = []
+
+        class Worker(BaseAsync):
+            def schedule_generation(self, file: Any, force: bool = False) -> None:
+                scheduled.append(file)
+
+        file = ImageCacheFile(Thumbnail(name), cachefile_backend=Worker())
+        file.cachefile_backend.generate_now(file)
+        Path(file.path).unlink()
+        assert file.url
+        assert scheduled == []
+        settings.IMAGEKIT_VERIFY_SAMPLE = 1.0
+        assert file.url
+        assert scheduled == [file]
+
+    @pytest.mark.parametrize("attribute", ["size", "file"])
+    def test_is_made_again_after_its_file_has_gone_unrecorded(
+        self, name: str, attribute: str
+    ) -> None:
+        """Also where another process knows nothing but that it exists."""
+        file = ImageCacheFile(Thumbnail(name))
+        path = Path(file.path)
+        file.cachefile_backend.set_state(file, Status.EXISTS)
+        path.unlink()
+        assert getattr(file, attribute)
+        assert path.exists()
+        file.close()
 
     def test_is_made_again_after_its_file_has_gone(self, name: str) -> None:
         """The state is a hint, the storage is the truth: reading finds it out."""
@@ -293,6 +375,55 @@ class TestFailures:
         assert file.state.error
         with pytest.raises(UnreadableImage):
             file.generate(force=True)
+
+    def test_to_make_it_anew_leaves_the_image_that_is_there(self, name: str) -> None:
+        """It is what would have been made; once it is gone, or out of date, it is no more."""
+        storage = BrokenStorage()
+        file = ImageCacheFile(Thumbnail(name), storage=storage)
+        file.generate()
+        storage.failures["save"] = OSError(errno.ENOSPC, "No space left on device")
+        for _ in range(2):
+            with pytest.raises(PublishError, match="No space left"):
+                file.generate(force=True)
+            assert file.state.status == Status.EXISTS
+            assert file.url.startswith("/remote/")
+        storage.contents.clear()
+        with pytest.raises(PublishError, match="No space left"):
+            file.generate(force=True)
+        assert file.state.status == Status.FAILED
+        assert file.url.startswith("data:")
+
+    def test_to_make_it_anew_of_another_image_is_no_image(self, name: str) -> None:
+        """The former image must not be shown in place of the new one."""
+        storage = BrokenStorage()
+        file = ImageCacheFile(Thumbnail(name), storage=storage)
+        file.generate()
+        Path(storages["default"].path(name)).write_bytes(b"no image")
+        with pytest.raises(UnreadableImage):
+            file.generate(force=True)
+        assert file.url.startswith("data:")
+
+    def test_is_over_when_somebody_else_has_made_it(self, spec_id: str) -> None:
+        """A process that still believes in the failure does not bring it back."""
+        path = Path(storages["default"].path("photos/bad.jpg"))
+        path.parent.mkdir()
+        path.write_bytes(b"no image")
+        file = get_image(spec_id, source="photos/bad.jpg")
+        with pytest.raises(UnreadableImage):
+            file.generate()
+        key = file.cachefile_backend.get_key(file)
+        made = attrs.evolve(file.state, status=Status.EXISTS, error="", retry_at=None)
+        file.cachefile_backend.states.store.set_many({key: made})
+        assert file.url.startswith("data:")
+        assert file.cachefile_backend.states.store.get_many([key])[key] == made
+
+    def test_is_logged_once(self, spec_id: str, caplog: Any) -> None:
+        """Who makes the image and who shows what stands in are one page."""
+        name = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
+        file = get_image(spec_id, source=name)
+        assert file.url.startswith("data:")
+        assert file.width == 100
+        assert len(caplog.messages) == 1
 
     def test_is_shown_as_the_settings_say(self, settings: Any, spec_id: str) -> None:
         """A placeholder of the right size, the source, nothing, the error, or one's own answer."""

@@ -8,6 +8,7 @@ import signal
 import stat
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -361,15 +362,19 @@ class TestDeath:
 
     @pytest.mark.parametrize("cache", SHARED)
     def test_the_lease_of_a_killed_process_ends_by_itself_for_other_hosts(
-        self, victim: Worker, tmp_path: Path, cache: str
+        self, victim: Worker, cache_settings: dict[str, Any], tmp_path: Path, cache: str
     ) -> None:
-        """First it stands, then its timeout passes and nobody renews it."""
+        """It stands as long as it has time to go, and then nobody renews it."""
         needs(cache)
-        victim.ask("hold", host(tmp_path, 1), cache=cache, timeout=1)
-        victim.kill()
-        with pytest.raises(LockTimeout), lock(cache=cache, wait=0):
+        other = Worker(cache_settings)
+        assert other.answer() == {"ready": True}
+        victim.ask("hold", host(tmp_path, 1), "long", cache=cache, timeout=3600)
+        other.ask("hold", host(tmp_path, 1), "short", cache=cache, timeout=1)
+        for worker in (victim, other):
+            worker.kill()
+        with pytest.raises(LockTimeout), lock("long", cache, wait=0):
             pytest.fail("the lease ended too early")
-        with lock(cache=cache, wait=30) as lease:
+        with lock("short", cache, wait=120) as lease:
             assert lease.is_held()
 
     def test_a_forked_child_neither_frees_nor_prolongs_its_parent_s_lock(
@@ -392,15 +397,34 @@ class TestDeath:
 
 class TestLease:
     @pytest.mark.parametrize("cache", SHARED)
-    def test_long_work_stays_alone_beyond_the_timeout(
-        self, workers: list[Worker], tmp_path: Path, cache: str
+    def test_it_is_renewed_when_a_third_of_its_time_has_passed(
+        self, cache: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The lease of one second is renewed while somebody waits for longer than that."""
+        """So long work stays alone beyond the timeout."""
         needs(cache)
-        with lock(cache=cache, timeout=1) as lease:
-            found = workers[0].ask("hold", host(tmp_path, 1), cache=cache, wait=1.4)
-            assert "IMAGEKIT_LOCK_WAIT" in found["error"]
+        touched: list[float] = []
+        done = threading.Event()
+        real = type(caches[cache]).touch
+
+        def touch(self: Any, key: str, timeout: float) -> bool:
+            found = real(self, key, timeout)
+            touched.append(timeout)
+            done.set()
+            return found
+
+        monkeypatch.setattr(type(caches[cache]), "touch", touch)
+        began = time.monotonic()
+        with lock(cache=cache, timeout=3600) as lease:
+            renewer = _leases._renewer
+            with renewer.changed:
+                assert began + 1200 <= renewer.due[lease._shared] <= time.monotonic() + 1200
+                renewer.due[lease._shared] = time.monotonic()
+                renewer.changed.notify()
+            assert done.wait(120)
+            assert touched == [3600]
             assert lease.is_held()
+            with renewer.changed:
+                assert renewer.due[lease._shared] >= began + 1200
 
     @pytest.mark.parametrize("cache", SHARED)
     def test_it_is_gone_when_the_work_is_done(

@@ -486,6 +486,18 @@ class TestOnOtherStorages:
         assert publish(storage, NAME, io.BytesIO(b"second")) == NAME
         assert storage.content == {NAME: b"first"}
 
+    def test_somebody_faster_is_kept_where_there_was_nothing_to_replace(self) -> None:
+        """Two who could not lock make the same image: the name that the other one knows stays."""
+
+        class Racing(Remote):
+            def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+                self.content.setdefault(NAME, b"first")
+                return super().save(name, content, max_length)
+
+        storage = Racing()
+        assert publish(storage, NAME, io.BytesIO(b"second"), replace=True) == NAME
+        assert storage.content == {NAME: b"first"}
+
     def test_replacing_where_names_are_never_reused_returns_the_new_name(self) -> None:
         """The new file is complete before the old one goes; one file remains."""
         storage = Remote()

@@ -423,6 +423,8 @@ class TestDatabaseStateStore:
         for source in sources:
             assert [record.source for record in store.by_source(source)] == [source] * 2
         assert store.by_source("cat.jpg") == []
+        assert {record.source for record in store.by_source("dog.jpg", long)} == {"dog.jpg", long}
+        assert store.by_source() == []
 
     @every_database
     def test_the_ledger_knows_what_a_spec_has_produced(self, alias: str) -> None:

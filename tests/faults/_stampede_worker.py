@@ -11,21 +11,28 @@ from typing import Any
 
 import django
 from django.conf import settings
+from django.core.management import call_command
 
 
 def main() -> None:
     """Ask for the image once a round; write down what came, and whether it was made here."""
     options = json.loads(sys.argv[1])
+    database = options["database"]
     settings.configure(
         INSTALLED_APPS=["imagekit_registry"],
         MEDIA_ROOT=options["media"],
         MEDIA_URL="/media/",
         CACHES={"default": options["cache"]},
+        DATABASES={"default": database} if database else {},
+        IMAGEKIT_STATE_STORE="database" if database else "cache",
         IMAGEKIT_ON_ERROR="raise",
         IMAGEKIT_LOCAL_STATE_TTL=0,
         USE_TZ=True,
     )
     django.setup()
+    if database and options["number"] == 0:
+        call_command("migrate", verbosity=0)
+        call_command("createcachetable", verbosity=0)
     from PIL import Image
 
     from imagekit_registry import get_image, signals

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import connections
 from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
-from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles import ImageCacheFile, _leases
 from imagekit_registry.cachefiles._layers import forget_local_states, state_scope
 from imagekit_registry.cachefiles.records import Status
+from imagekit_registry.cachefiles.stores import DatabaseStateStore
 from imagekit_registry.exceptions import GenerationError, ImageKitError, PublishError, RetryLater
 from imagekit_registry.processors import ResizeToFill
+from imagekit_registry.signals import generated
 from tests.storages import BrokenStorage
+
+LOCAL = "django.core.cache.backends.locmem.LocMemCache"
 
 
 class Thumbnail(ImageSpec):
@@ -65,6 +72,75 @@ def names(stored_photo: Any) -> list[str]:
     return [stored_photo(name=f"photos/{number}.jpg") for number in range(5)]
 
 
+class SharedDeadCache(BaseCache):
+    """The same of a kind that processes share, so that leases are taken in it."""
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+
+    def _fail(self, *args: Any, **kwargs: Any) -> Any:
+        raise ConnectionError("connection refused")
+
+    add = get = set = touch = delete = _fail
+
+    def clear(self) -> None:
+        """Do nothing: there is nothing."""
+
+
+class SlowCache(DeadCache):
+    """A cache server that lets everybody wait, and then does not answer."""
+
+    def _fail(self, *args: Any, **kwargs: Any) -> Any:
+        raise TimeoutError("timed out")
+
+    add = get = set = get_many = set_many = delete = delete_many = touch = incr = _fail
+
+
+class FullCache(LocMemCache):
+    """A cache that takes nothing, and says so."""
+
+    def _fail(self, *args: Any, **kwargs: Any) -> Any:
+        raise MemoryError("OOM command not allowed when used memory > 'maxmemory'")
+
+    add = set = set_many = touch = incr = _fail
+
+
+class LostStore(DatabaseStateStore):
+    """State in a database that cannot be reached."""
+
+    def __init__(self) -> None:
+        super().__init__(using="lost")
+
+
+@pytest.fixture
+def lost_database(django_db_blocker: Any) -> Iterator[None]:
+    """Have a database whose folder is not there."""
+    name = "/nonexistent/imagekit.sqlite3"
+    connections.settings["lost"] = {**connections.settings["default"], "NAME": name}
+    with django_db_blocker.unblock():
+        yield
+    del connections["lost"]
+    del connections.settings["lost"]
+
+
+def _look_twice(spec_id: str, names: list[str]) -> None:
+    """Look at a page of images in one process, and in another one."""
+    for _ in range(2):
+        forget_local_states()
+        with state_scope():
+            files = [get_image(spec_id, source=name) for name in names]
+            assert all(file.url and _is_good(file) for file in files)
+
+
+def _assert_one_line_each(caplog: Any, text: str = "") -> None:
+    """Fail if the log has more than a line of anything that has failed; *text* is to be in one."""
+    assert text in caplog.text
+    of_what = Counter(record.args[0] for record in caplog.records if record.args)
+    assert set(of_what.values()) <= {1}, of_what
+    # The state of images, and the leases for making them.
+    assert len(caplog.records) <= 2
+
+
 def _is_good(file: ImageCacheFile) -> bool:
     if (file.width, file.height) != (60, 40):
         return False
@@ -77,24 +153,44 @@ class TestCaches:
     """State is a hint: losing the cache costs time, never correctness."""
 
     @pytest.mark.parametrize(
-        "backend",
-        [f"{__name__}.DeadCache", f"{__name__}.ForgetfulCache"]
-        + ["django.core.cache.backends.dummy.DummyCache"],
-        ids=["down", "evicting", "dummy"],
+        "cache",
+        [
+            pytest.param({"BACKEND": f"{__name__}.DeadCache"}, id="down"),
+            pytest.param({"BACKEND": f"{__name__}.SlowCache"}, id="timing out"),
+            pytest.param({"BACKEND": f"{__name__}.SharedDeadCache"}, id="down, shared"),
+            pytest.param({"BACKEND": "tests.cachefiles._lock_worker.SilentCache"}, id="silent"),
+            pytest.param({"BACKEND": f"{__name__}.ForgetfulCache"}, id="evicting"),
+            pytest.param({"BACKEND": f"{__name__}.FullCache"}, id="full"),
+            pytest.param({"BACKEND": f"{LOCAL}", "OPTIONS": {"MAX_ENTRIES": 2}}, id="tiny"),
+            pytest.param({"BACKEND": "django.core.cache.backends.dummy.DummyCache"}, id="dummy"),
+        ],
     )
     def test_pages_are_right_without_a_cache(
-        self, backend: str, names: list[str], spec_id: str, settings: Any, caplog: Any
+        self, cache: dict[str, Any], names: list[str], spec_id: str, settings: Any, caplog: Any
     ) -> None:
-        """Every image is there, twice over; one line is logged, not one an image."""
-        settings.CACHES = {"default": {"BACKEND": backend}}
-        with caplog.at_level(logging.WARNING, "imagekit_registry"):
-            for _ in range(2):
-                forget_local_states()
-                with state_scope():
-                    files = [get_image(spec_id, source=name) for name in names]
-                    assert all(file.url and _is_good(file) for file in files)
-        complaints = [record for record in caplog.records if "state" in record.name]
-        assert len(complaints) <= 1
+        """Every image is there, twice over, and made once; one line is logged, not one an image."""
+        settings.CACHES = {"default": cache}
+        _leases._breakers.clear()
+        made: list[str] = []
+
+        def note(file: Any, **kwargs: Any) -> None:
+            made.append(file.name)
+
+        generated.connect(note)
+        try:
+            _look_twice(spec_id, names)
+        finally:
+            generated.disconnect(note)
+        assert len(made) == len(set(made)) == len(names)
+        _assert_one_line_each(caplog)
+
+    def test_pages_are_right_without_the_database_of_the_state(
+        self, names: list[str], spec_id: str, settings: Any, caplog: Any, lost_database: None
+    ) -> None:
+        """As without a cache: the storage knows what exists."""
+        settings.IMAGEKIT_STATE_STORE = f"{__name__}.LostStore"
+        _look_twice(spec_id, names)
+        _assert_one_line_each(caplog, "unable to open database file")
 
     @pytest.mark.parametrize(
         "value",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.db import connections
 from PIL import Image
 
 from tests.conftest import PHOTOS, require_service
@@ -23,24 +26,87 @@ ROUNDS = 4
 
 @pytest.fixture(scope="module")
 def large_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a photograph of 12 megapixels, which takes its time."""
+    """Return a photograph of 24 megapixels, which takes its time."""
     path = tmp_path_factory.mktemp("large") / "large.jpg"
     with Image.open(PHOTOS / "hubble_deep_field.jpg") as image:
-        image.convert("RGB").resize((4000, 3000)).save(path, quality=90)
+        image.convert("RGB").resize((6000, 4000)).save(path, quality=90)
     return path
 
 
-def _cache(kind: str) -> dict[str, Any]:
-    if kind == "unshared":
-        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+LOCAL_MEMORY = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+
+
+@pytest.fixture
+def redis() -> dict[str, Any]:
+    """Return the settings of a cache that all processes share."""
     require_service("Redis", "redis" in django_settings.CACHES)
     return {**django_settings.CACHES["redis"], "KEY_PREFIX": f"stampede-{uuid.uuid4().hex}"}
 
 
-@pytest.mark.parametrize("apart", [0, 0.05], ids=["at once", "50 ms apart"])
-@pytest.mark.parametrize("kind", ["shared", "unshared"])
-def test_one_image_is_made_once(kind: str, apart: float, large_photo: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def postgresql(django_db_blocker: Any) -> Iterator[dict[str, Any]]:
+    """Return the settings of a database of its own, with the tables for cache and state."""
+    require_service("PostgreSQL", "postgresql" in django_settings.DATABASES)
+    database = django_settings.DATABASES["postgresql"]
+    name = f"imagekit_stampede_{uuid.uuid4().hex[:12]}"
+    with django_db_blocker.unblock(), connections["postgresql"]._nodb_cursor() as cursor:
+        cursor.execute(f'CREATE DATABASE "{name}"')
+        try:
+            kept = ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT")
+            yield {key: database[key] for key in kept if key in database} | {"NAME": name}
+        finally:
+            cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+at_once_and_apart = pytest.mark.parametrize("apart", [0, 0.05], ids=["at once", "50 ms apart"])
+
+
+class TestOneImageIsMadeOnce:
     """In each of four rounds: one encode, eight good answers, one URL, one file."""
+
+    @at_once_and_apart
+    def test_with_a_shared_cache(
+        self, apart: float, large_photo: Path, tmp_path: Path, redis: Any
+    ) -> None:
+        """The lease in the cache, and the lock file, both hold."""
+        _stampede(large_photo, tmp_path, redis, apart=apart)
+
+    @at_once_and_apart
+    def test_without_a_shared_cache(self, apart: float, large_photo: Path, tmp_path: Path) -> None:
+        """The lock file alone holds; each process finds in the storage that the work is done."""
+        _stampede(large_photo, tmp_path, LOCAL_MEMORY, apart=apart)
+
+    def test_on_eight_hosts(self, large_photo: Path, tmp_path: Path, redis: Any) -> None:
+        """The lease in the cache alone holds: no host sees the lock files of another."""
+        _stampede(large_photo, tmp_path, redis, hosts=PROCESSES)
+
+    def test_on_eight_hosts_with_all_state_in_a_database(
+        self, large_photo: Path, tmp_path: Path, postgresql: Any
+    ) -> None:
+        """Leases in Django's database cache, records in the table."""
+        cache = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "leases"}
+        _stampede(large_photo, tmp_path, cache, apart=0.05, hosts=PROCESSES, database=postgresql)
+
+
+def _stampede(
+    large_photo: Path,
+    tmp_path: Path,
+    cache: dict[str, Any],
+    *,
+    apart: float = 0,
+    hosts: int = 1,
+    database: dict[str, Any] | None = None,
+) -> None:
+    """Let eight processes ask for one image, four times over.
+
+    Args:
+        large_photo: What the image is made of.
+        tmp_path: An empty folder.
+        cache: The settings of the cache.
+        apart: Seconds between the question of one process and that of the next.
+        hosts: Number of folders for lock files, which processes of one host share.
+        database: The settings of the database, if there is one.
+    """
     media = tmp_path / "stampede"
     media.mkdir()
     for round_ in range(ROUNDS):
@@ -50,20 +116,20 @@ def test_one_image_is_made_once(kind: str, apart: float, large_photo: Path, tmp_
         "folder": str(tmp_path),
         "rounds": ROUNDS,
         "apart": apart,
-        "cache": _cache(kind),
+        "cache": cache,
+        "database": database,
     }
-    workers = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tests.faults._stampede_worker",
-                json.dumps({**options, "number": number}),
-            ],
+    workers = []
+    for number in range(PROCESSES):
+        host = tmp_path / f"host-{number % hosts}"
+        host.mkdir(exist_ok=True)
+        arguments = json.dumps({**options, "number": number})
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults._stampede_worker", arguments],
             cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(host)},
         )
-        for number in range(PROCESSES)
-    ]
+        workers.append(worker)
     try:
         _wait_for(tmp_path, "ready-*", workers)
         for round_ in range(ROUNDS):

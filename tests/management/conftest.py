@@ -69,7 +69,7 @@ class Result:
 
 
 @pytest.fixture
-def run() -> Callable[..., Result]:
+def run(db: None) -> Callable[..., Result]:
     """Return a function that calls a command as a process of its own would, with no memory."""
 
     def call(name: str, *args: str, **options: Any) -> Result:

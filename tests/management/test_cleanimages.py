@@ -13,15 +13,16 @@ import pytest
 from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import DatabaseError
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
-from imagekit_registry.cachefiles import ImageCacheFile, generate_many, namers
+from imagekit_registry.cachefiles import ImageCacheFile, _cleaning, generate_many, namers
 from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles.stores import DatabaseStateStore
 from imagekit_registry.processors import ResizeToFit
 from tests.management.conftest import Group, Large, Result, Small, cached, files_of
 from tests.storages import BrokenStorage
-from tests.testapp.models import Photo
+from tests.testapp.models import Photo, Plain
 
 Run = Callable[..., Result]
 
@@ -95,6 +96,8 @@ class TestKept:
             pytest.param("CACHE/images/README.txt", id="no digest"),
             pytest.param("CACHE/images/photos/deadbeef.jpg", id="short digest"),
             pytest.param("CACHE/images/gone/0123456789abcdef0123456789abcdeX.jpg", id="no hex"),
+            pytest.param("CACHE/images/base.27e20196a850.css", id="hashed static file"),
+            pytest.param("CACHE/images/x/0123456789abcdef0123456789abcdef.pdf", id="no image"),
         ],
     )
     def test_what_is_not_ours(self, run: Run, made: list[ImageCacheFile], name: str) -> None:
@@ -102,6 +105,50 @@ class TestKept:
         storages["default"].save(name, ContentFile(b"mine"))
         result = run("cleanimages", "--unknown", "--json")
         assert result.document["foreign"] == [name]
+        assert storages["default"].exists(name)
+
+    @pytest.mark.parametrize("args", [(), ("--unknown",)], ids=["", "unknown"])
+    def test_uploads_named_as_ours_are(
+        self, run: Run, settings: Any, args: tuple[str, ...]
+    ) -> None:
+        """Many projects name uploads by 32 hexadecimal digits; a row of any model has this one."""
+        settings.IMAGEKIT_CACHEFILE_DIR = "plain"
+        names = []
+        for folder in ("plain", "plain/2024"):
+            name = f"{folder}/0123456789abcdef0123456789abcdef.jpg"
+            names.append(storages["default"].save(name, ContentFile(b"mine")))
+            Plain.objects.create(image=names[-1])
+        age(60)
+        result = run("cleanimages", *args, "--json")
+        assert (result.status, removed(result)) == (0, {})
+        assert sorted(result.document["foreign"]) == sorted(names)
+
+    def test_everything_of_unknown_origin_if_rows_cannot_be_asked(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A table may be missing."""
+
+        def fail(names: Any) -> Any:
+            raise DatabaseError("no such table")
+
+        monkeypatch.setattr(_cleaning, "held_by_rows", fail)
+        name = "CACHE/images/gone/0123456789abcdef0123456789abcdef.jpg"
+        storages["default"].save(name, ContentFile(b"ours"))
+        age(60)
+        result = run("cleanimages", "--json")
+        assert removed(result) == {}
+        assert "no such table" in str(result.error)
+        assert storages["default"].exists(name)
+
+    @pytest.mark.parametrize("folder", ["", ".", "/", "./"])
+    def test_everything_if_the_folder_is_the_whole_storage(
+        self, run: Run, settings: Any, stored_photo: Any, folder: str
+    ) -> None:
+        """A wrong setting must not cost anybody's uploads."""
+        settings.IMAGEKIT_CACHEFILE_DIR = folder
+        name = stored_photo(name="photos/0123456789abcdef0123456789abcdef.jpg")
+        result = run("cleanimages", "--unknown")
+        assert "IMAGEKIT_CACHEFILE_DIR" in str(result.error)
         assert storages["default"].exists(name)
 
     def test_what_lies_outside_of_the_folder(

@@ -7,6 +7,8 @@ import pickle
 from typing import Any, ClassVar
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, storages
 
 from imagekit_registry import ImageSpec, unregister
 from imagekit_registry.exceptions import (
@@ -17,7 +19,8 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.imaging import Limits, PillowDecoder
 from imagekit_registry.processors import Adjust, ResizeToFill
 from imagekit_registry.registry import generator_registry
-from imagekit_registry.specs import SpecHost
+from imagekit_registry.specs import SpecHost, StoredFile, fingerprint
+from tests.storages import RemoteStorage
 
 
 def spec(base: type[ImageSpec] = ImageSpec, **attributes: Any) -> Any:
@@ -104,6 +107,35 @@ class TestSources:
         one = type("Spec", (ImageSpec,), {"processors": [Adjust(), ResizeToFill(50, 60)]})
         assert one(stored_photo()).expected_size() == (50, 60)
         assert ImageSpec(stored_photo()).expected_size() == (640, 427)
+
+
+class TestFingerprint:
+    """What a source's content is recognised by."""
+
+    def test_is_size_and_time(self, stored_photo: Any) -> None:
+        """As the storage has them."""
+        name, storage = stored_photo(), storages["default"]
+        expected = f"{storage.size(name)}/{storage.get_modified_time(name)}"
+        assert fingerprint(StoredFile(name)) == expected
+
+    def test_is_size_and_etag_where_the_storage_has_one(self, stored_photo: Any) -> None:
+        """It changes with the content alone, and more surely than the time."""
+
+        class Tagging(FileSystemStorage):
+            def get_etag(self, name: str) -> str:
+                return f"etag of {name}"
+
+        storage = Tagging()
+        name = stored_photo()
+        assert fingerprint(StoredFile(name, storage)) == f"{storage.size(name)}/etag of {name}"
+
+    def test_is_what_there_is(self) -> None:
+        """A storage may have no times, or nothing; then nothing is found out, and nothing raised."""
+        storage = RemoteStorage()
+        storage.save("a.jpg", ContentFile(b"12345"))
+        assert fingerprint(StoredFile("a.jpg", storage)) == "5"
+        assert fingerprint(StoredFile("b.jpg", storage)) == ""
+        assert fingerprint(ContentFile(b"12345")) == ""
 
 
 class TestHost:

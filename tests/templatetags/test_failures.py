@@ -11,6 +11,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from imagekit_registry import get_image
 from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.exceptions import (
@@ -19,10 +20,18 @@ from imagekit_registry.exceptions import (
     InvalidArgumentType,
     MissingSource,
     NotRegistered,
+    PublishError,
     UnreadableImage,
 )
+from imagekit_registry.processors import ResizeToFit
+from imagekit_registry.specs import StoredFile
+from tests.conftest import PHOTOS
 from tests.pages import Banner, elements, forget_everything, registered, render, served
-from tests.storages import BrokenStorage
+from tests.storages import BrokenStorage, CountingStorage
+
+
+class ClientError(Exception):
+    """What clients of clouds raise, which is no OSError."""
 
 
 class _Later(BaseAsync):
@@ -54,6 +63,13 @@ class Waiting(Banner):
     cachefile_backend = _Later()
 
 
+class WaitingElsewhere(Elsewhere):
+    """Both, with something to show meanwhile."""
+
+    cachefile_backend = Waiting.cachefile_backend
+    fallback = "placeholder"
+
+
 class Trusting(Banner):
     """A spec whose files are taken to exist."""
 
@@ -61,10 +77,25 @@ class Trusting(Banner):
     cachefile_storage = Elsewhere.cachefile_storage
 
 
+class Broken(ResizeToFit):
+    """A processor with an error."""
+
+    def process(self, image: Any) -> Any:
+        """Fail."""
+        raise RuntimeError("broken")
+
+
+class Failing(Banner):
+    """A spec whose size depends on its source."""
+
+    processors = [Broken(60, 60)]
+
+
 @pytest.fixture(autouse=True)
 def more_specs(specs: None) -> Iterator[None]:
     """Register the specs while the test runs."""
-    with registered(elsewhere=Elsewhere, waiting=Waiting, trusting=Trusting):
+    specs_by_name = {"waiting elsewhere": WaitingElsewhere}
+    with registered(elsewhere=Elsewhere, waiting=Waiting, trusting=Trusting, **specs_by_name):
         yield
     Elsewhere.cachefile_storage.failures.clear()
     Elsewhere.cachefile_storage.contents.clear()
@@ -165,6 +196,39 @@ class TestOnError:
             assert img["src"].startswith("data:image/svg+xml,")
 
 
+class TestFailed:
+    """An image that is known not to be had."""
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_costs_one_try_and_not_one_a_request(
+        self, tag: str, tmp_path: Any, caplog: Any
+    ) -> None:
+        """Not even its size is looked up again, and the log has one line for each file."""
+        storage = CountingStorage(location=str(tmp_path))
+        source = StoredFile(storage.save("bad.jpg", ContentFile(b"no image")), storage)
+        expected = render(tag, photo=source)
+        assert storage.calls["open"] > 0
+        storage.calls.clear()
+        caplog.clear()
+        for _ in range(3):
+            assert render(tag, photo=source) == expected
+        assert dict(storage.calls) == {}
+        assert caplog.messages == []
+
+    def test_whose_processor_fails_has_its_size_by_the_record(self, tmp_path: Any) -> None:
+        """The placeholder is as large as the image would be, which the source alone can tell."""
+        storage = CountingStorage(location=str(tmp_path))
+        source = StoredFile(
+            storage.save("good.jpg", ContentFile((PHOTOS / "rocket.jpg").read_bytes())), storage
+        )
+        with registered(failing=Failing):
+            for _ in range(2):
+                (img,) = elements(render("{% generateimage 'tests:failing' source=s %}", s=source))
+                assert (img["width"], img["height"]) == ("60", "40")
+                opened, storage.calls["open"] = storage.calls["open"], 0
+        assert opened == 0
+
+
 class TestArguments:
     """Values that only show when the page is rendered."""
 
@@ -244,6 +308,45 @@ class TestStorages:
         (img,) = elements(render(tag, photo=name))
         assert img["src"].startswith("data:image/svg+xml,")
         assert (img["width"], img["height"]) == ("120", "40")
+
+    @pytest.mark.parametrize("method", ["url", "exists", "open"])
+    @pytest.mark.parametrize("spec", ["elsewhere", "trusting", "waiting elsewhere"])
+    @pytest.mark.parametrize("moment", ["cold", "flushed", "warm", "sampled"])
+    def test_breaks_no_page_that_looks_at_the_image_itself(
+        self, method: str, spec: str, moment: str, name: str, settings: Any
+    ) -> None:
+        """Whatever the client of the storage raises: not every one has an OSError."""
+        page = (
+            "{% generateimage id source=photo as im %}{% if im %}{{ im.width }}x{{ im.height }}"
+            " {{ im.url }}{% endif %} {{ im.url }} {{ im.height }}"
+        )
+        context = {"id": f"tests:{spec}", "photo": name}
+        if moment != "cold":
+            get_image(f"tests:{spec}", source=name).cachefile_backend.generate_now(
+                get_image(f"tests:{spec}", source=name)
+            )
+        if moment == "flushed":
+            forget_everything()
+        if moment == "sampled":
+            settings.IMAGEKIT_VERIFY_SAMPLE = 1.0
+        Elsewhere.cachefile_storage.failures[method] = ClientError("down")
+        html = render(page, **context)
+        assert "data:image/svg+xml," in html or "/remote/CACHE/" in html
+        if moment in {"warm", "sampled"} and method != "url":
+            assert "120x40 /remote/CACHE/" in html
+
+    @pytest.mark.parametrize("method", ["open", "size"])
+    def test_is_our_exception_where_content_is_asked_for(self, method: str, name: str) -> None:
+        """With spec, source and cause."""
+        file = get_image("tests:elsewhere", source=name)
+        file.generate()
+        forget_everything()
+        Elsewhere.cachefile_storage.failures[method] = ClientError("down")
+        with pytest.raises(
+            PublishError, match=r"tests:elsewhere of '.*ClientError: down"
+        ) as caught:
+            _ = file.size if method == "size" else file.read()
+        assert isinstance(caught.value.__cause__, ClientError)
 
     @pytest.mark.parametrize("tag", TAGS)
     def test_a_cache_that_is_down_breaks_no_page(self, tag: str, name: str, settings: Any) -> None:

@@ -18,14 +18,12 @@ from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.stores import CacheStateStore
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
-    GenerationError,
-    MissingSource,
     PublishError,
     RetryLater,
 )
 from imagekit_registry.specs import fingerprint, has_source, refer_to
 
-__all__ = ["CacheFileState", "FileKnowledge", "is_believed", "source_name"]
+__all__ = ["CacheFileState", "FileKnowledge", "expected_size_of", "is_believed", "source_name"]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
@@ -92,14 +90,24 @@ class FileKnowledge:
         mapping = get_active_state_cache()
         if mapping is not None and mapping.get(key) is not None:
             return str(mapping[key])
-        record = self.get_record(file) if check_if_unknown else self.known_record(file)
+        record = self.get_record(file) if check_if_unknown else self._known_or_sampled(file)
         if mapping is not None:
             mapping[key] = record.status if record else None
         return record.status if record else None
 
     def set_state(self, file: Any, state: str) -> None:
-        """Remember a status word for *file*, and nothing else about it."""
-        self.remember(file, self._record(file, state))
+        """Remember a status word for *file*, and nothing else about it.
+
+        All but "exists" end by themselves: what is being made after ``IMAGEKIT_LOCK_TIMEOUT``, what
+        failed after ``IMAGEKIT_RETRY_AFTER``, what is missing after `existence_check_timeout`.
+        """
+        seconds = {
+            Status.MAKING: conf.LOCK_TIMEOUT,
+            Status.FAILED: conf.RETRY_AFTER,
+            Status.MISSING: self.existence_check_timeout,
+        }.get(state)
+        retry_at = None if seconds is None else time.time() + seconds
+        self.remember(file, self._record(file, state, retry_at=retry_at))
 
     def exists(self, file: Any) -> bool:
         """Return whether *file* exists: by its state; the storage is asked if there is none."""
@@ -115,9 +123,7 @@ class FileKnowledge:
         record = self.states.get(self.get_key(file))
         if record is None or not is_believed(file, record):
             return self._verify(file, record)
-        if record.status == Status.EXISTS and _is_in_sample():
-            return self._verify(file, record)
-        return record
+        return self._sampled(file, record)
 
     def get_dimensions(self, file: Any) -> tuple[int | None, int | None]:
         """Return width and height in pixels; as they will be, if the file does not exist yet."""
@@ -126,7 +132,8 @@ class FileKnowledge:
             record = self._verify(file, record)
         if record.width is None or record.height is None:
             record = self._measure(file, record)
-        return record.width, record.height
+        # 0 says that the source of an image that failed does not tell.
+        return record.width or None, record.height or None
 
     def is_wanting(self, file: Any, fresh: bool = False) -> bool:
         """Return whether *file* is yet to be made.
@@ -176,6 +183,10 @@ class FileKnowledge:
             if before is not None and before.status == Status.EXISTS:
                 return before
             return self._record(file, Status.EXISTS, fingerprint=fingerprint(file.source))
+        is_on_its_way = before is not None and before.status == Status.MAKING
+        if before is not None and is_on_its_way and not exists and is_believed(file, before):
+            # That it is not there yet is no news.
+            return before
         retry_at = time.time() + self.existence_check_timeout
         # Failures are counted until it is made: each doubles the time to the next try.
         failures = before.failures if before is not None else 0
@@ -193,6 +204,26 @@ class FileKnowledge:
         mapping = get_active_state_cache()
         if mapping is not None:
             mapping[key] = record.status
+
+    def expect(self, file: Any) -> None:
+        """Write down that somebody was told to make *file*, for ``IMAGEKIT_LOCK_TIMEOUT`` seconds."""
+        record = self._record(file, Status.MAKING, retry_at=time.time() + conf.LOCK_TIMEOUT)
+        before = self.states.get(self.get_key(file))
+        if before is not None:
+            # How often it has failed, and what a file that is there was made by and of.
+            record = attrs.evolve(
+                record,
+                failures=before.failures,
+                digest=before.digest,
+                fingerprint=before.fingerprint,
+            )
+        self.remember(file, record)
+
+    def amend(self, file: Any, record: CacheFileRecord, **values: Any) -> None:
+        """Write down more of what *record* says, unless another one has taken its place."""
+        key = self.get_key(file)
+        if self.states.get_many([key], fresh=True).get(key, record) == record:
+            self.remember(file, attrs.evolve(record, **values))
 
     def doubt(self, file: Any) -> None:
         """Forget what is known of *file*; the storage is asked when it is needed next."""
@@ -230,6 +261,21 @@ class FileKnowledge:
             return record
         return self._verify(file, record)
 
+    def _known_or_sampled(self, file: Any) -> CacheFileRecord | None:
+        record = self.known_record(file)
+        return self._sampled(file, record) if record is not None else None
+
+    def _sampled(self, file: Any, record: CacheFileRecord) -> CacheFileRecord:
+        """Return *record*, or what the storage says if this look-up is one of those that check."""
+        if record.status != Status.EXISTS or not _is_in_sample():
+            return record
+        try:
+            return self._verify(file, record)
+        except PublishError as error:
+            # A page whose images are known must not fall with a check that it could do without.
+            _logger.warning("%s", error)
+            return record
+
     def _verify(self, file: Any, before: CacheFileRecord | None) -> CacheFileRecord:
         """Ask the storage, and remember the answer; *before* is what the record has said."""
         record = self.verified(file, before)
@@ -262,15 +308,11 @@ class FileKnowledge:
             except FileNotFoundError:
                 self.doubt(file)
                 return record
-            except (GenerationError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 -- what the clients of storages raise
                 _logger.warning("%s: %r cannot be measured: %s", file.spec_id, file.name, error)
                 return record
         else:
-            expected = getattr(file.generator, "expected_size", None)
-            try:
-                size = expected() if expected else None
-            except (GenerationError, MissingSource):
-                size = None
+            size = expected_size_of(file)
             if size is None:
                 return record
             width, height = size
@@ -307,6 +349,18 @@ def _is_of_other_recipe(file: Any, record: CacheFileRecord) -> bool:
     if not record.digest or record.digest[:12] in (file.name or ""):
         return False
     return bool(record.digest != file.digest)
+
+
+def expected_size_of(file: Any) -> tuple[int, int] | None:
+    """Return the size in pixels that *file* will have, by its source; None if that does not tell."""
+    expected = getattr(file.generator, "expected_size", None)
+    try:
+        size: tuple[int, int] | None = expected() if expected is not None else None
+    except Exception:
+        # Most often it is the source that cannot be read; processors are the project's code.
+        _logger.debug("%s: the size of its source is unknown", file.spec_id, exc_info=True)
+        return None
+    return size
 
 
 def source_name(file: Any) -> str | None:

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from imagekit_registry.cachefiles._access import get_database_access
 from imagekit_registry.cachefiles._layers import StateAccess
 from imagekit_registry.cachefiles.backends.base import Simple
-from imagekit_registry.cachefiles.records import Status
+from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 
 __all__ = ["DatabaseImageCacheBackend", "ImageCacheBackendAdapter", "is_three_method_backend"]
 
@@ -126,6 +126,10 @@ class DatabaseImageCacheBackend(Simple):
 
     def _exists(self, file: Any) -> bool:
         return False
+
+    def _sampled(self, file: Any, record: CacheFileRecord) -> CacheFileRecord:
+        # There is nothing to check a row by.
+        return record
 
     def validate(self, file: Any) -> None:
         """Make *file*, unless its row says that it is valid."""

@@ -142,7 +142,10 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         )
         if record.width is None:
             record = _with_dimensions(record, content)
-        generated.send(
+        if seen and self._is_replaced_meanwhile(file, seen):
+            # Whoever looks next makes the image anew.
+            record = attrs.evolve(record, status=Status.MISSING)
+        generated.send_robust(
             sender=type(file.generator),
             file=file,
             spec_id=file.spec_id,
@@ -180,22 +183,15 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         error.located(file.spec_id, source_name(file))
         if isinstance(error, RetryLater | LockTimeout):
             return None
+        self._tell(file, error, started)
         before = self.states.get(self.get_key(file))
+        if before is not None and self._is_still_good(file, before):
+            return None
         failures = (before.failures if before else 0) + 1
         if isinstance(error, _PASSING):
             delay = float(self.existence_check_timeout)
         else:
             delay = min(conf.RETRY_AFTER * 2 ** min(failures - 1, 30), conf.RETRY_AFTER_MAX)
-        _logger.warning("%s", error)
-        generation_failed.send(
-            sender=type(file.generator),
-            file=file,
-            spec_id=file.spec_id,
-            source=source_name(file),
-            seconds=time.monotonic() - started,
-            cause=error.cause,
-            error=error,
-        )
         return self._record(
             file,
             Status.FAILED,
@@ -266,6 +262,38 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         except LockTimeout as error:
             raise error.located(file.spec_id, source_name(file)) from error.__cause__
 
+    def _tell(self, file: Any, error: GenerationError, started: float) -> None:
+        _logger.warning("%s", error)
+        error.is_logged = True
+        generation_failed.send_robust(
+            sender=type(file.generator),
+            file=file,
+            spec_id=file.spec_id,
+            source=source_name(file),
+            seconds=time.monotonic() - started,
+            cause=error.cause,
+            error=error,
+        )
+
+    def _is_replaced_meanwhile(self, file: Any, seen: str) -> bool:
+        """Return whether the source has changed since it was *seen*, before it was read."""
+        if fingerprint(file.source) in {seen, ""}:
+            return False
+        before = self.states.get(self.get_key(file))
+        # Twice running, it is the storage that does not give the same answer twice.
+        return before is None or before.status != Status.MISSING or not before.fingerprint
+
+    def _is_still_good(self, file: Any, before: CacheFileRecord) -> bool:
+        """Return whether an image that could not be made anew is there, and what it would be."""
+        if before.status != Status.EXISTS or not before.fingerprint:
+            return False
+        if not is_believed(file, before) or before.fingerprint != fingerprint(file.source):
+            return False
+        try:
+            return self._exists(file)
+        except Exception:  # noqa: BLE001 -- what client libraries raise
+            return False
+
     def _render(self, file: Any) -> IO[bytes]:
         try:
             content: IO[bytes] = file.generator.generate()
@@ -327,10 +355,33 @@ class BaseAsync(Simple):
     is_async = True
 
     def generate(self, file: Any, force: bool = False) -> None:
-        """Have *file* made, unless it is known to exist or to be on its way."""
+        """Have *file* made, unless it is known to exist or to be on its way.
+
+        A file that is not there ``IMAGEKIT_LOCK_TIMEOUT`` seconds after it was handed to a worker is
+        handed to one again: messages get lost, and workers die.
+
+        Raises:
+            GenerationError: No worker can be told.
+        """
         state = self.get_state(file, check_if_unknown=False)
-        if force or state not in {Status.MAKING, Status.EXISTS, Status.FAILED}:
+        if not force and state in {Status.MAKING, Status.EXISTS, Status.FAILED}:
+            return
+        if state != Status.EXISTS:
+            # Before the worker is told: it may be done sooner than we are.
+            self.expect(file)
+        try:
             self.schedule_generation(file, force=force)
+        except Exception as error:
+            if state != Status.EXISTS:
+                self.doubt(file)
+            if isinstance(error, GenerationError | MissingSource):
+                raise
+            raise GenerationError(
+                f"no worker could be told to make the image ({type(error).__name__}: {error})",
+                spec_id=file.spec_id,
+                source=source_name(file),
+                hint="Check that the queue can be reached.",
+            ) from error
 
     def schedule_generation(self, file: Any, force: bool = False) -> None:
         """Hand *file* to a worker, which calls ``generate_now`` for it."""

@@ -88,13 +88,13 @@ class DatabaseStateStore:
 
     # -- the ledger
 
-    def by_source(self, source: str) -> list[CacheFileRecord]:
-        """Return what was made of the source image named *source*: one query."""
-        return self._where(source_digest=_digest(source))
+    def by_source(self, *sources: str) -> list[CacheFileRecord]:
+        """Return what was made of the source images named *sources*: one query."""
+        return self._where("source_digest", sources)
 
-    def by_spec(self, spec_id: str) -> list[CacheFileRecord]:
-        """Return what was made by the generator with this id: one query."""
-        return self._where(spec_digest=_digest(spec_id))
+    def by_spec(self, *spec_ids: str) -> list[CacheFileRecord]:
+        """Return what was made by the generators with these ids: one query."""
+        return self._where("spec_digest", spec_ids)
 
     def iter_all(self, chunk_size: int = 2_000) -> Iterator[CacheFileRecord]:
         """Yield every record, in no meaningful order and in flat memory; see `iter_items`."""
@@ -123,10 +123,13 @@ class DatabaseStateStore:
                 return
             last = chunk[-1][0]
 
-    def _where(self, **condition: str) -> list[CacheFileRecord]:
+    def _where(self, column: str, texts: Iterable[str]) -> list[CacheFileRecord]:
         alias, rows = self._rows()
+        found: list[Any] = []
         with _guarded(alias, writes=False):
-            found = list(rows.filter(**condition).order_by("pk").values_list(*_COLUMNS))
+            for digests in _chunks([_digest(text) for text in texts], alias):
+                query = rows.filter(**{f"{column}__in": digests}).order_by("pk")
+                found += query.values_list(*_COLUMNS)
         records = map(_record, found)
         return [record for record in records if record is not None]
 

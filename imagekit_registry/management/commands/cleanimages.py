@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser, DjangoHelpF
 
 from imagekit_registry.cachefiles._cleaning import Cleaner, Leftover
 from imagekit_registry.cachefiles._every import compile_pattern
+from imagekit_registry.exceptions import InvalidConfiguration
 from imagekit_registry.management._commands import (
     ImageCommand,
     Progress,
@@ -39,8 +40,8 @@ What is known are the states of images: all of them are gone through if IMAGEKIT
 Of an image without a state only its name is known; it goes if no storage has a source of that
 name. What else no row calls for may come from a template tag, and stays, unless --unknown is given.
 
-Never removed: what lies outside the folder; names that none of our namers makes; what was made
-since the command began. Whatever is removed by mistake is made again when it is asked for.
+Never removed: what lies outside the folder; names that none of our namers makes; what a row has in
+a file field; what was made since the command began. Whatever is removed by mistake is made again when it is asked for.
 """
 
 
@@ -106,6 +107,8 @@ class Command(ImageCommand):
                         self._say(leftover, options["dry_run"])
         except KeyboardInterrupt:
             is_interrupted = True
+        except InvalidConfiguration as error:
+            raise CommandError(str(error)) from error
         done = [item for item in removed if not item.error]
         failed = [item for item in removed if item.error]
         document = {

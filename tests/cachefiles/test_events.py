@@ -1,0 +1,320 @@
+"""What becomes of cache files when their sources change and go."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, storages
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save
+from PIL import Image
+
+from imagekit_registry import ImageSpec, get_image, register
+from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles._layers import forget_local_states
+from imagekit_registry.cachefiles._ledger import made_of
+from imagekit_registry.cachefiles.strategies import PreCache
+from imagekit_registry.exceptions import UnreadableImage
+from imagekit_registry.processors import ResizeToFill
+from imagekit_registry.specs import refer_to
+from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup, _watcher
+from tests.pages import elements, render
+from tests.storages import RemoteStorage
+from tests.testapp.models import Album, Concrete, ConcreteChild, Plain
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TAGS = (
+    "{% thumbnail '70x50' photo %}"
+    "{% thumbnail '70x50' photo format='WEBP' %}"
+    "{% generateimage 'tests:tag' source=photo %}"
+)
+
+
+class OverwritingStorage(FileSystemStorage):
+    """A storage that puts a new file in the place of an old one, as many projects' do."""
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        """Make room for the new file."""
+        self.delete(name)
+        return name
+
+
+class Tag(ImageSpec):
+    """A spec that no field has."""
+
+    processors = [ResizeToFill(33, 22)]
+    format = "JPEG"
+
+
+@pytest.fixture(params=["cache", "database", "database, cloud"])
+def state(request: Any, settings: Any) -> str:
+    """Keep the state in each store; files in a storage that cannot list need the ledger."""
+    store, _, cloud = request.param.partition(", ")
+    settings.IMAGEKIT_STATE_STORE = store
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": f"{__name__}.OverwritingStorage"},
+        "cloud": {"BACKEND": "tests.storages.RemoteStorage"},
+    }
+    if cloud:
+        settings.IMAGEKIT_DEFAULT_FILE_STORAGE = "cloud"
+    register.generator("tests:tag", Tag)
+    return str(request.param)
+
+
+@pytest.fixture
+def cached(state: str, media: Path) -> Callable[[], set[str]]:
+    """Return a function that gives the names of all cache files."""
+
+    def names() -> set[str]:
+        if "cloud" in state:
+            contents: dict[str, bytes] = storages["cloud"].contents  # type: ignore[attr-defined]
+            return set(contents)
+        folder = media / "CACHE"
+        return {str(path.relative_to(media)) for path in folder.rglob("*") if path.is_file()}
+
+    return names
+
+
+def upload(colour: str, name: str = "a.jpg") -> ContentFile[bytes]:
+    """Return an image of one colour."""
+    content = io.BytesIO()
+    Image.new("RGB", (160, 120), colour).save(content, "PNG" if name.endswith("png") else "JPEG")
+    return ContentFile(content.getvalue(), name)
+
+
+@pytest.fixture
+def row(cached: Any) -> Concrete:
+    """Return a saved row of which a page has shown fields, tags, and a tag of a field."""
+    row = ConcreteChild.objects.create(
+        image=upload("white"), album=Album.objects.create(title="all")
+    )
+    show(row)
+    assert len(cached()) == 6
+    forget_local_states()
+    return ConcreteChild.objects.get(pk=row.pk)
+
+
+def show(row: Any) -> list[Any]:
+    page = TAGS + "{% thumbnail '9x9' row.small %}"
+    html = render(page, row=row, photo=row.image)
+    assert row.small.url
+    assert row.implicit.url
+    return elements(html)
+
+
+def is_dark(file: ImageCacheFile) -> bool:
+    with file.open() as opened, Image.open(opened) as image:
+        return image.convert("L").resize((1, 1)).getpixel((0, 0)) == 0
+
+
+class TestGone:
+    """Whatever was made of an image goes with it: by fields, by tags, of what fields made."""
+
+    @pytest.mark.parametrize(
+        "remove",
+        [
+            pytest.param(lambda row: row.delete(), id="deleted"),
+            pytest.param(lambda row: ConcreteChild.objects.all().delete(), id="by a queryset"),
+            pytest.param(lambda row: row.album.delete(), id="by a cascade"),
+            pytest.param(lambda row: save(row, image=""), id="cleared"),
+            pytest.param(lambda row: save(row, image=upload("white", "b.png")), id="replaced"),
+            pytest.param(lambda row: save(row, ["image"], image=""), id="by update_fields"),
+        ],
+    )
+    def test_after_the_commit_and_never_on_a_rollback(
+        self, row: Concrete, cached: Any, remove: Callable[[Any], None]
+    ) -> None:
+        """The page goes on showing what a rollback has kept."""
+        before = cached()
+        with transaction.atomic():
+            remove(ConcreteChild.objects.get(pk=row.pk))
+            assert cached() == before
+            transaction.set_rollback(True)
+        assert cached() == before
+        with transaction.atomic():
+            remove(row)
+            assert cached() == before
+        assert cached() == set()
+
+    def test_files_of_others_stay(self, row: Concrete, cached: Any) -> None:
+        """Also those that share the folder, or were put there by somebody else."""
+        others = [
+            get_image("tests:tag", source=storages["default"].save(name, upload("white")))
+            for name in ("abstract/a.png", "abstract/ab.jpg", "a.jpg")
+        ]
+        for file in others:
+            file.generate()
+        row.delete()
+        assert cached() == {file.name for file in others}
+
+    def test_a_row_that_is_saved_for_another_reason_changes_nothing(
+        self, row: Concrete, cached: Any
+    ) -> None:
+        """Nor does `update_fields` without the image."""
+        before = cached()
+        row.title = "x"
+        row.save()
+        save(row, ["title"], image="")
+        assert cached() == before
+
+    def test_strategies_decide(self, row: Concrete, cached: Any, settings: Any) -> None:
+        """One that is not interested in sources that go keeps the files."""
+        before = cached()
+        settings.IMAGEKIT_DEFAULT_CACHEFILE_STRATEGY = f"{__name__}.keeping"
+        row.delete()
+        assert cached() == before
+
+    def test_are_found_by_one_look(
+        self, row: Concrete, state: str, django_assert_num_queries: Any
+    ) -> None:
+        """For any number of sources: by one query where the store is a ledger."""
+        sources = [refer_to(row.image), refer_to(row.small)]
+        with django_assert_num_queries(0 if state == "cache" else 1):
+            assert len(made_of(sources)) == 6
+
+    def test_specs_of_fields_are_told_once(self, row: Concrete, settings: Any) -> None:
+        """Though several groups have the image, and the ledger knows all files."""
+        told.clear()
+        settings.IMAGEKIT_DEFAULT_CACHEFILE_STRATEGY = f"{__name__}.telling"
+        row.delete()
+        assert sorted(name for name in told if name.startswith("testapp:")) == [
+            "testapp:abstractphoto:implicit",
+            "testapp:abstractphoto:small",
+        ]
+
+
+told: list[str] = []
+telling = {"on_source_deleted": lambda file: told.append(file.spec_id)}
+keeping = {"on_existence_required": lambda file: file.generate()}
+
+
+def save(row: Any, update_fields: list[str] | None = None, **values: Any) -> None:
+    for name, value in values.items():
+        setattr(row, name, value)
+    row.save(update_fields=update_fields)
+
+
+class TestReplaced:
+    """A new image under the very same name."""
+
+    def test_is_what_every_image_is_made_of_from_then_on(self, row: Concrete, cached: Any) -> None:
+        """The URLs stay, and whoever asks for them gets the new image."""
+        before = cached()
+        urls = [img["src"] for img in show(row)]
+        assert not is_dark(get_image("tests:tag", source=row.image))
+        save(row, image=upload("black"))
+        assert row.image.name == "abstract/a.jpg"
+        assert cached() == set()
+        assert [img["src"] for img in show(row)] == urls
+        assert cached() == before
+        for file in (
+            row.small,
+            get_image("tests:tag", source=row.image),
+            get_image("imagekit:thumbnail", source=row.image, width=70, height=50),
+            get_image("imagekit:thumbnail", source=row.small, width=9, height=9),
+        ):
+            assert is_dark(file), file.name
+
+    def test_is_made_at_once_of_what_can_be_made(
+        self, row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A tag's spec that needs nothing but the source has a strategy as others do."""
+        monkeypatch.setattr(Tag, "cachefile_strategy", PreCache)
+        save(row, image=upload("black"))
+        file = get_image("tests:tag", source=row.image)
+        assert cached() == {file.name}
+        assert is_dark(file)
+
+    def test_leaves_no_former_image_if_a_developer_is_shown_an_error(
+        self, row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
+    ) -> None:
+        """What tags made goes, though what a field makes of the new image is an error."""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        monkeypatch.setattr(type(row.small.generator), "cachefile_strategy", PreCache)
+        with pytest.raises(UnreadableImage):
+            save(row, image=ContentFile(b"no image", "a.jpg"))
+        tagged = get_image("tests:tag", source=row.image)
+        assert tagged.name not in cached()
+
+    def test_has_a_new_validator(self, row: Concrete, state: str) -> None:
+        """Browsers that ask whether their copy is good are told that it is not."""
+        if "cloud" not in state:
+            path = Path(row.small.path)
+            os.utime(path, (1_000_000_000, 1_000_000_000))
+        url, before = row.small.url, _validator(row.small)
+        save(row, image=upload("black"))
+        assert row.small.url == url
+        assert _validator(row.small) != before
+
+
+def _validator(file: ImageCacheFile) -> object:
+    """Return what servers make validators of: a cloud of the content, others of times."""
+    if isinstance(file.storage, RemoteStorage):
+        return file.storage.contents[file.published_name]
+    return Path(file.path).stat().st_mtime
+
+
+@pytest.fixture
+def plain_group() -> Iterator[ImageFieldSourceGroup]:
+    """Watch a model that has no spec, for a while."""
+    descriptor = vars(Plain)["image"]
+    group = ImageFieldSourceGroup(Plain, "image")
+    yield group
+    _watcher._groups.remove(group)
+    del _watcher._watched[Plain]
+    for signal in (post_save, post_delete):
+        signal.disconnect(sender=Plain, dispatch_uid="imagekit_registry.watch")
+    Plain.image = descriptor
+
+
+class TestTagsAlone:
+    """A model without specs, whose images only tags show."""
+
+    def test_is_watched_by_a_group_of_its_own(self, cached: Any, plain_group: Any) -> None:
+        """It feeds no spec; what tags made goes with the image."""
+        row = Plain.objects.create(image=upload("white"))
+        render(TAGS, photo=row.image)
+        assert len(cached()) == 3
+        row.delete()
+        assert cached() == set()
+
+
+def test_a_ledger_that_does_not_answer_breaks_nothing(
+    row: Concrete, state: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """The row is saved; one line says what has failed."""
+    from imagekit_registry.cachefiles.stores import DatabaseStateStore
+
+    def fail(*args: Any) -> Any:
+        raise ConnectionError("no database")
+
+    monkeypatch.setattr(DatabaseStateStore, "by_source", fail)
+    save(row, image=upload("black"))
+    assert is_dark(row.small)
+    complaints = [message for message in caplog.messages if "no database" in message]
+    assert len(complaints) == (state != "cache")
+
+
+def test_a_file_that_cannot_be_removed_is_told(
+    row: Concrete, state: str, cached: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """The row is deleted, and each file that is left over is named, or its spec and source."""
+    storage: Any = ImageCacheFile(Tag(row.image)).storage
+
+    def fail(name: str) -> None:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(storage, "delete", fail)
+    before = cached()
+    row.delete()
+    assert cached() == before
+    told = {message for message in caplog.messages if "read-only" in message}
+    assert len(told) == len(before)
