@@ -19,7 +19,9 @@ __all__ = ["hash", "source_name_and_field", "source_name_as_path", "source_name_
 
 # What no file system and no URL gives trouble with; a name with anything else keeps to its digest.
 _TROUBLE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]|(^|/)\.{0,2}(/|$)|(^|/)\.|[. ](/|$)|//')
-_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+_RESERVED = re.compile(
+    r"^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE
+)
 # File systems hold 255 bytes in one segment; a digest, its dot and an extension need some of them.
 _LONGEST_SEGMENT = 150
 _LONGEST_PATH = 400
@@ -104,7 +106,10 @@ def _safe_source_name(generator: Any) -> str:
 
 @lru_cache(maxsize=4096)
 def _safe_name(name: str) -> str:
-    if not name or len(name) > _LONGEST_PATH or posixpath.isabs(name) or _TROUBLE.search(name):
+    if not name or len(name) > _LONGEST_PATH or posixpath.isabs(name):
+        return ""
+    # Without its extension it may be the name of a folder.
+    if _TROUBLE.search(name) or _TROUBLE.search(posixpath.splitext(name)[0]):
         return ""
     for segment in name.split("/"):
         if _RESERVED.match(segment) or len(segment.encode(errors="replace")) > _LONGEST_SEGMENT:
