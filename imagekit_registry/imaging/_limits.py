@@ -20,13 +20,14 @@ SAFE_FORMATS = frozenset(
 #: An animation may have this many times the pixels of the largest still, over all its frames.
 ANIMATION_PIXELS = 4
 #: The same for an animation that is read: frames need not be large to make a large canvas be painted.
-SOURCE_ANIMATION_PIXELS = 10
+SOURCE_ANIMATION_PIXELS = 5
 #: The canvas of an animation may have this share of the pixels of the largest still: several are held.
 CANVAS_SHARE = 4
 #: Bytes that decoding may take for each pixel of the largest source.
 BYTES_PER_PIXEL = 8
-#: Formats whose encoders take several times the time and memory of others: how many times.
-ENCODING_COST = {"JPEG2000": 4}
+#: Formats, some of them with a mode, whose encoders take several times the time or the memory of
+#: others: how many times.
+ENCODING_COST = {"AVIF": 2, "JPEG2000": 4, "WEBP RGBA": 2}
 
 
 def _upper(names: Iterable[str]) -> frozenset[str]:
@@ -41,7 +42,7 @@ class Limits:
         max_bytes: Largest source file, in bytes.
         max_pixels: Largest source, in pixels (width x height), checked before it is decoded. What
             is decoded may take 8 bytes of memory for each, which formats and modes that need
-            more reach earlier; all the frames of an animation may have ten times as many.
+            more reach earlier; all the frames of an animation may have five times as many.
         max_frames: Most frames of an animation.
         max_seconds: Longest time for all the work on one source, in seconds.
         max_output_pixels: Largest result, in pixels (width x height).
@@ -135,9 +136,9 @@ class Limits:
                 cause, limit="output", hint="Ask for a smaller image, or use a shorter animation."
             )
 
-    def check_encoding(self, size: tuple[int, int], format: str) -> None:
-        """Raise `LimitExceeded` if *format* takes too much for a result of *size*."""
-        cost = ENCODING_COST.get(format, 1)
+    def check_encoding(self, size: tuple[int, int], format: str, mode: str) -> None:
+        """Raise `LimitExceeded` if *format* takes too much for a result of *size* and *mode*."""
+        cost = ENCODING_COST.get(format) or ENCODING_COST.get(f"{format} {mode}", 1)
         if self.max_output_pixels is None or size[0] * size[1] * cost <= self.max_output_pixels:
             return
         cause = (

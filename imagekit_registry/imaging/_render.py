@@ -29,7 +29,6 @@ __all__ = ["read_header", "render", "render_many"]
 
 #: How the largest results are encoded, which would take too long otherwise.
 LEAST_EFFORT: Mapping[str, Mapping[str, Any]] = {
-    "AVIF": {"speed": 10},
     "PNG": {"compress_level": 1},
     "WEBP": {"method": 0},
 }
@@ -85,7 +84,7 @@ def _encode_still(job: _Job, recipe: Recipe, image: Image.Image) -> Encoded:
         image, extra = prepare(image, format, recipe.background)
     elif "transparency" in image.info and image.mode in ("P", "L", "RGB"):
         extra = {"transparency": image.info["transparency"]} if format in ("GIF", "PNG") else {}
-    job.limits.check_encoding(image.size, format)
+    job.limits.check_encoding(image.size, format, image.mode)
     job.deadline.check()
     return write(image, format, {**extra, **job.options(recipe, format, image.size)})
 

@@ -36,9 +36,7 @@ PARTS = st.sampled_from(
 NAMES = st.one_of(
     st.builds("/".join, st.lists(PARTS, min_size=1, max_size=6)),
     st.text(min_size=1, max_size=60),
-).flatmap(
-    lambda stem: st.sampled_from([stem or "a", f"{stem}.jpg", f"{stem}.PNG", f"{stem}..jpg"])
-)
+).flatmap(lambda stem: st.sampled_from([stem or "a", f"{stem}.jpg", f"{stem}.PNG", f"{stem}..jpg"]))
 QUICK = settings(max_examples=300, deadline=None, derandomize=True)
 
 

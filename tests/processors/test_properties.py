@@ -45,7 +45,9 @@ LIKELY: dict[str, st.SearchStrategy[Any]] = {
     "width": st.integers(1, 400),
     "height": st.integers(1, 400),
     "radius": st.integers(0, 60),
-    "mode": st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "LAB", "HSV", "I;16", "F"]),
+    "mode": st.sampled_from(
+        ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "LAB", "HSV", "I;16", "F"]
+    ),
     "color": st.sampled_from(["red", "#0f08", (1, 2, 3), (1, 2, 3, 4), 7]),
     "anchor": st.sampled_from(["tl", "c", "br", (0.3, 1), None]),
 }
@@ -115,9 +117,7 @@ def test_any_chain_of_processors_gives_an_image_or_a_limit(
             continue
     source = encode(make_image(mode, (width, height)), "PNG")
     try:
-        result = render(
-            source, Recipe(chain, format=format), limits=LIMITS, format_options={}
-        )
+        result = render(source, Recipe(chain, format=format), limits=LIMITS, format_options={})
     except LimitExceeded as error:
         assert error.limit == "output"
         return

@@ -14,7 +14,19 @@ from imagekit_registry.exceptions import ImageKitError
 from tests.imaging.conftest import encode, sample
 from tests.pages import elements, render
 
-SIZES = ["99999x99999", "65536x1", "1e9x1", "-1x5", "NaN", "nanxnan", "", "x", "0x0", "1x1x1", "١x٢"]
+SIZES = [
+    "99999x99999",
+    "65536x1",
+    "1e9x1",
+    "-1x5",
+    "NaN",
+    "nanxnan",
+    "",
+    "x",
+    "0x0",
+    "1x1x1",
+    "١x٢",
+]
 SIZES += ["100", "9" * 5000 + "x1", "100x100\0", "{{ 7|add:7 }}", "%s", "{0}", "../../x"]
 TEXTS = ['"><script>alert(1)</script>', "' onerror='alert(1)", "{{ request }}", "{% now 'Y' %}"]
 TEXTS += ["%(name)s%n", "{0.__class__}", "&quot;", "a\r\nX: y", "\u202e", "javascript:alert(1)"]
