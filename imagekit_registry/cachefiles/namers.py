@@ -66,7 +66,9 @@ def source_name_and_field(generator: Any) -> str:
     """Name the file as the first ImageKit did: ``DIR/photos/birthday_thumbnail.jpg``.
 
     The last part is the field's name: the last segment of the spec's id. The name does not change
-    with the recipe; the state record keeps the recipe's digest for that.
+    with the recipe; the state record keeps the recipe's digest for that. Sources that differ only
+    in their extension, and specs that differ only before their last segment, get one name and
+    replace each other's file: use another namer where that can happen.
 
     Args:
         generator: A spec: ``source``, ``format`` and ``spec_id`` are asked.

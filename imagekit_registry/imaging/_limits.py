@@ -25,6 +25,8 @@ SOURCE_ANIMATION_PIXELS = 5
 CANVAS_SHARE = 4
 #: Bytes that decoding may take for each pixel of the largest source.
 BYTES_PER_PIXEL = 8
+#: What is no result yet, but goes on to another processor, may be larger than the largest result.
+STEP_PIXELS = 2
 #: Formats, some of them with a mode, whose encoders take several times the time or the memory of
 #: others: how many times.
 ENCODING_COST = {"AVIF": 2, "JPEG2000": 4, "WEBP RGBA": 2}
@@ -134,6 +136,13 @@ class Limits:
             )
             raise LimitExceeded(
                 cause, limit="output", hint="Ask for a smaller image, or use a shorter animation."
+            )
+
+    def check_step(self, size: tuple[int, int]) -> None:
+        """Raise `LimitExceeded` if what is passed from one processor to the next is too large."""
+        if self.max_output_pixels is not None:
+            attrs.evolve(self, max_output_pixels=self.max_output_pixels * STEP_PIXELS).check_output(
+                size
             )
 
     def check_encoding(self, size: tuple[int, int], format: str, mode: str) -> None:

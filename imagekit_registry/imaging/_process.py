@@ -72,7 +72,7 @@ def check_result(processors: Sequence[Any], source_size: Size, limits: Limits) -
         if predicted is None:
             return
         size = predicted
-        limits.check_output(size)
+        limits.check_step(size)
     limits.check_output(size)
 
 
@@ -100,13 +100,15 @@ def run(
         LimitExceeded: A result is, or would be, too large, or the time is over.
     """
     base, size = image, source_size
-    for processor in flat(processors):
+    chain = flat(processors)
+    for number, processor in enumerate(chain, 1):
+        check = limits.check_output if number == len(chain) else limits.check_step
         try:
             # What works on single pixels keeps the size of what it is given, which may be less.
             is_point = image.size != size and getattr(processor, "scale_invariant", False)
             predicted = image.size if is_point else _predicted(processor, size)
             if predicted is not None:
-                limits.check_output(predicted)
+                check(predicted)
             if shared and image is base and not hasattr(processor, "required_size"):
                 image = image.copy()
             result = _call(processor, image, size)
@@ -121,6 +123,6 @@ def run(
         image = result
         if min(image.size) < 1:
             raise ProcessingError(f"{_name(processor)} returned an image without pixels")
-        limits.check_output(image.size)
+        check(image.size)
         deadline.check()
     return image

@@ -21,7 +21,7 @@ _MODES = frozenset(
 
 def _mode_field() -> Any:
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value not in _MODES:
+        if not isinstance(value, str) or value not in _MODES:
             raise InvalidArgument(
                 f"Convert: the argument 'mode' must be one of {', '.join(sorted(_MODES))},"
                 f" not {value!r}."

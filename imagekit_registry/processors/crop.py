@@ -78,7 +78,7 @@ def _sides_field(**options: Any) -> Any:
         return tuple(value) if isinstance(value, Iterable) else value
 
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not isinstance(value, tuple) or not set(value) <= set(Side.ALL):
+        if not isinstance(value, tuple) or not all(side in Side.ALL for side in value):
             raise InvalidArgument(
                 "TrimBorderColor: the argument 'sides' must be some of"
                 f" {', '.join(map(repr, Side.ALL))}, not {value!r}."

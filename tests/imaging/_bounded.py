@@ -68,7 +68,7 @@ def page(request: dict[str, Any]) -> dict[str, Any]:
 
     memory = _Memory()
     logging.getLogger("imagekit_registry").addHandler(memory)
-    name = os.path.relpath(request["path"], default_storage.location)
+    name = Path(request["path"]).name
     source = "{% load imagekit %}<p>{% " + request["tag"].format("photo") + " %}</p>"
     html = engines["django"].from_string(source).render({"photo": name, **request["context"]})
     made = None

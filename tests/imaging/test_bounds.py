@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="units of ru_max
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY = 1024**3
 SIDE = 10_000
-RESIZERS = {
+RESIZERS: dict[str, Any] = {
     "ResizeToFill": ResizeToFill(300, 200),
     "ResizeToFit": ResizeToFit(300, 200),
     "ResizeToCover": ResizeToCover(300, 200),
@@ -409,7 +409,8 @@ class TestThin:
             return
         image = made.opened(made.make(striped(*size, "PNG"), processor, format="PNG"))
         assert image.size == predicted
-        seen = {color for _, color in image.convert("RGB").getcolors(1_000_000) or []}
+        colors: Any = image.convert("RGB").getcolors(1_000_000)
+        seen = {color for _, color in colors}
         if name != "mat":
             # Between red and blue there is nothing but what resampling gives.
             assert all(green == 0 and 253 <= red + blue <= 257 for red, green, blue in seen)

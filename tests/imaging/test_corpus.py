@@ -211,19 +211,19 @@ def by_orientation() -> Iterator[tuple[str, Source]]:
         "that points beyond its end": b"Exif\0\0II*\0\xff\xff\xff\x7f",
         "with its name a thousand times": b"Exif\0\0" * 1000 + exif(1)[6:],
     }
-    for name, data in broken.items():
-        image = made.encode(picture("RGB")[0], "JPEG", exif=data, quality=95)
+    for name, tags in broken.items():
+        image = made.encode(picture("RGB")[0], "JPEG", exif=tags, quality=95)
         yield f"EXIF {name}", Source(image.getvalue(), "b.jpg", tolerance=10)
-    behind = made.encode(picture("RGB")[0], "PNG").getvalue()
-    behind = behind[:-12] + made.png_chunk(b"eXIf", exif(6)[6:]) + behind[-12:]
-    order = tuple(QUARTERS[index] for index in ORIENTATIONS[6])
-    yield "EXIF behind the pixels", Source(behind, "b.png", order, (SIZE[1], SIZE[0]))
+    plain = made.encode(picture("RGB")[0], "PNG").getvalue()
+    behind = plain[:-12] + made.png_chunk(b"eXIf", exif(6)[6:]) + plain[-12:]
+    turned = tuple(QUARTERS[index] for index in ORIENTATIONS[6])
+    yield "EXIF behind the pixels", Source(behind, "b.png", turned, (SIZE[1], SIZE[0]))
 
 
 def by_variant() -> Iterator[tuple[str, Source]]:
     """Yield what else is allowed in a format."""
     image = picture("RGB")[0]
-    lossy = {
+    lossy: dict[str, dict[str, Any]] = {
         "JPEG, progressive": {"progressive": True},
         "JPEG, 4:2:0": {"subsampling": 2},
         "JPEG with restarts": {"restart_marker_rows": 1},
@@ -232,7 +232,7 @@ def by_variant() -> Iterator[tuple[str, Source]]:
         "JPEG with a profile of ink": {"icc_profile": made.make_profile("cmyk")},
     }
     for name, options in lossy.items():
-        data = made.encode(image, "JPEG", **{"quality": 95, **options}).getvalue()
+        data = made.encode(image, "JPEG", quality=95, **options).getvalue()
         yield name, Source(data, "c.jpg", tolerance=12)
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "tiff_deflate", "jpeg"):
         data = made.encode(image, "TIFF", compression=compression).getvalue()

@@ -6,12 +6,17 @@ import math
 from typing import Any
 
 import attrs
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from imagekit_registry import processors
-from imagekit_registry.exceptions import ImageKitError, LimitExceeded
+from imagekit_registry.exceptions import (
+    ImageKitError,
+    InvalidArgument,
+    InvalidArgumentType,
+    LimitExceeded,
+)
 from imagekit_registry.imaging import Limits, Recipe, render
 from imagekit_registry.processors import Transpose
 from tests.imaging.conftest import encode, opened
@@ -76,6 +81,8 @@ QUICK = settings(
 
 
 @QUICK
+@example(wanted=(processors.Convert, {"mode": []}), mode="1", width=1, height=1)
+@example(wanted=(processors.TrimBorderColor, {"sides": [[]]}), mode="1", width=1, height=1)
 @given(wanted=wanted(), mode=st.sampled_from(MODES), width=SIDES, height=SIDES)
 def test_any_argument_gives_an_image_or_our_error(
     wanted: Any, mode: str, width: int, height: int
@@ -84,9 +91,12 @@ def test_any_argument_gives_an_image_or_our_error(
     cls, arguments = wanted
     try:
         processor = cls(**arguments)
-    except ImageKitError as error:
-        assert isinstance(error, ValueError | TypeError)
-        assert cls.__name__ in str(error) or "anchor" in str(error)
+    except (InvalidArgument, InvalidArgumentType) as error:
+        refusal = str(error)
+    else:
+        refusal = ""
+    if refusal:
+        assert cls.__name__ in refusal or "anchor" in refusal
         return
     promise = processor.output_size((width, height)) if hasattr(processor, "output_size") else None
     if promise is not None and promise[0] * promise[1] > 1_000_000:
@@ -118,8 +128,7 @@ def test_any_chain_of_processors_gives_an_image_or_a_limit(
     source = encode(make_image(mode, (width, height)), "PNG")
     try:
         result = render(source, Recipe(chain, format=format), limits=LIMITS, format_options={})
-    except LimitExceeded as error:
-        assert error.limit == "output"
+    except LimitExceeded:
         return
     image = opened(result)
     assert (image.format, image.size) == (format, (result.width, result.height))

@@ -25,7 +25,7 @@ SIZES = [
     "x",
     "0x0",
     "1x1x1",
-    "١x٢",
+    "\u0661x\u0662",
 ]
 SIZES += ["100", "9" * 5000 + "x1", "100x100\0", "{{ 7|add:7 }}", "%s", "{0}", "../../x"]
 TEXTS = ['"><script>alert(1)</script>', "' onerror='alert(1)", "{{ request }}", "{% now 'Y' %}"]
