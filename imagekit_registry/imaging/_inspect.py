@@ -143,6 +143,10 @@ _TRANSPARENT_BYTES = 4
 #: What decoders take on top: canvases and coefficients of their own.
 _DECODER_BYTES = {"AVIF": 4, "HEIF": 4, "JPEG2000": 16, "WEBP": 8}
 _COEFFICIENT_BYTES = 2
+#: A pixel of length costs something by itself: the place of a row, and the weights by which it is
+#: scaled. That is seen where millions of rows have one pixel each.
+LONG_SIDE = 1_000_000
+_SIDE_BYTES = 64
 
 
 def decoding_bytes(image: ImageFile.ImageFile, *, full: tuple[int, int], reduced: bool) -> int:
@@ -158,6 +162,7 @@ def decoding_bytes(image: ImageFile.ImageFile, *, full: tuple[int, int], reduced
         each += _TRANSPARENT_BYTES
     each += _DECODER_BYTES.get(image.format or "", 0)
     total = image.size[0] * image.size[1] * each
+    total += max(0, max(image.size) - LONG_SIDE) * _SIDE_BYTES
     if image.format == "JPEG" and image.info.get("progressive"):
         total += full[0] * full[1] * len(image.getbands()) * _COEFFICIENT_BYTES
     return total
