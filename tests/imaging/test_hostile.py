@@ -135,6 +135,15 @@ class TestSource:
         with pytest.raises(LimitExceeded, match="took longer than"):
             make(made.animation("GIF", 30), limits=limits)
 
+    @pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP"])
+    def test_what_else_a_file_is_goes_no_further(self, format: str) -> None:
+        """A picture that is a script, or an archive, as well comes out as a picture alone."""
+        script = b"<script>alert(1)</script>PK\3\4"
+        options: dict[str, Any] = {"JPEG": {"comment": script}, "GIF": {"comment": script}}
+        data = made.encode(made.sample(), format, **options.get(format, {})).getvalue() + script
+        assert script not in make(data).getvalue()
+        assert script not in make(data, ResizeToFit(20), metadata="keep").getvalue()
+
     def test_a_failing_storage_is_not_called_a_damaged_image(self) -> None:
         """An exception of the file itself says that the storage is at fault."""
 
