@@ -147,12 +147,12 @@ class Conf:
         100_000_000, "Largest source that is decoded, in pixels: width x height."
     )
     MAX_OUTPUT_PIXELS = Setting[int | None](
-        50_000_000, "Largest image that is made, in pixels of width x height."
+        25_000_000, "Largest image that is made, in pixels of width x height."
     )
     MAX_FRAMES = Setting[int | None](500, "Largest number of frames of an animation.")
     MAX_BYTES = Setting[int | None](100 * 1024 * 1024, "Largest source file, in bytes.")
     MAX_SECONDS = Setting[float | None](
-        30.0, "Longest time, in seconds, for making the images of one source."
+        10.0, "Longest time, in seconds, for making the images of one source."
     )
     ALLOWED_FORMATS = Setting[frozenset[str]](
         ALLOWED_FORMATS, "Formats, by Pillow's names, that sources may have."

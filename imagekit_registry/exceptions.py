@@ -151,8 +151,8 @@ class LimitExceeded(GenerationError):
 
     Args:
         cause: As for every `GenerationError`.
-        limit: Which limit: ``"bytes"``, ``"pixels"``, ``"frames"``, ``"seconds"``, ``"output"``, or
-            empty for one that has no setting.
+        limit: Which limit: ``"bytes"``, ``"pixels"``, ``"memory"``, ``"frames"``, ``"seconds"``,
+            ``"output"``, or empty for one that has no setting.
         **context: As for every `GenerationError`.
     """
 

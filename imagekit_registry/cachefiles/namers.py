@@ -21,7 +21,9 @@ __all__ = ["hash", "source_name_and_field", "source_name_as_path", "source_name_
 
 # What no file system and no URL gives trouble with; a name with anything else keeps to its digest.
 _TROUBLE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]|(^|/)\.{0,2}(/|$)|(^|/)\.|[. ](/|$)|//')
-_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+_RESERVED = re.compile(
+    r"^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE
+)
 # File systems hold 255 bytes in one segment; a digest, its dot and an extension need some of them.
 _LONGEST_SEGMENT = 150
 _LONGEST_PATH = 400
@@ -77,8 +79,9 @@ def source_name_and_field(generator: Any) -> str:
 
     The last part is the field's name: the last segment of the spec's id. The name does not change
     with the recipe; the state record keeps the recipe's digest for that. A source that lies in
-    another than the default storage has the storage's mark behind the field's name, or it would
-    share its file with one of the same name.
+    another than the default storage has the storage's mark behind the field's name. Sources that
+    differ only in their extension, and specs that differ only before their last segment, get one
+    name and replace each other's file: use another namer where that can happen.
 
     Args:
         generator: A spec: ``source``, ``format`` and ``spec_id`` are asked.
@@ -113,13 +116,17 @@ def _source_name(generator: Any) -> str:
 @lru_cache(maxsize=4096)
 def _safe_stem(name: str) -> str:
     """Return *name* without its extension if it is a relative path without traps, else nothing."""
-    if not name or len(name) > _LONGEST_PATH or posixpath.isabs(name) or _TROUBLE.search(name):
+    if not name or len(name) > _LONGEST_PATH or posixpath.isabs(name):
+        return ""
+    stem = posixpath.splitext(name)[0]
+    # Without its extension it may be the name of a folder.
+    if _TROUBLE.search(name) or _TROUBLE.search(stem):
         return ""
     for segment in name.split("/"):
         if _RESERVED.match(segment) or len(segment.encode(errors="replace")) > _LONGEST_SEGMENT:
             return ""
     is_plain = name.isprintable() and name.encode(errors="replace").decode() == name
-    return posixpath.splitext(name)[0] if is_plain else ""
+    return stem if is_plain else ""
 
 
 def _storage_mark(source: Any) -> str:

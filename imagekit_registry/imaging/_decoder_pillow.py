@@ -11,9 +11,10 @@ from PIL import Image, ImageFile, JpegImagePlugin
 from ._colour import without_palette
 from ._decoder import Frame, OpenedImage, finish
 from ._header import Header, describe, open_pillow, translated
+from ._inspect import decoding_bytes
 from ._limits import Deadline, Limits
 from ._plan import Plan
-from ._shrink import reduce_to
+from ._shrink import reduce_to, reducing_factor
 from ._source import BufferedSource, open_source
 
 __all__ = ["PillowDecoder", "PillowImage"]
@@ -43,17 +44,23 @@ class PillowImage:
             if plan.minimum is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
                 drafted = image.draft(None, plan.minimum)
                 extent = drafted[1][2:] if drafted else extent
+            self._check_memory(reducing_factor(plan.minimum, extent or image.size) > 1)
             image.load()
             pixels: Image.Image = image
             if plan.minimum is not None:
                 pixels = reduce_to(image, plan.minimum, extent or image.size)
             return finish(pixels, plan, self.header.profile, self.metadata.exif)
 
+    def _check_memory(self, reduced: bool) -> None:
+        count = decoding_bytes(self._image, full=self.header.size, reduced=reduced)
+        self._limits.check_memory(count)
+
     def _frame(self, index: int, plan: Plan) -> Frame:
         image = self._image
         with translated(self._source):
             image.seek(index)
             self._limits.check_pixels(image.size)
+            self._check_memory(False)
             image.load()
             disposal = getattr(image, "disposal_method", None)  # of a GIF
             if disposal is None:

@@ -117,6 +117,9 @@ class _VipsImage:
         image = load(self._source.read(), **options)
         if image.format != "uchar" or image.bands not in _MODE_OF_BANDS:
             raise _Unknown(f"{image.bands} bands of {image.format}")
+        if self.header.format == "TIFF" and image.get("orientation") != 1:
+            # Pillow turns it while it decodes, so that the header says that it is upright.
+            raise _Unknown("a TIFF that is to be turned")
         return image, extent or (image.width, image.height)
 
     def _load_shared(self, needed: Size | None) -> tuple[Any, tuple[float, float]]:

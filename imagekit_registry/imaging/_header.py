@@ -11,7 +11,7 @@ from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin, Unidentified
 
 from imagekit_registry.exceptions import GenerationError, LimitExceeded, UnreadableImage
 
-from . import _inspect
+from . import _inspect, _structure
 from ._limits import Limits
 from ._source import BufferedSource
 
@@ -23,8 +23,6 @@ IMAGE_WIDTH_TAG, IMAGE_LENGTH_TAG = 0x0100, 0x0101
 TIFF_TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 #: Profiles beyond this size, in bytes, are not used.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
-#: Metadata beyond this size, in bytes, is not carried on.
-MAX_METADATA_BYTES = 1024 * 1024
 PREFIX_BYTES = 16
 
 
@@ -177,6 +175,7 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
         claimed = _inspect.claimed_size(source)
         if claimed is not None:
             limits.check_pixels(claimed)  # before a decoder that reserves memory when it opens
+        _structure.check_structure(source, prefix, limits)
         Image.preinit()
         names = _allowed_names(limits)
         image = _try_formats(source, prefix, names)
@@ -198,6 +197,20 @@ def _exif_orientation(image: ImageFile.ImageFile) -> int:
     # Image's own method: that of PNG decodes the whole image if there is no EXIF chunk yet.
     value = Image.Image.getexif(image).get(ORIENTATION_TAG, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _read_exif(image: ImageFile.ImageFile, source: BufferedSource) -> bytes | None:
+    """Return the image's EXIF data, and leave in it only what can be read without harm."""
+    found = image.info.pop("exif", None)
+    as_text = image.info.pop("Raw profile type exif", None)  # how ImageMagick writes it into a PNG
+    if found is None and isinstance(as_text, str):
+        found = bytes.fromhex("".join(as_text.split("\n")[3:]))
+    if found is None and image.format == "PNG":
+        found = _structure.late_png_exif(source, _structure.MAX_METADATA_BYTES)
+    exif = _structure.safe_exif(found)
+    if exif is not None:
+        image.info["exif"] = exif
+    return exif
 
 
 def _bytes(value: object, largest: int) -> bytes | None:
@@ -233,16 +246,12 @@ def describe(
     format_name = image.format or ""
     width, height = image.size
     with translated(source):
-        _inspect.check_cost(image, source)
+        _inspect.check_cost(image, source, limits)
         frames = _inspect.count_frames(image, source, limits)
     orientation, exif = 1, None
     with contextlib.suppress(Exception):  # a broken tag must not cost the picture
-        if image.info.get("exif") is None and format_name == "PNG":
-            late = _inspect.late_png_exif(source, MAX_METADATA_BYTES)
-            if late is not None:
-                image.info["exif"] = late
+        exif = _read_exif(image, source)
         orientation = _exif_orientation(image)
-        exif = _bytes(image.info.get("exif"), MAX_METADATA_BYTES)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             # Pillow turns the pixels of a TIFF itself when it decodes them.
             width, height = _turned_tiff_size(image, orientation)
@@ -253,7 +262,7 @@ def describe(
     loop = 0 if format_name == "AVIF" else image.info.get("loop")
     metadata = Metadata(
         exif=exif,
-        xmp=_bytes(image.info.get("xmp"), MAX_METADATA_BYTES),
+        xmp=_bytes(image.info.get("xmp"), _structure.MAX_METADATA_BYTES),
         loop=loop if isinstance(loop, int) else None,
     )
     profile = _bytes(image.info.get("icc_profile"), MAX_PROFILE_BYTES)

@@ -13,13 +13,14 @@ from PIL import ImageFile
 from imagekit_registry.exceptions import LimitExceeded
 
 from ._limits import Limits
+from ._structure import skip_sub_blocks
 
-__all__ = ["check_cost", "claimed_size", "count_frames", "late_png_exif"]
+__all__ = ["check_cost", "claimed_size", "count_frames", "decoding_bytes"]
 
 #: Scans of a JPEG: encoders write about ten, 64 x 4 is what the most eager of them could mean.
 MAX_JPEG_SCANS = 100
-#: Chunks of a PNG that are stepped over in search of one that follows the pixels.
-MAX_PNG_CHUNKS = 20_000
+#: All scans of a progressive JPEG may go over this many times the pixels of the largest source.
+SCANNED_PIXELS = 20
 READ_BYTES = 64 * 1024
 START_OF_SCAN = b"\xff\xda"
 
@@ -60,30 +61,28 @@ def _count(source: BinaryIO, needle: bytes, start: int, most: int) -> int:
     return found
 
 
-def _check_jpeg(image: ImageFile.ImageFile, source: BinaryIO) -> None:
+def _check_jpeg(image: ImageFile.ImageFile, source: BinaryIO, limits: Limits) -> None:
     start = source.tell()  # behind the header of the first scan
     bands = len(image.getbands())
     length = 6 + 2 * bands
     source.seek(max(0, start - length))
     # One interleaved scan is decoded line by line; only with more of them do scans add up.
     one_scan = source.read(3) == bytes([0, length, bands])
-    if (not one_scan or image.info.get("progressive")) and (
-        1 + _count(source, START_OF_SCAN, start, MAX_JPEG_SCANS) > MAX_JPEG_SCANS
-    ):
-        cause = f"the image has more than the {MAX_JPEG_SCANS} scans that are allowed"
-        raise LimitExceeded(cause, hint="Save the image again with an image editor.")
+    if not one_scan or image.info.get("progressive"):
+        most = MAX_JPEG_SCANS
+        if limits.max_pixels is not None:
+            pixels = image.size[0] * image.size[1]
+            most = min(most, limits.max_pixels * SCANNED_PIXELS // max(1, pixels))
+        if 1 + _count(source, START_OF_SCAN, start, most) > most:
+            cause = f"the image has more than the {most} scans that are allowed for its size"
+            raise LimitExceeded(cause, hint="Save the image again with an image editor.")
     source.seek(start)
 
 
-def check_cost(image: ImageFile.ImageFile, source: BinaryIO) -> None:
+def check_cost(image: ImageFile.ImageFile, source: BinaryIO, limits: Limits) -> None:
     """Raise `LimitExceeded` if decoding would take far longer than the number of pixels tells."""
     if image.format == "JPEG":
-        _check_jpeg(image, source)
-
-
-def _skip_sub_blocks(source: BinaryIO) -> None:
-    while (size := source.read(1)) and size != b"\0":
-        source.seek(size[0], io.SEEK_CUR)
+        _check_jpeg(image, source, limits)
 
 
 def _count_gif_frames(source: BinaryIO, most: int | None) -> int:
@@ -109,7 +108,7 @@ def _count_gif_frames(source: BinaryIO, most: int | None) -> int:
             break
         else:
             continue  # the decoder skips what it does not know, so does the count
-        _skip_sub_blocks(source)
+        skip_sub_blocks(source)
     return max(frames, 1)
 
 
@@ -133,19 +132,37 @@ def count_frames(image: ImageFile.ImageFile, source: BinaryIO, limits: Limits) -
     return frames
 
 
-def late_png_exif(source: BinaryIO, largest: int) -> bytes | None:
-    """Return the EXIF data of a PNG that stands behind the pixels, if there is any."""
-    position = source.tell()
-    try:
-        source.seek(8)
-        for _ in range(MAX_PNG_CHUNKS):
-            head = source.read(8)
-            length = int.from_bytes(head[:4], "big")
-            if len(head) < 8 or head[4:] == b"IEND":
-                break
-            if head[4:] == b"eXIf" and length <= largest:
-                return b"Exif\x00\x00" + source.read(length)
-            source.seek(length + 4, io.SEEK_CUR)
-    finally:
-        source.seek(position)
-    return None
+#: Bytes that a decoded pixel takes while it is scaled, by mode: itself, and the copies that Pillow
+#: makes of it to weigh it by its alpha, to convert it, and of half of it between two directions.
+_MODE_BYTES = {"1": 2, "L": 2, "LA": 10, "RGBA": 10, "RGB": 8, "P": 8, "I;16": 8, "I": 8, "F": 8}
+_OTHER_BYTES = 10
+#: The same where it is averaged before it is scaled.
+_REDUCED_BYTES = 5
+#: More of them if one of the colours is transparent.
+_TRANSPARENT_BYTES = 4
+#: What decoders take on top: canvases and coefficients of their own.
+_DECODER_BYTES = {"AVIF": 4, "HEIF": 4, "JPEG2000": 16, "WEBP": 8}
+_COEFFICIENT_BYTES = 2
+#: A pixel of length costs something by itself: the place of a row, and the weights by which it is
+#: scaled. That is seen where millions of rows have one pixel each.
+LONG_SIDE = 1_000_000
+_SIDE_BYTES = 64
+
+
+def decoding_bytes(image: ImageFile.ImageFile, *, full: tuple[int, int], reduced: bool) -> int:
+    """Return roughly how much memory decoding an image takes, in bytes.
+
+    Args:
+        image: Opened, and told to decode small if it can.
+        full: Its size before that, in pixels.
+        reduced: Whether it is averaged down afterwards.
+    """
+    each = _REDUCED_BYTES if reduced else _MODE_BYTES.get(image.mode, _OTHER_BYTES)
+    if "transparency" in image.info and not reduced:
+        each += _TRANSPARENT_BYTES
+    each += _DECODER_BYTES.get(image.format or "", 0)
+    total = image.size[0] * image.size[1] * each
+    total += max(0, max(image.size) - LONG_SIDE) * _SIDE_BYTES
+    if image.format == "JPEG" and image.info.get("progressive"):
+        total += full[0] * full[1] * len(image.getbands()) * _COEFFICIENT_BYTES
+    return total

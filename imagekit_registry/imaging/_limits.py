@@ -19,6 +19,17 @@ SAFE_FORMATS = frozenset(
 
 #: An animation may have this many times the pixels of the largest still, over all its frames.
 ANIMATION_PIXELS = 4
+#: The same for an animation that is read: frames need not be large to make a large canvas be painted.
+SOURCE_ANIMATION_PIXELS = 5
+#: The canvas of an animation may have this share of the pixels of the largest still: several are held.
+CANVAS_SHARE = 4
+#: Bytes that decoding may take for each pixel of the largest source.
+BYTES_PER_PIXEL = 8
+#: What is no result yet, but goes on to another processor, may be larger than the largest result.
+STEP_PIXELS = 2
+#: Formats, some of them with a mode, whose encoders take several times the time or the memory of
+#: others: how many times.
+ENCODING_COST = {"AVIF": 2, "JPEG2000": 4, "WEBP RGBA": 2}
 
 
 def _upper(names: Iterable[str]) -> frozenset[str]:
@@ -31,7 +42,9 @@ class Limits:
 
     Args:
         max_bytes: Largest source file, in bytes.
-        max_pixels: Largest source, in pixels (width x height), checked before it is decoded.
+        max_pixels: Largest source, in pixels (width x height), checked before it is decoded. What
+            is decoded may take 8 bytes of memory for each, which formats and modes that need
+            more reach earlier; all the frames of an animation may have five times as many.
         max_frames: Most frames of an animation.
         max_seconds: Longest time for all the work on one source, in seconds.
         max_output_pixels: Largest result, in pixels (width x height).
@@ -67,6 +80,37 @@ class Limits:
             )
             raise LimitExceeded(cause, limit="pixels", hint="Use an image of fewer pixels.")
 
+    def check_memory(self, count: int) -> None:
+        """Raise `LimitExceeded` if decoding a source takes more than *count* bytes may be."""
+        if self.max_pixels is not None and count > self.max_pixels * BYTES_PER_PIXEL:
+            cause = (
+                f"decoding the image would take {count // 1_000_000} MB of memory, more than the"
+                f" {self.max_pixels * BYTES_PER_PIXEL // 1_000_000} MB that"
+                f" {self.max_pixels} pixels may take"
+            )
+            hint = "Use an image of fewer pixels, or save it as JPEG."
+            raise LimitExceeded(cause, limit="memory", hint=hint)
+
+    def check_animation(self, size: tuple[int, int], frames: int) -> None:
+        """Raise `LimitExceeded` if painting all the *frames* of an animation costs too much."""
+        if self.max_pixels is None:
+            return
+        width, height = size
+        allowed = self.max_pixels // CANVAS_SHARE
+        if width * height > allowed:
+            cause = (
+                f"the animation is {width} x {height} pixels, more than the {allowed} pixels that"
+                " are allowed for one"
+            )
+            raise LimitExceeded(cause, limit="memory", hint="Use a smaller animation.")
+        allowed = self.max_pixels * SOURCE_ANIMATION_PIXELS
+        if width * height * frames > allowed:
+            cause = (
+                f"the animation is {frames} frames of {width} x {height} pixels,"
+                f" together more than the {allowed} pixels that are allowed"
+            )
+            raise LimitExceeded(cause, limit="memory", hint="Use a shorter or smaller animation.")
+
     def check_frames(self, count: int) -> None:
         """Raise `LimitExceeded` if an animation has too many frames."""
         if self.max_frames is not None and count > self.max_frames:
@@ -93,6 +137,28 @@ class Limits:
             raise LimitExceeded(
                 cause, limit="output", hint="Ask for a smaller image, or use a shorter animation."
             )
+
+    def check_step(self, size: tuple[int, int]) -> None:
+        """Raise `LimitExceeded` if what is passed from one processor to the next is too large."""
+        if self.max_output_pixels is not None:
+            attrs.evolve(self, max_output_pixels=self.max_output_pixels * STEP_PIXELS).check_output(
+                size
+            )
+
+    def check_encoding(self, size: tuple[int, int], format: str, mode: str) -> None:
+        """Raise `LimitExceeded` if *format* takes too much for a result of *size* and *mode*."""
+        cost = ENCODING_COST.get(format) or ENCODING_COST.get(f"{format} {mode}", 1)
+        if self.max_output_pixels is None or size[0] * size[1] * cost <= self.max_output_pixels:
+            return
+        cause = (
+            f"the result would be {size[0]} x {size[1]} pixels, more than the"
+            f" {self.max_output_pixels // cost} pixels that are allowed for {format}"
+        )
+        raise LimitExceeded(cause, limit="output", hint="Ask for a smaller image.")
+
+    def is_large(self, size: tuple[int, int]) -> bool:
+        """Return whether a result of *size* is near the largest that is allowed."""
+        return self.max_output_pixels is not None and size[0] * size[1] * 2 > self.max_output_pixels
 
 
 class Deadline:

@@ -20,7 +20,7 @@ _METHODS = {
     8: Image.Transpose.ROTATE_90,
 }
 _XMP_ORIENTATION = re.compile(
-    rb'\s*tiff:Orientation\s*=\s*("[^"]*"|\'[^\']*\')|<tiff:Orientation>[^<]*</tiff:Orientation>'
+    rb'(?<!\s)\s*tiff:Orientation\s*=\s*("[^"]*"|\'[^\']*\')|<tiff:Orientation>[^<]*</tiff:Orientation>'
 )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from imagekit_registry.exceptions import GenerationError, ProcessingError
 
 from ._limits import Deadline, Limits
-from ._plan import Size, flat, overrides
+from ._plan import Size, flat, needed_size, overrides
 
 __all__ = ["check_result", "run"]
 
@@ -42,6 +42,19 @@ def _call(processor: Any, image: Image.Image, source_size: Size) -> Image.Image:
     return result
 
 
+def _after_points(chain: Sequence[Any], source_size: Size) -> Sequence[Any]:
+    """Return *chain* without what comes first and works on single pixels of a smaller decode.
+
+    What such processors are said to return is as large as the source, which is never made.
+    """
+    if needed_size(chain, source_size) is None:
+        return chain
+    first = next(
+        index for index, each in enumerate(chain) if not getattr(each, "scale_invariant", False)
+    )
+    return chain[first:]
+
+
 def check_result(processors: Sequence[Any], source_size: Size, limits: Limits) -> None:
     """Check the size of the result, as far as it can be known before there is an image.
 
@@ -49,7 +62,7 @@ def check_result(processors: Sequence[Any], source_size: Size, limits: Limits) -
         LimitExceeded: It would be too large.
     """
     size = source_size
-    for processor in flat(processors):
+    for processor in _after_points(flat(processors), source_size):
         if overrides(processor, "output_size"):
             return
         try:
@@ -59,7 +72,7 @@ def check_result(processors: Sequence[Any], source_size: Size, limits: Limits) -
         if predicted is None:
             return
         size = predicted
-        limits.check_output(size)
+        limits.check_step(size)
     limits.check_output(size)
 
 
@@ -87,11 +100,15 @@ def run(
         LimitExceeded: A result is, or would be, too large, or the time is over.
     """
     base, size = image, source_size
-    for processor in flat(processors):
+    chain = flat(processors)
+    for number, processor in enumerate(chain, 1):
+        check = limits.check_output if number == len(chain) else limits.check_step
         try:
-            predicted = _predicted(processor, size)
+            # What works on single pixels keeps the size of what it is given, which may be less.
+            is_point = image.size != size and getattr(processor, "scale_invariant", False)
+            predicted = image.size if is_point else _predicted(processor, size)
             if predicted is not None:
-                limits.check_output(predicted)
+                check(predicted)
             if shared and image is base and not hasattr(processor, "required_size"):
                 image = image.copy()
             result = _call(processor, image, size)
@@ -106,6 +123,6 @@ def run(
         image = result
         if min(image.size) < 1:
             raise ProcessingError(f"{_name(processor)} returned an image without pixels")
-        limits.check_output(image.size)
+        check(image.size)
         deadline.check()
     return image

@@ -27,6 +27,12 @@ from .formats import can_write
 
 __all__ = ["read_header", "render", "render_many"]
 
+#: How the largest results are encoded, which would take too long otherwise.
+LEAST_EFFORT: Mapping[str, Mapping[str, Any]] = {
+    "PNG": {"compress_level": 1},
+    "WEBP": {"method": 0},
+}
+
 FormatOptions = Mapping[str, Mapping[str, Any]]
 _PILLOW = PillowDecoder()
 
@@ -55,12 +61,15 @@ class _Job:
         header = self.opened.header
         return header.oriented_size if recipe.auto_orient else header.size
 
-    def options(self, recipe: Recipe, format: str) -> dict[str, Any]:
+    def options(self, recipe: Recipe, format: str, size: tuple[int, int]) -> dict[str, Any]:
         header, metadata = self.opened.header, self.opened.metadata
         carried = metadata_options(recipe, metadata, format)
         if recipe.color == "keep":
             carried |= profile_options(header.profile, format)
-        return carried | save_options(format, self.format_options, recipe.options)
+        own: Mapping[str, Any] = recipe.options
+        if self.limits.is_large(size):
+            own = {**LEAST_EFFORT.get(format, {}), **own}
+        return carried | save_options(format, self.format_options, own)
 
 
 def _is_animated(recipe: Recipe, header: Header) -> bool:
@@ -75,8 +84,9 @@ def _encode_still(job: _Job, recipe: Recipe, image: Image.Image) -> Encoded:
         image, extra = prepare(image, format, recipe.background)
     elif "transparency" in image.info and image.mode in ("P", "L", "RGB"):
         extra = {"transparency": image.info["transparency"]} if format in ("GIF", "PNG") else {}
+    job.limits.check_encoding(image.size, format, image.mode)
     job.deadline.check()
-    return write(image, format, {**extra, **job.options(recipe, format)})
+    return write(image, format, {**extra, **job.options(recipe, format, image.size)})
 
 
 def _render_still(
@@ -185,7 +195,7 @@ def _render_animations(job: _Job, recipes: Sequence[Recipe]) -> list[Encoded | G
                 raise errors[index]
             job.deadline.check()
             format = output_format(recipe, header, True)
-            options = job.options(recipe, format)
+            options = job.options(recipe, format, made[index][0].image.size)
             results.append(write_animation(made[index], format, options, metadata.loop))
         except GenerationError as error:
             results.append(error)
@@ -204,6 +214,8 @@ def _render_opened(job: _Job, recipes: Sequence[Recipe]) -> list[Encoded | Gener
     results: dict[int, Encoded | GenerationError] = {}
     for index, recipe in enumerate(recipes):
         try:
+            if _is_animated(recipe, header):
+                job.limits.check_animation(header.size, header.frames)
             check_result(recipe.processors, job.source_size(recipe), job.limits)
         except GenerationError as error:
             results[index] = error

@@ -7,7 +7,7 @@ from PIL import Image
 from ._colour import is_deep, to_eight_bit, without_palette
 from ._plan import Size
 
-__all__ = ["fit_extent", "reduce_by", "reduce_to"]
+__all__ = ["fit_extent", "reduce_by", "reduce_to", "reducing_factor"]
 
 #: Rows of the source that are averaged at a time where alpha needs a premultiplied copy of them.
 STRIP_ROWS = 256
@@ -52,6 +52,13 @@ def reduce_by(image: Image.Image, factor: int) -> Image.Image:
     return reduced
 
 
+def reducing_factor(minimum: Size | None, extent: tuple[float, float]) -> int:
+    """Return the whole factor by which `reduce_to` averages; 1 if it does not."""
+    if minimum is None:
+        return 1
+    return max(1, int(min(extent[0] // minimum[0], extent[1] // minimum[1])))
+
+
 def reduce_to(image: Image.Image, minimum: Size, extent: tuple[float, float]) -> Image.Image:
     """Return *image* averaged down by a whole factor, no smaller than *minimum*.
 
@@ -60,7 +67,7 @@ def reduce_to(image: Image.Image, minimum: Size, extent: tuple[float, float]) ->
         minimum: In pixels.
         extent: How many pixels of *image*, in fractions, the source covers.
     """
-    factor = max(1, int(min(extent[0] // minimum[0], extent[1] // minimum[1])))
+    factor = reducing_factor(minimum, extent)
     if factor > 1:
         info = image.info
         image = without_palette(to_eight_bit(image) if is_deep(image) else image)

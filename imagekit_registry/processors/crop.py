@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import attrs
-from PIL import Image, ImageChops, ImageDraw, ImageStat
+from PIL import Image, ImageChops, ImageStat
 
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.processors import _arguments as arguments
@@ -17,6 +17,7 @@ from imagekit_registry.processors.utils import true_color
 
 __all__ = ["BasicCrop", "Crop", "Side", "SmartCrop", "TrimBorderColor", "detect_border_color"]
 
+_STRIP_ROWS = 256
 _WITH_ENTROPY = frozenset(["L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "P", "1"])
 
 
@@ -36,11 +37,40 @@ def detect_border_color(image: Image.Image) -> list[int]:
     Returns:
         The median of red, green, blue and opacity, each from 0 to 255.
     """
-    mask = Image.new("1", image.size, 1)
     width, height = image.size
     if width > 2 and height > 2:
-        ImageDraw.Draw(mask).rectangle((1, 1, width - 2, height - 2), 0)
-    return ImageStat.Stat(true_color(image).convert("RGBA"), mask).median
+        # The outermost pixels side by side: a copy of all the others would be large.
+        edges = [(0, 0, width, 1), (0, height - 1, width, height)]
+        edges += [(0, 1, 1, height - 1), (width - 1, 1, width, height - 1)]
+        parts = [true_color(image.crop(box)).convert("RGBA") for box in edges]
+        row = Image.new("RGBA", (2 * (width + height) - 4, 1))
+        start = 0
+        for part in parts:
+            flat = part if part.size[1] == 1 else part.transpose(Image.Transpose.ROTATE_90)
+            row.paste(flat, (start, 0))
+            start += flat.size[0]
+        return ImageStat.Stat(row).median
+    return ImageStat.Stat(true_color(image).convert("RGBA")).median
+
+
+def _content_box(
+    image: Image.Image, border: tuple[int, ...], tolerance: int
+) -> tuple[int, int, int, int] | None:
+    """Return the box of what differs from the colour *border*, strip by strip to save memory."""
+    width, height = image.size
+    boxes = []
+    for top in range(0, height, _STRIP_ROWS):
+        strip = true_color(image.crop((0, top, width, min(top + _STRIP_ROWS, height))))
+        plain = Image.new("RGBA", strip.size, border)
+        difference = ImageChops.difference(strip.convert("RGBA"), plain)
+        content = difference.point(lambda value: 255 if value > tolerance else 0)
+        box = content.getbbox(alpha_only=False)
+        if box is not None:
+            boxes.append((box[0], top + box[1], box[2], top + box[3]))
+    if not boxes:
+        return None
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def _sides_field(**options: Any) -> Any:
@@ -73,13 +103,10 @@ class TrimBorderColor(Processor):
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return a trimmed copy; an image that is all border stays as it is."""
-        source = true_color(image).convert("RGBA")
         border = detect_border_color(image) if self.color is None else arguments.rgba(self.color)
-        difference = ImageChops.difference(source, Image.new("RGBA", image.size, tuple(border)))
         # A tolerance of one would trim everything; it counts as none.
         tolerance = 0 if self.tolerance == 1 else int(self.tolerance * 255)
-        content = difference.point(lambda value: 255 if value > tolerance else 0)
-        box = content.getbbox(alpha_only=False)
+        box = _content_box(image, tuple(border), tolerance)
         if box is None:
             return image
         width, height = image.size

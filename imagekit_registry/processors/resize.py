@@ -52,7 +52,8 @@ class _Scaler(Processor):
 
 
 def _may_scale(upscale: bool | None, size: Size, target: Size) -> bool:
-    return bool(upscale) or (target[0] < size[0] and target[1] < size[1])
+    # A side that stays as it is is not enlarged: of 20000 x 1 pixels, one is as low as it gets.
+    return bool(upscale) or (target[0] <= size[0] and target[1] <= size[1])
 
 
 @attrs.frozen(slots=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -109,10 +110,15 @@ def refer_to(source: Any) -> SourceReference:
     name = getattr(source, "name", None)
     storage = getattr(source, "storage", None)
     if storage is not None and name:
-        return SourceReference(str(name).replace("\\", "/"), storage_reference(storage))
+        return SourceReference(_with_slashes(str(name)), storage_reference(storage))
     if isinstance(name, str) and name:
-        return SourceReference(name.replace("\\", "/"), "file")
+        return SourceReference(_with_slashes(name), "file")
     return SourceReference(_content_digest(source), "content")
+
+
+def _with_slashes(name: str) -> str:
+    # Where a backslash separates no folders, "a\\b" and "a/b" are two files.
+    return name.replace(os.sep, "/")
 
 
 def _content_digest(source: Any) -> str:

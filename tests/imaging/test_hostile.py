@@ -7,12 +7,15 @@ import os
 import random
 import resource
 import sys
+import threading
+import warnings
 import zlib
+from collections import Counter
 from typing import Any
 
 import attrs
 import pytest
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, PngImagePlugin
 
 from imagekit_registry.exceptions import (
     EncodingError,
@@ -22,8 +25,9 @@ from imagekit_registry.exceptions import (
     SourceUnavailable,
     UnreadableImage,
 )
-from imagekit_registry.imaging import Limits, Recipe, read_header, render_many
-from imagekit_registry.processors import ResizeCanvas, ResizeToFill, ResizeToFit
+from imagekit_registry.imaging import Limits, Recipe, get_decoder, read_header, render_many
+from imagekit_registry.imaging._orient import xmp_without_orientation
+from imagekit_registry.processors import Adjust, ResizeCanvas, ResizeToFill, ResizeToFit
 
 from . import conftest as made
 from .conftest import LIMITS, make
@@ -130,6 +134,15 @@ class TestSource:
         limits = attrs.evolve(LIMITS, max_seconds=0.0)
         with pytest.raises(LimitExceeded, match="took longer than"):
             make(made.animation("GIF", 30), limits=limits)
+
+    @pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP"])
+    def test_what_else_a_file_is_goes_no_further(self, format: str) -> None:
+        """A picture that is a script, or an archive, as well comes out as a picture alone."""
+        script = b"<script>alert(1)</script>PK\3\4"
+        options: dict[str, Any] = {"JPEG": {"comment": script}, "GIF": {"comment": script}}
+        data = made.encode(made.sample(), format, **options.get(format, {})).getvalue() + script
+        assert script not in make(data).getvalue()
+        assert script not in make(data, ResizeToFit(20), metadata="keep").getvalue()
 
     def test_a_failing_storage_is_not_called_a_damaged_image(self) -> None:
         """An exception of the file itself says that the storage is at fault."""
@@ -245,6 +258,19 @@ def corpus() -> list[bytes]:
     return [file.getvalue() for file in files]
 
 
+def process_globals() -> tuple[Any, ...]:
+    """Return what Pillow, and Python's warnings, keep for the whole process."""
+    return (
+        Image.MAX_IMAGE_PIXELS,
+        ImageFile.LOAD_TRUNCATED_IMAGES,
+        ImageFile.MAXBLOCK,
+        PngImagePlugin.MAX_TEXT_CHUNK,
+        PngImagePlugin.MAX_TEXT_MEMORY,
+        tuple(warnings.filters),
+        warnings.showwarning,
+    )
+
+
 def mutate(data: bytes, chance: random.Random) -> bytes:
     """Return *data* with a few bytes changed, removed, doubled or cut off."""
     changed = bytearray(data)
@@ -268,23 +294,89 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("part", range(4))
 def test_mutated_images_give_an_image_or_our_error(part: int) -> None:
-    """Damage of any kind ends in a right image or in one of our errors, never in another one.
+    """Damage of any kind ends in a right image or in one of our errors, by both decoders.
 
     ``IMAGEKIT_MUTATIONS`` sets how many are tried.
     """
     chance = random.Random(f"imaging {part}")
     files = corpus()
-    recipes = [Recipe([ResizeToFit(24, 24)], format="PNG"), Recipe([ResizeToFill(9, 30)])]
-    limits = attrs.evolve(LIMITS, max_pixels=4_000_000, max_seconds=5.0)
+    recipes = [
+        Recipe([ResizeToFit(24, 24)], format="PNG"),
+        Recipe([ResizeToFill(9, 30)], metadata="keep"),
+    ]
+    limits = attrs.evolve(LIMITS, max_pixels=4_000_000, max_seconds=30.0)
+    decoder = get_decoder("vips" if part % 2 else "pillow")
+    outcomes = Counter[bool]()
     for _ in range(MUTATIONS // 4):
         data = mutate(chance.choice(files), chance)
-        for result in render_many(io.BytesIO(data), recipes, limits=limits, format_options={}):
+        results = render_many(
+            io.BytesIO(data), recipes, limits=limits, format_options={}, decoder=decoder
+        )
+        for result in results:
+            outcomes[isinstance(result, GenerationError)] += 1
             if not isinstance(result, GenerationError):
                 assert made.opened(result).size == (result.width, result.height)
+    # Damage must be small enough for some to be shown, and large enough for some not to be.
+    assert outcomes.total() == 2 * (MUTATIONS // 4)
+    assert min(outcomes[True], outcomes[False]) > outcomes.total() // 20
 
 
 class TestBounds:
     """Memory and globals."""
+
+    def test_a_large_result_is_made_in_a_hurry(self) -> None:
+        """Near the largest that is allowed, encoders do less work, unless a spec wants it."""
+        source = made.encode(made.sample(size=(300, 200)), "PNG")
+        large = attrs.evolve(LIMITS, max_output_pixels=300 * 200)
+        slow = make(source, format="WEBP").getvalue()
+        quick = make(source, format="WEBP", limits=large).getvalue()
+        own = make(source, format="WEBP", options={"method": 4}, limits=large).getvalue()
+        assert quick != slow == own
+
+    def test_a_slow_encoder_may_have_less(self) -> None:
+        """JPEG 2000 takes four times as long: its largest result is a quarter."""
+        limits = attrs.evolve(LIMITS, max_output_pixels=4 * 64 * 48 - 1)
+        source = made.encode(made.sample(), "PNG")
+        assert make(source, format="PNG", limits=limits).width == 64
+        with pytest.raises(LimitExceeded, match="allowed for JPEG2000"):
+            make(source, format="JPEG2000", limits=limits)
+
+    @pytest.mark.parametrize(
+        ("format", "mode", "bytes_each"),
+        [("PNG", "RGB", 8), ("PNG", "RGBA", 10), ("WEBP", "RGB", 16), ("JPEG2000", "RGB", 24)],
+    )
+    def test_memory_of_decoding_is_bounded(self, format: str, mode: str, bytes_each: int) -> None:
+        """A decode may take 8 bytes for each pixel of the largest source, whatever the format."""
+        source = made.encode(made.sample(mode, (64, 64)), format)
+        enough = attrs.evolve(LIMITS, max_pixels=64 * 64 * bytes_each // 8)
+        assert make(source, format="PNG", limits=enough).width == 64
+        too_little = attrs.evolve(LIMITS, max_pixels=max(64 * 64, 64 * 64 * bytes_each // 8 - 1))
+        if bytes_each > 8:
+            with pytest.raises(LimitExceeded, match="MB of memory"):
+                make(source, format="PNG", limits=too_little)
+
+    def test_a_still_of_a_costly_animation_is_made(self) -> None:
+        """What all the frames would cost does not count where only the first is looked at."""
+        limits = attrs.evolve(LIMITS, max_pixels=4 * 40 * 30 - 1)
+        with pytest.raises(LimitExceeded, match="for one"):
+            make(made.animation("GIF"), limits=limits)
+        assert make(made.animation("GIF"), animated=False, limits=limits).frames == 1
+        assert make(made.animation("GIF"), format="PNG", animated=False, limits=limits).width == 40
+
+    def test_single_pixels_before_scaling_are_no_large_result(self) -> None:
+        """A large photograph that is adjusted first is decoded small: nothing large is made."""
+        limits = attrs.evolve(LIMITS, max_output_pixels=100 * 100)
+        source = made.encode(made.sample(size=(600, 400)), "JPEG")
+        assert make(source, Adjust(contrast=1.2), ResizeToFit(20, 20), limits=limits).width == 20
+        with pytest.raises(LimitExceeded, match="600 x 400"):
+            make(source, Adjust(sharpness=1.2), ResizeToFit(20, 20), limits=limits)
+
+    def test_metadata_of_blanks_is_read_once(self) -> None:
+        """Looking for the orientation in a megabyte of blanks takes no minutes."""
+        blanks = b" " * 1_000_000
+        assert xmp_without_orientation(blanks) == blanks
+        text = b'<x  tiff:Orientation="6" y="1"/><tiff:Orientation>6</tiff:Orientation>'
+        assert xmp_without_orientation(text) == b'<x y="1"/>'
 
     @pytest.mark.skipif(sys.platform != "linux", reason="units of ru_maxrss")
     @pytest.mark.parametrize("name", list(HUGE), ids=list(HUGE))
@@ -296,13 +388,50 @@ class TestBounds:
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
     def test_pillows_globals_are_left_alone(self) -> None:
-        """Nothing that other code of the process relies on is touched."""
-        before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, ImageFile.MAXBLOCK)
-        make(made.encode(made.sample(), "PNG"), ResizeToFit(8), format="JPEG")
-        with pytest.raises(GenerationError):
-            make(BROKEN["jpeg cut in half"])
-        assert before == (
-            Image.MAX_IMAGE_PIXELS,
-            ImageFile.LOAD_TRUNCATED_IMAGES,
-            ImageFile.MAXBLOCK,
-        )
+        """Nothing that other code of the process relies on is touched, not even for a moment.
+
+        Another thread looks at it all the time; processors look at it while they are at work.
+        """
+        before = process_globals()
+        seen = []
+        stop = threading.Event()
+
+        def look() -> None:
+            while not stop.is_set():
+                seen.append(process_globals())
+
+        class Looking:
+            def process(self, image: Image.Image) -> Image.Image:
+                seen.append(process_globals())
+                return image
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            for data in [*corpus(), *BROKEN.values(), *HUGE.values()]:
+                for name in ("pillow", "vips"):
+                    render_many(
+                        io.BytesIO(data),
+                        [Recipe([Looking(), ResizeToFit(8)]), Recipe([ResizeToFit(9)])],
+                        limits=LIMITS,
+                        format_options={},
+                        decoder=get_decoder(name),
+                    )
+        finally:
+            stop.set()
+            thread.join()
+        assert len(seen) > 50
+        assert all(each == before for each in seen)
+        assert process_globals() == before
+
+    def test_globals_that_are_set_change_no_result(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A process that lets any number of pixels pass, or truncated images, has our limits."""
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+        for data in HUGE.values():
+            with pytest.raises(LimitExceeded):
+                make(data, ResizeToFit(300, 200), format="PNG")
+        monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+        for name, data in HUGE.items():
+            if "unpacks" not in name:  # Pillow leaves such chunks out then
+                with pytest.raises(LimitExceeded):
+                    make(data, ResizeToFit(300, 200), format="PNG")
