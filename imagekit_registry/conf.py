@@ -28,6 +28,12 @@ FORMAT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "GIF": {"optimize": False},
 }
 
+#: The same for results of more than half the pixels that are allowed, which would take too long.
+LARGE_FORMAT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "PNG": {"compress_level": 1},
+    "WEBP": {"method": 0},
+}
+
 #: Formats that are read. What runs a program or reads other files (EPS, PS, PDF, WMF) is not here.
 ALLOWED_FORMATS = frozenset(
     ["AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO"]

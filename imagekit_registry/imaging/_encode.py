@@ -169,15 +169,12 @@ def prepare(
     return plain, extra
 
 
-def save_options(
-    format: str, format_options: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return Pillow's save options: those of the format with a spec's own laid over them."""
+def save_options(format: str, format_options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return those of *format_options* that are for *format*, however it is spelt there."""
     merged: dict[str, Any] = {}
     for name, values in format_options.items():
         if normalize_format(name) == format:
             merged.update(values)
-    merged.update(options)
     return merged
 
 

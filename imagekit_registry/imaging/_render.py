@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -27,13 +28,9 @@ from .formats import can_write
 
 __all__ = ["read_header", "render", "render_many"]
 
-#: How the largest results are encoded, which would take too long otherwise.
-LEAST_EFFORT: Mapping[str, Mapping[str, Any]] = {
-    "PNG": {"compress_level": 1},
-    "WEBP": {"method": 0},
-}
-
 FormatOptions = Mapping[str, Mapping[str, Any]]
+
+_NO_OPTIONS: FormatOptions = MappingProxyType({})
 _PILLOW = PillowDecoder()
 
 
@@ -56,6 +53,7 @@ class _Job:
     limits: Limits
     deadline: Deadline
     format_options: FormatOptions
+    large_options: FormatOptions
 
     def source_size(self, recipe: Recipe) -> tuple[int, int]:
         header = self.opened.header
@@ -66,10 +64,10 @@ class _Job:
         carried = metadata_options(recipe, metadata, format)
         if recipe.color == "keep":
             carried |= profile_options(header.profile, format)
-        own: Mapping[str, Any] = recipe.options
+        options = save_options(format, self.format_options)
         if self.limits.is_large(size):
-            own = {**LEAST_EFFORT.get(format, {}), **own}
-        return carried | save_options(format, self.format_options, own)
+            options |= save_options(format, self.large_options)
+        return carried | options | dict(recipe.options)
 
 
 def _is_animated(recipe: Recipe, header: Header) -> bool:
@@ -235,6 +233,7 @@ def render_many(
     *,
     limits: Limits,
     format_options: FormatOptions,
+    large_options: FormatOptions = _NO_OPTIONS,
     decoder: Decoder | None = None,
     source_name: str = "",
 ) -> list[Encoded | GenerationError]:
@@ -245,6 +244,8 @@ def render_many(
         recipes: What to make.
         limits: How much source and results may cost; the time is for all of them together.
         format_options: Save options per format, under those of the recipes.
+        large_options: The same for results of more than half the pixels that *limits* allow, over
+            *format_options*: the largest would take too long otherwise.
         decoder: What reads the source; None for Pillow.
         source_name: The source's name, for messages.
 
@@ -263,7 +264,8 @@ def render_many(
     deadline = Deadline(limits.max_seconds)
     try:
         with (decoder or _PILLOW).open(file, limits, deadline) as opened:
-            results = _render_opened(_Job(opened, limits, deadline, format_options), wanted)
+            job = _Job(opened, limits, deadline, format_options, large_options)
+            results = _render_opened(job, wanted)
     except GenerationError as error:
         results = [error, *(copy.copy(error) for _ in wanted[1:])]
     for result in results:
@@ -278,6 +280,7 @@ def render(
     *,
     limits: Limits,
     format_options: FormatOptions,
+    large_options: FormatOptions = _NO_OPTIONS,
     decoder: Decoder | None = None,
     source_name: str = "",
 ) -> Encoded:
@@ -288,6 +291,7 @@ def render(
         recipe: What to make.
         limits: How much source and result may cost.
         format_options: Save options per format, under those of the recipe.
+        large_options: As for `render_many`.
         decoder: What reads the source; None for Pillow.
         source_name: The source's name, for messages.
 
@@ -310,6 +314,7 @@ def render(
         (recipe,),
         limits=limits,
         format_options=format_options,
+        large_options=large_options,
         decoder=decoder,
         source_name=source_name,
     )

@@ -11,7 +11,7 @@ from typing import IO, Any, Literal
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import get_by_qname, get_singleton
-from imagekit_registry.conf import FORMAT_OPTIONS, conf
+from imagekit_registry.conf import FORMAT_OPTIONS, LARGE_FORMAT_OPTIONS, conf
 from imagekit_registry.exceptions import GenerationError, InvalidConfiguration, MissingSource
 from imagekit_registry.imaging import (
     Decoder,
@@ -43,13 +43,23 @@ def default_limits() -> Limits:
 
 def format_options() -> Mapping[str, Mapping[str, Any]]:
     """Return Pillow's save options per format: the built-in ones with the project's over them."""
+    return _under_the_projects(FORMAT_OPTIONS)
+
+
+def large_format_options() -> Mapping[str, Mapping[str, Any]]:
+    """Return what lies over `format_options` for very large results: nothing the project has set."""
+    return _under_the_projects(LARGE_FORMAT_OPTIONS)
+
+
+def _under_the_projects(
+    built_in: Mapping[str, Mapping[str, Any]],
+) -> Mapping[str, Mapping[str, Any]]:
     changed = conf.FORMAT_OPTIONS
     if not changed:
-        return FORMAT_OPTIONS
+        return built_in
     formats = {name.upper(): options for name, options in changed.items()}
     return {
-        name: {**FORMAT_OPTIONS.get(name, {}), **formats.get(name, {})}
-        for name in {*FORMAT_OPTIONS, *formats}
+        name: {**built_in.get(name, {}), **formats.get(name, {})} for name in {*built_in, *formats}
     }
 
 
@@ -326,6 +336,7 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
                 [spec.recipe for spec in specs],
                 limits=first.limits or default_limits(),
                 format_options=format_options(),
+                large_options=large_format_options(),
                 decoder=load_decoder(conf.DECODER),
                 source_name=name or "",
             )

@@ -324,15 +324,6 @@ def test_mutated_images_give_an_image_or_our_error(part: int) -> None:
 class TestBounds:
     """Memory and globals."""
 
-    def test_a_large_result_is_made_in_a_hurry(self) -> None:
-        """Near the largest that is allowed, encoders do less work, unless a spec wants it."""
-        source = made.encode(made.sample(size=(300, 200)), "PNG")
-        large = attrs.evolve(LIMITS, max_output_pixels=300 * 200)
-        slow = make(source, format="WEBP").getvalue()
-        quick = make(source, format="WEBP", limits=large).getvalue()
-        own = make(source, format="WEBP", options={"method": 4}, limits=large).getvalue()
-        assert quick != slow == own
-
     def test_a_slow_encoder_may_have_less(self) -> None:
         """JPEG 2000 takes four times as long: its largest result is a quarter."""
         limits = attrs.evolve(LIMITS, max_output_pixels=4 * 64 * 48 - 1)

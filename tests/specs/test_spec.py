@@ -199,6 +199,25 @@ class TestHost:
         assert host.get_spec("photos/a.jpg").cachefile_name == "named/photos/a.jpg"
 
 
+def test_large_results_are_encoded_fast_unless_options_are_set(
+    stored_photo: Any, settings: Any
+) -> None:
+    """The least effort is a default: what a project or a spec asks for comes before it."""
+    attributes = {"processors": [ResizeToFill(200, 150)], "format": "PNG"}
+    name = stored_photo()
+
+    def size(**more: Any) -> int:
+        return len(type("Spec", (ImageSpec,), {**attributes, **more})(name).generate().getvalue())
+
+    small = size()
+    settings.IMAGEKIT_MAX_OUTPUT_PIXELS = 200 * 150
+    large = size()
+    assert large > small
+    assert size(options={"compress_level": 9}) < small
+    settings.IMAGEKIT_FORMAT_OPTIONS = {"png": {"compress_level": 9}}
+    assert size() < small
+
+
 class LoudDecoder(PillowDecoder):
     """A decoder of the project's own."""
 
