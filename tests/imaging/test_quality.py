@@ -9,6 +9,7 @@ import math
 from importlib.util import find_spec
 from typing import Any
 
+import numpy
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
@@ -30,9 +31,17 @@ from .test_render import psnr
 #: How much worse, in dB, a thumbnail may be than one of a full decode and LANCZOS.
 MOST_LOST = 0.3
 DECODERS = ["pillow", "vips"]
-SOURCES = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "chart"]
+SOURCES = [
+    "astronaut.png",
+    "chelsea.png",
+    "coffee.png",
+    "rocket.jpg",
+    "chart",
+    "rings",
+    "fine rings",
+]
 #: At an eighth, a fourth and a half of the source; a factor in between.
-SIDES = [24, 40, 51, 96]
+SIDES = [24, 40, 51, 96, 160]
 ANCHORS = ["tl", "t", "tr", "l", "c", "r", "bl", "b", "br", (0.3, 0.8)]
 
 
@@ -64,11 +73,25 @@ def chart() -> Image.Image:
     return image
 
 
+def rings(finest: float) -> Image.Image:
+    """Return a zone plate: rings that lie closer and closer, in every direction.
+
+    Args:
+        finest: Rings per pixel at its left and right edges.
+    """
+    down, across = numpy.mgrid[0:480, 0:640]
+    squares = (across - 320.0) ** 2 + (down - 240.0) ** 2
+    values = 127.5 + 127.5 * numpy.cos(numpy.pi * finest / 320 * squares)
+    return Image.fromarray(values.astype("uint8")).convert("RGB")
+
+
 @functools.cache
 def picture(name: str) -> Image.Image:
     """Return a source as one sees it."""
     if name == "chart":
         return chart()
+    if name.endswith("rings"):
+        return rings(0.12 if name.startswith("fine") else 0.06)
     with Image.open(PHOTOS / name) as photo:
         return photo.convert("RGB")
 
