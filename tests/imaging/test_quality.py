@@ -37,6 +37,7 @@ SOURCES = [
     "coffee.png",
     "rocket.jpg",
     "chart",
+    "pairs",
     "rings",
     "fine rings",
 ]
@@ -73,6 +74,19 @@ def chart() -> Image.Image:
     return image
 
 
+def pairs() -> Image.Image:
+    """Return nothing but line pairs of 2 to 6 pixels, upright and lying."""
+    image = Image.new("RGB", (640, 480), "white")
+    draw = ImageDraw.Draw(image)
+    for column, width in enumerate(range(2, 7)):
+        left = column * 128
+        for offset in range(0, 240, 2 * width):
+            draw.rectangle((left, 240 + offset, left + 127, 240 + offset + width - 1), "black")
+            if offset < 128:
+                draw.rectangle((left + offset, 0, left + offset + width - 1, 239), "black")
+    return image
+
+
 def rings(finest: float) -> Image.Image:
     """Return a zone plate: rings that lie closer and closer, in every direction.
 
@@ -90,6 +104,8 @@ def picture(name: str) -> Image.Image:
     """Return a source as one sees it."""
     if name == "chart":
         return chart()
+    if name == "pairs":
+        return pairs()
     if name.endswith("rings"):
         return rings(0.12 if name.startswith("fine") else 0.06)
     with Image.open(PHOTOS / name) as photo:
@@ -192,7 +208,7 @@ class TestSmallDecode:
         """Sizes that are made of the next larger one are as good as from all pixels."""
         need(decoder)
         data, full = stored(name, "JPEG")
-        processors = [ResizeToFit(side) for side in (160, 120, 80, 40, 320, 250, 30)]
+        processors = [ResizeToFit(side) for side in (600, 420, 300, 150, 30, 320, 250)]
         results = render_many(
             io.BytesIO(data),
             [Recipe([processor], format="PNG") for processor in processors],
