@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from imagekit_registry._loading import storage_reference
-from imagekit_registry.cachefiles._file import ImageCacheFile, get_image
+from imagekit_registry.cachefiles._file import ImageCacheFile
 from imagekit_registry.cachefiles._ledger import made_of, reference_of, remove
+from imagekit_registry.cachefiles._lookup import get_image
 from imagekit_registry.cachefiles._many import generate_many
 from imagekit_registry.cachefiles.records import CacheFileRecord
 from imagekit_registry.cachefiles.strategies import Optimistic, PreCache, load_strategy

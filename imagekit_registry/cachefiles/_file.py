@@ -9,7 +9,6 @@ from asgiref.sync import sync_to_async
 from django.core.files.base import File
 from django.core.files.images import ImageFile
 from django.core.files.storage import Storage
-from django.utils.functional import SimpleLazyObject
 
 from imagekit_registry._loading import (
     get_by_qname,
@@ -31,11 +30,10 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.imaging import read_header
 from imagekit_registry.imaging.formats import extension_to_mimetype, format_to_mimetype
-from imagekit_registry.registry import generator_registry
 from imagekit_registry.signals import content_required, existence_required
 from imagekit_registry.specs import default_limits
 
-__all__ = ["ImageCacheFile", "LazyImageCacheFile", "get_image"]
+__all__ = ["ImageCacheFile"]
 
 
 class ImageCacheFile(ImageFile):
@@ -507,37 +505,3 @@ def _name_for(generator: Any) -> str | None:
         namer = get_by_qname(conf.CACHEFILE_NAMER, "namer")
         name = namer(generator)
     return name
-
-
-class LazyImageCacheFile(SimpleLazyObject):  # type: ignore[type-arg]
-    """A cache file that is built when it is first used.
-
-    Args:
-        generator_id: The id of a registered generator.
-        **kwargs: What the generator takes, such as ``source``.
-    """
-
-    def __init__(self, generator_id: str, **kwargs: Any) -> None:
-        super().__init__(lambda: get_image(generator_id, **kwargs))
-
-    def __repr__(self) -> str:
-        str(self)  # builds it
-        return repr(self._wrapped)
-
-
-def get_image(id: str, **kwargs: Any) -> ImageCacheFile:
-    """Return the cache file of a registered generator.
-
-    Args:
-        id: The generator's id.
-        **kwargs: What the generator takes, such as ``source``.
-
-    Raises:
-        NotRegistered: Nothing has the id.
-        InvalidArgumentType: The generator does not take these arguments.
-
-    Example:
-        >>> get_image("imagekit:thumbnail", source="photos/bulldog.jpg", width=100).url
-        '/media/CACHE/images/photos/bulldog/0f3bf3b92d4b9f8fd9f05f2d9b1ff6c2.jpg'
-    """
-    return ImageCacheFile(generator_registry.get(id, **kwargs))

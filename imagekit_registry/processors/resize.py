@@ -57,7 +57,16 @@ def _may_scale(upscale: bool | None, size: Size, target: Size) -> bool:
 
 
 @attrs.frozen(slots=False)
-class Resize(_Scaler):
+class _ToSize(_Scaler):
+    """The base of those that must be given both sides."""
+
+    width: int = arguments.side()
+    height: int = arguments.side()
+    upscale: bool | None = arguments.flag(optional=True, default=True)
+
+
+@attrs.frozen(slots=False)
+class Resize(_ToSize):
     """Scale the image to a width and a height, whatever its proportions.
 
     Args:
@@ -67,10 +76,6 @@ class Resize(_Scaler):
     """
 
     LANCZOS: ClassVar[Any] = Image.Resampling.LANCZOS
-
-    width: int = arguments.side()
-    height: int = arguments.side()
-    upscale: bool | None = arguments.flag(optional=True, default=True)
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
@@ -87,7 +92,7 @@ class Resize(_Scaler):
 
 
 @attrs.frozen(slots=False)
-class ResizeToCover(_Scaler):
+class ResizeToCover(_ToSize):
     """Scale the image, in its proportions, to the smallest size that covers the one given.
 
     Args:
@@ -95,10 +100,6 @@ class ResizeToCover(_Scaler):
         height: In pixels.
         upscale: Whether a smaller image is enlarged.
     """
-
-    width: int = arguments.side()
-    height: int = arguments.side()
-    upscale: bool | None = arguments.flag(optional=True, default=True)
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
@@ -159,7 +160,7 @@ class ResizeToFill(_Scaler):
 
 
 @attrs.frozen(slots=False)
-class SmartResize(_Scaler):
+class SmartResize(_ToSize):
     """Scale and cut the image to a width and a height; what has the least detail is cut off.
 
     Args:
@@ -167,10 +168,6 @@ class SmartResize(_Scaler):
         height: In pixels.
         upscale: Whether a smaller image is enlarged.
     """
-
-    width: int = arguments.side()
-    height: int = arguments.side()
-    upscale: bool | None = arguments.flag(optional=True, default=True)
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
