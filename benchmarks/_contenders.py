@@ -477,10 +477,23 @@ class PillowScript(Contender):
                     image = opened.copy()
                 for width in widths:
                     size = (width, round(width * full[1] / full[0]))
-                    image = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
-                    assert default_storage.url(self.store(image, name, str(width), "JPEG"))
+                    made = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+                    image = self.next_source(image, made)
+                    assert default_storage.url(self.store(made, name, str(width), "JPEG"))
 
         return make
+
+    def next_source(self, image: Image.Image, made: Image.Image) -> Image.Image:
+        """Return what the next smaller width is made of: all that was decoded."""
+        return image
+
+
+class PillowChain(PillowScript):
+    """The same, of several widths each made of the next larger: faster, and not as sharp."""
+
+    def next_source(self, image: Image.Image, made: Image.Image) -> Image.Image:
+        """Return what the next smaller width is made of: this one."""
+        return made
 
 
 class VipsScript(Contender):
@@ -530,6 +543,7 @@ CONTENDERS: dict[str, type[Contender]] = {
     "versatile": Versatile,
     "pictures": Pictures,
     "pillow": PillowScript,
+    "pillow-next": PillowChain,
     "vips": VipsScript,
 }
 

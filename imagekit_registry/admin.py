@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
 from django.contrib.admin.widgets import AdminFileWidget
 from django.db import models
-from django.template.loader import render_to_string
+from django.template.loader import get_template
 from django.urls import NoReverseMatch
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -25,6 +26,9 @@ from imagekit_registry.html import build_attributes
 __all__ = ["AdminThumbnail", "ImageAdminMixin", "ImageAdminWidget"]
 
 _logger = logging.getLogger("imagekit_registry.admin")
+
+_TEMPLATE = "imagekit/admin/thumbnail.html"
+_OWN_TEMPLATE = str(Path(__file__).parent / "templates" / _TEMPLATE)
 
 
 class AdminThumbnail:
@@ -97,6 +101,11 @@ class AdminThumbnail:
         is_cache_file = isinstance(thumbnail, ImageCacheFile)
         shown = thumbnail.shown() if is_cache_file else StandIn(thumbnail.url)
         link = _link_to(obj, original)
+        image = _linked_img(obj, shown, link)
+        template: Any = get_template(self.template or _TEMPLATE)
+        if template.origin.name == _OWN_TEMPLATE:
+            # It is the element and nothing else: a list need not render it a hundred times.
+            return image
         context = {
             "model": obj,
             "thumbnail": thumbnail,
@@ -104,9 +113,9 @@ class AdminThumbnail:
             "link": link,
             "width": shown.width,
             "height": shown.height,
-            "image": _linked_img(obj, shown, link),
+            "image": image,
         }
-        return render_to_string(self.template or "imagekit/admin/thumbnail.html", context)
+        return SafeString(template.render(context))
 
 
 def _is_there(image: Any) -> bool:

@@ -91,6 +91,10 @@ class TestThumbnail:
         assert engines.all()
         html = AdminThumbnail("thumbnail", template="mine.html")(photo)
         assert html == "rocket 50 /media/photos/rocket.jpg"
+        templates["imagekit/admin/thumbnail.html"] = "[{{ image }}]"
+        html = AdminThumbnail("thumbnail")(photo)
+        assert html.startswith("[<a href=")
+        assert html.endswith("</a>]")
 
     def test_escapes_what_users_have_written(self, photos: Path) -> None:
         """Neither a title nor a file name can add markup."""
