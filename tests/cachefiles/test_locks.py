@@ -169,6 +169,7 @@ def needs(cache: str) -> None:
 SHARED = ["files", "redis"]
 
 
+@pytest.mark.machine
 class TestStampede:
     @pytest.mark.parametrize(
         ("cache", "hosts"),

@@ -661,6 +661,7 @@ class TestTemporaries:
             sweep_temporaries(FileSystemStorage(), "../..", older_than=0)
 
 
+@pytest.mark.machine
 @pytest.mark.skipif(sys.platform == "win32", reason="forks and kills")
 class TestKilled:
     @pytest.mark.parametrize("kind", ["plain", "own way"])

@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import PHOTOS
 
+pytestmark = pytest.mark.machine
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

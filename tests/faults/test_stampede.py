@@ -58,6 +58,8 @@ def postgresql(django_db_blocker: Any) -> Iterator[dict[str, Any]]:
             cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+pytestmark = pytest.mark.machine
+
 at_once_and_apart = pytest.mark.parametrize("apart", [0, 0.05], ids=["at once", "50 ms apart"])
 
 

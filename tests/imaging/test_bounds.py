@@ -29,7 +29,10 @@ from imagekit_registry.processors import (
 
 from . import conftest as made
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="units of ru_maxrss")
+pytestmark = [
+    pytest.mark.machine,
+    pytest.mark.skipif(sys.platform != "linux", reason="units of ru_maxrss"),
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY = 1024**3

@@ -28,6 +28,8 @@ from django.conf import settings as django_settings
 
 from tests.conftest import require_service
 
+pytestmark = pytest.mark.machine
+
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = float(os.environ.get("IMAGEKIT_LOAD_SECONDS", "6"))
 CLIENTS = int(os.environ.get("IMAGEKIT_LOAD_CLIENTS", "20"))
