@@ -163,6 +163,9 @@ class Conf:
     ALLOWED_FORMATS = Setting[frozenset[str]](
         ALLOWED_FORMATS, "Formats, by Pillow's names, that sources may have."
     )
+    QUEUE = Setting[str | None](
+        None, "Name of the queue for workers; None: the default one of the backend's library."
+    )
     LOCK_TIMEOUT = Setting(
         30.0, "Seconds after which the lock of a process that died while making an image ends."
     )

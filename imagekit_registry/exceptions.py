@@ -13,6 +13,7 @@ __all__ = [
     "InvalidArgumentType",
     "InvalidConfiguration",
     "InvalidFileBackendError",
+    "InvalidMessage",
     "LimitExceeded",
     "LockTimeout",
     "MissingGeneratorId",
@@ -65,6 +66,10 @@ class InvalidConfiguration(ImageKitError, ImproperlyConfigured):
 
 class InvalidFileBackendError(InvalidConfiguration):
     """A cache file backend cannot be used: it is no backend, or what it needs is not installed."""
+
+
+class InvalidMessage(ImageKitError, ValueError):
+    """What a worker found in its queue is no message of ours, or one that somebody has changed."""
 
 
 class UnknownFormat(ImageKitError, ValueError):

@@ -96,6 +96,9 @@ class GeneratorRegistry:
         # A generator with slots keeps no id: errors then name its class.
         with contextlib.suppress(AttributeError):
             generator.spec_id = id
+            arguments = {name: value for name, value in kwargs.items() if name != "source"}
+            if arguments:
+                generator.spec_arguments = arguments
         return generator
 
     def get_ids(self) -> list[str]:

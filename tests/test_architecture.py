@@ -42,7 +42,7 @@ django.setup()
 import imagekit_registry
 
 for found in pkgutil.walk_packages(imagekit_registry.__path__, "imagekit_registry."):
-    if not found.name.startswith(("imagekit_registry.contrib.", "imagekit_registry.jinja2")):
+    if not found.name.startswith(("imagekit_registry.contrib.", "imagekit_registry.jinja2", "imagekit_registry.workers.")):
         importlib.import_module(found.name)
 """
 

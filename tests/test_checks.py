@@ -332,3 +332,71 @@ class TestFields:
         finally:
             register.generator(id, registered)
         assert ids(messages) == ["imagekit.E017"]
+
+
+class TestQueues:
+    """Queues of backends."""
+
+    @pytest.fixture
+    def use(self, settings: Any) -> Callable[[str], None]:
+        """Return a function that chooses the backend of the project."""
+
+        def choose(name: str) -> None:
+            settings.IMAGEKIT_DEFAULT_CACHEFILE_BACKEND = (
+                f"imagekit_registry.cachefiles.backends.{name}"
+            )
+
+        return choose
+
+    def test_of_rq_that_unpickle_are_errors(self, use: Any, settings: Any) -> None:
+        """RQ's default serializer is pickle; the hint says what to write where."""
+        use("RQ")
+        settings.RQ_QUEUES = {"default": {}, "images": {"SERIALIZER": "json"}}
+        (message,) = check_all(None)
+        assert message.id == "imagekit.E019"
+        assert "rq.serializers.JSONSerializer" in str(message.hint)
+        settings.IMAGEKIT_QUEUE = "images"
+        assert check_all(None) == []
+
+    def test_of_rq_must_be_there(self, use: Any, settings: Any) -> None:
+        """The message names those that are."""
+        use("RQ")
+        settings.RQ_QUEUES = {"mail": {}}
+        (message,) = check_all(None)
+        assert (message.id, "'mail'" in str(message.hint)) == ("imagekit.E019", True)
+
+    def test_of_celery_must_accept_json(self, use: Any, monkeypatch: Any) -> None:
+        """Messages are JSON."""
+        from celery import current_app
+
+        use("Celery")
+        assert check_all(None) == []
+        monkeypatch.setitem(current_app.conf, "accept_content", ["pickle"])
+        assert ids(check_all(None)) == ["imagekit.E019"]
+
+    def test_of_dramatiq_must_not_pickle(self, use: Any) -> None:
+        """An encoder of Dramatiq's does."""
+        import dramatiq
+
+        use("Dramatiq")
+        before = dramatiq.get_encoder()
+        assert check_all(None) == []
+        dramatiq.set_encoder(dramatiq.PickleEncoder())
+        try:
+            assert ids(check_all(None)) == ["imagekit.E019"]
+        finally:
+            dramatiq.set_encoder(before)
+
+    def test_of_tasks_must_be_there(self, use: Any, settings: Any) -> None:
+        """``TASKS`` lists the queues of each alias."""
+        use("Tasks")
+        assert check_all(None) == []
+        settings.IMAGEKIT_QUEUE = "images"
+        assert ids(check_all(None)) == ["imagekit.E019"]
+
+    def test_of_specs_are_checked(self, registered: Any, settings: Any) -> None:
+        """A spec may have a backend of its own."""
+        settings.RQ_QUEUES = {}
+        backend = "imagekit_registry.cachefiles.backends.RQ"
+        registered("tests:own", spec(cachefile_backend=backend))
+        assert ids(check_all(None)) == ["imagekit.E019"]

@@ -171,7 +171,7 @@ class Checker:
         if item.believed is None:
             return _problem(item, Kind.OUTDATED)
         if record.fingerprint:
-            key = source_key(item)
+            key = source_key(item.file)
             if key not in fingerprints:
                 fingerprints[key] = fingerprint(file.source)
             if fingerprints[key] and fingerprints[key] != record.fingerprint:

@@ -11,7 +11,7 @@ import attrs
 
 from imagekit_registry.cachefiles._file import ImageCacheFile
 from imagekit_registry.cachefiles._layers import StateAccess
-from imagekit_registry.cachefiles.backends import CachedFileBackend, Simple
+from imagekit_registry.cachefiles.backends import BaseAsync, CachedFileBackend, Simple
 from imagekit_registry.cachefiles.backends._knowledge import is_believed
 from imagekit_registry.cachefiles.records import CacheFileRecord
 from imagekit_registry.cachefiles.state import get_active_state_cache
@@ -25,7 +25,17 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.specs import ImageSpec, fingerprint, generate_together, has_source, refer_to
 
-__all__ = ["Answer", "Item", "explained", "fetch", "item_of", "make", "remember_many", "source_key"]
+__all__ = [
+    "Answer",
+    "Item",
+    "explained",
+    "fetch",
+    "hands_over",
+    "item_of",
+    "make",
+    "remember_many",
+    "source_key",
+]
 
 
 @attrs.define(eq=False)
@@ -59,14 +69,18 @@ class Item:
 Answer = tuple[Item, CacheFileRecord | ImageKitError, float]
 
 
-def item_of(file: Any) -> Item | None:
+def item_of(file: Any, here: bool = False) -> Item | None:
     """Return *file* with its backend, or None if that has a way of its own to make files.
+
+    Args:
+        file: The file.
+        here: Whether handing files to a worker is no such way: this is the worker.
 
     Raises:
         MissingSource: The file has no source.
     """
     backend = file.cachefile_backend
-    if not isinstance(file, ImageCacheFile) or not _makes_plainly(backend):
+    if not isinstance(file, ImageCacheFile) or not _makes_plainly(backend, here):
         return None
     if not file.name:
         raise MissingSource(f"{file.spec_id} has no source: the image field is empty.")
@@ -74,22 +88,26 @@ def item_of(file: Any) -> Item | None:
     return Item(file, backend, backend.get_key(file), asks)
 
 
-def _makes_plainly(backend: Any) -> bool:
+def _makes_plainly(backend: Any, here: bool) -> bool:
     cls = type(backend)
     return (
         isinstance(backend, CachedFileBackend)
-        and not backend.is_async
-        and cls.generate is Simple.generate
+        and (here or (not backend.is_async and cls.generate is Simple.generate))
         and cls.generate_now is CachedFileBackend.generate_now
         and cls.make is CachedFileBackend.make
     )
 
 
-def source_key(item: Item) -> Any:
+def hands_over(backend: Any) -> bool:
+    """Return whether *backend* hands files to workers in the way of `BaseAsync`."""
+    return isinstance(backend, BaseAsync) and type(backend).generate is BaseAsync.generate
+
+
+def source_key(file: Any) -> Any:
     """Return what is equal for files that can be made of one decode."""
-    generator = item.file.generator
+    generator = file.generator
     if not _shares(generator):
-        return id(item)
+        return id(file)
     source = generator.source
     is_stored = isinstance(getattr(source, "name", None), str)
     if not is_stored or not getattr(source, "_committed", True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -19,6 +19,7 @@ from django.db import connections
 from imagekit_registry.cachefiles import _group
 from imagekit_registry.cachefiles._group import Item, fetch, remember_many
 from imagekit_registry.cachefiles._wanted import Inquiry
+from imagekit_registry.cachefiles.backends import CachedFileBackend
 from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, ImageKitError, LockTimeout
@@ -78,6 +79,8 @@ class Pipeline:
         missing_only: Whether the storage, asked by the folder, decides what is missing, whatever
             the states say.
         dry_run: Whether to make, write and remember nothing.
+        here: Whether also those files are made here that their backends hand to workers: this is
+            the worker.
         by_listing: Whether to ask the storage by the folder: good for very many files.
         remember_every: Number of records that are written down together; None: all at the end.
     """
@@ -87,6 +90,7 @@ class Pipeline:
     retry: bool = False
     missing_only: bool = False
     dry_run: bool = False
+    here: bool = False
     by_listing: bool = False
     remember_every: int | None = None
 
@@ -155,9 +159,14 @@ class Pipeline:
     def _prepare(self, files: Sequence[Any], offset: int) -> list[_Task]:
         """Find out which of *files* are to be made; return those, source by source."""
         items: dict[tuple[int, str], Item] = {}
+        for_workers: dict[Any, dict[int, Any]] = {}
         for position, file in enumerate(files, offset):
             try:
-                item = _group.item_of(file)
+                item = _group.item_of(file, self.here)
+                if item is None and file.name and self._hands_over(file):
+                    key = (id(file.cachefile_backend), _group.source_key(file))
+                    for_workers.setdefault(key, {})[position] = file
+                    continue
                 if item is None:
                     self._queue.append(self._make_elsewhere(file, position))
                     continue
@@ -166,12 +175,14 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001 -- a lazy file runs the project's code
                 failure = _group.explained(error, file)
                 self._queue.append(Fate(position, file, Fate.FAILED, failure))
+        for members in for_workers.values():
+            self._queue.extend(self._hand_over(members))
         fetch(items.values())
         tasks: dict[Any, _Task] = {}
         for item in items.values():
             try:
                 if self._inquiry.is_wanted(item):
-                    task = tasks.setdefault(_group.source_key(item), _Task([]))
+                    task = tasks.setdefault(_group.source_key(item.file), _Task([]))
                     task.items.append(item)
                 else:
                     self._queue.extend(_fates(item, Fate.EXISTING))
@@ -187,8 +198,31 @@ class Pipeline:
             return Fate(position, file, Fate.EXISTING)
         if self.dry_run:
             return Fate(position, file, Fate.WANTED)
-        file.generate(force=self.force)
+        if self.here and isinstance(file.cachefile_backend, CachedFileBackend):
+            file.cachefile_backend.generate_now(file, force=self.force)
+        else:
+            file.generate(force=self.force)
         return Fate(position, file, Fate.MADE)
+
+    def _hands_over(self, file: Any) -> bool:
+        return not self.here and not self.dry_run and _group.hands_over(file.cachefile_backend)
+
+    def _hand_over(self, members: Mapping[int, Any]) -> Iterator[Fate]:
+        """Hand files of one source, by their positions, to a worker of their backend."""
+        backend = next(iter(members.values())).cachefile_backend
+        try:
+            handed = backend.hand_over(list(members.values()), force=self.force)
+        except Exception as error:  # noqa: BLE001 -- queues raise what their clients raise
+            for position, file in members.items():
+                yield Fate(position, file, Fate.FAILED, _group.explained(error, file))
+            return
+        for position, file in members.items():
+            try:
+                # What was not handed over exists, is on its way, or has failed a short while ago.
+                is_there = file not in handed and not backend.is_wanting(file)
+                yield Fate(position, file, Fate.EXISTING if is_there else Fate.MADE)
+            except ImageKitError as error:
+                yield Fate(position, file, Fate.FAILED, error)
 
     # From tasks to images.
 

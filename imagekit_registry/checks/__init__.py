@@ -12,6 +12,7 @@ from typing import Any
 from django.apps import apps
 from django.core.checks import CheckMessage
 
+from imagekit_registry.checks._backends import check_backends
 from imagekit_registry.checks._settings import check_settings
 from imagekit_registry.checks._specs import check_source_groups, check_specs
 from imagekit_registry.models.fields import spec_fields_of
@@ -38,6 +39,7 @@ MESSAGES = {
     "imagekit.E016": "Another attribute of a spec has a value that cannot be used.",
     "imagekit.E017": "Sources feed a spec id under which nothing is registered.",
     "imagekit.E018": "A check itself failed; the message says over what.",
+    "imagekit.E019": "A backend's queue cannot be used as it is set up.",
     "imagekit.W001": "A setting that starts with IMAGEKIT_ is none of ours: a slip of the pen.",
     "imagekit.W002": "The state is kept in a dummy cache, which forgets it at once.",
     "imagekit.W003": "A spec field's source is a FileField, which takes anything as an image.",
@@ -59,6 +61,7 @@ def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         *_check_fields(app_configs),
         *check_specs(),
         *check_source_groups(),
+        *check_backends(),
     ]
     seen: set[tuple[str | None, str]] = set()
     messages = []

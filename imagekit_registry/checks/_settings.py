@@ -278,6 +278,11 @@ def _format_options(name: str, value: Any) -> _Messages:
             yield error("E012", f"{where} is {dict(options)!r}: {problem}", hint)
 
 
+def _queue(name: str, value: Any) -> _Messages:
+    if value is not None and not (isinstance(value, str) and value):
+        yield _wrong(name, value, "the name of a queue, or None", "IMAGEKIT_QUEUE = 'images'")
+
+
 def _image_cache_backend(value: Any) -> Any:
     return load_backend(get_by_qname(value, "image cache backend"))
 
@@ -340,6 +345,7 @@ _RULES: Mapping[str, Callable[[str, Any], Iterable[CheckMessage]]] = {
     "MAX_BYTES": _number(1, none=True),
     "MAX_SECONDS": _number(0, none=True, open=True),
     "ALLOWED_FORMATS": _formats,
+    "QUEUE": _queue,
     "LOCK_TIMEOUT": _number(0, open=True),
     "LOCK_WAIT": _number(0),
     "RETRY_AFTER": _number(0),

@@ -16,7 +16,7 @@ from django.core.files.storage import Storage, storages
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import storage_reference
-from imagekit_registry.exceptions import SourceUnavailable
+from imagekit_registry.exceptions import ImageKitError, SourceUnavailable
 
 __all__ = [
     "SourceReference",
@@ -97,9 +97,14 @@ def has_source(source: Any) -> bool:
     """Return whether there is anything to read: an empty image field is no source."""
     if source is None:
         return False
-    if isinstance(source, FieldFile | StoredFile):
+    if isinstance(source, FieldFile | StoredFile) or _is_cache_file(source):
         return bool(source.name)
     return bool(source) or hasattr(source, "read")
+
+
+def _is_cache_file(source: Any) -> bool:
+    """Return whether *source* is what another generator makes, and may not be there yet."""
+    return hasattr(source, "generator")
 
 
 def refer_to(source: Any) -> SourceReference:
@@ -161,6 +166,7 @@ def open_source(source: Any) -> Iterator[IO[bytes]]:
 
     Raises:
         SourceUnavailable: The file does not exist, or its storage does not give it.
+        GenerationError: The source is a cache file, which cannot be made.
     """
     if _is_open(source):
         with _at_start(source) as file:
@@ -168,6 +174,9 @@ def open_source(source: Any) -> Iterator[IO[bytes]]:
         return
     try:
         handle = _open_again(source)
+    except ImageKitError:
+        # It is an image itself, which could not be made.
+        raise
     except FileNotFoundError as error:
         raise SourceUnavailable(
             "the source file does not exist in its storage",
@@ -207,6 +216,8 @@ def _at_start(source: Any) -> Iterator[IO[bytes]]:
 
 
 def _open_again(source: Any) -> Any:
+    if _is_cache_file(source):
+        return source.open()
     storage = getattr(source, "storage", None)
     name = source.name
     if storage is not None and getattr(source, "_committed", True):

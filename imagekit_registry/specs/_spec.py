@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from types import MethodType
+from types import MappingProxyType, MethodType
 from typing import IO, Any, Literal
 
 from django.db.models.fields.files import FieldFile
@@ -94,6 +94,7 @@ class BaseImageSpec:
             dotted path, or a dict of callables.
         fallback: What stands in while there is no image, as ``IMAGEKIT_ON_ERROR`` has it.
         spec_id: The id under which the registry gave this spec.
+        spec_arguments: The keyword arguments, but for the source, with which it did.
     """
 
     cachefile_storage: Any = None
@@ -101,6 +102,7 @@ class BaseImageSpec:
     cachefile_strategy: Any = None
     fallback: Any = None
     spec_id: str | None = None
+    spec_arguments: Mapping[str, Any] = MappingProxyType({})
 
     MissingSource = MissingSource
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from imagekit_registry._loading import get_singleton
+from imagekit_registry.cachefiles.backends._messages import Message
+from imagekit_registry.cachefiles.backends._queued import QueueBackend
+from imagekit_registry.cachefiles.backends._queues import RQ, Async, Celery, Dramatiq, Tasks
 from imagekit_registry.cachefiles.backends._three_methods import (
     DatabaseImageCacheBackend,
     ImageCacheBackendAdapter,
@@ -21,14 +24,21 @@ from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidFileBackendError
 
 __all__ = [
+    "RQ",
     "AbstractCacheFileBackend",
+    "Async",
     "BaseAsync",
     "CacheFileState",
     "CachedFileBackend",
+    "Celery",
     "DatabaseImageCacheBackend",
+    "Dramatiq",
     "ImageCacheBackendAdapter",
     "InvalidFileBackendError",
+    "Message",
+    "QueueBackend",
     "Simple",
+    "Tasks",
     "get_default_cachefile_backend",
     "load_backend",
 ]

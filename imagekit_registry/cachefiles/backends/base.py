@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import IO, Any
@@ -361,27 +361,67 @@ class BaseAsync(Simple):
         handed to one again: messages get lost, and workers die.
 
         Raises:
+            RetryLater: A worker could not make it, a short while ago.
             GenerationError: No worker can be told.
         """
-        state = self.get_state(file, check_if_unknown=False)
-        if not force and state in {Status.MAKING, Status.EXISTS, Status.FAILED}:
-            return
-        if state != Status.EXISTS:
+        self.hand_over([file], force=force)
+        if not force and self.get_state(file, check_if_unknown=False) == Status.FAILED:
+            # Says why.
+            self.is_wanting(file)
+
+    def hand_over(self, files: Sequence[Any], force: bool = False) -> list[Any]:
+        """Have those of *files* made that are not known to exist, to be on their way, or to fail.
+
+        Args:
+            files: Cache files, best of one source: a worker makes them of one decode.
+            force: Whether to have all of them made.
+
+        Returns:
+            Those that were handed to a worker.
+
+        Raises:
+            GenerationError: No worker can be told.
+        """
+        states = [self.get_state(file, check_if_unknown=False) for file in files]
+        settled = {Status.MAKING, Status.EXISTS, Status.FAILED}
+        wanted = [
+            (file, state)
+            for file, state in zip(files, states, strict=True)
+            if force or state not in settled
+        ]
+        expected = [file for file, state in wanted if state != Status.EXISTS]
+        for file in expected:
             # Before the worker is told: it may be done sooner than we are.
             self.expect(file)
+        handed = [file for file, _ in wanted]
         try:
-            self.schedule_generation(file, force=force)
+            if handed:
+                self.schedule_together(handed, force=force)
         except Exception as error:
-            if state != Status.EXISTS:
+            for file in expected:
                 self.doubt(file)
             if isinstance(error, GenerationError | MissingSource):
                 raise
-            raise GenerationError(
-                f"no worker could be told to make the image ({type(error).__name__}: {error})",
-                spec_id=file.spec_id,
-                source=source_name(file),
-                hint="Check that the queue can be reached.",
-            ) from error
+            raise self.unreachable(handed[0], error) from error
+        return handed
+
+    def unreachable(self, file: Any, error: Exception) -> GenerationError:
+        """Return the exception of ours for what a queue has raised."""
+        return GenerationError(
+            f"no worker could be told to make the image ({type(error).__name__}: {error})",
+            spec_id=file.spec_id,
+            source=source_name(file),
+            hint="Check that the queue can be reached.",
+        )
+
+    # What has a default.
+
+    def schedule_together(self, files: Sequence[Any], force: bool = False) -> None:
+        """Hand *files* to workers: one after the other, unless a subclass knows better."""
+        for file in files:
+            self.schedule_generation(file, force=force)
+
+    # What every subclass must write.
 
     def schedule_generation(self, file: Any, force: bool = False) -> None:
         """Hand *file* to a worker, which calls ``generate_now`` for it."""

@@ -1,0 +1,146 @@
+"""What is said to workers: which images to make, as signed JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+from django.core.files.storage import storages
+from django.core.signing import BadSignature, Signer
+from django.db.models.fields.files import FieldFile
+
+from imagekit_registry._loading import storage_reference
+from imagekit_registry.exceptions import ImageKitError, InvalidMessage
+from imagekit_registry.registry import generator_registry
+
+__all__ = ["Message", "describe"]
+
+#: Counts changes of what a message holds: a worker of another version says so, and makes nothing.
+VERSION = 1
+
+_SALT = "imagekit_registry.messages"
+
+
+@attrs.frozen
+class Message:
+    """What is put into a queue, and what comes out of it.
+
+    Args:
+        images: What `describe` gives for each image; one worker makes them together.
+        force: Whether they are made even if they exist.
+
+    Example:
+        >>> Message.decode(Message(images=[]).encode())
+        Message(images=[], force=False)
+    """
+
+    images: Sequence[Mapping[str, Any]]
+    force: bool = False
+
+    def encode(self) -> dict[str, Any]:
+        """Return the message as what JSON can hold, with a signature by ``SECRET_KEY``."""
+        body = {"version": VERSION, "force": self.force, "images": list(self.images)}
+        return {**body, "signature": Signer(salt=_SALT).signature(_canonical(body))}
+
+    @classmethod
+    def decode(cls, data: Any) -> Message:
+        """Return the message that *data* holds.
+
+        Args:
+            data: What came out of a queue, read as JSON; it may come from anybody.
+
+        Raises:
+            InvalidMessage: It is none of ours, was changed on its way, or is of another version.
+        """
+        if not isinstance(data, Mapping):
+            raise InvalidMessage(f"A message must be an object, not a {type(data).__name__}.")
+        body = {name: value for name, value in data.items() if name != "signature"}
+        try:
+            # As `unsign` takes it: the keys of SECRET_KEY_FALLBACKS are tried as well.
+            Signer(salt=_SALT).unsign(f"{_canonical(body)}:{data.get('signature')}")
+        except (BadSignature, TypeError, ValueError, RecursionError) as error:
+            raise InvalidMessage(
+                "The signature of a message is wrong. Let sites and workers have the same"
+                " SECRET_KEY, and nobody else write into the queue."
+            ) from error
+        if body.get("version") != VERSION:
+            raise InvalidMessage(
+                f"A message has version {body.get('version')!r}, and this worker reads {VERSION}."
+                " Restart the workers after an upgrade."
+            )
+        return cls(images=body["images"], force=body["force"])
+
+
+def _canonical(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+class _Unspeakable(Exception):
+    """Something of an image cannot be said to another process."""
+
+
+def describe(file: Any) -> dict[str, Any] | None:
+    """Return how a worker finds *file* again; None if it could not.
+
+    A worker finds what the registry gave: a generator by its id, from a source that lies in a
+    storage or in a field of a saved model instance, and with arguments that JSON can hold.
+
+    Args:
+        file: A cache file.
+    """
+    try:
+        return _describe_file(file)
+    except _Unspeakable:
+        return None
+
+
+def _describe_file(file: Any) -> dict[str, Any]:
+    generator = file.generator
+    spec_id = getattr(generator, "spec_id", None)
+    if not spec_id:
+        raise _Unspeakable
+    given = getattr(generator, "spec_arguments", None) or {}
+    try:
+        # With what a worker will read: JSON knows no tuples, for one.
+        arguments = json.loads(json.dumps(given, allow_nan=False))
+        source = {"source": file.source} if hasattr(generator, "source") else {}
+        twin = file.__class__(generator_registry.get(spec_id, **source, **arguments))
+        is_same = (twin.name, twin.storage, twin.digest) == (file.name, file.storage, file.digest)
+    except (TypeError, ValueError, RecursionError, ImageKitError) as error:
+        raise _Unspeakable from error
+    if not is_same:
+        # It has a name of its own, say, or its generator was changed after it was made.
+        raise _Unspeakable
+    return {
+        "spec": spec_id,
+        "arguments": arguments,
+        "digest": file.digest,
+        "source": _describe_source(file.source) if source else None,
+    }
+
+
+def _describe_source(source: Any) -> dict[str, Any]:
+    if hasattr(source, "generator"):
+        return {"image": _describe_file(source)}
+    name = getattr(source, "name", None)
+    if not name or not getattr(source, "_committed", True):
+        raise _Unspeakable
+    instance = getattr(source, "instance", None) if isinstance(source, FieldFile) else None
+    if instance is not None:
+        meta = instance._meta
+        if instance.pk is None:
+            raise _Unspeakable
+        return {
+            "model": meta.label_lower,
+            "pk": meta.pk.value_to_string(instance),
+            "database": instance._state.db or "",
+            "field": source.field.attname,
+            "name": str(name),
+        }
+    storage = getattr(source, "storage", None)
+    alias = storage_reference(storage) or "default" if storage is not None else ""
+    if alias not in storages.backends:
+        raise _Unspeakable
+    return {"storage": alias, "name": str(name)}

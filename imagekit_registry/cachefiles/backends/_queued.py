@@ -1,0 +1,147 @@
+"""What all backends share that tell their workers through a queue."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import cache, partial
+from importlib import import_module
+from typing import Any
+
+from django.core.checks import CheckMessage
+from django.db import transaction
+
+from imagekit_registry.cachefiles._breaker import Breaker
+from imagekit_registry.cachefiles.backends._background import is_in_event_loop, run_in_background
+from imagekit_registry.cachefiles.backends._messages import Message, describe
+from imagekit_registry.cachefiles.backends.base import BaseAsync, Simple
+from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import InvalidFileBackendError
+
+__all__ = ["QueueBackend"]
+
+_logger = logging.getLogger("imagekit_registry.cachefiles")
+
+
+class QueueBackend(BaseAsync):
+    """The base of backends that put a message into a queue, for workers in other processes.
+
+    A message says in JSON which images to make. It is put into the queue when the transaction that
+    has saved their source is committed. What no other process could find again (an image of a
+    generator that is not registered, or of an upload that is not saved) is made at once, here.
+
+    Attributes:
+        requires: Names of modules, of which one must be installed.
+        extra: The extra of this package that installs it.
+        queue_name: The queue; None: the one that ``IMAGEKIT_QUEUE`` names, else the library's own.
+
+    Raises:
+        InvalidFileBackendError: What the backend needs is not installed.
+    """
+
+    requires: tuple[str, ...]
+    extra: str
+    queue_name: str | None = None
+
+    def __init__(self) -> None:
+        reasons = []
+        for name in self.requires:
+            try:
+                import_module(name)
+            except ImportError as error:
+                reasons.append(str(error))
+            else:
+                return
+        raise InvalidFileBackendError(
+            f"The backend {type(self).__name__} needs {' or '.join(self.requires)}, which cannot be"
+            f" imported ({'; '.join(reasons)}). Install it:"
+            f" pip install 'imagekit-registry[{self.extra}]'."
+        )
+
+    # What callers use, and subclasses leave alone.
+
+    @property
+    def queue(self) -> str | None:
+        """The name of the queue; None for the library's own."""
+        return self.queue_name or conf.QUEUE
+
+    def schedule_generation(self, file: Any, force: bool = False) -> None:
+        """Put a message for *file* into the queue.
+
+        Raises:
+            GenerationError: The queue does not take it.
+        """
+        self.schedule_together([file], force=force)
+
+    def schedule_together(self, files: Sequence[Any], force: bool = False) -> None:
+        """Put one message for *files* into the queue, when their source is committed.
+
+        Raises:
+            GenerationError: The queue does not take it.
+        """
+        told, images = [], []
+        for file in files:
+            image = describe(file)
+            if image is None:
+                Simple.generate(self, file, force=force)
+            else:
+                told.append(file)
+                images.append(image)
+        if not told:
+            return
+        message = Message(images, force=force).encode()
+        database = (images[0]["source"] or {}).get("database") or None
+        if is_in_event_loop():
+            # The loop must not wait for a broker.
+            run_in_background(self.get_key(told[0]), partial(self._send_later, told, message))
+        elif transaction.get_connection(database).in_atomic_block:
+            transaction.on_commit(partial(self._send_later, told, message), using=database)
+        else:
+            self._send(told[0], message)
+
+    # What has a default.
+
+    def check(self) -> list[CheckMessage]:
+        """Return what is wrong with the queue, for ``manage.py check``."""
+        return []
+
+    # What every subclass must write.
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Put *message*, which JSON can hold, into the queue; raise whatever its client raises."""
+        raise NotImplementedError(f"{type(self).__qualname__} must define send()")
+
+    # How it is done.
+
+    def _send(self, file: Any, message: dict[str, Any]) -> None:
+        raised: list[Exception] = []
+
+        def attempt() -> bool:
+            try:
+                self.send(message)
+            except Exception as error:
+                raised.append(error)
+                raise
+            return True
+
+        if not _breaker(type(self).__qualname__).call(attempt, default=False):
+            error = raised[0] if raised else ConnectionError("it has failed a moment ago")
+            failure = self.unreachable(file, error)
+            # The breaker has said so, once for all images of the page.
+            failure.is_logged = True
+            raise failure from error
+
+    def _send_later(self, files: Sequence[Any], message: dict[str, Any]) -> None:
+        """Send after the caller has gone on: nobody is left to be told of a failure but the log."""
+        try:
+            self._send(files[0], message)
+        except Exception as error:  # noqa: BLE001 -- what is raised after a commit breaks a request
+            _logger.warning("%s", error)
+            for file in files:
+                self.doubt(file)
+
+
+@cache
+def _breaker(name: str) -> Breaker:
+    """Return the breaker of a queue: a page of many images waits for a broker that is gone once."""
+    return Breaker(f"The queue of {name}", meanwhile="no worker is told of missing images")

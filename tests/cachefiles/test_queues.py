@@ -1,0 +1,356 @@
+"""Backends that tell workers through queues."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.db import transaction
+
+from imagekit_registry.cachefiles import get_image
+from imagekit_registry.cachefiles._layers import forget_local_states
+from imagekit_registry.cachefiles.backends import (
+    RQ,
+    Async,
+    Celery,
+    Dramatiq,
+    QueueBackend,
+    Tasks,
+    load_backend,
+)
+from imagekit_registry.cachefiles.backends._background import wait_for_background
+from imagekit_registry.cachefiles.backends._queued import _breaker
+from imagekit_registry.exceptions import (
+    GenerationError,
+    InvalidFileBackendError,
+    InvalidMessage,
+    SourceUnavailable,
+)
+from imagekit_registry.specs import ImageSpec
+from imagekit_registry.workers import make_images
+from tests.pages import Banner, elements, registered, render, served
+from tests.testapp.models import Photo
+
+
+class ListQueue(QueueBackend):
+    """A queue in a list, whose messages went through JSON."""
+
+    requires = ("json",)
+    extra = "test"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[Any] = []
+        self.error: Exception | None = None
+        self.tries = 0
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.tries += 1
+        if self.error is not None:
+            raise self.error
+        self.messages.append(json.loads(json.dumps(message)))
+
+    def work(self) -> None:
+        """Be the worker, until the queue is empty."""
+        while self.messages:
+            forget_local_states()
+            make_images(self.messages.pop(0))
+
+
+@pytest.fixture(autouse=True)
+def no_memory() -> Iterator[None]:
+    """Let no test know of the queues that failed in another."""
+    _breaker.cache_clear()
+    yield
+    _breaker.cache_clear()
+
+
+@pytest.fixture
+def queue(monkeypatch: Any) -> ListQueue:
+    """Return the backend that every spec uses in a test."""
+    queue = ListQueue()
+    monkeypatch.setattr(ImageSpec, "cachefile_backend", queue)
+    return queue
+
+
+@pytest.fixture
+def name(stored_photo: Any) -> str:
+    """Return the name of a stored photograph."""
+    return str(stored_photo())
+
+
+@pytest.fixture
+def banner(queue: ListQueue) -> Iterator[str]:
+    """Return the id of a spec whose images workers make."""
+    with registered(banner=Banner):
+        yield "tests:banner"
+
+
+PAGE = "{% generateimage 'tests:banner' source=photo %}{% thumbnail '90x60' photo crop=1 %}"
+
+
+class TestMessages:
+    """What is put into the queue."""
+
+    def test_images_are_made_by_the_worker(self, banner: str, name: str, queue: ListQueue) -> None:
+        """The page asks, and shows where the images will be."""
+        before = elements(render(PAGE, photo=name))
+        queue.work()
+        forget_local_states()
+        after = elements(render(PAGE, photo=name))
+        assert [served(tag["src"]).size for tag in after] == [(120, 40), (90, 60)]
+        assert before == after
+        assert queue.messages == []
+
+    def test_one_message_is_sent_for_an_image(
+        self, banner: str, name: str, queue: ListQueue
+    ) -> None:
+        """However many pages ask for it meanwhile."""
+        for _ in range(3):
+            forget_local_states()
+            render(PAGE, photo=name)
+        assert len(queue.messages) == 2
+
+    @pytest.mark.django_db(transaction=True)
+    def test_images_of_a_new_source_go_into_one_message(
+        self, queue: ListQueue, photos: Any, monkeypatch: Any
+    ) -> None:
+        """So that the worker decodes the source once for all of them."""
+        for spec_id in ("thumbnail", "banner", "with_spec"):
+            generator = get_image(f"testapp:photo:{spec_id}", source=None).generator
+            strategy = "imagekit_registry.cachefiles.strategies.Optimistic"
+            monkeypatch.setattr(type(generator), "cachefile_strategy", strategy)
+        content = ContentFile((photos / "rocket.jpg").read_bytes(), "rocket.jpg")
+        photo = Photo.objects.create(original_image=content)
+        (message,) = queue.messages
+        assert {image["spec"] for image in message["images"]} == {
+            "testapp:photo:thumbnail",
+            "testapp:photo:banner",
+            "testapp:photo:with_spec",
+        }
+        queue.work()
+        assert all(file.exists() for file in (photo.thumbnail, photo.banner, photo.with_spec))
+
+    @pytest.mark.django_db(transaction=True)
+    def test_nothing_is_sent_before_the_commit(self, queue: ListQueue, name: str) -> None:
+        """A worker would not find the row."""
+        with transaction.atomic():
+            photo = Photo.objects.create(original_image=name)
+            assert photo.banner.url
+            assert queue.messages == []
+        assert len(queue.messages) == 1
+
+    @pytest.mark.django_db(transaction=True)
+    def test_nothing_is_sent_after_a_rollback(self, queue: ListQueue, name: str) -> None:
+        """There is no row to make an image of."""
+        with transaction.atomic():
+            photo = Photo.objects.create(original_image=name)
+            assert photo.banner.url
+            transaction.set_rollback(True)
+        assert queue.messages == []
+
+    def test_what_cannot_be_told_is_made_at_once(
+        self, banner: str, queue: ListQueue, photos: Any
+    ) -> None:
+        """A worker cannot find a file that was uploaded and not stored."""
+        upload = ContentFile((photos / "rocket.jpg").read_bytes(), "upload.jpg")
+        file = get_image(banner, source=upload)
+        assert served(file.url).size == (120, 40)
+        assert queue.messages == []
+
+    def test_the_queue_can_be_named(self, settings: Any) -> None:
+        """For the project, or for one backend."""
+        backend = ListQueue()
+        names = [backend.queue]
+        settings.IMAGEKIT_QUEUE = "images"
+        names.append(backend.queue)
+        backend.queue_name = "slow"
+        names.append(backend.queue)
+        assert names == [None, "images", "slow"]
+
+
+class TestOutages:
+    """A queue that cannot be reached."""
+
+    def test_pages_show_what_stands_in(
+        self, banner: str, name: str, queue: ListQueue, settings: Any
+    ) -> None:
+        """And the image is asked for again when the queue is back."""
+        settings.IMAGEKIT_ON_ERROR = "placeholder"
+        queue.error = ConnectionError("refused")
+        (tag,) = elements(render("{% generateimage 'tests:banner' source=p %}", p=name))
+        assert tag["src"].startswith("data:image/svg+xml")
+        _breaker.cache_clear()
+        queue.error = None
+        (tag,) = elements(render("{% generateimage 'tests:banner' source=p %}", p=name))
+        queue.work()
+        assert served(tag["src"]).size == (120, 40)
+
+    def test_the_error_says_which_image_and_why(
+        self, banner: str, name: str, queue: ListQueue, settings: Any
+    ) -> None:
+        """Spec, source, cause and what to do."""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        queue.error = ConnectionError("refused")
+        with pytest.raises(GenerationError, match=r"refused.*queue can be reached") as caught:
+            _ = get_image(banner, source=name).url
+        assert (caught.value.spec_id, caught.value.source) == (banner, name)
+        assert isinstance(caught.value.__cause__, ConnectionError)
+
+    def test_a_page_of_many_images_tries_once(
+        self, queue: ListQueue, stored_photo: Any, settings: Any, caplog: Any
+    ) -> None:
+        """A broker that is gone is not waited for image by image, nor logged so."""
+        settings.IMAGEKIT_ON_ERROR = "placeholder"
+        queue.error = TimeoutError("no answer")
+        names = [stored_photo(name=f"photos/{number}.jpg") for number in range(8)]
+        with caplog.at_level(logging.WARNING, "imagekit_registry"):
+            page = "{% for p in photos %}{% thumbnail '30x30' p %}{% endfor %}"
+            tags = elements(render(page, photos=names))
+        assert len(tags) == 8
+        assert queue.tries == 1
+        (message,) = caplog.messages
+        assert "no answer" in message
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_commit_is_not_broken(self, queue: ListQueue, name: str) -> None:
+        """What goes wrong after a commit is logged, and the image is asked for again."""
+        queue.error = ConnectionError("refused")
+        with transaction.atomic():
+            photo = Photo.objects.create(original_image=name)
+            assert photo.banner.url
+        _breaker.cache_clear()
+        queue.error = None
+        forget_local_states()
+        assert photo.banner.url
+        assert len(queue.messages) == 1
+
+
+class TestWorker:
+    """What a worker does with messages."""
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize("change", ["deleted", "replaced", "recipe", "unregistered"])
+    def test_what_nobody_wants_any_more_is_passed_over(
+        self, change: str, queue: ListQueue, name: str, stored_photo: Any, media: Any
+    ) -> None:
+        """Source and recipe may be others by the time that the worker comes."""
+        with registered(banner=Banner):
+            photo = Photo.objects.create(original_image=name)
+            assert get_image("tests:banner", source=photo.original_image).url
+            if change == "deleted":
+                Photo.objects.all().delete()
+            elif change == "replaced":
+                Photo.objects.update(original_image=stored_photo("rocket.jpg", "photos/new.jpg"))
+        messages, queue.messages = queue.messages, []
+        other = type("Other", (Banner,), {"format": "PNG"})
+        specs = {} if change == "unregistered" else {"banner": Banner}
+        with registered(**({"banner": other} if change == "recipe" else specs)):
+            for message in messages:
+                make_images(message)
+        assert list(media.rglob("CACHE/**/*.*")) == []
+
+    def test_a_failure_is_told_to_the_queue(
+        self, banner: str, name: str, queue: ListQueue, media: Any, settings: Any
+    ) -> None:
+        """So that it shows in the queue's own monitoring; pages show what stands in."""
+        settings.IMAGEKIT_ON_ERROR = "placeholder"
+        file = get_image(banner, source=name)
+        assert file.url
+        (media / name).unlink()
+        with pytest.raises(SourceUnavailable, match=r"tests:banner of 'photos/rocket\.jpg'"):
+            queue.work()
+        assert get_image(banner, source=name).url.startswith("data:image/svg+xml")
+        assert queue.messages == []
+
+    def test_what_exists_is_not_made_twice(
+        self, banner: str, name: str, queue: ListQueue, media: Any
+    ) -> None:
+        """A message that comes twice costs a look."""
+        assert get_image(banner, source=name).url
+        (message,) = queue.messages
+        queue.work()
+        (path,) = media.rglob("CACHE/**/*.jpg")
+        before = path.stat()
+        make_images(message)
+        assert path.stat() == before
+
+    def test_nothing_is_made_of_a_forged_message(self, banner: str, name: str, media: Any) -> None:
+        """The worker's queue is no way in."""
+        file = get_image(banner, source=name)
+        image = {
+            "spec": banner,
+            "arguments": {},
+            "digest": file.digest,
+            "source": {"storage": "default", "name": name},
+        }
+        with pytest.raises(InvalidMessage):
+            make_images({"version": 1, "force": False, "images": [image], "signature": "x"})
+        assert list(media.rglob("CACHE/**/*.*")) == []
+
+    def test_an_image_of_an_image_is_made_whole(self, queue: ListQueue, name: str) -> None:
+        """The first one is made, too, if it is not there."""
+        with registered(banner=Banner, again=Banner):
+            first = get_image("tests:banner", source=name)
+            second = get_image("tests:again", source=first)
+            assert second.url
+            queue.work()
+            queue.work()
+            assert served(second.url).size == (120, 40)
+
+
+class TestAsyncViews:
+    """Pages of async views."""
+
+    def test_the_event_loop_waits_for_no_broker(
+        self, banner: str, name: str, queue: ListQueue
+    ) -> None:
+        """A thread of its own puts the message into the queue."""
+
+        async def view() -> str:
+            return get_image(banner, source=name).url
+
+        url = asyncio.run(view())
+        wait_for_background()
+        queue.work()
+        assert served(url).size == (120, 40)
+
+
+class TestLibraries:
+    """The backends that are shipped."""
+
+    @pytest.mark.parametrize("backend", [Celery, RQ, Dramatiq, Tasks], ids=lambda cls: cls.__name__)
+    def test_what_is_not_installed_is_named(self, backend: Any, monkeypatch: Any) -> None:
+        """With the extra that installs it, and what Python says of it."""
+        monkeypatch.setattr(backend, "requires", ("no_such_library",))
+        with pytest.raises(
+            InvalidFileBackendError, match=rf"No module named.*imagekit-registry\[{backend.extra}\]"
+        ):
+            backend()
+
+    def test_async_is_an_old_name(self) -> None:
+        """It warns, and works."""
+        with pytest.warns(DeprecationWarning, match="Celery"):
+            assert isinstance(load_backend(Async), Celery)
+
+    def test_an_eager_celery_makes_images_at_once(
+        self, name: str, settings: Any, monkeypatch: Any
+    ) -> None:
+        """As test suites of projects have it."""
+        from celery import current_app
+
+        monkeypatch.setitem(current_app.conf, "task_always_eager", True)
+        settings.IMAGEKIT_DEFAULT_CACHEFILE_BACKEND = "imagekit_registry.cachefiles.backends.Celery"
+        with registered(banner=Banner):
+            assert served(get_image("tests:banner", source=name).url).size == (120, 40)
+
+    def test_immediate_tasks_make_images_at_once(self, name: str, settings: Any) -> None:
+        """As Django's default backend of tasks has it."""
+        settings.IMAGEKIT_DEFAULT_CACHEFILE_BACKEND = "imagekit_registry.cachefiles.backends.Tasks"
+        with registered(banner=Banner):
+            assert served(get_image("tests:banner", source=name).url).size == (120, 40)
