@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from imagekit_registry.exceptions import (
     InvalidMessage,
     SourceUnavailable,
 )
+from imagekit_registry.signals import generation_failed
 from imagekit_registry.specs import ImageSpec
 from imagekit_registry.workers import make_images
 from tests.pages import Banner, elements, registered, render, served
@@ -89,6 +91,20 @@ def banner(queue: ListQueue) -> Iterator[str]:
     """Return the id of a spec whose images workers make."""
     with registered(banner=Banner):
         yield "tests:banner"
+
+
+@contextmanager
+def logged_failures(into: list[str]) -> Iterator[None]:
+    """Write down the sources of what could not be made while the context lasts."""
+
+    def note(source: str, **kwargs: Any) -> None:
+        into.append(source)
+
+    generation_failed.connect(note)
+    try:
+        yield
+    finally:
+        generation_failed.disconnect(note)
 
 
 PAGE = "{% generateimage 'tests:banner' source=photo %}{% thumbnail '90x60' photo crop=1 %}"
@@ -162,6 +178,19 @@ class TestMessages:
         file = get_image(banner, source=upload)
         assert served(file.url).size == (120, 40)
         assert queue.messages == []
+
+    def test_what_failed_here_is_not_tried_by_each_page(
+        self, banner: str, queue: ListQueue, settings: Any
+    ) -> None:
+        """Its failure is remembered as that of a worker is."""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        failed = []
+        with logged_failures(failed):
+            for _ in range(3):
+                upload = ContentFile(b"no image", "upload.jpg")
+                with pytest.raises(GenerationError):
+                    _ = get_image(banner, source=upload).url
+        assert len(failed) == 1
 
     def test_the_queue_can_be_named(self, settings: Any) -> None:
         """For the project, or for one backend."""

@@ -11,8 +11,11 @@ from django.core.cache import caches
 
 from imagekit_registry.cachefiles import get_image
 from imagekit_registry.cachefiles._layers import forget_local_states
+from imagekit_registry.cachefiles.backends import Message
 from imagekit_registry.cachefiles.records import CacheFileRecord
+from imagekit_registry.exceptions import InvalidMessage
 from imagekit_registry.models.records import CacheFileRecordRow
+from imagekit_registry.workers import make_images
 from tests.pages import Banner, registered, render, served
 
 
@@ -62,6 +65,26 @@ def test_a_poisoned_cache_runs_nothing(index: int, mark: Path, stored_photo: Any
 def test_a_poisoned_record_is_no_record(index: int, mark: Path) -> None:
     """Reading records knows one format, which is no pickle."""
     assert CacheFileRecord.decode(poisons(mark)[index]) is None
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_a_poisoned_queue_runs_nothing(index: int, mark: Path) -> None:
+    """What a worker takes out of its queue is a signed message, or nothing to it."""
+    with pytest.raises(InvalidMessage):
+        make_images(poisons(mark)[index])
+    assert not mark.exists()
+
+
+def test_a_message_is_not_unpickled(mark: Path, stored_photo: Any) -> None:
+    """Wherever in it a pickle may lie, signed though it is."""
+    for poison in poisons(mark)[:2]:
+        text = str(poison)
+        parts: dict[str, Any] = {"spec": text, "digest": text, "arguments": {}, "source": None}
+        make_images(Message([parts]).encode())
+        with registered(banner=Banner):
+            source = {"storage": "default", "name": text}
+            make_images(Message([{**parts, "spec": "tests:banner", "source": source}]).encode())
     assert not mark.exists()
 
 

@@ -399,7 +399,9 @@ class BaseAsync(Simple):
                 self.schedule_together(handed, force=force)
         except Exception as error:
             for file in expected:
-                self.doubt(file)
+                # One that was made here after all, and could not be, has failed: that is known.
+                if self.get_state(file, check_if_unknown=False) == Status.MAKING:
+                    self.doubt(file)
             if isinstance(error, GenerationError | MissingSource):
                 raise
             raise self.unreachable(handed[0], error) from error
