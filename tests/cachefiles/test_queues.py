@@ -184,7 +184,7 @@ class TestMessages:
     ) -> None:
         """Its failure is remembered as that of a worker is."""
         settings.IMAGEKIT_ON_ERROR = "raise"
-        failed = []
+        failed: list[str] = []
         with logged_failures(failed):
             for _ in range(3):
                 upload = ContentFile(b"no image", "upload.jpg")

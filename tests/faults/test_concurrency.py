@@ -68,10 +68,16 @@ class TestThreads:
             unregister.generator("tests:threads")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Serve the ASGI site by uvicorn, and give its port."""
-    pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+SERVERS = {
+    "uvicorn": ["tests.faults._asgi:application", "--log-level", "warning", "--port"],
+    "daphne": ["tests.faults._asgi:application", "--verbosity", "0", "--port"],
+}
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def site(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Serve the ASGI site, and give its port."""
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
     media = tmp_path_factory.mktemp("asgi")
     with Image.open(PHOTOS / "hubble_deep_field.jpg") as image:
         image.convert("RGB").resize((4000, 3000)).save(media / "large.jpg", quality=90)
@@ -79,8 +85,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "tests.faults._asgi:application"]
-        + ["--port", str(port), "--log-level", "warning"],
+        [sys.executable, "-m", request.param, *SERVERS[request.param], str(port)],
         cwd=ROOT,
         env={**os.environ, "IMAGEKIT_ASGI": json.dumps({"media": str(media)})},
     )
@@ -90,7 +95,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
-            assert server.poll() is None, "uvicorn has ended"
+            assert server.poll() is None, "the server has ended"
             time.sleep(0.05)
         yield port
     finally:

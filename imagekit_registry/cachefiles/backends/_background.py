@@ -7,12 +7,19 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
+from typing import Any
 
+from django.core.files.storage import FileSystemStorage, InMemoryStorage
 from django.db import connections
 
 from imagekit_registry.exceptions import ImageKitError
 
-__all__ = ["is_in_event_loop", "run_in_background", "wait_for_background"]
+__all__ = [
+    "is_in_event_loop",
+    "run_in_background",
+    "wait_for_background",
+    "would_keep_waiting",
+]
 
 #: Images that one process makes at the same time beside its event loop.
 _THREADS = 2
@@ -27,6 +34,12 @@ def is_in_event_loop() -> bool:
     """Return whether an event loop runs in this thread, and would stand still."""
     # The public function raises an exception where there is none, which each image would pay for.
     return asyncio._get_running_loop() is not None
+
+
+def would_keep_waiting(storage: Any) -> bool:
+    """Return whether an event loop would stand still while *storage* is asked: it is far away."""
+    is_near = storage is None or isinstance(storage, FileSystemStorage | InMemoryStorage)
+    return not is_near and is_in_event_loop()
 
 
 def run_in_background(key: str, make: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from functools import partial
 from typing import Any
 
 import attrs
@@ -13,6 +14,7 @@ from django.core.cache import BaseCache
 from imagekit_registry._loading import get_cache, sanitize_cache_key, storage_reference
 from imagekit_registry.cachefiles._access import get_state_access
 from imagekit_registry.cachefiles._layers import StateAccess
+from imagekit_registry.cachefiles.backends._background import would_keep_waiting
 from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.stores import CacheStateStore
@@ -26,6 +28,8 @@ from imagekit_registry.specs import fingerprint, has_source, refer_to
 __all__ = ["CacheFileState", "FileKnowledge", "expected_size_of", "is_believed", "source_name"]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
+
+_VERY_DIFFERENT_SIZES = ((1, 1), (7, 3000), (5000, 11), (9973, 9967))
 
 
 class CacheFileState:
@@ -121,14 +125,19 @@ class FileKnowledge:
     def get_record(self, file: Any) -> CacheFileRecord:
         """Return the state of *file*; the storage is asked if nothing is known."""
         record = self.states.get(self.get_key(file))
-        if record is None or not is_believed(file, record):
-            return self._verify(file, record)
-        return self._sampled(file, record)
+        if record is not None and is_believed(file, record):
+            return self._sampled(file, record)
+        if would_keep_waiting(getattr(file, "storage", None)):
+            # Not written down: whoever makes the file, in a thread, asks first.
+            return self._record(file, Status.MISSING)
+        return self._verify(file, record)
 
     def get_dimensions(self, file: Any) -> tuple[int | None, int | None]:
         """Return width and height in pixels; as they will be, if the file does not exist yet."""
         record = self.states.get(self.get_key(file))
         if record is None or not is_believed(file, record):
+            if would_keep_waiting(getattr(file, "storage", None)):
+                return expected_size_of(file) or (None, None)
             record = self._verify(file, record)
         if record.width is None or record.height is None:
             record = self._measure(file, record)
@@ -269,6 +278,8 @@ class FileKnowledge:
         """Return *record*, or what the storage says if this look-up is one of those that check."""
         if record.status != Status.EXISTS or not _is_in_sample():
             return record
+        if would_keep_waiting(getattr(file, "storage", None)):
+            return record
         try:
             return self._verify(file, record)
         except PublishError as error:
@@ -303,6 +314,8 @@ class FileKnowledge:
     def _measure(self, file: Any, record: CacheFileRecord) -> CacheFileRecord:
         """Return *record* with dimensions: of the file, or of the one that is yet to be made."""
         if record.status == Status.EXISTS:
+            if would_keep_waiting(getattr(file, "storage", None)):
+                return record
             try:
                 width, height = file.measure()
             except FileNotFoundError:
@@ -354,6 +367,8 @@ def _is_of_other_recipe(file: Any, record: CacheFileRecord) -> bool:
 def expected_size_of(file: Any) -> tuple[int, int] | None:
     """Return the size in pixels that *file* will have, by its source; None if that does not tell."""
     expected = getattr(file.generator, "expected_size", None)
+    if would_keep_waiting(getattr(file.source, "storage", None)):
+        expected = partial(_size_whatever_the_source, file.generator)
     try:
         size: tuple[int, int] | None = expected() if expected is not None else None
     except Exception:
@@ -361,6 +376,16 @@ def expected_size_of(file: Any) -> tuple[int, int] | None:
         _logger.debug("%s: the size of its source is unknown", file.spec_id, exc_info=True)
         return None
     return size
+
+
+def _size_whatever_the_source(generator: Any) -> tuple[int, int] | None:
+    """Return the size that images of a generator have, if it does not depend on the source's."""
+    output_size = getattr(generator, "output_size", None)
+    if output_size is None:
+        return None
+    sizes = {output_size(size) for size in _VERY_DIFFERENT_SIZES}
+    found: tuple[int, int] | None = sizes.pop()
+    return None if sizes else found
 
 
 def source_name(file: Any) -> str | None:
