@@ -347,6 +347,8 @@ class Bare(Resize):
 class Striped(MakeOpaque):
     """A subclass whose background is no colour."""
 
+    background_color: Any
+
     def __init__(self) -> None:
         self.background_color = ["red", "white"]
 
