@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 from weakref import ref
 
 import attrs
@@ -28,6 +28,7 @@ from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 
 __all__ = ["ImageSpecField", "default_spec_id", "spec_fields_of", "spec_id_errors"]
 
+_T = TypeVar("_T")
 _ABSENT = object()
 
 
@@ -101,14 +102,11 @@ def _peers_of(instance: models.Model) -> list[models.Model]:
     return [peer for reference in getattr(state, "peers", ()) if (peer := reference()) is not None]
 
 
-def _renamed(arguments: dict[str, Any], old: str, new: str) -> None:
-    """Move what was given under an old name of an argument to its new name."""
-    value = arguments.pop(old)
-    if value is None:
-        return
-    if arguments.get(new) is not None:
+def _either(new: str, value: _T | None, old: str, old_value: _T | None) -> _T | None:
+    """Return what was given under the new name of an argument, or under the old one."""
+    if value is not None and old_value is not None:
         raise InvalidArgumentType(f"{old!r} is the old name of {new!r}; give only one of them.")
-    arguments[new] = value
+    return old_value if value is None else value
 
 
 class ImageSpecField(SpecHost):
@@ -181,37 +179,33 @@ class ImageSpecField(SpecHost):
         cache_to: Callable[[Any, str, str, str], str] | str | None = None,
         pre_cache: bool | None = None,
     ) -> None:
-        given = {
-            "processors": processors,
-            "format": format,
-            "options": options,
-            "source": source,
-            "cachefile_storage": cachefile_storage,
-            "autoconvert": autoconvert,
-            "cachefile_backend": cachefile_backend,
-            "cachefile_strategy": cachefile_strategy,
-            "namer": namer,
-            "auto_orient": auto_orient,
-            "color": color,
-            "metadata": metadata,
-            "animated": animated,
-            "background": background,
-            "fallback": fallback,
-            "limits": limits,
-            "decode_small": decode_small,
-            "image_field": image_field,
-            "image_cache_backend": image_cache_backend,
-            "storage": storage,
-            "cache_to": None if cache_to is None else CacheTo(cache_to),
-            "pre_cache": PreCache if pre_cache else None,
-        }
-        _renamed(given, "image_field", "source")
-        _renamed(given, "image_cache_backend", "cachefile_backend")
-        _renamed(given, "storage", "cachefile_storage")
-        _renamed(given, "cache_to", "namer")
-        _renamed(given, "pre_cache", "cachefile_strategy")
-        self.source: str | None = given.pop("source")
-        super().__init__(spec=spec, spec_id=id, **given)
+        self.source = _either("source", source, "image_field", image_field)
+        naming = None if cache_to is None else CacheTo(cache_to)
+        strategy = PreCache if pre_cache else None
+        super().__init__(
+            spec=spec,
+            spec_id=id,
+            processors=processors,
+            format=format,
+            options=options,
+            cachefile_storage=_either("cachefile_storage", cachefile_storage, "storage", storage),
+            autoconvert=autoconvert,
+            cachefile_backend=_either(
+                "cachefile_backend", cachefile_backend, "image_cache_backend", image_cache_backend
+            ),
+            cachefile_strategy=_either(
+                "cachefile_strategy", cachefile_strategy, "pre_cache", strategy
+            ),
+            namer=_either("namer", namer, "cache_to", naming),
+            auto_orient=auto_orient,
+            color=color,
+            metadata=metadata,
+            animated=animated,
+            background=background,
+            fallback=fallback,
+            limits=limits,
+            decode_small=decode_small,
+        )
         self.name = ""
         self.model: type[models.Model] | None = None
         self._memo_name = ""
