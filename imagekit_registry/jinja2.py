@@ -93,21 +93,19 @@ class ImagekitExtension(Extension):
                     self._let_wait(child)
 
     def _waiting_call(self, node: nodes.Expr) -> nodes.Expr:
-        is_ours = (
+        if not (
             isinstance(node, nodes.Call)
             and isinstance(node.node, nodes.Name)
             and node.node.name in _PLANS
-        )
-        if not is_ours:
+        ):
             return node
-        call: Any = node
         return nodes.Call(
             self.attr("_wait"),
-            [call.node, *call.args],
-            call.kwargs,
-            call.dyn_args,
-            call.dyn_kwargs,
-            lineno=call.lineno,
+            [node.node, *node.args],
+            node.kwargs,
+            node.dyn_args,
+            node.dyn_kwargs,
+            lineno=node.lineno,
         )
 
     def _is_batch(self, node: nodes.CallBlock) -> bool:

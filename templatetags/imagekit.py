@@ -19,7 +19,7 @@ from django.template.base import FilterExpression, Parser, Token
 from django.template.context import Context
 from django.utils.safestring import SafeString
 
-from imagekit_registry.cachefiles import get_image
+from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.html import (
     Markup,
     active_batch,
@@ -46,7 +46,7 @@ _PLANS: Mapping[str, Callable[..., Markup]] = {
     "picture": plan_picture,
     "thumbnail": plan_thumbnail,
 }
-_FILES: Mapping[str, Callable[..., Any]] = {
+_FILES: Mapping[str, Callable[..., ImageCacheFile]] = {
     "generateimage": lambda args, kwargs: get_image(*args, **kwargs),
     "thumbnail": thumbnail_file,
 }
@@ -75,7 +75,7 @@ class _Call:
         html = {name: value.resolve(context) for name, value in self.html.items()}
         return partial(_PLANS[self.tag], args, kwargs, html)
 
-    def file(self, context: Context) -> Any:
+    def file(self, context: Context) -> ImageCacheFile | None:
         """Return the cache file for the variable, or None."""
         args, kwargs = self.resolve(context)
         return attempt(lambda: _FILES[self.tag](args, kwargs))

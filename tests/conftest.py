@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Iterator
+import pickle
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from django.core.files.storage import storages
 
 from imagekit_registry.registry import generator_registry, source_group_registry
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
+from tests.caches import CountingCache
 
 PHOTOS = Path(__file__).resolve().parent.parent / "demo" / "photos"
 
@@ -67,3 +71,29 @@ def stored_photo() -> Any:
         return storages["default"].save(name or f"photos/{photo}", content)
 
     return store
+
+
+@pytest.fixture
+def name(stored_photo: Any) -> str:
+    """Return the name of a stored photograph, of 640 x 427 pixels."""
+    return str(stored_photo())
+
+
+@pytest.fixture
+def cache_calls(settings: Any) -> Iterator[Counter[str]]:
+    """Keep the state in a cache that counts its round trips, and return the counts."""
+    settings.CACHES = {"default": {"BACKEND": "tests.caches.CountingCache", "LOCATION": "counting"}}
+    caches["default"].clear()
+    CountingCache.calls.clear()
+    yield CountingCache.calls
+    caches["default"].clear()
+
+
+@pytest.fixture(
+    params=[copy.copy, copy.deepcopy, lambda item: pickle.loads(pickle.dumps(item))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+def duplicate(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
+    """Return each way to copy an object."""
+    made: Callable[[Any], Any] = request.param
+    return made

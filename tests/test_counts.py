@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import django
 import pytest
-from django.core.cache import caches
 from django.core.files.storage import storages
 from django.db import models
 
@@ -74,18 +74,15 @@ every_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 
 
 @pytest.fixture(autouse=True)
-def counting(settings: Any) -> Iterator[None]:
-    """Use a cache and a storage that count, and a process memory that no slow run outlives."""
-    settings.CACHES = {"default": {"BACKEND": "tests.caches.CountingCache", "LOCATION": "counts"}}
+def counting_storage(cache_calls: Counter[str], settings: Any) -> Iterator[None]:
+    """Use a storage that counts as well, and a process memory that no slow run outlives."""
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {"BACKEND": "tests.storages.CountingStorage"},
     }
     settings.IMAGEKIT_LOCAL_STATE_TTL = 600
-    caches["default"].clear()
     with registered(banner=Banner):
         yield
-    caches["default"].clear()
 
 
 @pytest.fixture

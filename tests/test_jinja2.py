@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import caches
 
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import InvalidArgument, InvalidArgumentType, NotRegistered
-from tests.caches import CountingCache
 from tests.pages import Banner, Wide, be_fresh, elements, forget_everything, registered, render
 
 jinja2 = pytest.importorskip("jinja2", reason="Jinja2 is not installed")
@@ -25,21 +23,6 @@ def specs() -> Iterator[None]:
     """Register the specs while the test runs."""
     with registered(banner=Banner, wide=Wide):
         yield
-
-
-@pytest.fixture
-def name(stored_photo: Any) -> str:
-    """Return the name of a stored photograph, of 640 x 427 pixels."""
-    return str(stored_photo())
-
-
-@pytest.fixture
-def counting(settings: Any) -> Any:
-    """Use a cache that counts."""
-    settings.CACHES = {"default": {"BACKEND": "tests.caches.CountingCache", "LOCATION": "jinja"}}
-    caches["default"].clear()
-    yield CountingCache.calls
-    caches["default"].clear()
 
 
 @pytest.fixture
@@ -143,7 +126,9 @@ class TestFunctions:
 class TestBatches:
     """``{% imagebatch %}``."""
 
-    def test_batches_cost_one_round_trip(self, environment: Any, name: str, counting: Any) -> None:
+    def test_batches_cost_one_round_trip(
+        self, environment: Any, name: str, cache_calls: Counter[str]
+    ) -> None:
         """As in Django's templates."""
         template = environment.from_string(
             "{% imagebatch %}{% for width in widths %}{{ thumbnail(width ~ 'x', name) }}"
@@ -153,10 +138,10 @@ class TestBatches:
         assert len(elements(expected)) == 3
         be_fresh()
         assert template.render(name=name, widths=[10, 20, 30]) == expected
-        assert dict(counting) == {"get_many": 1}
+        assert dict(cache_calls) == {"get_many": 1}
 
     def test_take_part_where_nothing_comes_between(
-        self, environment: Any, name: str, counting: Counter[str]
+        self, environment: Any, name: str, cache_calls: Counter[str]
     ) -> None:
         """Loops, conditions and scopes; a batch directly in another one."""
         template = environment.from_string(
@@ -171,7 +156,7 @@ class TestBatches:
         assert len(elements(expected)) == 6
         be_fresh()
         assert template.render(n=name) == expected
-        assert dict(counting) == {"get_many": 1}
+        assert dict(cache_calls) == {"get_many": 1}
 
     @pytest.mark.parametrize(
         "body",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -52,12 +51,10 @@ def photo(photos: Path) -> OldPhoto:
 
 
 @pytest.fixture
-def overwriting() -> Iterator[None]:
+def overwriting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the storage put a new file in the place of an old one of the same name."""
     field = OldPhoto._meta.get_field("original_image")
-    kept, field.storage = field.storage, FileSystemStorage(allow_overwrite=True)
-    yield
-    field.storage = kept
+    monkeypatch.setattr(field, "storage", FileSystemStorage(allow_overwrite=True))
 
 
 def calls(method: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imagekit_registry.exceptions import InvalidArgumentType
@@ -44,9 +45,9 @@ class ProcessedImageField(ProcessedUploadField, SpecHost):
 
     def __init__(
         self,
-        processors: Any = None,
+        processors: Sequence[Any] | None = None,
         format: str | None = None,
-        options: Any = None,
+        options: Mapping[str, Any] | None = None,
         autoconvert: bool = True,
         spec_id: str | None = None,
         spec: Any = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -10,8 +11,21 @@ from PIL import ImageColor
 
 from imagekit_registry.exceptions import InvalidArgument, InvalidArgumentType
 
-__all__ = ["choice", "color", "flag", "fraction", "number", "offset", "side"]
+__all__ = [
+    "LONGEST_SIDE",
+    "Color",
+    "choice",
+    "color",
+    "flag",
+    "fraction",
+    "number",
+    "offset",
+    "rgba",
+    "side",
+]
 
+#: A colour as arguments give it: `#rrggbb`, a name, a grey, or red, green, blue and perhaps opacity.
+Color = str | int | Sequence[int]
 #: The longest side that common formats (JPEG, WebP and GIF among them) can hold.
 LONGEST_SIDE = 65_535
 
@@ -42,9 +56,16 @@ def side(
     *, optional: bool = False, least: int = 1, most: int = LONGEST_SIDE, **options: Any
 ) -> Any:
     """Return a field for a whole number, of pixels for example."""
-    expected = f"a whole number from {least} to {most}"
-    if optional:
-        expected += ", or None"
+    return _whole_number("a whole number", least, most, optional, **options)
+
+
+def offset(**options: Any) -> Any:
+    """Return a field for a coordinate in pixels, of any sign, or None."""
+    return _whole_number("a whole number of pixels", -LONGEST_SIDE, LONGEST_SIDE, True, **options)
+
+
+def _whole_number(noun: str, least: int, most: int, optional: bool, **options: Any) -> Any:
+    expected = f"{noun} from {least} to {most}{', or None' if optional else ''}"
 
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if value is None and optional:
@@ -52,21 +73,6 @@ def side(
         if not isinstance(value, int) or isinstance(value, bool):
             _refuse(instance, attribute, expected, value, kind=not isinstance(value, float))
         elif not least <= value <= most:
-            _refuse(instance, attribute, expected, value)
-
-    return attrs.field(converter=_whole, validator=check, **options)
-
-
-def offset(**options: Any) -> Any:
-    """Return a field for a coordinate in pixels, of any sign, or None."""
-    expected = f"a whole number of pixels from -{LONGEST_SIDE} to {LONGEST_SIDE}, or None"
-
-    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is None:
-            return
-        if not isinstance(value, int) or isinstance(value, bool):
-            _refuse(instance, attribute, expected, value, kind=not isinstance(value, float))
-        elif abs(value) > LONGEST_SIDE:
             _refuse(instance, attribute, expected, value)
 
     return attrs.field(converter=_whole, validator=check, **options)
@@ -94,16 +100,13 @@ def flag(*, optional: bool = False, **options: Any) -> Any:
     """Return a field for true or false; templates write 1 and 0."""
 
     def convert(value: Any) -> Any:
-        return bool(value) if value in {0, 1} and value is not None else value
+        return bool(value) if isinstance(value, int | float) and value in {0, 1} else value
 
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if not (isinstance(value, bool) or (optional and value is None)):
             _refuse(instance, attribute, "True or False", value, kind=True)
 
-    def safe(value: Any) -> Any:
-        return convert(value) if isinstance(value, int | float) else value
-
-    return attrs.field(converter=safe, validator=check, **options)
+    return attrs.field(converter=convert, validator=check, **options)
 
 
 def _plain_color(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 __all__ = ["Processor"]
 
@@ -25,7 +25,7 @@ class Processor:
     #: Is the result for a smaller decode the smaller result?
     scale_invariant = False
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Free an ordinary subclass from what attrs made its base: frozen, equal by fields."""
         if "__attrs_attrs__" not in cls.__dict__ and "_is_free" not in cls.__dict__:
             _set_free(cls)

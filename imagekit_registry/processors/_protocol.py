@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
-__all__ = ["Processor", "Size", "SizedProcessor"]
+__all__ = ["Processor", "Size", "SizedProcessor", "output_size_of", "required_size_of"]
 
 #: Width and height, in pixels.
 Size = tuple[int, int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -10,6 +10,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.processors import _arguments as arguments
+from imagekit_registry.processors._arguments import Color
 from imagekit_registry.processors._base import Processor
 from imagekit_registry.processors._protocol import Size, output_size_of, required_size_of
 from imagekit_registry.processors.utils import has_alpha, true_color
@@ -55,6 +56,10 @@ class ProcessorPipeline(list[Any]):
         return None
 
 
+#: An anchor as arguments give it: letters out of `Anchor`, or fractions of width and height.
+AnchorPoint = str | Sequence[float]
+
+
 class Anchor:
     """Points of an image to hold on to: by letters, or by fractions of width and height."""
 
@@ -81,7 +86,7 @@ class Anchor:
     }
 
     @staticmethod
-    def get_tuple(anchor: Any) -> tuple[float, float]:
+    def get_tuple(anchor: AnchorPoint) -> tuple[float, float]:
         """Return an anchor as fractions of width and height.
 
         Raises:
@@ -114,7 +119,10 @@ def anchor_field(**options: Any) -> Any:
     def convert(value: Any) -> Any:
         if isinstance(value, str):
             return str.__str__(value)
-        return tuple(map(float, value)) if isinstance(value, list | tuple) else value
+        try:
+            return tuple(map(float, value)) if isinstance(value, list | tuple) else value
+        except (TypeError, ValueError):
+            return value
 
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if value is not None and value != "auto":
@@ -123,16 +131,10 @@ def anchor_field(**options: Any) -> Any:
             except InvalidArgument as error:
                 raise InvalidArgument(f"{type(instance).__name__}: {error}") from None
 
-    def safe(value: Any) -> Any:
-        try:
-            return convert(value)
-        except (TypeError, ValueError):
-            return value
-
     def key(value: Any) -> Any:
         return value if value in {None, "auto"} else Anchor.get_tuple(value)
 
-    return attrs.field(converter=safe, validator=check, eq=key, **options)
+    return attrs.field(converter=convert, validator=check, eq=key, **options)
 
 
 class PointProcessor(Processor):
@@ -206,7 +208,7 @@ class Reflection(Processor):
         opacity: How strong it is at its upper edge, from 0 to 1.
     """
 
-    background_color: Any = arguments.color(default="#FFFFFF")
+    background_color: Color = arguments.color(default="#FFFFFF")
     size: float = arguments.fraction(default=0.0)
     opacity: float = arguments.fraction(default=0.6)
 
@@ -253,18 +255,18 @@ class Transpose(Processor):
         Transpose(methods=(<Transpose.ROTATE_90: 2>, <Transpose.FLIP_LEFT_RIGHT: 0>))
     """
 
-    AUTO: ClassVar[Any] = "auto"
-    FLIP_HORIZONTAL: ClassVar[Any] = Image.Transpose.FLIP_LEFT_RIGHT
-    FLIP_VERTICAL: ClassVar[Any] = Image.Transpose.FLIP_TOP_BOTTOM
-    ROTATE_90: ClassVar[Any] = Image.Transpose.ROTATE_90
-    ROTATE_180: ClassVar[Any] = Image.Transpose.ROTATE_180
-    ROTATE_270: ClassVar[Any] = Image.Transpose.ROTATE_270
+    AUTO: ClassVar[str] = "auto"
+    FLIP_HORIZONTAL: ClassVar[Image.Transpose] = Image.Transpose.FLIP_LEFT_RIGHT
+    FLIP_VERTICAL: ClassVar[Image.Transpose] = Image.Transpose.FLIP_TOP_BOTTOM
+    ROTATE_90: ClassVar[Image.Transpose] = Image.Transpose.ROTATE_90
+    ROTATE_180: ClassVar[Image.Transpose] = Image.Transpose.ROTATE_180
+    ROTATE_270: ClassVar[Image.Transpose] = Image.Transpose.ROTATE_270
 
     methods: tuple[Any, ...] = ("auto",)
 
     def __init__(self, *methods: Any) -> None:
-        known = [self._known(method) for method in methods or ("auto",)]
-        object.__setattr__(self, "methods", tuple(known))
+        known = tuple(self._known(method) for method in methods or ("auto",))
+        object.__setattr__(self, "methods", known)
 
     @staticmethod
     def _known(method: Any) -> Any:
@@ -308,7 +310,7 @@ class MakeOpaque(PointProcessor):
         background_color: The colour of the background.
     """
 
-    background_color: Any = arguments.color(default=(255, 255, 255))
+    background_color: Color = arguments.color(default=(255, 255, 255))
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return an opaque copy, in RGB."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import attrs
 from PIL import Image, ImageOps
@@ -90,13 +90,12 @@ class AutoContrast(PointProcessor):
         return _on_colors(image, lambda colors: ImageOps.autocontrast(colors, self.cutoff))
 
 
-def _on_colors(image: Image.Image, change: Any) -> Image.Image:
+def _on_colors(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """Return *image* with *change* done to its colours, and its transparency as it was."""
     if image.mode != "L" or "transparency" in image.info:
         image = true_color(image)
     if image.mode != "RGBA":
-        changed: Image.Image = change(image)
-        return changed
-    result: Image.Image = change(image.convert("RGB"))
+        return change(image)
+    result = change(image.convert("RGB"))
     result.putalpha(image.getchannel("A"))
     return result

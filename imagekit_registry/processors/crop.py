@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import attrs
@@ -10,9 +10,10 @@ from PIL import Image, ImageChops, ImageStat
 
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.processors import _arguments as arguments
+from imagekit_registry.processors._arguments import Color
 from imagekit_registry.processors._base import Processor
 from imagekit_registry.processors._protocol import Size
-from imagekit_registry.processors.base import Anchor, anchor_field
+from imagekit_registry.processors.base import Anchor, AnchorPoint, anchor_field
 from imagekit_registry.processors.utils import true_color
 
 __all__ = ["BasicCrop", "Crop", "Side", "SmartCrop", "TrimBorderColor", "detect_border_color"]
@@ -97,7 +98,7 @@ class TrimBorderColor(Processor):
         sides: Which sides are trimmed, out of `Side`.
     """
 
-    color: Any = arguments.color(optional=True, default=None)
+    color: Color | None = arguments.color(optional=True, default=None)
     tolerance: float = arguments.fraction(default=0.3)
     sides: tuple[str, ...] = _sides_field(default=Side.ALL)
 
@@ -173,7 +174,7 @@ class Crop(Processor):
 
     width: int | None = arguments.side(optional=True, default=None)
     height: int | None = arguments.side(optional=True, default=None)
-    anchor: Any = anchor_field(default=None)
+    anchor: AnchorPoint | None = anchor_field(default=None)
     x: int | None = arguments.offset(default=None)
     y: int | None = arguments.offset(default=None)
 
@@ -249,7 +250,7 @@ class SmartCrop(Processor):
         return min(self.width or width, width), min(self.height or height, height)
 
 
-def _whittle(length: int, wanted: int, part: Any) -> tuple[int, int]:
+def _whittle(length: int, wanted: int, part: Callable[[int, int], Image.Image]) -> tuple[int, int]:
     """Return where to cut an axis so that *wanted* of its *length* pixels stay."""
     start, end = 0, length
     while (spare := end - start - wanted) > 0:

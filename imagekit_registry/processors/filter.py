@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 from PIL import Image, ImageFilter
 
@@ -20,7 +18,7 @@ _FILTERABLE = frozenset(["L", "LA", "RGB", "RGBA", "CMYK"])
 class _Filter(Processor):
     """A filter keeps the size, and needs every pixel: what it sees depends on the scale."""
 
-    def _filter(self) -> Any:
+    def _filter(self) -> ImageFilter.Filter:
         raise NotImplementedError
 
     def process(self, image: Image.Image) -> Image.Image:
@@ -53,7 +51,7 @@ class GaussianBlur(_Filter):
 
     radius: float = arguments.number(0, 1000)
 
-    def _filter(self) -> Any:
+    def _filter(self) -> ImageFilter.Filter:
         return ImageFilter.GaussianBlur(self.radius)
 
 
@@ -71,5 +69,5 @@ class UnsharpMask(_Filter):
     percent: int = arguments.side(least=0, default=150)
     threshold: int = arguments.side(least=0, most=255, default=3)
 
-    def _filter(self) -> Any:
+    def _filter(self) -> ImageFilter.Filter:
         return ImageFilter.UnsharpMask(self.radius, self.percent, self.threshold)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 from PIL import Image, ImageChops, ImageDraw
 
 from imagekit_registry.processors import _arguments as arguments
+from imagekit_registry.processors._arguments import Color
 from imagekit_registry.processors._base import Processor
 from imagekit_registry.processors._protocol import Size
 from imagekit_registry.processors.base import PointProcessor
@@ -27,7 +26,7 @@ class ColorOverlay(PointProcessor):
         overlay_opacity: How strong it is, from 0 to 1.
     """
 
-    color: Any = arguments.color()
+    color: Color = arguments.color()
     overlay_opacity: float = arguments.fraction(default=0.5)
 
     def process(self, image: Image.Image) -> Image.Image:

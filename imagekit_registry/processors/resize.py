@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -9,6 +10,7 @@ from PIL import Image
 
 from imagekit_registry.exceptions import InvalidArgument, InvalidArgumentType
 from imagekit_registry.processors import _arguments as arguments
+from imagekit_registry.processors._arguments import Color
 from imagekit_registry.processors._base import Processor
 from imagekit_registry.processors._protocol import Size
 from imagekit_registry.processors._resampling import (
@@ -18,7 +20,7 @@ from imagekit_registry.processors._resampling import (
     resample,
     scale_box,
 )
-from imagekit_registry.processors.base import Anchor, anchor_field
+from imagekit_registry.processors.base import Anchor, AnchorPoint, anchor_field
 from imagekit_registry.processors.crop import Crop, SmartCrop, refuse_two_positions
 from imagekit_registry.processors.utils import has_alpha, true_color
 
@@ -48,12 +50,22 @@ class _Scaler(Processor):
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
+        return resample(image, self.output_size(source_size))
+
+    def output_size(self, source_size: Size) -> Size:
+        """Return the size of the result, in pixels."""
         raise NotImplementedError
 
+    def required_size(self, source_size: Size) -> Size:
+        """Return the least size of a decode that serves, in pixels."""
+        return self.output_size(source_size)
 
-def _may_scale(upscale: bool | None, size: Size, target: Size) -> bool:
+
+def _scaled_size(source_size: Size, target: Size, upscale: bool | None) -> Size:
+    """Return *target*, or *source_size* if that would enlarge what is not to be enlarged."""
     # A side that stays as it is is not enlarged: of 20000 x 1 pixels, one is as low as it gets.
-    return bool(upscale) or (target[0] <= size[0] and target[1] <= size[1])
+    is_larger = target[0] > source_size[0] or target[1] > source_size[1]
+    return source_size if is_larger and not upscale else target
 
 
 @attrs.frozen(slots=False)
@@ -75,20 +87,11 @@ class Resize(_ToSize):
         upscale: Whether an image that is smaller on some side is scaled at all.
     """
 
-    LANCZOS: ClassVar[Any] = Image.Resampling.LANCZOS
-
-    def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
-        """Return what `process` gives for an image of *source_size* that *image* stands for."""
-        return resample(image, self.output_size(source_size))
+    LANCZOS: ClassVar[Image.Resampling] = Image.Resampling.LANCZOS
 
     def output_size(self, source_size: Size) -> Size:
         """Return the size of the result, in pixels."""
-        target = self.width, self.height
-        return target if _may_scale(self.upscale, source_size, target) else source_size
-
-    def required_size(self, source_size: Size) -> Size:
-        """Return the least size of a decode that serves, in pixels."""
-        return self.output_size(source_size)
+        return _scaled_size(source_size, (self.width, self.height), self.upscale)
 
 
 @attrs.frozen(slots=False)
@@ -101,22 +104,33 @@ class ResizeToCover(_ToSize):
         upscale: Whether a smaller image is enlarged.
     """
 
-    def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
-        """Return what `process` gives for an image of *source_size* that *image* stands for."""
-        return resample(image, self.output_size(source_size))
-
     def output_size(self, source_size: Size) -> Size:
         """Return the size of the result, in pixels."""
         target = cover_size(source_size, self.width, self.height)
-        return target if _may_scale(self.upscale, source_size, target) else source_size
+        return _scaled_size(source_size, target, self.upscale)
+
+
+class _CoverAndCut(_Scaler):
+    """The base of those that scale an image until it covers a size, and cut it to that."""
+
+    width: int
+    height: int
+    upscale: bool | None
+
+    def _covering(self, source_size: Size) -> Size:
+        return ResizeToCover(self.width, self.height, self.upscale).output_size(source_size)
+
+    def output_size(self, source_size: Size) -> Size:
+        """Return the size of the result, in pixels."""
+        return Crop(self.width, self.height).output_size(self._covering(source_size))
 
     def required_size(self, source_size: Size) -> Size:
         """Return the least size of a decode that serves, in pixels."""
-        return self.output_size(source_size)
+        return self._covering(source_size)
 
 
 @attrs.frozen(slots=False)
-class ResizeToFill(_Scaler):
+class ResizeToFill(_CoverAndCut):
     """Scale and cut the image to exactly a width and a height.
 
     What is going to be cut off is not scaled: a thin image costs no more than another one.
@@ -132,9 +146,10 @@ class ResizeToFill(_Scaler):
         (300, 200)
     """
 
+    # Both are needed: their defaults are there because pilkit has them, and are refused.
     width: int = arguments.side(default=None)
     height: int = arguments.side(default=None)
-    anchor: Any = anchor_field(default=None)
+    anchor: AnchorPoint | None = anchor_field(default=None)
     upscale: bool | None = arguments.flag(optional=True, default=True)
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
@@ -147,20 +162,9 @@ class ResizeToFill(_Scaler):
         box: Box = scale_box((left, top, right, bottom), covering, image.size)
         return resample(image, (right - left, bottom - top), box)
 
-    def _covering(self, source_size: Size) -> Size:
-        return ResizeToCover(self.width, self.height, self.upscale).output_size(source_size)
-
-    def output_size(self, source_size: Size) -> Size:
-        """Return the size of the result, in pixels."""
-        return Crop(self.width, self.height).output_size(self._covering(source_size))
-
-    def required_size(self, source_size: Size) -> Size:
-        """Return the least size of a decode that serves, in pixels."""
-        return self._covering(source_size)
-
 
 @attrs.frozen(slots=False)
-class SmartResize(_ToSize):
+class SmartResize(_CoverAndCut, _ToSize):
     """Scale and cut the image to a width and a height; what has the least detail is cut off.
 
     Args:
@@ -171,7 +175,7 @@ class SmartResize(_ToSize):
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
-        covering = ResizeToCover(self.width, self.height, self.upscale).output_size(source_size)
+        covering = self._covering(source_size)
         if covering[0] * covering[1] <= _MOST_SPARE * self.width * self.height:
             return SmartCrop(self.width, self.height).process(resample(image, covering))
         target = self.output_size(source_size)
@@ -179,14 +183,13 @@ class SmartResize(_ToSize):
         kept_height = max(1, round(target[1] * image.size[1] / covering[1]))
         return resample(SmartCrop(kept_width, kept_height).process(image), target)
 
-    def output_size(self, source_size: Size) -> Size:
-        """Return the size of the result, in pixels."""
-        covering = ResizeToCover(self.width, self.height, self.upscale).output_size(source_size)
-        return SmartCrop(self.width, self.height).output_size(covering)
 
-    def required_size(self, source_size: Size) -> Size:
-        """Return the least size of a decode that serves, in pixels."""
-        return ResizeToCover(self.width, self.height, self.upscale).output_size(source_size)
+def _with_color(image: Image.Image, color: Color | None) -> tuple[Image.Image, tuple[int, ...]]:
+    """Return *image* in a mode that holds *color* as well, and that colour in the mode."""
+    fill = (255, 255, 255, 0) if color is None else arguments.rgba(color)
+    image = true_color(image)
+    mode = "RGBA" if fill[3] < 255 or has_alpha(image) else "RGB"
+    return image.convert(mode), fill[: len(mode)]
 
 
 @attrs.frozen(slots=False)
@@ -207,8 +210,8 @@ class ResizeCanvas(Processor):
 
     width: int = arguments.side()
     height: int = arguments.side()
-    color: Any = arguments.color(optional=True, default=None)
-    anchor: Any = anchor_field(default=None)
+    color: Color | None = arguments.color(optional=True, default=None)
+    anchor: AnchorPoint | None = anchor_field(default=None)
     x: int | None = arguments.offset(default=None)
     y: int | None = arguments.offset(default=None)
 
@@ -229,11 +232,9 @@ class ResizeCanvas(Processor):
         right, bottom = left + image.size[0], top + image.size[1]
         if left <= 0 and top <= 0 and right >= self.width and bottom >= self.height:
             return image.crop((-left, -top, self.width - left, self.height - top))
-        color = (255, 255, 255, 0) if self.color is None else arguments.rgba(self.color)
-        image = true_color(image)
-        mode = "RGBA" if color[3] < 255 or has_alpha(image) else "RGB"
-        canvas = Image.new(mode, (self.width, self.height), color[: len(mode)])
-        canvas.paste(image.convert(mode), (left, top))
+        image, color = _with_color(image, self.color)
+        canvas = Image.new(image.mode, (self.width, self.height), color)
+        canvas.paste(image, (left, top))
         return canvas
 
     def output_size(self, source_size: Size) -> Size:
@@ -242,14 +243,15 @@ class ResizeCanvas(Processor):
 
 
 def _thickness_field() -> Any:
-    expected = "a whole number of pixels from 0 to 65535, or 2 or 4 of them"
-
     def convert(value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         parts = value if isinstance(value, tuple) else (value,)
-        text = f"AddBorder: the argument 'thickness' must be {expected}, not {value!r}."
+        text = (
+            "AddBorder: the argument 'thickness' must be a whole number of pixels from 0 to"
+            f" {arguments.LONGEST_SIDE}, or 2 or 4 of them, not {value!r}."
+        )
         if not all(isinstance(part, int) and not isinstance(part, bool) for part in parts):
             raise InvalidArgumentType(text)
         if len(parts) not in {1, 2, 4} or not all(
@@ -274,13 +276,13 @@ class AddBorder(Processor):
         (104, 102)
     """
 
-    thickness: Any = _thickness_field()
-    color: Any = arguments.color(optional=True, default=None)
+    thickness: int | Sequence[int] = _thickness_field()
+    color: Color | None = arguments.color(optional=True, default=None)
 
     @property
     def _sides(self) -> tuple[int, ...]:
-        parts = self.thickness if isinstance(self.thickness, tuple) else (self.thickness,)
-        return tuple(parts * (4 // len(parts)))
+        parts = (self.thickness,) if isinstance(self.thickness, int) else tuple(self.thickness)
+        return parts * (4 // len(parts))
 
     @property
     def top(self) -> int:
@@ -329,31 +331,31 @@ class ResizeToFit(_Scaler):
     width: int | None = arguments.side(optional=True, default=None)
     height: int | None = arguments.side(optional=True, default=None)
     upscale: bool | None = arguments.flag(optional=True, default=True)
-    mat_color: Any = arguments.color(optional=True, default=None)
-    anchor: Any = anchor_field(default=Anchor.CENTER)
+    mat_color: Color | None = arguments.color(optional=True, default=None)
+    anchor: AnchorPoint | None = anchor_field(default=Anchor.CENTER)
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
-        image = resample(image, self._scaled(source_size))
+        image = resample(image, self._fitting(source_size))
         if self.mat_color is None:
             return image
         width, height = self.output_size(source_size)
         return ResizeCanvas(width, height, self.mat_color, anchor=self.anchor).process(image)
 
-    def _scaled(self, source_size: Size) -> Size:
+    def _fitting(self, source_size: Size) -> Size:
         target = fit_size(source_size, self.width, self.height)
-        return target if _may_scale(self.upscale, source_size, target) else source_size
+        return _scaled_size(source_size, target, self.upscale)
 
     def output_size(self, source_size: Size) -> Size:
         """Return the size of the result, in pixels."""
-        width, height = self._scaled(source_size)
+        width, height = self._fitting(source_size)
         if self.mat_color is None:
             return width, height
         return self.width or width, self.height or height
 
     def required_size(self, source_size: Size) -> Size:
         """Return the least size of a decode that serves, in pixels."""
-        return self._scaled(source_size)
+        return self._fitting(source_size)
 
 
 @attrs.frozen(slots=False)
@@ -374,7 +376,7 @@ class Thumbnail(_Scaler):
 
     width: int | None = arguments.side(optional=True, default=None)
     height: int | None = arguments.side(optional=True, default=None)
-    anchor: Any = anchor_field(default=None)
+    anchor: AnchorPoint | None = anchor_field(default=None)
     crop: bool | None = arguments.flag(optional=True, default=None)
     upscale: bool | None = arguments.flag(optional=True, default=None)
 
@@ -392,7 +394,7 @@ class Thumbnail(_Scaler):
         return bool(self.width and self.height) if self.crop is None else self.crop
 
     @property
-    def _scaler(self) -> Any:
+    def _scaler(self) -> _Scaler:
         if not self._crops or self.width is None or self.height is None:
             return ResizeToFit(self.width, self.height, self.upscale)
         if self.anchor in {None, "auto"}:
@@ -401,18 +403,15 @@ class Thumbnail(_Scaler):
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
-        result: Image.Image = self._scaler.process_reduced(image, source_size)
-        return result
+        return self._scaler.process_reduced(image, source_size)
 
     def output_size(self, source_size: Size) -> Size:
         """Return the size of the result, in pixels."""
-        size: Size = self._scaler.output_size(source_size)
-        return size
+        return self._scaler.output_size(source_size)
 
     def required_size(self, source_size: Size) -> Size:
         """Return the least size of a decode that serves, in pixels."""
-        size: Size = self._scaler.required_size(source_size)
-        return size
+        return self._scaler.required_size(source_size)
 
 
 @attrs.frozen(slots=False)
@@ -426,19 +425,17 @@ class Rotate(Processor):
     """
 
     angle: float = arguments.number(-360, 360)
-    expand: bool | None = arguments.flag(default=True)
-    color: Any = arguments.color(optional=True, default=None)
+    expand: bool = arguments.flag(default=True)
+    color: Color | None = arguments.color(optional=True, default=None)
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return a turned copy."""
-        color = (255, 255, 255, 0) if self.color is None else arguments.rgba(self.color)
-        image = true_color(image)
-        mode = "RGBA" if color[3] < 255 or has_alpha(image) else "RGB"
-        return image.convert(mode).rotate(
+        image, color = _with_color(image, self.color)
+        return image.rotate(
             self.angle,
             resample=Image.Resampling.BICUBIC,
-            expand=bool(self.expand),
-            fillcolor=color[: len(mode)],
+            expand=self.expand,
+            fillcolor=color,
         )
 
     def output_size(self, source_size: Size) -> Size | None:

@@ -41,12 +41,6 @@ def spec_id() -> Iterator[str]:
 
 
 @pytest.fixture
-def name(stored_photo: Any) -> str:
-    """Return the name of a stored photograph."""
-    return str(stored_photo())
-
-
-@pytest.fixture
 def heard() -> Iterator[list[dict[str, Any]]]:
     """Return what the signals have said, in order."""
     found: list[dict[str, Any]] = []

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import errno
 import os
-import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,12 +60,6 @@ def spec_id() -> Iterator[str]:
     register.generator("tests:file", Thumbnail)
     yield "tests:file"
     unregister.generator("tests:file")
-
-
-@pytest.fixture
-def name(stored_photo: Any) -> str:
-    """Return the name of a stored photograph."""
-    return str(stored_photo())
 
 
 class TestAnswers:
@@ -509,14 +501,6 @@ class TestLater:
 class TestCopies:
     """Cache files survive pickling and copying."""
 
-    @pytest.mark.parametrize(
-        "duplicate",
-        [
-            pytest.param(lambda file: pickle.loads(pickle.dumps(file)), id="pickle"),
-            pytest.param(copy.copy, id="copy"),
-            pytest.param(copy.deepcopy, id="deepcopy"),
-        ],
-    )
     def test_a_copy_is_the_same_image(self, duplicate: Any, name: str, spec_id: str) -> None:
         """Without its storage or content, which it finds again."""
         file = get_image(spec_id, source=name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -98,27 +99,12 @@ class Loud(Simple):
 
 
 @pytest.fixture
-def name(stored_photo: Any) -> str:
-    """Return the name of a stored photograph."""
-    return str(stored_photo())
-
-
-@pytest.fixture
 def counting(tmp_path: Path, photos: Path) -> CountingStorage:
     """Return a storage with a photograph called a.jpg that counts what is asked of it."""
     storage = CountingStorage(location=str(tmp_path / "counting"))
     storage.save("a.jpg", ContentFile((photos / "rocket.jpg").read_bytes()))
     storage.calls.clear()
     return storage
-
-
-@pytest.fixture
-def counting_cache(settings: Any) -> CountingCache:
-    """Keep the state in a cache that counts its round trips."""
-    settings.CACHES = {"default": {"BACKEND": "tests.caches.CountingCache", "LOCATION": "many"}}
-    caches["default"].clear()
-    CountingCache.calls.clear()
-    return CountingCache  # type: ignore[return-value]
 
 
 @pytest.fixture
@@ -155,25 +141,25 @@ class TestOneSource:
         assert counting.calls["open"] == 1
 
     def test_costs_one_read_under_the_lock_and_one_write(
-        self, name: str, counting_cache: Any
+        self, name: str, cache_calls: Counter[str]
     ) -> None:
         """One read finds out what is missing, one more that nobody was faster, one write."""
         generate_many(files_of(name))
-        calls = counting_cache.calls
+        calls = cache_calls
         assert calls["get_many"] == 2
         assert calls["set_many"] == 1
         assert calls["set"] == 0
 
-    def test_that_exists_costs_one_read(self, name: str, counting_cache: Any) -> None:
+    def test_that_exists_costs_one_read(self, name: str, cache_calls: Counter[str]) -> None:
         """In a fresh process; in a warm one nothing."""
         generate_many(files_of(name))
         forget_local_states()
-        counting_cache.calls.clear()
+        cache_calls.clear()
         files = files_of(name)
         assert generate_many(files).existing == tuple(files)
-        assert counting_cache.calls["get_many"] == 1
+        assert cache_calls["get_many"] == 1
         assert generate_many(files_of(name)).existing == tuple(files)
-        assert sum(counting_cache.calls.values()) == 1
+        assert sum(cache_calls.values()) == 1
 
     def test_is_looked_for_again_under_its_lock(self, counting: CountingStorage) -> None:
         """Whoever held the lock may have published it and not yet written that down."""
@@ -539,11 +525,11 @@ class TestPipeline:
         )
         assert len(generate_many(files).failures) == 0
 
-    def test_writes_states_by_the_chunk(self, name: str, counting_cache: Any) -> None:
+    def test_writes_states_by_the_chunk(self, name: str, cache_calls: Counter[str]) -> None:
         """Forty files, ten records a write."""
         batches = [[ImageCacheFile(wide(20 + index)(name))] for index in range(40)]
         list(Pipeline(jobs=2, remember_every=10).run(batches))
-        assert counting_cache.calls["set_many"] == 4
+        assert cache_calls["set_many"] == 4
 
     def test_touches_states_in_the_main_thread_only(
         self, name: str, monkeypatch: pytest.MonkeyPatch
@@ -563,14 +549,16 @@ class TestPipeline:
         list(Pipeline(jobs=2).run(batches))
         assert threads <= {threading.get_ident()}
 
-    def test_of_a_dry_run_makes_and_writes_nothing(self, name: str, counting_cache: Any) -> None:
+    def test_of_a_dry_run_makes_and_writes_nothing(
+        self, name: str, cache_calls: Counter[str]
+    ) -> None:
         """It says what would be made."""
         files = files_of(name)
         generate_many(files[:1])
-        counting_cache.calls.clear()
+        cache_calls.clear()
         fates = list(Pipeline(dry_run=True).run([files]))
         assert [fate.status for fate in fates] == [Fate.EXISTING] + [Fate.WANTED] * 3
-        assert counting_cache.calls["set_many"] == 0
+        assert cache_calls["set_many"] == 0
         assert not storages["default"].exists(files[1].name or "")
 
     def test_for_what_is_missing_lists_each_folder_once(self, counting: CountingStorage) -> None:
@@ -608,32 +596,34 @@ class TestPrefetch:
             pytest.param(lambda: Photo.objects.iterator(), id="iterator"),
         ],
     )
-    def test_is_one_round_trip(self, rows: Any, counting_cache: Any, objects: Any) -> None:
+    def test_is_one_round_trip(self, rows: Any, cache_calls: Counter[str], objects: Any) -> None:
         """However many instances and fields; the page itself then asks nothing."""
         generate_many([row.thumbnail for row in rows] + [row.banner for row in rows], force=True)
         forget_local_states()
-        counting_cache.calls.clear()
+        cache_calls.clear()
         with state_scope():
             photos = prefetch_images(objects(), "thumbnail", "banner")
             assert [photo.thumbnail.width for photo in photos] == [50, 50, 50]
             assert [photo.banner.width for photo in photos] == [300, 300, 300]
-        assert dict(counting_cache.calls) == {"get_many": 1}
+        assert dict(cache_calls) == {"get_many": 1}
 
     @pytest.mark.django_db
     @pytest.mark.parametrize("path", ["pictures__small", "pictures.small"])
-    def test_follows_relations(self, counting_cache: Any, stored_photo: Any, path: str) -> None:
+    def test_follows_relations(
+        self, cache_calls: Counter[str], stored_photo: Any, path: str
+    ) -> None:
         """To one object or to many; what is not there is passed over."""
         album = Album.objects.create()
         row = ConcreteChild.objects.create(image=stored_photo(), album=album)
         ConcreteChild.objects.create(image="")
         generate_many([row.small])
         forget_local_states()
-        counting_cache.calls.clear()
+        cache_calls.clear()
         with state_scope():
             (found,) = prefetch_images(Album.objects.prefetch_related("pictures"), path)
             assert [picture.small.width for picture in found.pictures.all()] == [40]
             prefetch_images(ConcreteChild.objects.all(), "album__pictures__small")
-        assert dict(counting_cache.calls) == {"get_many": 1}
+        assert dict(cache_calls) == {"get_many": 1}
 
     @pytest.mark.django_db
     def test_of_fields_that_do_not_exist_is_an_error(self, rows: Any) -> None:

@@ -43,7 +43,18 @@ SOURCES = [
 ]
 #: At an eighth, a fourth and a half of the source; a factor in between.
 SIDES = [24, 40, 51, 96, 160]
-ANCHORS = ["tl", "t", "tr", "l", "c", "r", "bl", "b", "br", (0.3, 0.8)]
+ANCHORS: list[str | tuple[float, float]] = [
+    "tl",
+    "t",
+    "tr",
+    "l",
+    "c",
+    "r",
+    "bl",
+    "b",
+    "br",
+    (0.3, 0.8),
+]
 
 
 def need(decoder: str) -> None:

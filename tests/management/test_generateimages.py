@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import call_command
@@ -22,7 +22,6 @@ from imagekit_registry.generatorlibrary import THUMBNAIL_ID
 from imagekit_registry.management import _commands
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.signals import generated
-from tests.caches import CountingCache
 from tests.management.conftest import Group, Result, Small, cached
 from tests.storages import CountingStorage
 from tests.testapp.models import Photo
@@ -96,17 +95,14 @@ class TestMaking:
         assert group.asked == 1
 
     def test_takes_one_read_and_one_write_of_states_for_all(
-        self, run: Run, group: Group, settings: Any
+        self, run: Run, group: Group, cache_calls: Counter[str]
     ) -> None:
         """Besides one read per source under its lock."""
-        settings.CACHES = {"default": {"BACKEND": "tests.caches.CountingCache", "LOCATION": "g"}}
-        caches["default"].clear()
-        CountingCache.calls.clear()
         run("generateimages", "shop")
-        assert dict(CountingCache.calls) == {"get_many": 3, "set_many": 1}
-        CountingCache.calls.clear()
+        assert dict(cache_calls) == {"get_many": 3, "set_many": 1}
+        cache_calls.clear()
         run("generateimages", "shop")
-        assert dict(CountingCache.calls) == {"get_many": 1}
+        assert dict(cache_calls) == {"get_many": 1}
 
     @pytest.mark.parametrize("jobs", ["2", "4"])
     def test_makes_the_same_files_with_several_jobs(

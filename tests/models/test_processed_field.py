@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -382,14 +380,6 @@ def _upload(content: bytes, name: str = "a.jpg") -> Any:
 class TestCopies:
     """Instances are pickled into caches, and copied."""
 
-    @pytest.mark.parametrize(
-        "duplicate",
-        [
-            pytest.param(lambda item: pickle.loads(pickle.dumps(item)), id="pickle"),
-            pytest.param(copy.copy, id="copy"),
-            pytest.param(copy.deepcopy, id="deepcopy"),
-        ],
-    )
     def test_a_copy_has_the_image(self, duplicate: Any, photos: Path) -> None:
         """It can be saved as well."""
         profile = Profile.objects.create(avatar=content_of(photos / "coffee.png"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from typing import Any, ClassVar
 
 import pytest
@@ -179,11 +177,6 @@ class TestHost:
         with pytest.raises(MissingGeneratorId, match="no spec id"):
             SpecHost(format="PNG").get_spec(None)
 
-    @pytest.mark.parametrize(
-        "duplicate",
-        [copy.copy, copy.deepcopy, lambda item: pickle.loads(pickle.dumps(item))],
-        ids=["copy", "deepcopy", "pickle"],
-    )
     def test_its_specs_survive_copying(self, duplicate: Any) -> None:
         """They are found again by their id."""
         host = SpecHost(processors=[ResizeToFill(5, 5)], spec_id="tests:host")

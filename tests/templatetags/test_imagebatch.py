@@ -33,24 +33,28 @@ BATCH = (
 class TestBatches:
     """``{% imagebatch %}``."""
 
-    def test_costs_one_round_trip_in_a_fresh_process(self, names: list[str], counting: Any) -> None:
+    def test_costs_one_round_trip_in_a_fresh_process(
+        self, names: list[str], cache_calls: Counter[str]
+    ) -> None:
         """However many tags are in it, in loops and included templates."""
         inner = Template("{% load imagekit %}{% thumbnail '20x20' name srcset='2' %}")
         expected = render(BATCH, names=names, inner=inner)
         assert len(elements(expected)) == 20
         be_fresh()
         assert render(BATCH, names=names, inner=inner) == expected
-        assert dict(counting) == {"get_many": 1}
+        assert dict(cache_calls) == {"get_many": 1}
 
-    def test_costs_nothing_in_a_process_that_knows(self, names: list[str], counting: Any) -> None:
+    def test_costs_nothing_in_a_process_that_knows(
+        self, names: list[str], cache_calls: Counter[str]
+    ) -> None:
         """A warm page, with and without a batch."""
         inner = Template("")
         expected = render(BATCH, names=names, inner=inner)
-        counting.clear()
+        cache_calls.clear()
         assert render(BATCH, names=names, inner=inner) == expected
         plain = BATCH.replace("{% imagebatch %}", "").replace("{% endimagebatch %}", "")
         assert render(plain, names=names, inner=inner) == expected
-        assert dict(counting) == {}
+        assert dict(cache_calls) == {}
 
     def test_shows_the_same_as_without(self, names: list[str]) -> None:
         """Whatever lies around and between the tags."""
@@ -88,7 +92,9 @@ class TestBatches:
             assert len(elements(html)) == 10
             assert not re.search("[\ue000-\uf8ff]", html)
 
-    def test_works_in_templates_that_extend_others(self, names: list[str], counting: Any) -> None:
+    def test_works_in_templates_that_extend_others(
+        self, names: list[str], cache_calls: Counter[str]
+    ) -> None:
         """The batch in the base, the tags in the block."""
         base = Template(
             "{% load imagekit %}{% imagebatch %}{% block body %}{% endblock %}{% endimagebatch %}"
@@ -100,7 +106,7 @@ class TestBatches:
         expected = page.render(Context({"names": names, "base": base}))
         be_fresh()
         assert page.render(Context({"names": names, "base": base})) == expected
-        assert dict(counting) == {"get_many": 1}
+        assert dict(cache_calls) == {"get_many": 1}
 
     def test_ends_with_an_exception(self, names: list[str]) -> None:
         """What comes after it is not held back."""
@@ -113,15 +119,15 @@ class TestBatches:
         assert elements(render("{% thumbnail '30x21' names.0 %}", names=names))
 
     def test_outside_of_a_request_without_memory_works_too(
-        self, names: list[str], counting: Any, settings: Any
+        self, names: list[str], cache_calls: Counter[str], settings: Any
     ) -> None:
         """With the process's memory off, a batch still costs one round trip."""
         settings.IMAGEKIT_LOCAL_STATE_TTL = 0
         expected = render(BATCH, names=names, inner=Template(""))
-        counting.clear()
+        cache_calls.clear()
         with state_scope():
             assert render(BATCH, names=names, inner=Template("")) == expected
-        assert dict(counting) == {"get_many": 1}
+        assert dict(cache_calls) == {"get_many": 1}
 
 
 def _compare(body: str, **context: Any) -> str:
@@ -249,16 +255,18 @@ class TestVariables:
     )
 
     def test_printed_in_a_loop_cost_one_round_trip(
-        self, names: list[str], counting: Counter[str]
+        self, names: list[str], cache_calls: Counter[str]
     ) -> None:
         """What is printed of them waits, too."""
         expected = render(self.LOOP, names=names)
         assert expected.count(" 10 -") == 10
         be_fresh()
         assert render(self.LOOP, names=names) == expected
-        assert dict(counting) == {"get_many": 1}
+        assert dict(cache_calls) == {"get_many": 1}
 
-    def test_used_later_cost_one_round_trip(self, names: list[str], counting: Counter[str]) -> None:
+    def test_used_later_cost_one_round_trip(
+        self, names: list[str], cache_calls: Counter[str]
+    ) -> None:
         """The first use of one fetches the state of all."""
         body = (
             "{% imagebatch %}{% thumbnail '9x8' names.0 as a %}{% thumbnail '9x8' names.1 as b %}"
@@ -270,7 +278,7 @@ class TestVariables:
         assert expected.endswith("8")
         be_fresh()
         assert render(body, names=names) == expected
-        assert dict(counting) == {"get_many": 1}
+        assert dict(cache_calls) == {"get_many": 1}
 
     def test_are_cache_files(self, names: list[str]) -> None:
         """For whatever takes one."""
@@ -318,7 +326,7 @@ class TestEngine:
         )
 
     def test_includes_by_name_and_by_list(
-        self, engine: Engine, names: list[str], counting: Counter[str]
+        self, engine: Engine, names: list[str], cache_calls: Counter[str]
     ) -> None:
         """Relative names, the first of a list that exists, and a template within itself."""
         context = {"names": names, "cards": ["no.html", "other.html"], "deep": 1}
@@ -327,7 +335,7 @@ class TestEngine:
         assert len(elements(expected)) == 30
         be_fresh()
         assert page.render(Context(context)) == expected
-        assert dict(counting) == {"get_many": 1}
+        assert dict(cache_calls) == {"get_many": 1}
 
     def test_errors_say_where_they_are(self, engine: Engine) -> None:
         """The debug page shows the tag, also in a batch."""
@@ -348,7 +356,7 @@ class TestEngine:
 
     @pytest.mark.skipif(django.VERSION < (6, 0), reason="Django has partials since 6.0")
     def test_partials_take_part(
-        self, engine: Engine, names: list[str], counting: Counter[str]
+        self, engine: Engine, names: list[str], cache_calls: Counter[str]
     ) -> None:
         """Those of the template, also where they are defined."""
         page = engine.from_string(
@@ -360,7 +368,7 @@ class TestEngine:
         assert len(elements(expected)) == 11
         be_fresh()
         assert page.render(Context({"names": names})) == expected
-        assert dict(counting) == {"get_many": 1}
+        assert dict(cache_calls) == {"get_many": 1}
 
     def test_a_template_is_rendered_by_many_threads(self, engine: Engine, names: list[str]) -> None:
         """Each has a batch of its own."""

@@ -241,7 +241,7 @@ class TestWarm:
         tag: str,
         urls: int,
         name: str,
-        counting: Counter[str],
+        cache_calls: Counter[str],
         tmp_path: Path,
     ) -> None:
         """No cache, no file; a database would be refused to a test without one."""
@@ -258,11 +258,11 @@ class TestWarm:
         source = storages["default"]
         with registered(stored=Stored):
             expected = render(tag, name=name)
-            counting.clear()
+            cache_calls.clear()
             files.calls.clear()
             with forbidden(source, "open", "exists", "size"):
                 assert render(tag, name=name) == expected
-        assert dict(counting) == {}
+        assert dict(cache_calls) == {}
         assert dict(files.calls) == {"url": urls}
 
     def test_reads_the_settings_each_time(self, name: str, settings: Any) -> None:

@@ -113,7 +113,7 @@ class ProcessedUploadField(forms.ImageField):
         if isinstance(error, UnreadableImage | SourceUnavailable):
             return ValidationError(self.error_messages["invalid_image"], code="invalid_image")
         if isinstance(error, LimitExceeded):
-            code, params = _limit_params(getattr(error, "limit", ""), limits)
+            code, params = _limit_params(error.limit, limits)
             return ValidationError(self.error_messages[code], code=code, params=params)
         if conf.ON_ERROR == "raise":
             raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -66,9 +67,8 @@ class ProcessedImageFieldFile(ImageFieldFile):
 
 
 def _with_extension_of(name: str, upload: ProcessedUpload) -> str:
-    extension = upload.extension
     stem = name.rpartition(".")[0] if "." in name.rpartition("/")[2] else name
-    return f"{stem}{extension}"
+    return f"{stem}{upload.extension}"
 
 
 class ProcessedImageField(models.ImageField, SpecHost):
@@ -113,9 +113,9 @@ class ProcessedImageField(models.ImageField, SpecHost):
 
     def __init__(
         self,
-        processors: Any = None,
+        processors: Sequence[Any] | None = None,
         format: str | None = None,
-        options: Any = None,
+        options: Mapping[str, Any] | None = None,
         verbose_name: Any = None,
         name: str | None = None,
         width_field: str | None = None,

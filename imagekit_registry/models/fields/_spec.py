@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, overload
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, overload
 from weakref import ref
 
 import attrs
@@ -28,7 +28,7 @@ from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 
 __all__ = ["ImageSpecField", "default_spec_id", "spec_fields_of", "spec_id_errors"]
 
-_ABSENT = object()
+_T = TypeVar("_T")
 
 
 def default_spec_id(model: type[models.Model], name: str) -> str:
@@ -54,15 +54,12 @@ def spec_id_errors(host: SpecHost, where: str) -> list[checks.CheckMessage]:
 
 def spec_fields_of(model: type[models.Model]) -> Iterator[ImageSpecField]:
     """Yield the image spec fields of *model*, its own and the inherited ones."""
-    for name in dict.fromkeys(name for cls in model.__mro__ for name in vars(cls)):
-        value = getattr(model, name, None) if _may_be_spec_field(model, name) else None
-        if isinstance(value, ImageSpecField):
-            yield value
-
-
-def _may_be_spec_field(model: type[models.Model], name: str) -> bool:
-    owner = next(cls for cls in model.__mro__ if name in vars(cls))
-    return isinstance(vars(owner)[name], ImageSpecField)
+    seen: set[str] = set()
+    for cls in model.__mro__:
+        for name, value in vars(cls).items():
+            if isinstance(value, ImageSpecField) and name not in seen:
+                yield value
+            seen.add(name)
 
 
 def _nothing() -> None:
@@ -85,8 +82,8 @@ class _Memo:
 
 def _raw_source(instance: models.Model, name: str) -> Any:
     """Return the value of the source past Django's descriptor, unless it is yet to be loaded."""
-    value = instance.__dict__.get(name, _ABSENT)
-    return getattr(instance, name) if value is _ABSENT else value
+    values = instance.__dict__
+    return values[name] if name in values else getattr(instance, name)
 
 
 def _name_of(source: Any) -> str | None:
@@ -101,14 +98,11 @@ def _peers_of(instance: models.Model) -> list[models.Model]:
     return [peer for reference in getattr(state, "peers", ()) if (peer := reference()) is not None]
 
 
-def _renamed(arguments: dict[str, Any], old: str, new: str) -> None:
-    """Move what was given under an old name of an argument to its new name."""
-    value = arguments.pop(old)
-    if value is None:
-        return
-    if arguments.get(new) is not None:
+def _either(new: str, value: _T | None, old: str, old_value: _T | None) -> _T | None:
+    """Return what was given under the new name of an argument, or under the old one."""
+    if value is not None and old_value is not None:
         raise InvalidArgumentType(f"{old!r} is the old name of {new!r}; give only one of them.")
-    arguments[new] = value
+    return old_value if value is None else value
 
 
 class ImageSpecField(SpecHost):
@@ -155,9 +149,9 @@ class ImageSpecField(SpecHost):
 
     def __init__(
         self,
-        processors: Any = None,
+        processors: Sequence[Any] | None = None,
         format: str | None = None,
-        options: Any = None,
+        options: Mapping[str, Any] | None = None,
         source: str | None = None,
         cachefile_storage: Storage | str | Callable[[], Storage] | None = None,
         autoconvert: bool | None = None,
@@ -181,37 +175,33 @@ class ImageSpecField(SpecHost):
         cache_to: Callable[[Any, str, str, str], str] | str | None = None,
         pre_cache: bool | None = None,
     ) -> None:
-        given = {
-            "processors": processors,
-            "format": format,
-            "options": options,
-            "source": source,
-            "cachefile_storage": cachefile_storage,
-            "autoconvert": autoconvert,
-            "cachefile_backend": cachefile_backend,
-            "cachefile_strategy": cachefile_strategy,
-            "namer": namer,
-            "auto_orient": auto_orient,
-            "color": color,
-            "metadata": metadata,
-            "animated": animated,
-            "background": background,
-            "fallback": fallback,
-            "limits": limits,
-            "decode_small": decode_small,
-            "image_field": image_field,
-            "image_cache_backend": image_cache_backend,
-            "storage": storage,
-            "cache_to": None if cache_to is None else CacheTo(cache_to),
-            "pre_cache": PreCache if pre_cache else None,
-        }
-        _renamed(given, "image_field", "source")
-        _renamed(given, "image_cache_backend", "cachefile_backend")
-        _renamed(given, "storage", "cachefile_storage")
-        _renamed(given, "cache_to", "namer")
-        _renamed(given, "pre_cache", "cachefile_strategy")
-        self.source: str | None = given.pop("source")
-        super().__init__(spec=spec, spec_id=id, **given)
+        self.source = _either("source", source, "image_field", image_field)
+        naming = None if cache_to is None else CacheTo(cache_to)
+        strategy = PreCache if pre_cache else None
+        super().__init__(
+            spec=spec,
+            spec_id=id,
+            processors=processors,
+            format=format,
+            options=options,
+            cachefile_storage=_either("cachefile_storage", cachefile_storage, "storage", storage),
+            autoconvert=autoconvert,
+            cachefile_backend=_either(
+                "cachefile_backend", cachefile_backend, "image_cache_backend", image_cache_backend
+            ),
+            cachefile_strategy=_either(
+                "cachefile_strategy", cachefile_strategy, "pre_cache", strategy
+            ),
+            namer=_either("namer", namer, "cache_to", naming),
+            auto_orient=auto_orient,
+            color=color,
+            metadata=metadata,
+            animated=animated,
+            background=background,
+            fallback=fallback,
+            limits=limits,
+            decode_small=decode_small,
+        )
         self.name = ""
         self.model: type[models.Model] | None = None
         self._memo_name = ""
@@ -260,22 +250,24 @@ class ImageSpecField(SpecHost):
         """
         known = self._sources.get(model) or self._known_source(model)
         if known is None:
-            raise InvalidConfiguration(self._source_problem(model))
+            raise InvalidConfiguration(" ".join(self._source_problem(model)))
         self._sources[model] = known
         return known
 
-    def _source_problem(self, model: type[models.Model]) -> str:
+    def _source_problem(self, model: type[models.Model]) -> tuple[str, str]:
+        """Return why no source is known, and what to do about it."""
         candidates = self._candidates(model)
         where = f"{model._meta.label}.{self.name}"
         if not candidates:
             return (
-                f"{where} has no image to act on: the model has no ImageField. Add one, or name"
-                " the field with source=."
+                f"{where} has no image to act on: the model has no ImageField.",
+                "Add one, or name the field with source=.",
             )
-        return (
+        problem = (
             f"{where} does not say which image to act on: the model has several ImageFields"
-            f" ({', '.join(candidates)}). Name one with source=."
+            f" ({', '.join(candidates)})."
         )
+        return problem, "Name one with source=."
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """Return what is wrong with this field, for Django's system checks."""
@@ -286,8 +278,8 @@ class ImageSpecField(SpecHost):
         errors = spec_id_errors(self, where)
         source = self._known_source(model)
         if source is None:
-            problem, _, hint = self._source_problem(model).rpartition(". ")
-            return [*errors, checks.Error(f"{problem}.", hint=hint, obj=self, id="imagekit.E002")]
+            problem, hint = self._source_problem(model)
+            return [*errors, checks.Error(problem, hint=hint, obj=self, id="imagekit.E002")]
         hint = "Name an ImageField of the model with source=."
         try:
             field = model._meta.get_field(source)
