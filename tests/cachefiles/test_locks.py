@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import stat
@@ -59,6 +59,8 @@ def own_surroundings(
     """Give each test the caches, a folder for lock files of its own, and no memory of failures."""
     settings.CACHES = cache_settings
     (tmp_path / "host").mkdir()
+    # The socket of the fork server lies in there: the path of a test's folder is too long for one.
+    multiprocessing.util.get_temp_dir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "host"))
     _leases._breakers.clear()
     yield
