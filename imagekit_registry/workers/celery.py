@@ -7,11 +7,18 @@ from typing import Any
 from celery import shared_task
 
 from imagekit_registry import workers
+from imagekit_registry.exceptions import GenerationError
 
 __all__ = ["make_images"]
 
 
-@shared_task(name="imagekit_registry.make_images", ignore_result=True, serializer="json")  # type: ignore[untyped-decorator]
+# What it throws is logged with spec, source and cause: Celery need not add where that was.
+@shared_task(  # type: ignore[untyped-decorator]
+    name="imagekit_registry.make_images",
+    ignore_result=True,
+    serializer="json",
+    throws=(GenerationError,),
+)
 def make_images(message: Any) -> None:
     """Make the images that *message* asks for."""
     workers.make_images(message)
