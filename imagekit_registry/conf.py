@@ -163,6 +163,11 @@ class Conf:
     ALLOWED_FORMATS = Setting[frozenset[str]](
         ALLOWED_FORMATS, "Formats, by Pillow's names, that sources may have."
     )
+    STORAGE_TIMEOUT = Setting[float | None](
+        None,
+        "Longest time, in seconds, that we wait for one call of a storage; None: as long as the"
+        " client of the storage does.",
+    )
     LOCK_TIMEOUT = Setting(
         30.0, "Seconds after which the lock of a process that died while making an image ends."
     )

@@ -340,6 +340,7 @@ _RULES: Mapping[str, Callable[[str, Any], Iterable[CheckMessage]]] = {
     "MAX_BYTES": _number(1, none=True),
     "MAX_SECONDS": _number(0, none=True, open=True),
     "ALLOWED_FORMATS": _formats,
+    "STORAGE_TIMEOUT": _number(0, none=True, open=True),
     "LOCK_TIMEOUT": _number(0, open=True),
     "LOCK_WAIT": _number(0),
     "RETRY_AFTER": _number(0),
