@@ -166,6 +166,11 @@ class Conf:
     QUEUE = Setting[str | None](
         None, "Name of the queue for workers; None: the default one of the backend's library."
     )
+    STORAGE_TIMEOUT = Setting[float | None](
+        None,
+        "Longest time, in seconds, that we wait for one call of a storage; None: as long as the"
+        " client of the storage does.",
+    )
     LOCK_TIMEOUT = Setting(
         30.0, "Seconds after which the lock of a process that died while making an image ends."
     )

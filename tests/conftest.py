@@ -22,13 +22,18 @@ from tests.caches import CountingCache
 PHOTOS = Path(__file__).resolve().parent.parent / "demo" / "photos"
 
 
-def require_service(name: str, available: bool) -> None:
-    """Skip the test if a server is absent; fail instead when the run demands servers."""
+def require(available: bool, reason: str) -> None:
+    """Skip the test for *reason* if what it needs is absent; fail when the run demands it."""
     if available:
         return
     if os.environ.get("IMAGEKIT_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"{name} does not answer, and IMAGEKIT_REQUIRE_SERVICES is 1")
-    pytest.skip(f"{name} is not running on this machine")
+        pytest.fail(f"{reason}, and IMAGEKIT_REQUIRE_SERVICES is 1")
+    pytest.skip(reason)
+
+
+def require_service(name: str, available: bool) -> None:
+    """Skip the test if a server is absent; fail instead when the run demands servers."""
+    require(available, f"{name} is not running on this machine")
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage
@@ -158,6 +160,83 @@ class BrokenStorage(RemoteStorage):
 
     def delete(self, name: str) -> None:
         self._maybe_fail("delete")
+        super().delete(name)
+
+
+class _Fetched(_File):
+    """A file of a storage that may hang."""
+
+    def __init__(self, storage: HangingStorage, data: bytes, name: str) -> None:
+        super().__init__(io.BytesIO(data), name)
+        self._storage = storage
+        storage.handles.append(self)
+
+    def read(self, *args: Any) -> bytes:
+        self._storage._begin("read")
+        file: Any = self.file
+        data: bytes = file.read(*args)
+        return data
+
+
+class HangingStorage(RemoteStorage):
+    """A storage some of whose methods do not answer until it is told to.
+
+    Attributes:
+        hung: How many calls have hung so far, in all storages of this kind.
+        hangs: The methods that hang; "read" is that of the files.
+        begun: How often each method was called.
+        handles: The files that were opened.
+    """
+
+    hung: ClassVar[int] = 0
+
+    def __init__(self, base_url: str = "/remote/") -> None:
+        super().__init__(base_url)
+        self.hangs: set[str] = set()
+        self.begun: Counter[str] = Counter()
+        self.handles: list[Any] = []
+        self._answers = threading.Event()
+
+    def answer(self) -> None:
+        """Let what hangs go on, and hang no more."""
+        self.hangs.clear()
+        answers, self._answers = self._answers, threading.Event()
+        answers.set()
+
+    def _begin(self, method: str) -> None:
+        self.begun[method] += 1
+        if method in self.hangs:
+            answers = self._answers
+            HangingStorage.hung += 1
+            if not answers.wait(60):
+                raise TimeoutError("the client gives up")
+
+    def open(self, name: str, mode: str = "rb") -> Any:
+        self._begin("open")
+        return _Fetched(self, self.contents[name], name)
+
+    def exists(self, name: str) -> bool:
+        self._begin("exists")
+        return super().exists(name)
+
+    def size(self, name: str) -> int:
+        self._begin("size")
+        return super().size(name)
+
+    def get_modified_time(self, name: str) -> Any:
+        self._begin("get_modified_time")
+        return super().get_modified_time(name)
+
+    def url(self, name: str | None) -> str:
+        self._begin("url")
+        return super().url(name)
+
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        self._begin("save")
+        return super().save(name, content, max_length)
+
+    def delete(self, name: str) -> None:
+        self._begin("delete")
         super().delete(name)
 
 

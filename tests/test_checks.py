@@ -163,6 +163,7 @@ class TestSettings:
             pytest.param("LOCAL_STATE_TTL", None, "E009", "a number", id="none"),
             pytest.param("LOCK_TIMEOUT", 0, "E009", "more than 0", id="zero"),
             pytest.param("MAX_PIXELS", "100", "E009", "or None", id="text"),
+            pytest.param("STORAGE_TIMEOUT", 0, "E009", "more than 0, or None", id="no time"),
             pytest.param("MAX_FRAMES", True, "E009", "a number", id="true"),
             pytest.param("VERIFY_SAMPLE", 2, "E009", "from 0 to 1", id="share"),
             pytest.param("FSYNC", "yes", "E009", "True or False", id="bool"),
@@ -185,6 +186,7 @@ class TestSettings:
         ("name", "value"),
         [
             pytest.param("MAX_PIXELS", None, id="no limit"),
+            pytest.param("STORAGE_TIMEOUT", 2.5, id="parts of a second"),
             pytest.param("LOCAL_STATE_TTL", 0, id="off"),
             pytest.param("ON_ERROR", lambda file, error: "", id="function"),
             pytest.param("ON_ERROR", "os.path.join", id="path of a function"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import IO, Any
 
 from asgiref.sync import sync_to_async
@@ -10,6 +11,7 @@ from django.core.files.base import File
 from django.core.files.images import ImageFile
 from django.core.files.storage import Storage
 
+from imagekit_registry import _storage_calls
 from imagekit_registry._loading import (
     get_by_qname,
     get_storage,
@@ -28,7 +30,7 @@ from imagekit_registry.exceptions import (
     MissingSource,
     PublishError,
 )
-from imagekit_registry.imaging import read_header
+from imagekit_registry.imaging import Deadline, read_header
 from imagekit_registry.imaging.formats import extension_to_mimetype, format_to_mimetype
 from imagekit_registry.signals import content_required, existence_required
 from imagekit_registry.specs import default_limits
@@ -180,7 +182,7 @@ class ImageCacheFile(ImageFile):
 
     def _url_of(self, name: str) -> str:
         try:
-            return self.storage.url(name)
+            return _storage_calls.ask_for_url(self.storage, lambda: self.storage.url(name))
         except Exception as error:  # noqa: BLE001 -- what client libraries raise
             failure = self._failure(f"the storage gives no URL for {name!r}", error)
             self._stand_in = stand_in_for(self, failure)
@@ -275,8 +277,10 @@ class ImageCacheFile(ImageFile):
             UnreadableImage: The stored file is no image.
             OSError: The storage does not give the file.
         """
-        with self.storage.open(self.published_name, "rb") as file:
-            header = read_header(file, default_limits())
+        limits = default_limits()
+        deadline = Deadline(limits.max_seconds)
+        with _storage_calls.open_watched(self.storage, self.published_name) as file:
+            header = read_header(file, limits, deadline)
         return header.width, header.height
 
     @property
@@ -294,7 +298,7 @@ class ImageCacheFile(ImageFile):
         record: CacheFileRecord | None = known(self) if known else None
         if record is not None and record.size is not None:
             return record.size
-        return int(self._ask_storage(self.storage.size, "the size of"))
+        return int(self._ask_storage(self._size_of, "the size of"))
 
     @property
     def media_type(self) -> str:
@@ -386,7 +390,14 @@ class ImageCacheFile(ImageFile):
             if forget is not None:
                 forget(self)
             else:
-                self.storage.delete(self.name)
+                self._delete(self.name)
+
+    def _delete(self, name: str) -> None:
+        try:
+            remove = partial(self.storage.delete, name)
+            _storage_calls.ask(self.storage, remove, name=name, changes=True)
+        except Exception as error:
+            raise self._failure("the storage does not remove the file", error) from error
 
     # Its content.
 
@@ -397,7 +408,10 @@ class ImageCacheFile(ImageFile):
         return self._file
 
     def _open_stored(self, name: str) -> Any:
-        return self.storage.open(name, "rb")
+        return _storage_calls.open_stored(self.storage, name)
+
+    def _size_of(self, name: str) -> Any:
+        return _storage_calls.ask(self.storage, lambda: self.storage.size(name))
 
     def _ask_storage(self, ask: Callable[[str], Any], what: str) -> Any:
         """Return what ``ask(name)`` gives; a file that has gone is made again, if it is wanted.

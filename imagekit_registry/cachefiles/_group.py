@@ -12,7 +12,7 @@ import attrs
 from imagekit_registry.cachefiles._file import ImageCacheFile
 from imagekit_registry.cachefiles._layers import StateAccess
 from imagekit_registry.cachefiles.backends import BaseAsync, CachedFileBackend, Simple
-from imagekit_registry.cachefiles.backends._knowledge import is_believed
+from imagekit_registry.cachefiles.backends._knowledge import is_believed, source_fingerprint
 from imagekit_registry.cachefiles.records import CacheFileRecord
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.exceptions import (
@@ -23,7 +23,7 @@ from imagekit_registry.exceptions import (
     ProcessingError,
     UnknownFormat,
 )
-from imagekit_registry.specs import ImageSpec, fingerprint, generate_together, has_source, refer_to
+from imagekit_registry.specs import ImageSpec, generate_together, has_source, refer_to
 
 __all__ = [
     "Answer",
@@ -167,7 +167,11 @@ def make(items: Sequence[Item], answers: list[Answer]) -> None:
         answers: Where the answers go.
     """
     started = time.monotonic()
-    seen = fingerprint(items[0].file.source)
+    try:
+        seen = source_fingerprint(items[0].file)
+    except GenerationError as error:
+        answers.extend((item, _copy_for(item.file, error), started) for item in items)
+        return
     for item, result in zip(items, _render(items), strict=True):
         file = item.file
         if isinstance(result, ImageKitError):

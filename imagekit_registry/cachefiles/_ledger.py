@@ -11,6 +11,7 @@ from typing import Any
 from django.core.files.storage import FileSystemStorage
 
 from imagekit_registry._loading import get_by_qname, get_storage, resolve_storage
+from imagekit_registry._storage_calls import ask
 from imagekit_registry.cachefiles import namers
 from imagekit_registry.cachefiles._access import get_state_access
 from imagekit_registry.cachefiles._listing import Listing
@@ -69,10 +70,24 @@ def remove(record: CacheFileRecord) -> None:
     try:
         storage = resolve_storage(record.storage or "default")
         for name in names:
-            storage.delete(name)
+            _delete(storage, name, record)
     except Exception as error:  # noqa: BLE001 -- storages raise what they like
         _logger.warning("%s: %r is left over: %s", record.spec_id, record.name, error)
         return
+    _forget(storage, record)
+
+
+def _delete(storage: Any, name: str, record: CacheFileRecord) -> None:
+    ask(
+        storage,
+        lambda: storage.delete(name),
+        name=name,
+        changes=True,
+        late=lambda _: _forget(storage, record),
+    )
+
+
+def _forget(storage: Any, record: CacheFileRecord) -> None:
     get_state_access().drop([_key(storage, record.name)])
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import attrs
 
 from imagekit_registry._loading import get_by_qname
+from imagekit_registry._storage_calls import ask_for_url
 from imagekit_registry.cachefiles.backends._knowledge import expected_size_of
 from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.conf import conf
@@ -108,7 +109,8 @@ def _from_callable(function: Any, file: Any, error: GenerationError | None) -> S
 
 def _from_source(file: Any) -> StandIn:
     try:
-        return StandIn(str(file.source.url))
+        source = file.source
+        return StandIn(str(ask_for_url(getattr(source, "storage", None), lambda: source.url)))
     except Exception as error:  # noqa: BLE001
         # The storage that failed for the image may fail for its source as well.
         _logger.warning("%s: its source has no URL either (%s)", file.spec_id, error)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import logging
 import os
 import posixpath
 import stat
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,9 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage
 from django.core.files.utils import validate_file_name
 
+from imagekit_registry._storage_calls import StorageTimeout, ask
 from imagekit_registry.cachefiles import _atomic
+from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import ImageKitError, PublishError
 
 if TYPE_CHECKING:
@@ -88,6 +92,8 @@ def publish(
     """
     name = str(name).replace("\\", "/")
     try:
+        if conf.STORAGE_TIMEOUT is not None:
+            content = _copy_of(content)
         validate_file_name(name, allow_relative_path=True)
         if not isinstance(storage, FileSystemStorage) or _must_save_in_place(storage):
             return _save(storage, name, content, replace=replace)
@@ -100,11 +106,19 @@ def publish(
         raise _explained(error, storage, name) from error
 
 
+def _copy_of(content: Content) -> Content:
+    """Return a copy in memory: a save that is given up reads on while we have gone."""
+    content.seek(0)
+    return io.BytesIO(content.read())
+
+
 def _explained(error: Exception, storage: Storage, name: str) -> PublishError:
     """Turn what the storage raised into our own exception, with what to do about it."""
     hint = ""
     if isinstance(error, SuspiciousFileOperation):
         hint = "A name must stay inside its storage: check the namer."
+    elif isinstance(error, StorageTimeout):
+        hint = error.hint
     elif isinstance(error, OSError) and error.errno is not None:
         hint = _HINTS.get(error.errno, "")
     # An OSError's own text would name the temporary file, which tells the reader nothing.
@@ -131,6 +145,21 @@ def _write(
 ) -> str:
     """Write the file ourselves: beside its place, then into it."""
     final = Path(storage.path(name))
+    write = partial(_write_now, storage, name, final, content, replace=replace, fsync=fsync)
+    # One that is given up ends in the whole file, or in none.
+    ask(storage, write, name=name, changes=True)
+    return name
+
+
+def _write_now(
+    storage: FileSystemStorage,
+    name: str,
+    final: Path,
+    content: Content,
+    *,
+    replace: bool,
+    fsync: bool,
+) -> None:
     for attempt in range(_atomic.RETRIES):
         temporary = final.with_name(_atomic.temporary_name(name))
         try:
@@ -145,7 +174,6 @@ def _write(
             break
     if fsync:
         _atomic.flush_directory(final.parent, Path(storage.location))
-    return name
 
 
 def _save_aside(
@@ -154,21 +182,33 @@ def _save_aside(
     """Let the storage save a hidden file in its own way, then move that into its place."""
     final = Path(storage.path(name))
     aside = posixpath.join(posixpath.dirname(name), _atomic.temporary_name(name))
-    with _removed_on_failure(Path(storage.path(aside))):
-        content.seek(0)
-        got = storage.save(aside, _Lent(content, name=aside))
+
+    def save() -> str:
+        with _removed_on_failure(Path(storage.path(aside))):
+            content.seek(0)
+            return storage.save(aside, _Lent(content, name=aside))
+
+    def remove(got: str | None) -> None:
+        if got is not None:
+            storage.delete(got)
+
+    got = ask(storage, save, name=name, changes=True, late=remove)
     if not is_temporary(got):
         return got  # it gives names of its own choice, so that no other one is to be had
     temporary = Path(storage.path(got))
-    if not temporary.is_file():  # it keeps its files elsewhere
-        storage.delete(got)
+    if not ask(storage, temporary.is_file):  # it keeps its files elsewhere
+        ask(storage, partial(storage.delete, got))
         return _save(storage, name, content, replace=replace)
-    with _removed_on_failure(temporary):
+
+    def place() -> None:
+        with _removed_on_failure(temporary):
+            if fsync:
+                _atomic.flush_file(temporary)
+            _atomic.place(temporary, final, replace=replace)
         if fsync:
-            _atomic.flush_file(temporary)
-        _atomic.place(temporary, final, replace=replace)
-    if fsync:
-        _atomic.flush_directory(final.parent, Path(storage.location))
+            _atomic.flush_directory(final.parent, Path(storage.location))
+
+    ask(storage, place, name=name, changes=True)
     return name
 
 
@@ -193,15 +233,15 @@ def _save(storage: Storage, name: str, content: Content, *, replace: bool) -> st
     # The storage chose another name. If it did so because the wanted one was taken, one must go:
     # the former file, if there was one when we began, else ours. Somebody was faster, and has a
     # record that leads to the wanted name.
-    if not storage.exists(name):
+    if not ask(storage, partial(storage.exists, name)):
         return got
     unwanted, kept = (name, got) if replaces else (got, name)
     try:
-        storage.delete(unwanted)
+        ask(storage, partial(storage.delete, unwanted), name=unwanted, changes=True)
     except Exception as error:  # noqa: BLE001  the image is there, whatever the storage raises
         logger.warning("%s keeps %r beside %r: %s", storage, unwanted, kept, error)
         return kept
-    if storage.exists(kept):
+    if ask(storage, partial(storage.exists, kept)):
         return kept
     # Two spellings of one file, in a storage that normalises names: that was our own.
     return _save_or_clean(storage, name, content, sizes={size})
@@ -213,14 +253,23 @@ def _save_or_clean(storage: Storage, name: str, content: Content, *, sizes: set[
     A storage that writes in place may fail in the middle, and what it leaves would pass for the
     finished image.
     """
-    content.seek(0)
-    try:
-        return storage.save(name, _Lent(content, name=name))
-    except BaseException:
-        with contextlib.suppress(Exception):
-            if _look(storage, name)[1] not in {None, *sizes}:
-                storage.delete(name)
-        raise
+
+    def save() -> str:
+        content.seek(0)
+        try:
+            return storage.save(name, _Lent(content, name=name))
+        except BaseException:
+            with contextlib.suppress(Exception):
+                if _look(storage, name)[1] not in {None, *sizes}:
+                    storage.delete(name)
+            raise
+
+    def remove_second(got: str | None) -> None:
+        # Nobody has waited for the name that the storage chose, so that nobody knows the file.
+        if got is not None and not _is_same_name(got, name):
+            storage.delete(got)
+
+    return ask(storage, save, name=name, changes=True, late=remove_second)
 
 
 def _look(storage: Storage, name: str) -> tuple[bool, int | None]:
@@ -229,9 +278,9 @@ def _look(storage: Storage, name: str) -> tuple[bool, int | None]:
     Storages raise what they like; the save will tell.
     """
     try:
-        if not storage.exists(name):
+        if not ask(storage, partial(storage.exists, name)):
             return False, None
-        return True, storage.size(name)
+        return True, ask(storage, partial(storage.size, name))
     except Exception:  # noqa: BLE001
         return True, None
 

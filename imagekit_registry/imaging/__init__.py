@@ -8,13 +8,14 @@ from ._decoder_vips import VipsDecoder
 from ._decoders import get_decoder
 from ._encode import Encoded
 from ._header import Header, Metadata
-from ._limits import SAFE_FORMATS, Limits
+from ._limits import SAFE_FORMATS, Deadline, Limits
 from ._plan import Plan, plan_decode
 from ._recipe import Recipe
 from ._render import read_header, render, render_many
 
 __all__ = [
     "SAFE_FORMATS",
+    "Deadline",
     "Decoder",
     "Encoded",
     "Frame",

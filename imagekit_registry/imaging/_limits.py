@@ -164,8 +164,14 @@ class Limits:
 class Deadline:
     """The moment at which the work on one source must be over.
 
+    Made before the source is opened, it covers the opening as well.
+
     Args:
         seconds: How long the work may take; None for as long as it likes.
+
+    Example:
+        >>> deadline = Deadline(seconds=10)
+        >>> deadline.check()
     """
 
     def __init__(self, seconds: float | None) -> None:
@@ -176,4 +182,5 @@ class Deadline:
         """Raise `LimitExceeded` if the time is over."""
         if self._end is not None and time.monotonic() > self._end:
             cause = f"the work took longer than the {self.seconds} seconds that are allowed"
-            raise LimitExceeded(cause, limit="seconds", hint="Use a smaller or simpler image.")
+            hint = "Use a smaller or simpler image, or see why its storage is slow."
+            raise LimitExceeded(cause, limit="seconds", hint=hint)

@@ -236,6 +236,7 @@ def render_many(
     large_options: FormatOptions = _NO_OPTIONS,
     decoder: Decoder | None = None,
     source_name: str = "",
+    deadline: Deadline | None = None,
 ) -> list[Encoded | GenerationError]:
     """Make several images of one source: it is opened once and decoded once.
 
@@ -248,6 +249,7 @@ def render_many(
             *format_options*: the largest would take too long otherwise.
         decoder: What reads the source; None for Pillow.
         source_name: The source's name, for messages.
+        deadline: When all must be over; None: after the time that *limits* allow, from now on.
 
     Returns:
         For each recipe its image, or the error that kept it from being made.
@@ -261,10 +263,10 @@ def render_many(
             require_format(recipe.format)
     if not wanted:
         return []
-    deadline = Deadline(limits.max_seconds)
+    clock = deadline or Deadline(limits.max_seconds)
     try:
-        with (decoder or _PILLOW).open(file, limits, deadline) as opened:
-            job = _Job(opened, limits, deadline, format_options, large_options)
+        with (decoder or _PILLOW).open(file, limits, clock) as opened:
+            job = _Job(opened, limits, clock, format_options, large_options)
             results = _render_opened(job, wanted)
     except GenerationError as error:
         results = [error, *(copy.copy(error) for _ in wanted[1:])]
@@ -323,15 +325,17 @@ def render(
     return result
 
 
-def read_header(file: Any, limits: Limits) -> Header:
+def read_header(file: Any, limits: Limits, deadline: Deadline | None = None) -> Header:
     """Return what a source says about itself, without decoding its pixels.
 
     Args:
         file: A binary file; it stays open, at the position it had.
         limits: Checked against the header.
+        deadline: When it must be over; None: after the time that *limits* allow, from now on.
 
     Raises:
         UnreadableImage: It is no image of an allowed format, or damaged.
         LimitExceeded: It is larger than *limits* allow.
     """
-    return _PILLOW.read_header(file, limits)
+    with _PILLOW.open(file, limits, deadline) as opened:
+        return opened.header

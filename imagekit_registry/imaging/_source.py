@@ -100,10 +100,19 @@ def _position(file: Any) -> int | None:
         return None
 
 
-def _buffered(file: Any, limits: Limits) -> BinaryIO:
+def _buffered(file: Any, limits: Limits, deadline: Deadline) -> BinaryIO:
     """Read a file that cannot seek into memory, no more of it than is allowed."""
-    data = file.read() if limits.max_bytes is None else file.read(limits.max_bytes + 1)
-    return io.BytesIO(data)
+    left = float("inf") if limits.max_bytes is None else limits.max_bytes + 1
+    data = io.BytesIO()
+    while left > 0:
+        deadline.check()
+        # What comes over a network comes in pieces, however much is asked for.
+        piece = file.read(int(min(left, BUFFER_SIZE)))
+        if not piece:
+            break
+        data.write(piece)
+        left -= len(piece)
+    return data
 
 
 @contextlib.contextmanager
@@ -111,12 +120,14 @@ def open_source(file: Any, limits: Limits, deadline: Deadline) -> Iterator[Buffe
     """Give a view of *file* from its start; afterwards *file* is open and where it was.
 
     Raises:
-        LimitExceeded: The file has more bytes than *limits* allow.
+        LimitExceeded: The file has more bytes than *limits* allow, or takes longer than *deadline*.
         SourceUnavailable: The file itself raises an exception.
     """
     try:
         start = _position(file)
-        inner = file if start is not None else _buffered(file, limits)
+        inner = file if start is not None else _buffered(file, limits, deadline)
+    except LimitExceeded:
+        raise
     except Exception as error:
         cause = f"the file cannot be read ({type(error).__name__}: {error})"
         raise SourceUnavailable(cause, hint="Check the storage of the source.") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -16,6 +16,7 @@ from django.core.files.storage import Storage, storages
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import storage_reference
+from imagekit_registry._storage_calls import StorageTimeout, ask, open_watched
 from imagekit_registry.exceptions import ImageKitError, SourceUnavailable
 
 __all__ = [
@@ -141,20 +142,38 @@ def fingerprint(source: Any) -> str:
         Its size in bytes and its ETag, of a storage that has a method ``get_etag(name)``, else its
         modification time; what of these the storage has; empty if it has nothing, or for a source
         outside of any storage.
+
+    Raises:
+        SourceUnavailable: The storage does not answer within ``IMAGEKIT_STORAGE_TIMEOUT``.
     """
     storage, name = getattr(source, "storage", None), getattr(source, "name", None)
     if storage is None or not name:
         return ""
-    etag = _ask(storage.get_etag, name) if hasattr(storage, "get_etag") else ""
-    parts = (_ask(storage.size, name), etag or _ask(storage.get_modified_time, name))
+    try:
+        etag = _told(storage, "get_etag", name) if hasattr(storage, "get_etag") else ""
+        parts = (_told(storage, "size", name), etag or _told(storage, "get_modified_time", name))
+    except StorageTimeout as error:
+        raise _silent(source, error) from error
     return "/".join(part for part in parts if part)
 
 
-def _ask(method: Callable[[str], Any], name: str) -> str:
+def _told(storage: Any, method: str, name: str) -> str:
     try:
-        return str(method(name))
+        return str(ask(storage, lambda: getattr(storage, method)(name)))
+    except StorageTimeout:
+        raise
     except Exception:  # noqa: BLE001 -- many storages lack it, and each says so in its way
         return ""
+
+
+def _silent(source: Any, error: StorageTimeout) -> SourceUnavailable:
+    return SourceUnavailable(
+        f"the source file cannot be had: {error}", source=_name_of(source), hint=error.hint
+    )
+
+
+def _name_of(source: Any) -> str | None:
+    return str(getattr(source, "name", "")) or None
 
 
 @contextmanager
@@ -180,19 +199,21 @@ def open_source(source: Any) -> Iterator[IO[bytes]]:
     except FileNotFoundError as error:
         raise SourceUnavailable(
             "the source file does not exist in its storage",
-            source=str(getattr(source, "name", "")) or None,
+            source=_name_of(source),
             hint="Restore the file, or clear the image field that names it.",
         ) from error
+    except StorageTimeout as error:
+        raise _silent(source, error) from error
     except (OSError, ValueError, SuspiciousFileOperation) as error:
         raise SourceUnavailable(
             f"the source file cannot be opened ({type(error).__name__}: {error})",
-            source=str(getattr(source, "name", "")) or None,
+            source=_name_of(source),
         ) from error
     except Exception as error:
         # Storages of other projects raise what their client libraries raise.
         raise SourceUnavailable(
             f"the storage does not give the source file ({type(error).__name__}: {error})",
-            source=str(getattr(source, "name", "")) or None,
+            source=_name_of(source),
         ) from error
     with handle:
         yield handle
@@ -221,7 +242,7 @@ def _open_again(source: Any) -> Any:
     storage = getattr(source, "storage", None)
     name = source.name
     if storage is not None and getattr(source, "_committed", True):
-        return storage.open(name, "rb")
+        return open_watched(storage, name)
     if isinstance(name, str):
         return Path(name).open("rb")
     raise ValueError("it is closed and has no name")

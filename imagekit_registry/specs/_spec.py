@@ -14,6 +14,7 @@ from imagekit_registry._loading import get_by_qname, get_singleton
 from imagekit_registry.conf import FORMAT_OPTIONS, LARGE_FORMAT_OPTIONS, conf
 from imagekit_registry.exceptions import GenerationError, InvalidConfiguration, MissingSource
 from imagekit_registry.imaging import (
+    Deadline,
     Decoder,
     Encoded,
     Limits,
@@ -254,8 +255,10 @@ class ImageSpec(BaseImageSpec):
         Raises:
             GenerationError: The source cannot be read.
         """
+        limits = self.limits or default_limits()
+        deadline = Deadline(limits.max_seconds)
         with open_source(self.source) as file:
-            header = read_header(file, self.limits or default_limits())
+            header = read_header(file, limits, deadline)
         size = header.oriented_size if self.auto_orient else (header.width, header.height)
         return self.output_size(size)
 
@@ -331,16 +334,19 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
             " was given. Check for that before asking for an image."
         )
     name = str(getattr(source, "name", None) or "") or None
+    limits = first.limits or default_limits()
+    deadline = Deadline(limits.max_seconds)
     try:
         with open_source(source) as file:
             results = render_many(
                 file,
                 [spec.recipe for spec in specs],
-                limits=first.limits or default_limits(),
+                limits=limits,
                 format_options=format_options(),
                 large_options=large_format_options(),
                 decoder=load_decoder(conf.DECODER),
                 source_name=name or "",
+                deadline=deadline,
             )
     except GenerationError as error:
         raise error.located(first.describe(), name) from error.__cause__

@@ -12,6 +12,7 @@ import attrs
 from django.core.cache import BaseCache
 
 from imagekit_registry._loading import get_cache, sanitize_cache_key, storage_reference
+from imagekit_registry._storage_calls import StorageTimeout, ask
 from imagekit_registry.cachefiles._access import get_state_access
 from imagekit_registry.cachefiles._layers import StateAccess
 from imagekit_registry.cachefiles.backends._background import would_keep_waiting
@@ -19,13 +20,17 @@ from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.stores import CacheStateStore
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import (
-    PublishError,
-    RetryLater,
-)
+from imagekit_registry.exceptions import GenerationError, PublishError, RetryLater
 from imagekit_registry.specs import fingerprint, has_source, refer_to
 
-__all__ = ["CacheFileState", "FileKnowledge", "expected_size_of", "is_believed", "source_name"]
+__all__ = [
+    "CacheFileState",
+    "FileKnowledge",
+    "expected_size_of",
+    "is_believed",
+    "source_fingerprint",
+    "source_name",
+]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
@@ -176,22 +181,17 @@ class FileKnowledge:
 
         Raises:
             PublishError: The storage does not say whether it exists.
+            SourceUnavailable: That of the source does not answer.
         """
         try:
             exists = self._exists(file)
         except Exception as error:
             # Storages of other projects raise what their client libraries raise.
-            raise PublishError(
-                f"the storage does not say whether {file.name!r} exists"
-                f" ({type(error).__name__}: {error})",
-                spec_id=file.spec_id,
-                source=source_name(file),
-                hint="Check that the storage of the cache files can be reached.",
-            ) from error
+            raise _unanswered(file, error) from error
         if exists and not self._is_outdated(file, before):
             if before is not None and before.status == Status.EXISTS:
                 return before
-            return self._record(file, Status.EXISTS, fingerprint=fingerprint(file.source))
+            return self._record(file, Status.EXISTS, fingerprint=source_fingerprint(file))
         is_on_its_way = before is not None and before.status == Status.MAKING
         if before is not None and is_on_its_way and not exists and is_believed(file, before):
             # That it is not there yet is no news.
@@ -250,7 +250,8 @@ class FileKnowledge:
 
     def _exists(self, file: Any) -> bool:
         """Ask the storage whether *file* exists."""
-        return bool(file.name and file.storage.exists(file.name))
+        name, storage = file.name, file.storage
+        return bool(name and ask(storage, lambda: storage.exists(name), name=name))
 
     # How it is done.
 
@@ -282,7 +283,7 @@ class FileKnowledge:
             return record
         try:
             return self._verify(file, record)
-        except PublishError as error:
+        except GenerationError as error:
             # A page whose images are known must not fall with a check that it could do without.
             _logger.warning("%s", error)
             return record
@@ -298,15 +299,17 @@ class FileKnowledge:
         if record is not None and _is_of_other_recipe(file, record):
             return True
         if record is not None and record.fingerprint:
-            now = fingerprint(file.source)
+            now = source_fingerprint(file)
             return bool(now) and now != record.fingerprint
         # Without a record the times tell, if one clock has set both.
         source, storage = file.source, file.storage
         if not hasattr(source, "storage") or source.storage is not storage:
             return False
         try:
-            made = storage.get_modified_time(file.name)
-            changed = storage.get_modified_time(source.name)
+            made = ask(storage, lambda: storage.get_modified_time(file.name))
+            changed = ask(storage, lambda: storage.get_modified_time(source.name))
+        except StorageTimeout as error:
+            raise _unanswered(file, error) from error
         except Exception:  # noqa: BLE001 -- many storages have no times, each says so in its way
             return False
         return bool(changed > made)
@@ -386,6 +389,27 @@ def _size_whatever_the_source(generator: Any) -> tuple[int, int] | None:
     sizes = {output_size(size) for size in _VERY_DIFFERENT_SIZES}
     found: tuple[int, int] | None = sizes.pop()
     return None if sizes else found
+
+
+def source_fingerprint(file: Any) -> str:
+    """Return the `fingerprint` of the source of *file*.
+
+    Raises:
+        SourceUnavailable: The storage of the source does not answer.
+    """
+    try:
+        return fingerprint(file.source)
+    except GenerationError as error:
+        raise error.located(file.spec_id, source_name(file)) from error.__cause__
+
+
+def _unanswered(file: Any, error: Exception) -> PublishError:
+    return PublishError(
+        f"the storage does not say whether {file.name!r} exists ({type(error).__name__}: {error})",
+        spec_id=file.spec_id,
+        source=source_name(file),
+        hint="Check that the storage of the cache files can be reached.",
+    )
 
 
 def source_name(file: Any) -> str | None:

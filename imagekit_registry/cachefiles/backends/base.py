@@ -12,11 +12,13 @@ from typing import IO, Any
 
 import attrs
 
+from imagekit_registry._storage_calls import ask
 from imagekit_registry.cachefiles.backends._background import is_in_event_loop, run_in_background
 from imagekit_registry.cachefiles.backends._knowledge import (
     CacheFileState,
     FileKnowledge,
     is_believed,
+    source_fingerprint,
     source_name,
 )
 from imagekit_registry.cachefiles.locks import Lease, generation_lock
@@ -34,7 +36,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.imaging import read_header
 from imagekit_registry.signals import generated, generation_failed
-from imagekit_registry.specs import default_limits, fingerprint
+from imagekit_registry.specs import default_limits
 
 __all__ = [
     "AbstractCacheFileBackend",
@@ -98,7 +100,7 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         """
         started = time.monotonic()
         try:
-            seen = fingerprint(file.source)
+            seen = source_fingerprint(file)
             record = self.publish(file, self._render(file), started, seen)
             self.remove_predecessor(file, self.states.get(self.get_key(file)), record)
         except GenerationError as error:
@@ -169,7 +171,7 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         if before is None or before.published_name in kept:
             return
         try:
-            file.storage.delete(before.published_name)
+            _delete(file, before.published_name)
         except Exception as error:  # noqa: BLE001 -- what client libraries raise; the image is there
             _logger.warning("%s: %r is left over: %s", file.spec_id, before.published_name, error)
 
@@ -198,6 +200,8 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
             error=error.cause,
             failures=failures,
             retry_at=time.time() + delay,
+            # A file that is there is what it was before.
+            fingerprint=before.fingerprint if before else "",
         )
 
     def forget(self, file: Any) -> None:
@@ -210,7 +214,8 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         names = {file.name, record.published_name if record else ""} - {""}
         try:
             for name in names:
-                file.storage.delete(name)
+                # Where that ends too late, the file may have been made anew meanwhile.
+                _delete(file, name, late=lambda _: self.doubt(file))
         except Exception as error:
             raise PublishError(
                 f"the storage does not remove the file ({type(error).__name__}: {error})",
@@ -277,7 +282,10 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
 
     def _is_replaced_meanwhile(self, file: Any, seen: str) -> bool:
         """Return whether the source has changed since it was *seen*, before it was read."""
-        if fingerprint(file.source) in {seen, ""}:
+        try:
+            if source_fingerprint(file) in {seen, ""}:
+                return False
+        except SourceUnavailable:
             return False
         before = self.states.get(self.get_key(file))
         # Twice running, it is the storage that does not give the same answer twice.
@@ -287,10 +295,10 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         """Return whether an image that could not be made anew is there, and what it would be."""
         if before.status != Status.EXISTS or not before.fingerprint:
             return False
-        if not is_believed(file, before) or before.fingerprint != fingerprint(file.source):
+        if not is_believed(file, before):
             return False
         try:
-            return self._exists(file)
+            return before.fingerprint == source_fingerprint(file) and self._exists(file)
         except Exception:  # noqa: BLE001 -- what client libraries raise
             return False
 
@@ -313,6 +321,10 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
                 hint="Let its generate() return a binary file at its start.",
             )
         return content
+
+
+def _delete(file: Any, name: str, late: Callable[[None], None] | None = None) -> None:
+    ask(file.storage, lambda: file.storage.delete(name), name=name, changes=True, late=late)
 
 
 def _place_of(file: Any) -> str:

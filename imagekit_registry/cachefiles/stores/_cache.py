@@ -102,11 +102,12 @@ def _timeout(record: CacheFileRecord, now: float) -> float | None:
     """Return for how long the cache keeps *record*, in whole seconds; None: for ever.
 
     A failure is kept for longer than it is believed, or each new one would be counted as the
-    first, and the back-off would never grow.
+    first, and the back-off would never grow. So is what tells that a file that is there was made of
+    an earlier image: it would pass for the present one as soon as that is forgotten.
     """
     if record.status == Status.EXISTS:
         return conf.CACHE_TIMEOUT
     left = 0.0 if record.retry_at is None else record.retry_at - now
-    if record.status == Status.FAILED:
+    if record.status == Status.FAILED or record.fingerprint:
         left = max(left, 0.0) + conf.RETRY_AFTER_MAX
     return max(math.ceil(left), 1)
