@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import TypeVar
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db.transaction import TransactionManagementError
 
-__all__ = ["Breaker"]
+__all__ = ["Breaker", "breaker_of", "forget_breakers"]
 
 logger = logging.getLogger("imagekit_registry.state")
 
@@ -97,3 +98,28 @@ class Breaker:
             self._meanwhile,
             unlogged,
         )
+
+
+_known: dict[str, Breaker] = {}
+
+
+def breaker_of(name: str, *, meanwhile: str) -> Breaker:
+    """Return the breaker of what is called *name*, one for the process.
+
+    Args:
+        name: What the log calls it.
+        meanwhile: What happens while it is left alone, for the log.
+    """
+    known = _known.get(name)
+    return (
+        known if known is not None else _known.setdefault(name, Breaker(name, meanwhile=meanwhile))
+    )
+
+
+def forget_breakers() -> None:
+    """Forget what has failed: in a process that was forked, whose parent may have held a lock."""
+    _known.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget_breakers)

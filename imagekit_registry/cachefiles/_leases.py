@@ -13,7 +13,7 @@ from typing import Any
 from django.core.cache import caches
 from django.db import connections
 
-from imagekit_registry.cachefiles._breaker import Breaker
+from imagekit_registry.cachefiles._breaker import breaker_of
 
 __all__ = ["CacheLease"]
 
@@ -46,7 +46,10 @@ class CacheLease:
         self.alias = alias
         self.key = key
         self.seconds = max(1, math.ceil(timeout))
-        self.breaker = _breaker(alias or type(cache).__qualname__)
+        self.breaker = breaker_of(
+            f"Cache {alias or type(cache).__qualname__!r}, which holds the leases of image generation,",
+            meanwhile="each host makes its images for itself",
+        )
         self.token = ""
         self.is_released = False
         self.is_interrupted = False
@@ -199,20 +202,10 @@ class _Renewer:
 
 
 _renewer = _Renewer()
-_breakers: dict[str, Breaker] = {}
-
-
-def _breaker(name: str) -> Breaker:
-    breaker = Breaker(
-        f"Cache {name!r}, which holds the leases of image generation,",
-        meanwhile="each host makes its images for itself",
-    )
-    return _breakers.setdefault(name, breaker)
 
 
 def _after_fork() -> None:
     _renewer.forget_all()
-    _breakers.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -19,6 +19,7 @@ from django.core.cache import cache as default_cache
 from django.core.cache import caches
 
 from imagekit_registry.cachefiles import _leases
+from imagekit_registry.cachefiles._breaker import forget_breakers
 from imagekit_registry.cachefiles.locks import Lease, generation_lock, is_shared
 from imagekit_registry.exceptions import InvalidArgument, LockTimeout
 from tests.cachefiles import _lock_worker
@@ -62,7 +63,7 @@ def own_surroundings(
     # The socket of the fork server lies in there: the path of a test's folder is too long for one.
     multiprocessing.util.get_temp_dir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "host"))
-    _leases._breakers.clear()
+    forget_breakers()
     yield
     caches["files"].clear()
 

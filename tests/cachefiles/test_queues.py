@@ -14,6 +14,7 @@ from django.core.files.base import ContentFile
 from django.db import transaction
 
 from imagekit_registry.cachefiles import get_image
+from imagekit_registry.cachefiles._breaker import forget_breakers
 from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles.backends import (
     RQ,
@@ -25,7 +26,6 @@ from imagekit_registry.cachefiles.backends import (
     load_backend,
 )
 from imagekit_registry.cachefiles.backends._background import wait_for_background
-from imagekit_registry.cachefiles.backends._queued import _breaker
 from imagekit_registry.exceptions import (
     GenerationError,
     InvalidFileBackendError,
@@ -67,9 +67,9 @@ class ListQueue(QueueBackend):
 @pytest.fixture(autouse=True)
 def no_memory() -> Iterator[None]:
     """Let no test know of the queues that failed in another."""
-    _breaker.cache_clear()
+    forget_breakers()
     yield
-    _breaker.cache_clear()
+    forget_breakers()
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ class TestOutages:
         queue.error = ConnectionError("refused")
         (tag,) = elements(render("{% generateimage 'tests:banner' source=p %}", p=name))
         assert tag["src"].startswith("data:image/svg+xml")
-        _breaker.cache_clear()
+        forget_breakers()
         queue.error = None
         (tag,) = elements(render("{% generateimage 'tests:banner' source=p %}", p=name))
         queue.work()
@@ -253,7 +253,7 @@ class TestOutages:
         with transaction.atomic():
             photo = Photo.objects.create(original_image=name)
             assert photo.banner.url
-        _breaker.cache_clear()
+        forget_breakers()
         queue.error = None
         forget_local_states()
         assert photo.banner.url

@@ -19,7 +19,8 @@ from django.db import connections
 from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
-from imagekit_registry.cachefiles import ImageCacheFile, _leases
+from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles._breaker import forget_breakers
 from imagekit_registry.cachefiles._layers import forget_local_states, state_scope
 from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.cachefiles.stores import DatabaseStateStore
@@ -170,7 +171,7 @@ class TestCaches:
     ) -> None:
         """Every image is there, twice over, and made once; one line is logged, not one an image."""
         settings.CACHES = {"default": cache}
-        _leases._breakers.clear()
+        forget_breakers()
         made: list[str] = []
 
         def note(file: Any, **kwargs: Any) -> None:

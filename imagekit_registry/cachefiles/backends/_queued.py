@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from django.core.checks import CheckMessage
 from django.db import transaction
 
-from imagekit_registry.cachefiles._breaker import Breaker
+from imagekit_registry.cachefiles._breaker import breaker_of
 from imagekit_registry.cachefiles.backends._background import is_in_event_loop, run_in_background
 from imagekit_registry.cachefiles.backends._messages import Message, describe
 from imagekit_registry.cachefiles.backends.base import BaseAsync, Simple
@@ -124,7 +124,12 @@ class QueueBackend(BaseAsync):
                 raise
             return True
 
-        if not _breaker(type(self).__qualname__).call(attempt, default=False):
+        # A page of many images waits for a broker that is gone once.
+        breaker = breaker_of(
+            f"The queue of {type(self).__qualname__}",
+            meanwhile="no worker is told of missing images",
+        )
+        if not breaker.call(attempt, default=False):
             error = raised[0] if raised else ConnectionError("it has failed a moment ago")
             failure = self.unreachable(file, error)
             # The breaker has said so, once for all images of the page.
@@ -139,9 +144,3 @@ class QueueBackend(BaseAsync):
             _logger.warning("%s", error)
             for file in files:
                 self.doubt(file)
-
-
-@cache
-def _breaker(name: str) -> Breaker:
-    """Return the breaker of a queue: a page of many images waits for a broker that is gone once."""
-    return Breaker(f"The queue of {name}", meanwhile="no worker is told of missing images")
