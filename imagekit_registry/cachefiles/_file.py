@@ -422,7 +422,11 @@ class ImageCacheFile(ImageFile):
         self.cachefile_backend.make(self)
 
     def delete(self) -> None:
-        """Remove the file from its storage, and what is known of it.
+        """Remove the file from its storage, and what is known of it; at once.
+
+        No rollback brings the file back. If the state is kept in the database, it does bring back
+        the record, which is then wrong until the file is opened or checked; in a transaction call
+        ``transaction.on_commit(file.delete)``, as is done for strategies.
 
         Raises:
             PublishError: The storage does not remove it.
