@@ -18,6 +18,7 @@ __all__ = [
     "LockTimeout",
     "MissingGeneratorId",
     "MissingSource",
+    "NameTaken",
     "NotCanonical",
     "NotRegistered",
     "ProcessingError",
@@ -176,6 +177,13 @@ class EncodingError(GenerationError):
 
 class PublishError(GenerationError):
     """The finished image could not be written to its storage."""
+
+
+class NameTaken(PublishError):
+    """Another source's image, or another spec's, has the file name that this one would get.
+
+    It happens with namers whose names do not say recipe and source.
+    """
 
 
 class LockTimeout(GenerationError):

@@ -140,6 +140,28 @@ class TestFileNames:
         with Image.open(photo.thumbnail.path) as image:
             assert image.size == (33, 33)
 
+    @pytest.mark.parametrize("store", ["cache", "database"])
+    def test_two_rows_never_share_an_image(
+        self, photo: OldPhoto, photos: Path, settings: Any, store: str
+    ) -> None:
+        """Two uploads that differ in their extension: the second one waits until the first goes."""
+        settings.IMAGEKIT_SPEC_CACHEFILE_NAMER = NAMER
+        settings.IMAGEKIT_STATE_STORE = store
+        first = photo.thumbnail
+        assert first.url == "/media/CACHE/images/photos/birthday_thumbnail.jpg"
+        content = Path(first.path).read_bytes()
+        upload = content_of(photos / "coffee.png", "birthday.png")
+        other = OldPhoto.objects.create(name="other", original_image=upload)
+        assert other.thumbnail.name == first.name
+        assert other.thumbnail.url.startswith("data:")
+        other.original_image.save("birthday.jpg", content_of(photos / "chelsea.png"))
+        assert OldPhoto.objects.get(pk=other.pk).thumbnail.url.startswith("data:")
+        assert Path(first.path).read_bytes() == content
+        photo.delete()
+        other = OldPhoto.objects.get(pk=other.pk)
+        assert other.thumbnail.url == "/media/CACHE/images/photos/birthday_thumbnail.jpg"
+        assert Path(other.thumbnail.path).read_bytes() != content
+
     def test_a_spec_that_is_no_field_gives_the_end_of_its_id(
         self, photo: OldPhoto, settings: Any
     ) -> None:

@@ -22,10 +22,11 @@ from imagekit_registry.cachefiles._group import (
 from imagekit_registry.cachefiles._inventory import fingerprint_of
 from imagekit_registry.cachefiles._layers import StateAccess
 from imagekit_registry.cachefiles._listing import Listing
+from imagekit_registry.cachefiles._owners import is_of_another, needs_record
 from imagekit_registry.cachefiles._pipeline import Pipeline
 from imagekit_registry.cachefiles.backends import CachedFileBackend
 from imagekit_registry.cachefiles.records import CacheFileRecord, Status
-from imagekit_registry.exceptions import GenerationError, ImageKitError
+from imagekit_registry.exceptions import GenerationError, ImageKitError, NameTaken
 from imagekit_registry.specs import fingerprint
 
 __all__ = ["Checker", "Kind", "Problem"]
@@ -41,6 +42,7 @@ class Kind:
     FAILED = "failed"
     OUTDATED = "outdated"
     STALE = "stale"
+    TAKEN = "taken"
     UNNAMED = "unnamed"
     UNREACHABLE = "unreachable"
 
@@ -156,11 +158,18 @@ class Checker:
         self, item: Item, fingerprints: dict[Any, str], unknown: list[Item]
     ) -> Problem | None:
         file, record = item.file, item.before
+        try:
+            item.backend.refuse_if_taken(file, record)
+        except NameTaken as error:
+            return _problem(item, Kind.TAKEN, error.cause)
+        if record is not None and needs_record(file) and is_of_another(file, record):
+            # Nothing is known of this one.
+            record = None
         is_there = self._listing.has(file.storage, _published(record) or str(file.name))
         if record is not None and record.status == Status.FAILED:
             return _problem(item, Kind.FAILED, record.error)
         if record is None or record.status != Status.EXISTS:
-            if is_there:
+            if is_there and not needs_record(file):
                 self.unrecorded += 1
                 unknown.append(item)
             else:

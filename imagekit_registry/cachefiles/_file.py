@@ -73,7 +73,9 @@ class ImageCacheFile(ImageFile):
         cachefile_strategy: Any = None,
     ) -> None:
         self.generator = generator
-        super().__init__(None, name or _name_for(generator))
+        named, needs_record = (name, False) if name else _name_for(generator)
+        super().__init__(None, named)
+        self._needs_record = needs_record
         self._file: IO[bytes] | None = None
         self.storage = resolve_storage(storage or getattr(generator, "cachefile_storage", None))
         backend = cachefile_backend or getattr(generator, "cachefile_backend", None)
@@ -90,6 +92,15 @@ class ImageCacheFile(ImageFile):
         self._stand_in: StandIn | None = None
 
     # What it is, without looking anywhere.
+
+    @property
+    def needs_record(self) -> bool:
+        """Whether the name does not say what this is an image of, so that its record must.
+
+        It is so for names of namers with ``needs_record``: without a record of this very image the
+        file counts as missing, whatever lies under its name.
+        """
+        return self._needs_record
 
     @property
     def source(self) -> Any:
@@ -119,7 +130,10 @@ class ImageCacheFile(ImageFile):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ImageCacheFile):
             return NotImplemented
-        return self.name == other.name and self.storage == other.storage
+        if self.name != other.name or self.storage != other.storage:
+            return False
+        may_differ = self._needs_record or other._needs_record
+        return not may_differ or self.digest == other.digest
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -223,9 +237,18 @@ class ImageCacheFile(ImageFile):
 
     @property
     def published_name(self) -> str:
-        """The name in the storage: `name`, unless the storage insisted on another."""
+        """The name in the storage: `name`, unless the storage insisted on another.
+
+        Raises:
+            FileNotFoundError: The image does not exist, and another one may have the name; see
+                `needs_record`.
+        """
         known = getattr(self.cachefile_backend, "known_record", None)
         record: CacheFileRecord | None = known(self) if known else None
+        if known and self._needs_record and (record is None or record.status != Status.EXISTS):
+            raise FileNotFoundError(
+                f"{self.spec_id}: no image of {self.source} is recorded as {self.name!r}"
+            )
         return (record.published_name if record else "") or self._required_name()
 
     def _required_name(self) -> str:
@@ -316,15 +339,41 @@ class ImageCacheFile(ImageFile):
             return
         try:
             self._notify(existence_required, "on_existence_required")
-            is_on_its_way = (
-                getattr(self.generator, "fallback", None) is not None
-                and (getattr(self.cachefile_backend, "is_async", False) or is_in_event_loop())
-                and not self.exists()
-            )
+            is_on_its_way = self._is_on_its_way()
         except GenerationError as error:
             self._stand_in = stand_in_for(self, error)
         else:
             self._stand_in = stand_in_for(self, None) if is_on_its_way else None
+
+    def _is_on_its_way(self) -> bool:
+        """Return whether something else is shown until the image is there."""
+        if self._needs_record:
+            return not self._is_recorded()
+        return (
+            getattr(self.generator, "fallback", None) is not None
+            and (getattr(self.cachefile_backend, "is_async", False) or is_in_event_loop())
+            and not self.exists()
+        )
+
+    def _is_recorded(self) -> bool:
+        """Return whether what is under the name is this image; if that is not known it is made.
+
+        A strategy that relies on its existence, or a backend that asks the storage for the name,
+        cannot tell.
+
+        Raises:
+            GenerationError: The image cannot be made; another one may have its name.
+        """
+        known = getattr(self.cachefile_backend, "known_record", None)
+        if known is None or not self.name:
+            return True
+        for is_last in (False, True):
+            record: CacheFileRecord | None = known(self)
+            if record is not None and record.status == Status.EXISTS:
+                return True
+            if not is_last:
+                self.generate()
+        return False
 
     def _notify(self, signal: Any, method: str) -> None:
         if signal.receivers:
@@ -377,7 +426,11 @@ class ImageCacheFile(ImageFile):
         self.cachefile_backend.make(self)
 
     def delete(self) -> None:
-        """Remove the file from its storage, and what is known of it.
+        """Remove the file from its storage, and what is known of it; at once.
+
+        No rollback brings the file back. If the state is kept in the database, it does bring back
+        the record, which is then wrong until the file is opened or checked; in a transaction call
+        ``transaction.on_commit(file.delete)``, as is done for strategies.
 
         Raises:
             PublishError: The storage does not remove it.
@@ -404,6 +457,8 @@ class ImageCacheFile(ImageFile):
     def _get_file(self) -> Any:
         if self._file is None:
             self._notify(content_required, "on_content_required")
+            if self._needs_record:
+                self._is_recorded()
             self._file = self._ask_storage(self._open_stored, "the content of")
         return self._file
 
@@ -479,6 +534,7 @@ class ImageCacheFile(ImageFile):
         state["_file"] = None
         state["_stand_in"] = None
         state.pop("_state_key", None)
+        state.pop("_own_record", None)
         storage = state.pop("storage")
         if storage is not get_storage():
             reference = storage_reference(storage)
@@ -509,7 +565,8 @@ def _default_strategy() -> Any:
     return load_strategy(conf.DEFAULT_CACHEFILE_STRATEGY)
 
 
-def _name_for(generator: Any) -> str | None:
+def _name_for(generator: Any) -> tuple[str | None, bool]:
+    """Return the name of a generator's file, and whether it leaves it to a record what that is."""
     try:
         name: str | None = generator.cachefile_name
     except AttributeError:
@@ -517,5 +574,5 @@ def _name_for(generator: Any) -> str | None:
             # The generator names its files; what is missing is missing inside of it.
             raise
         namer = get_by_qname(conf.CACHEFILE_NAMER, "namer")
-        name = namer(generator)
-    return name
+        return namer(generator), bool(getattr(namer, "needs_record", False))
+    return name, bool(getattr(generator, "name_needs_record", False))

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from imagekit_registry.cachefiles._layers import StateAccess
+from imagekit_registry.cachefiles._owners import needs_record
 from imagekit_registry.cachefiles._pipeline import Fate, Pipeline
 from imagekit_registry.cachefiles.backends import CachedFileBackend
 from imagekit_registry.cachefiles.backends._background import is_in_event_loop, run_in_background
@@ -82,6 +83,7 @@ def _hand_over(files: Sequence[Any], force: bool) -> Outcome:
         record = known(file) if known is not None and file.name and not force else None
         try:
             if record is None or record.status == Status.MISSING:
+                _refuse_if_taken(file)
                 wanted.append(file)
             elif record.status == Status.EXISTS or file.cachefile_backend.is_wanting(file):
                 existing.append(file)
@@ -91,6 +93,13 @@ def _hand_over(files: Sequence[Any], force: bool) -> Outcome:
         key = "\n".join(str(file.name) for file in wanted)
         run_in_background(key, partial(_make_all, wanted, force))
     return Outcome(tuple(wanted), tuple(existing), tuple(failures))
+
+
+def _refuse_if_taken(file: Any) -> None:
+    """Raise `NameTaken` before a thread is started that would raise it."""
+    backend = file.cachefile_backend
+    if file.name and needs_record(file) and isinstance(backend, CachedFileBackend):
+        backend.refuse_if_taken(file, backend.states.get(backend.get_key(file)))
 
 
 def _make_all(files: Sequence[Any], force: bool) -> None:

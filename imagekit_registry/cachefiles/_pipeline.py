@@ -18,6 +18,7 @@ from django.db import connections
 
 from imagekit_registry.cachefiles import _group
 from imagekit_registry.cachefiles._group import Item, fetch, remember_many
+from imagekit_registry.cachefiles._owners import needs_record
 from imagekit_registry.cachefiles._wanted import Inquiry
 from imagekit_registry.cachefiles.backends import CachedFileBackend
 from imagekit_registry.cachefiles.records import CacheFileRecord, Status
@@ -158,7 +159,7 @@ class Pipeline:
 
     def _prepare(self, files: Sequence[Any], offset: int) -> list[_Task]:
         """Find out which of *files* are to be made; return those, source by source."""
-        items: dict[tuple[int, str], Item] = {}
+        items: dict[tuple[int, str, str], Item] = {}
         for_workers: dict[Any, dict[int, Any]] = {}
         for position, file in enumerate(files, offset):
             try:
@@ -170,7 +171,9 @@ class Pipeline:
                 if item is None:
                     self._queue.append(self._make_elsewhere(file, position))
                     continue
-                known = items.setdefault((id(item.backend.states), item.key), item)
+                # Several images may have one name; then each is a file of its own.
+                which = str(file.digest) if needs_record(file) else ""
+                known = items.setdefault((id(item.backend.states), item.key, which), item)
                 known.positions.append(position)
             except Exception as error:  # noqa: BLE001 -- a lazy file runs the project's code
                 failure = _group.explained(error, file)
@@ -286,7 +289,7 @@ class Pipeline:
 
     def _recheck(self, task: _Task) -> None:
         """Let go of what others have made between our question and our lock."""
-        if self.force or not task.todo:
+        if not task.todo or (self.force and not any(needs_record(it.file) for it in task.todo)):
             return
         before = {id(item): item.before for item in task.todo}
         fetch(task.todo, fresh=True)
@@ -350,7 +353,12 @@ class Pipeline:
                 fates.extend(_fates(item, Fate.FAILED, result))
         finally:
             task.answers = []
-            task.locks.close()
+            try:
+                if any(needs_record(item.file) for item in task.todo):
+                    # Whoever wants the name for another image must find it taken.
+                    self._flush()
+            finally:
+                task.locks.close()
         return sorted(fates, key=lambda fate: fate.position)
 
     def _remember(self, file: Any, record: CacheFileRecord) -> None:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
 import posixpath
 import re
 from functools import lru_cache
 from typing import Any
 
-import attrs
 from django.core.files.storage import InvalidStorageError, storages
-from django.utils.module_loading import import_string
 
 from imagekit_registry.cachefiles._inventory import Inventory
 from imagekit_registry.cachefiles._listing import Listing
+from imagekit_registry.cachefiles._owners import (
+    find_spec,
+    has_fixed_recipe,
+    is_class,
+    name_today,
+    takes_only_a_source,
+)
 from imagekit_registry.cachefiles.records import CacheFileRecord
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import NotRegistered
-from imagekit_registry.imaging import Recipe
 from imagekit_registry.imaging.formats import extension_to_mimetype
-from imagekit_registry.registry import generator_registry
-from imagekit_registry.specs import ImageSpec, StoredFile, refer_to
+from imagekit_registry.specs import SourceReference
 
 __all__ = ["Judge", "Reason", "is_folder", "is_inside", "source_stem"]
 
@@ -97,8 +98,8 @@ class Judge:
         row: it is left over if its source is gone, or if its spec, which must take nothing but a
         source, gives another name today.
         """
-        registered = _lookup(record.spec_id)
-        if registered is None and not _is_class(record.spec_id):
+        registered = find_spec(record.spec_id)
+        if registered is None and not is_class(record.spec_id):
             return Reason.NO_SPEC
         if not record.source:
             return ""
@@ -106,12 +107,13 @@ class Judge:
             return Reason.SOURCE_GONE
         if registered is None or self.inventory.problems:
             return ""
-        if not _takes_only_a_source(registered):
+        if not takes_only_a_source(registered):
             return ""
-        name = self._name_today(record)
+        name = name_today(record)
         if record.spec_id in self.inventory.fed:
             return Reason.NO_ROW if name == record.name else Reason.FORMER
-        is_former = name and name != record.name and _is_static(registered)
+        is_static = has_fixed_recipe(registered) and registered.namer is None
+        is_former = name and name != record.name and is_static
         return Reason.FORMER if is_former else ""
 
     def of_name(self, name: str) -> str:
@@ -143,68 +145,15 @@ class Judge:
 
     def _is_gone(self, reference: str) -> bool:
         """Return whether the source of that reference is certainly not there any more."""
-        alias, separator, name = reference.partition(":")
-        if not separator or alias not in {*storages.backends, "file", "content"}:
-            alias, name = "default", reference
-        if alias in {"file", "content"}:
+        source = SourceReference.parse(reference)
+        alias = source.storage or "default"
+        if alias not in storages.backends:
             return False
         try:
-            return not self._exists(alias, name)
+            return not self._exists(alias, source.name)
         except Exception:  # noqa: BLE001 -- a storage that does not answer says nothing
             return False
 
     @staticmethod
     def _ask(alias: str, name: str) -> bool:
         return bool(storages[alias].exists(name))
-
-    @staticmethod
-    def _name_today(record: CacheFileRecord) -> str:
-        """Return the name that the spec gives the file today; empty if that cannot be told."""
-        alias, separator, name = record.source.partition(":")
-        if not separator or alias not in storages.backends:
-            alias, name = "default", record.source
-        try:
-            source = StoredFile(name, storages[alias])
-            if str(refer_to(source)) != record.source:
-                return ""
-            spec = generator_registry.get(record.spec_id, source=source)
-            return str(spec.cachefile_name or "")
-        except Exception:  # noqa: BLE001 -- the project's code, which may need a model's instance
-            return ""
-
-
-def _lookup(id: str) -> Any:
-    try:
-        return generator_registry.lookup(id)
-    except NotRegistered:
-        return None
-
-
-@lru_cache(maxsize=1000)
-def _is_class(path: str) -> bool:
-    """Return whether *path* is that of a class: a spec that is used without an id."""
-    try:
-        return isinstance(import_string(path), type)
-    except Exception:  # noqa: BLE001 -- an id is no path; a module may fail in any way
-        return False
-
-
-def _is_static(cls: type[ImageSpec]) -> bool:
-    """Return whether a spec is the same recipe for every object that has the source."""
-    names = attrs.fields_dict(Recipe)
-    return (
-        not any(isinstance(inspect.getattr_static(cls, name), property) for name in names)
-        and cls.get_hash is ImageSpec.get_hash
-        and cls.cachefile_name is ImageSpec.cachefile_name
-        and cls.namer is None
-    )
-
-
-def _takes_only_a_source(registered: Any) -> bool:
-    """Return whether a generator's files depend on nothing but the source and the recipe."""
-    if not (isinstance(registered, type) and issubclass(registered, ImageSpec)):
-        return False
-    try:
-        return set(inspect.signature(registered).parameters) == {"source"}
-    except (TypeError, ValueError):
-        return False

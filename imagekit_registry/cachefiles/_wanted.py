@@ -9,6 +9,7 @@ import attrs
 
 from imagekit_registry.cachefiles._group import Item
 from imagekit_registry.cachefiles._listing import Listing
+from imagekit_registry.cachefiles._owners import needs_record
 from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 
 __all__ = ["Inquiry"]
@@ -38,8 +39,10 @@ class Inquiry:
 
         Raises:
             RetryLater: It failed a short while ago.
+            NameTaken: Another image has its name.
             PublishError: The storage does not say whether it exists.
         """
+        item.backend.refuse_if_taken(item.file, item.before)
         if self.force:
             return True
         record = item.believed
@@ -66,8 +69,10 @@ class Inquiry:
 
         Raises:
             RetryLater: Others have tried meanwhile, in vain.
+            NameTaken: Another image has its name.
             PublishError: The storage does not say whether it exists.
         """
+        item.backend.refuse_if_taken(item.file, item.before)
         if self.force:
             return True
         record = item.believed
@@ -88,7 +93,8 @@ class Inquiry:
         if not self._is_listed(item, name):
             return True
         # A record that is not believed may be of another recipe's file of the same name.
-        return record is None and before is not None and self._ask(item)
+        may_be_another = before is not None or needs_record(item.file)
+        return record is None and may_be_another and self._ask(item)
 
     def _is_listed(self, item: Item, name: str) -> bool:
         try:

@@ -2,6 +2,11 @@
 
 A namer is any callable that takes a generator and returns a name with forward slashes, under
 ``IMAGEKIT_CACHEFILE_DIR``. Nothing of a recipe but its digest shows in the names made here.
+
+A name should say source and recipe, as a digest does: then no two images ever have one name. A
+namer whose names do not has a true attribute ``needs_record``. The state record of a file then says
+whose image it is: a file without a record counts as missing, and a name under which another image
+is recorded, whose source and spec are still there, is taken: `NameTaken` is raised.
 """
 
 from __future__ import annotations
@@ -77,19 +82,29 @@ def source_name_dot_hash(generator: Any) -> str:
 def source_name_and_field(generator: Any) -> str:
     """Name the file as the first ImageKit did: ``DIR/photos/birthday_thumbnail.jpg``.
 
-    The last part is the field's name: the last segment of the spec's id. The name does not change
-    with the recipe; the state record keeps the recipe's digest for that. A source that lies in
-    another than the default storage has the storage's mark behind the field's name. Sources that
-    differ only in their extension, and specs that differ only before their last segment, get one
-    name and replace each other's file: use another namer where that can happen.
+    The last part is the field's name: the last segment of the spec's id. A source that lies in
+    another than the default storage has the storage's mark behind the field's name.
+
+    The name does not change with the recipe, and sources that differ only in their extension get
+    one name, as do specs that differ only before the last segment of their ids. The state record
+    tells them apart (`needs_record`): the first one has the file, and whoever asks for the other
+    one is shown its fallback, and told by `NameTaken`. Where that can happen use another namer. Keep
+    the state in a store that all processes share: what one of them does not know of, it makes.
 
     Args:
         generator: A spec: ``source``, ``format`` and ``spec_id`` are asked.
+
+    Example:
+        >>> source_name_and_field(Thumbnail(source="photos/bulldog.png"))
+        'CACHE/images/photos/bulldog_thumbnail.jpg'
     """
     spec_id = getattr(generator, "spec_id", None) or type(generator).__name__
     field = re.sub(r"[^\w-]", "_", spec_id.rsplit(":", 1)[-1]).lower()
     stem = _safe_stem(_source_name(generator)) or generator.get_hash()
     return _under_dir(f"{stem}_{field}{_storage_mark(generator.source)}{_extension(generator)}")
+
+
+source_name_and_field.needs_record = True  # type: ignore[attr-defined]
 
 
 def hash(generator: Any) -> str:

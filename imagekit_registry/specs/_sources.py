@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 _CHUNK_BYTES = 1 << 20
+#: What `storage_reference` gives for a storage that has no alias.
+_NO_ALIAS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+(#[0-9a-f]{16})?")
 
 if TYPE_CHECKING:
     _File = File[bytes]
@@ -58,12 +61,14 @@ class StoredFile(_File):
         return self.storage.url(str(self.name))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        alias = storage_reference(self.storage) or "default"
-        return (_restore_stored_file, (self.name, alias))
+        reference = storage_reference(self.storage)
+        # What is no alias is a class with arguments, which only the storage itself knows.
+        storage = self.storage if "." in reference else reference or "default"
+        return (_restore_stored_file, (self.name, storage))
 
 
-def _restore_stored_file(name: str, alias: str) -> StoredFile:
-    return StoredFile(name, storages[alias])
+def _restore_stored_file(name: str, storage: Storage | str) -> StoredFile:
+    return StoredFile(name, storages[storage] if isinstance(storage, str) else storage)
 
 
 @attrs.frozen
@@ -72,8 +77,13 @@ class SourceReference:
 
     Args:
         name: The file's name in its storage, or its path on the disk.
-        storage: The storage's alias in ``STORAGES``; empty for the default storage; ``"file"``
-            for a file outside of any storage, ``"content"`` for one that has no name.
+        storage: The storage's alias in ``STORAGES``, or its class and a hash if it has none; empty
+            for the default storage; ``"file"`` for a file outside of any storage, ``"content"`` for
+            one that has no name.
+
+    Example:
+        >>> SourceReference.parse(str(SourceReference("a.jpg", "file"))).storage
+        'file'
     """
 
     name: str
@@ -81,6 +91,17 @@ class SourceReference:
 
     def __str__(self) -> str:
         return f"{self.storage}:{self.name}" if self.storage else self.name
+
+    @classmethod
+    def parse(cls, text: str) -> SourceReference:
+        """Return the reference that was written down as *text*.
+
+        A file in the default storage may have a colon in its name.
+        """
+        storage, separator, name = text.partition(":")
+        is_alias = storage in {*storages.backends, "file", "content"}
+        is_storage = is_alias or _NO_ALIAS.fullmatch(storage) is not None
+        return cls(name, storage) if separator and is_storage else cls(text)
 
 
 def as_source(value: Any) -> Any:

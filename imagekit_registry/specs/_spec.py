@@ -198,14 +198,26 @@ class ImageSpec(BaseImageSpec):
         """The name of the cache file in its storage; None without a source."""
         if not has_source(self.source):
             return None
+        name: str = self._namer()(self)
+        return name
+
+    @property
+    def name_needs_record(self) -> bool:
+        """Whether the cache file's name leaves it to the state record to say what it is made of.
+
+        It does if it is from a namer with a true attribute ``needs_record``.
+        """
+        is_from_namer = type(self).cachefile_name is ImageSpec.cachefile_name
+        return is_from_namer and bool(getattr(self._namer(), "needs_record", False))
+
+    def _namer(self) -> Any:
         namer = self.namer or conf.SPEC_CACHEFILE_NAMER
         if isinstance(namer, str):
-            namer = get_by_qname(namer, "namer")
-        elif isinstance(namer, MethodType) and namer.__self__ is self:
+            return get_by_qname(namer, "namer")
+        if isinstance(namer, MethodType) and namer.__self__ is self:
             # A function in a class body turns into a method; a namer takes the generator alone.
-            namer = namer.__func__
-        name: str = namer(self)
-        return name
+            return namer.__func__
+        return namer
 
     def get_hash(self) -> str:
         """Return the digest of source and recipe: 32 hexadecimal characters.

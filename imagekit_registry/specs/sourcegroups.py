@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache, partial
 from typing import Any, ClassVar
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
+import attrs
 from django.core.exceptions import FieldDoesNotExist
 from django.core.files import File
 from django.db import models, transaction
@@ -22,6 +24,52 @@ _LOADED = "_imagekit_loaded"
 _FRESH = "_imagekit_fresh"
 
 
+@attrs.define(eq=False)
+class _Note:
+    """What an instance knew of a field before a save, in case that is rolled back.
+
+    Args:
+        field_name: The name of the field.
+        before: The source's name in the row; None if there was none, or it was not known.
+        saved: The source's name that was saved.
+        was_fresh: Whether the field had been given a new file.
+        is_committed: Whether there is no way back.
+    """
+
+    field_name: str
+    before: str | None
+    saved: str | None
+    was_fresh: bool
+    is_committed: bool = False
+    _pending: ReferenceType[_Pending] | None = None
+
+    def announced(self) -> _Pending:
+        """Return what the callbacks that wait for the commit keep."""
+        pending = _Pending(self)
+        self._pending = ref(pending)
+        return pending
+
+    @property
+    def is_undone(self) -> bool:
+        """Whether the save was rolled back."""
+        return not self.is_committed and (self._pending is None or self._pending() is None)
+
+
+@attrs.define(eq=False)
+class _Pending:
+    """Lives as long as callbacks wait for a commit: Django drops them on a rollback.
+
+    It has no other word for that.
+    """
+
+    note: _Note
+
+
+#: The notes of each instance, the oldest first, by what Django keeps of its state: instances without
+#: a primary key cannot be keys, and copies of an instance have a state of their own.
+_notes: WeakKeyDictionary[Any, tuple[_Note, ...]] = WeakKeyDictionary()
+
+
 def get_nonabstract_descendants(model: type[models.Model]) -> Iterator[type[models.Model]]:
     """Yield *model*, unless it is abstract, and all models that derive from it."""
     if not model._meta.abstract:
@@ -36,7 +84,8 @@ class ImageFieldSourceGroup:
     From its making on, the group sends ``source_saved`` when the row of a new image is committed,
     and ``source_deleted`` when that of an image that is gone is. An image counts as new if its
     name differs from the one that was loaded, if it was uploaded since, or if it was written again
-    under the same name. A column that was left out of the query is not loaded to find out: if its
+    under the same name. What was announced in a transaction that was rolled back is announced by the
+    next save. A column that was left out of the query is not loaded to find out: if its
     image is replaced or its row deleted, nobody is told of the image that was there.
 
     Args:
@@ -137,7 +186,18 @@ class _WatchedDescriptor(FileDescriptor):
         elif is_first or isinstance(value, FieldFile):
             # Never changed in place: copies of the instance share what is there.
             values[_LOADED] = {**(loaded or {}), name: _name_of(value)}
+            if not is_first and value.instance is not instance:
+                _forget_undone(instance, name)
         super().__set__(instance, value)
+
+
+def _forget_undone(instance: models.Model, name: str) -> None:
+    """Forget what was rolled back: the row has been read since."""
+    notes = _notes.get(instance._state)
+    if notes:
+        _notes[instance._state] = tuple(
+            note for note in notes if note.field_name != name or not note.is_undone
+        )
 
 
 def _is_from_row_of(instance: models.Model, value: File[Any]) -> bool:
@@ -193,6 +253,15 @@ class _Watcher:
         values = instance.__dict__
         loaded: dict[str, str | None] = dict(values.get(_LOADED, {}))
         fresh: frozenset[str] = values.get(_FRESH, frozenset())
+        notes: list[_Note] = []
+        for note in reversed(_notes.get(instance._state, ())):
+            name = note.field_name
+            if note.is_undone:
+                loaded[name] = note.before
+                if note.was_fresh and _name_of(values.get(name)) == note.saved:
+                    fresh |= {name}
+            elif not note.is_committed:
+                notes.insert(0, note)
         for name in self._watched[sender]:
             if name not in values or (update_fields is not None and name not in update_fields):
                 continue
@@ -200,12 +269,22 @@ class _Watcher:
             loaded[name] = now
             if raw:
                 continue
-            if before and before != now and not created:
-                self._announce(source_deleted, sender, instance, name, before, using)
-            if now and (created or name in fresh or before != now):
-                self._announce(source_saved, sender, instance, name, now, using)
+            is_gone = bool(before) and before != now and not created
+            is_new = bool(now) and (created or name in fresh or before != now)
+            if is_gone or is_new:
+                note = _Note(name, before, now, name in fresh)
+                pending = note.announced()
+                notes.append(note)
+                if is_gone:
+                    self._announce(source_deleted, sender, instance, name, before, using, pending)
+                if is_new:
+                    self._announce(source_saved, sender, instance, name, now, using, pending)
             fresh -= {name}
         values[_LOADED], values[_FRESH] = loaded, fresh
+        # Outside of a transaction everything is committed by now.
+        _notes[instance._state] = tuple(note for note in notes if not note.is_committed)
+        if not _notes[instance._state]:
+            del _notes[instance._state]
 
     def _on_delete(
         self, sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any
@@ -221,8 +300,9 @@ class _Watcher:
         sender: type[models.Model],
         instance: models.Model,
         field_name: str,
-        source_name: str,
+        source_name: str | None,
         using: str,
+        pending: _Pending | None = None,
         gone: bool = False,
     ) -> None:
         field: Any = sender._meta.get_field(field_name)
@@ -237,7 +317,7 @@ class _Watcher:
             and not (gone and _belongs_to_parent(field, sender, group))
         ]
         for group in groups:
-            transaction.on_commit(partial(_send, signal, group, source), using=using)
+            transaction.on_commit(partial(_send, signal, group, source, pending), using=using)
 
 
 def _watch_attribute(model: type[models.Model], name: str) -> bool:
@@ -259,7 +339,11 @@ def _belongs_to_parent(field: Any, model: type[models.Model], group: ImageFieldS
     return is_inherited and issubclass(owner, group.model_class)
 
 
-def _send(signal: Any, group: ImageFieldSourceGroup, source: FieldFile) -> None:
+def _send(
+    signal: Any, group: ImageFieldSourceGroup, source: FieldFile, pending: _Pending | None
+) -> None:
+    if pending is not None:
+        pending.note.is_committed = True
     signal.send(sender=group, source=source)
 
 

@@ -35,8 +35,19 @@ def main() -> None:
         call_command("createcachetable", verbosity=0)
     from PIL import Image
 
-    from imagekit_registry import get_image, signals
+    from imagekit_registry import ImageSpec, get_image, register, signals
+    from imagekit_registry.cachefiles.namers import source_name_and_field
+    from imagekit_registry.processors import ResizeToFit
 
+    class Rival(ImageSpec):
+        """Gives one name to two sources."""
+
+        processors = [ResizeToFit(300, 300)]
+        format = "WEBP"
+        namer = source_name_and_field
+
+    register.generator("tests:rival", Rival)
+    is_tall = options["rivals"] and options["number"] % 2
     made: list[str] = []
 
     def note(sender: Any, file: Any, **kwargs: Any) -> None:
@@ -52,14 +63,17 @@ def main() -> None:
         made.clear()
         answer: dict[str, Any] = {"pid": os.getpid()}
         try:
-            file = get_image(
-                "imagekit:thumbnail", source=f"round-{round_}.jpg", width=300, height=200
-            )
+            source = f"round-{round_}.{'jpeg' if is_tall else 'jpg'}"
+            if options["rivals"]:
+                file = get_image("tests:rival", source=source)
+            else:
+                file = get_image("imagekit:thumbnail", source=source, width=300, height=200)
             answer["url"] = file.url
             answer["size"] = [file.width, file.height]
             with Image.open(file.path) as image:
                 image.load()
-                answer["good"] = list(image.size) == answer["size"]
+                expected = (200, 300) if is_tall else (300, 200)
+                answer["good"] = list(image.size) == answer["size"] == list(expected)
         except Exception as error:  # the parent reads it
             answer["error"] = f"{type(error).__name__}: {error}"
         answer["made"] = len(made)

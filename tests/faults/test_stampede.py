@@ -90,6 +90,24 @@ class TestOneImageIsMadeOnce:
         _stampede(large_photo, tmp_path, cache, apart=0.05, hosts=PROCESSES, database=postgresql)
 
 
+class TestTwoImagesOfOneName:
+    """In each of four rounds: one of them is made, once, and the others are told whose it is."""
+
+    @at_once_and_apart
+    def test_with_a_shared_cache(
+        self, apart: float, large_photo: Path, tmp_path: Path, redis: Any
+    ) -> None:
+        """The lock is by name, and the record is written before it is let go."""
+        _stampede(large_photo, tmp_path, redis, apart=apart, rivals=True)
+
+    def test_on_eight_hosts_with_all_state_in_a_database(
+        self, large_photo: Path, tmp_path: Path, postgresql: Any
+    ) -> None:
+        """As with a cache."""
+        cache = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "leases"}
+        _stampede(large_photo, tmp_path, cache, hosts=PROCESSES, database=postgresql, rivals=True)
+
+
 def _stampede(
     large_photo: Path,
     tmp_path: Path,
@@ -98,6 +116,7 @@ def _stampede(
     apart: float = 0,
     hosts: int = 1,
     database: dict[str, Any] | None = None,
+    rivals: bool = False,
 ) -> None:
     """Let eight processes ask for one image, four times over.
 
@@ -108,11 +127,16 @@ def _stampede(
         apart: Seconds between the question of one process and that of the next.
         hosts: Number of folders for lock files, which processes of one host share.
         database: The settings of the database, if there is one.
+        rivals: Whether every other process asks for an image of another source that would get the
+            same name.
     """
     media = tmp_path / "stampede"
     media.mkdir()
     for round_ in range(ROUNDS):
         (media / f"round-{round_}.jpg").hardlink_to(large_photo)
+        if rivals:
+            with Image.open(large_photo) as image:
+                image.resize((400, 600)).save(media / f"round-{round_}.jpeg")
     options = {
         "media": str(media),
         "folder": str(tmp_path),
@@ -120,6 +144,7 @@ def _stampede(
         "apart": apart,
         "cache": cache,
         "database": database,
+        "rivals": rivals,
     }
     workers = []
     for number in range(PROCESSES):
@@ -140,10 +165,14 @@ def _stampede(
                 json.loads(path.read_text())
                 for path in _wait_for(tmp_path, f"answer-{round_}-*.json", workers)
             ]
-            assert [answer["error"] for answer in answers if "error" in answer] == []
+            errors = [answer["error"] for answer in answers if "error" in answer]
+            refused = [error for error in errors if error.startswith("NameTaken: tests:rival of")]
+            assert errors == refused
+            assert len(refused) == (PROCESSES // 2 if rivals else 0)
             assert sum(answer["made"] for answer in answers) == 1
-            assert sum(answer["good"] for answer in answers) == PROCESSES
-            assert len({answer["url"] for answer in answers}) == 1
+            shown = [answer for answer in answers if "error" not in answer]
+            assert all(answer["good"] for answer in shown)
+            assert len({answer["url"] for answer in shown}) == 1
             made = [path for path in media.rglob("*") if path.is_file() and "CACHE" in path.parts]
             assert len(made) == round_ + 1
     finally:

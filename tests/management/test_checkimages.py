@@ -98,6 +98,61 @@ class TestFinding:
         assert run("checkimages", "shop:photo:small", "--repair").status == 0
         assert get_image("shop:photo:small", source=group.names[0]).width == 50
 
+    @pytest.mark.parametrize("store", ["cache", "database"])
+    @pytest.mark.parametrize("options", [(), ("--repair",)], ids=["", "repair"])
+    def test_a_name_that_another_image_has_is_told(
+        self,
+        run: Run,
+        group: Group,
+        stored_photo: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        settings: Any,
+        store: str,
+        options: tuple[str, ...],
+    ) -> None:
+        """It is not repaired: one of the two must get another name."""
+        settings.IMAGEKIT_STATE_STORE = store
+        monkeypatch.setattr(Small, "namer", staticmethod(source_name_and_field))
+        for name in ("photos/same.jpg", "photos/same.png"):
+            group.names.append(stored_photo("rocket.jpg", name))
+        first, second = (get_image("shop:photo:small", source=name) for name in group.names[2:])
+        result = run("generateimages", "shop:photo:small", "--json")
+        assert (result.status, [item["source"] for item in result.document["failures"]]) == (
+            1,
+            ["photos/same.png"],
+        )
+        result = run("checkimages", "shop:photo:small", "--json", *options)
+        assert (result.status, result.document["good"]) == (1, 3)
+        assert problems(result) == [("taken", second.name, False)]
+        cause = result.document["problems"][0]["cause"]
+        assert "is taken by shop:photo:small of 'photos/same.jpg'" in cause
+        assert first.exists()
+
+    def test_a_failure_is_told_of_the_image_that_failed(
+        self, run: Run, group: Group, stored_photo: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And not of another one that would get its name."""
+        monkeypatch.setattr(Small, "namer", staticmethod(source_name_and_field))
+        group.names[:] = [storages["default"].save("photos/same.jpg", ContentFile(b"no image"))]
+        run("generateimages", "shop:photo:small")
+        group.names.append(stored_photo("coffee.png", "photos/same.png"))
+        document = run("checkimages", "shop:photo:small", "--json").document
+        assert [item["source"] for item in document["problems"]] == ["photos/same.jpg"]
+        assert document["missing"] == 1
+
+    def test_names_that_need_a_record_and_have_none_are_yet_to_be_made(
+        self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What lies under them may be another image."""
+        monkeypatch.setattr(Small, "namer", staticmethod(source_name_and_field))
+        run("generateimages", "shop:photo:small")
+        caches["default"].clear()
+        document = run("checkimages", "shop:photo:small", "--json").document
+        assert (document["missing"], document["unrecorded"]) == (2, 0)
+        assert (
+            run("generateimages", "shop:photo:small", "--missing", "--json").document["made"] == 2
+        )
+
     def test_failures_are_told_with_their_cause(self, run: Run, group: Group) -> None:
         """They are remembered until somebody mends the source."""
         group.names.append(storages["default"].save("photos/bad.jpg", ContentFile(b"no image")))

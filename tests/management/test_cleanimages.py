@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 from django.core.files.base import ContentFile
-from django.core.files.storage import storages
+from django.core.files.storage import FileSystemStorage, storages
 from django.db import DatabaseError
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
@@ -20,6 +20,7 @@ from imagekit_registry.cachefiles import ImageCacheFile, _cleaning, generate_man
 from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles.stores import DatabaseStateStore
 from imagekit_registry.processors import ResizeToFit
+from imagekit_registry.specs import StoredFile
 from tests.management.conftest import Group, Large, Result, Small, cached, files_of
 from tests.storages import BrokenStorage
 from tests.testapp.models import Photo, Plain
@@ -89,6 +90,41 @@ class TestKept:
         file = tagged()
         assert removed(run("cleanimages", "--json")) == {}
         assert cached() == {file.name}
+
+    def test_what_template_tags_made_of_a_source_in_an_unnamed_storage(
+        self, run: Run, store: str, tmp_path: Path, stored_photo: Any
+    ) -> None:
+        """Nobody can ask a storage that is not among the project's; so the source is not gone."""
+        elsewhere = FileSystemStorage(location=tmp_path / "elsewhere")
+        with storages["default"].open(stored_photo()) as photo:
+            source = StoredFile(elsewhere.save("photos/other.jpg", photo), elsewhere)
+        file = get_image("imagekit:thumbnail", source=source, width=33)
+        file.generate()
+        age(60)
+        assert removed(run("cleanimages", "--json")) == {}
+        assert cached() == {file.name}
+
+    def test_the_first_of_two_images_of_one_name(
+        self,
+        run: Run,
+        store: str,
+        group: Group,
+        stored_photo: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Rows call for both; the record says which of them it is."""
+        monkeypatch.setattr(Small, "namer", staticmethod(namers.source_name_and_field))
+        group.names[:] = [
+            stored_photo("rocket.jpg", "photos/same.jpg"),
+            stored_photo("coffee.png", "photos/same.png"),
+        ]
+        run("generateimages", "shop:photo:small")
+        first, second = (get_image("shop:photo:small", source=name) for name in group.names)
+        assert first.name == second.name
+        age(60)
+        assert removed(run("cleanimages", "--unknown", "--json")) == {}
+        assert first.exists()
+        assert not second.exists()
 
     @pytest.mark.parametrize(
         "name",

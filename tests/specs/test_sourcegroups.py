@@ -323,6 +323,118 @@ class TestTransactions:
             transaction.set_rollback(True)
         assert log.take() == []
 
+    @pytest.mark.parametrize("times", [1, 2])
+    def test_by_the_save_that_comes_after_a_rollback(
+        self, item: AlbumPhoto, log: Log, times: int
+    ) -> None:
+        """The row holds the image that it had; the instance, another one."""
+        item.image = "albums/two.jpg"
+        for _ in range(times):
+            with transaction.atomic():
+                item.save()
+                item.save()
+                transaction.set_rollback(True)
+            assert log.take() == []
+        item.save()
+        assert log.take() == [("deleted", "one"), ("saved", "two")]
+        item.save()
+        assert log.take() == []
+
+    def test_by_the_save_that_comes_after_a_savepoint_was_rolled_back(
+        self, item: AlbumPhoto, log: Log
+    ) -> None:
+        """What was saved before it, in the same transaction, is announced once."""
+        with transaction.atomic():
+            item.image = "albums/two.jpg"
+            item.save()
+            item.image = "albums/three.jpg"
+            with transaction.atomic():
+                item.save()
+                transaction.set_rollback(True)
+            item.save()
+            item.save()
+        assert log.take() == [
+            ("deleted", "one"),
+            ("saved", "two"),
+            ("deleted", "two"),
+            ("saved", "three"),
+        ]
+
+    def test_by_the_save_of_yet_another_image(self, item: AlbumPhoto, log: Log) -> None:
+        """Those of the transaction that was rolled back were never there."""
+        with transaction.atomic():
+            for name in ("two", "three"):
+                item.image = f"albums/{name}.jpg"
+                item.save()
+            transaction.set_rollback(True)
+        item.image = "albums/four.jpg"
+        item.save()
+        assert log.take() == [("deleted", "one"), ("saved", "four")]
+
+    def test_not_of_the_image_that_the_row_has(
+        self, item: AlbumPhoto, photos: Path, log: Log
+    ) -> None:
+        """Who puts it back after a rollback changes nothing."""
+        with transaction.atomic():
+            item.image = content_of(photos / "coffee.png", "two.png")
+            item.save()
+            transaction.set_rollback(True)
+        item.image = "albums/one.jpg"
+        item.save()
+        assert log.take() == []
+
+    def test_of_its_own_file_assigned_after_a_rollback(self, item: AlbumPhoto, log: Log) -> None:
+        """The instance's file is not what the row holds."""
+        with transaction.atomic():
+            item.image = "albums/two.jpg"
+            item.save()
+            transaction.set_rollback(True)
+        item.image = item.image
+        item.save()
+        assert log.take() == [("deleted", "one"), ("saved", "two")]
+
+    def test_under_the_same_name_after_a_rollback(
+        self, item: AlbumPhoto, photos: Path, log: Log, overwriting: None
+    ) -> None:
+        """The file in the storage is the new one; no database takes that back."""
+        with transaction.atomic():
+            item.image.save("one.jpg", content_of(photos / "coffee.png"))
+            transaction.set_rollback(True)
+        assert log.take() == []
+        item.save()
+        assert log.take() == [("saved", "one")]
+
+    def test_of_a_row_that_was_not_inserted(self, photos: Path, log: Log) -> None:
+        """It is inserted by the next save."""
+        made = AlbumPhoto(image=content_of(photos / "rocket.jpg"))
+        with transaction.atomic():
+            made.save()
+            transaction.set_rollback(True)
+        made.save()
+        assert log.take() == [("saved", "rocket")]
+
+    def test_not_of_what_was_loaded_after_a_rollback(self, item: AlbumPhoto, log: Log) -> None:
+        """Instance and row agree again, though somebody else has changed the row since."""
+        with transaction.atomic():
+            item.image = "albums/two.jpg"
+            item.save()
+            transaction.set_rollback(True)
+        AlbumPhoto.objects.update(image="albums/three.jpg")
+        item.refresh_from_db()
+        assert item.image.name == "albums/three.jpg"
+        item.save()
+        assert log.take() == []
+
+    def test_of_what_was_loaded_before_a_rollback(self, item: AlbumPhoto, log: Log) -> None:
+        """What was read in a transaction goes with it."""
+        with transaction.atomic():
+            item.image = "albums/two.jpg"
+            item.save()
+            item.refresh_from_db()
+            transaction.set_rollback(True)
+        item.save()
+        assert log.take() == [("deleted", "one"), ("saved", "two")]
+
     def test_with_the_image_as_it_was(self, item: AlbumPhoto, log: Log) -> None:
         """By the time of the commit the instance may hold another image."""
         with transaction.atomic():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -17,7 +19,14 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.imaging import Limits, PillowDecoder
 from imagekit_registry.processors import Adjust, ResizeToFill
 from imagekit_registry.registry import generator_registry
-from imagekit_registry.specs import SpecHost, StoredFile, fingerprint
+from imagekit_registry.specs import (
+    SourceReference,
+    SpecHost,
+    StoredFile,
+    fingerprint,
+    open_source,
+    refer_to,
+)
 from tests.storages import RemoteStorage
 
 
@@ -105,6 +114,55 @@ class TestSources:
         one = type("Spec", (ImageSpec,), {"processors": [Adjust(), ResizeToFill(50, 60)]})
         assert one(stored_photo()).expected_size() == (50, 60)
         assert ImageSpec(stored_photo()).expected_size() == (640, 427)
+
+
+class TestReferences:
+    """How sources are written down, and found again."""
+
+    def test_a_file_in_a_storage_without_an_alias_survives_copying(
+        self, tmp_path: Path, duplicate: Any
+    ) -> None:
+        """The storage goes with it: nobody could find it by its name."""
+        storage = FileSystemStorage(location=tmp_path / "elsewhere")
+        storage.save("a.jpg", ContentFile(b"12345"))
+        file = duplicate(StoredFile("a.jpg", storage))
+        assert refer_to(file) == refer_to(StoredFile("a.jpg", storage))
+        with open_source(file) as opened:
+            assert opened.read() == b"12345"
+
+    def test_a_file_in_a_storage_with_an_alias_is_pickled_by_it(self, settings: Any) -> None:
+        """Such a pickle does not hold the storage, or what keys it may have."""
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "cloud": {"BACKEND": "tests.storages.RemoteStorage"},
+        }
+        for alias in ("default", "cloud"):
+            pickled = pickle.dumps(StoredFile("a.jpg", storages[alias]))
+            assert b"Storage" not in pickled
+            assert pickle.loads(pickled).storage is storages[alias]
+
+    @pytest.mark.parametrize(
+        ("name", "storage"),
+        [
+            ("photos/a.jpg", ""),
+            ("photos/12:30.jpg", ""),
+            ("a.b:c.jpg", "cloud"),
+            ("/tmp/a.jpg", "file"),
+            ("0123456789abcdef", "content"),
+            ("a.jpg", "shop.storages.Cloud"),
+            ("a.jpg", "shop.storages.Cloud#0123456789abcdef"),
+        ],
+    )
+    def test_a_reference_is_read_as_it_was_written(
+        self, settings: Any, name: str, storage: str
+    ) -> None:
+        """Records hold the text alone."""
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "cloud": {"BACKEND": "tests.storages.RemoteStorage"},
+        }
+        reference = SourceReference(name, storage)
+        assert SourceReference.parse(str(reference)) == reference
 
 
 class TestFingerprint:

@@ -15,13 +15,20 @@ from imagekit_registry._loading import get_cache, sanitize_cache_key, storage_re
 from imagekit_registry._storage_calls import StorageTimeout, ask
 from imagekit_registry.cachefiles._access import get_state_access
 from imagekit_registry.cachefiles._layers import StateAccess
+from imagekit_registry.cachefiles._owners import (
+    is_held,
+    is_of_another,
+    name_taken,
+    needs_record,
+    reference_to_source,
+)
 from imagekit_registry.cachefiles.backends._background import would_keep_waiting
 from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.stores import CacheStateStore
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import GenerationError, PublishError, RetryLater
-from imagekit_registry.specs import fingerprint, has_source, refer_to
+from imagekit_registry.exceptions import GenerationError, NameTaken, PublishError, RetryLater
+from imagekit_registry.specs import fingerprint
 
 __all__ = [
     "CacheFileState",
@@ -35,6 +42,10 @@ __all__ = [
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
 _VERY_DIFFERENT_SIZES = ((1, 1), (7, 3000), (5000, 11), (9973, 9967))
+#: Names that were found taken: by whom, and until when (of a clock that never goes back) nobody
+#: looks again. A page that shows such an image must not ask the storage each time.
+_taken: dict[tuple[str, str], tuple[CacheFileRecord, float]] = {}
+_MAX_TAKEN = 1000
 
 
 class CacheFileState:
@@ -97,7 +108,8 @@ class FileKnowledge:
         """
         key = self.get_key(file)
         mapping = get_active_state_cache()
-        if mapping is not None and mapping.get(key) is not None:
+        # A word under a name that several images may have does not say which of them it is about.
+        if mapping is not None and mapping.get(key) is not None and not needs_record(file):
             return str(mapping[key])
         record = self.get_record(file) if check_if_unknown else self._known_or_sampled(file)
         if mapping is not None:
@@ -128,14 +140,14 @@ class FileKnowledge:
         return record if record is not None and is_believed(file, record) else None
 
     def get_record(self, file: Any) -> CacheFileRecord:
-        """Return the state of *file*; the storage is asked if nothing is known."""
-        record = self.states.get(self.get_key(file))
-        if record is not None and is_believed(file, record):
-            return self._sampled(file, record)
-        if would_keep_waiting(getattr(file, "storage", None)):
-            # Not written down: whoever makes the file, in a thread, asks first.
-            return self._record(file, Status.MISSING)
-        return self._verify(file, record)
+        """Return the state of *file*; the storage is asked if nothing is known.
+
+        If another image has its name it counts as failed.
+        """
+        try:
+            return self._known_or_verified(file)
+        except NameTaken as error:
+            return self._record(file, Status.FAILED, error=error.cause)
 
     def get_dimensions(self, file: Any) -> tuple[int | None, int | None]:
         """Return width and height in pixels; as they will be, if the file does not exist yet."""
@@ -158,9 +170,10 @@ class FileKnowledge:
 
         Raises:
             RetryLater: It failed a short while ago.
+            NameTaken: Another image has its name.
             PublishError: The storage does not say whether it exists.
         """
-        record = self._ask_again(file) if fresh else self.get_record(file)
+        record = self._ask_again(file) if fresh else self._known_or_verified(file)
         if record.status == Status.FAILED:
             times = "once" if record.failures == 1 else f"{record.failures} times"
             raise RetryLater(
@@ -180,9 +193,11 @@ class FileKnowledge:
             before: The record of it that there is, believed or not.
 
         Raises:
+            NameTaken: Another image has its name.
             PublishError: The storage does not say whether it exists.
             SourceUnavailable: That of the source does not answer.
         """
+        self.refuse_if_taken(file, before)
         try:
             exists = self._exists(file)
         except Exception as error:
@@ -206,6 +221,36 @@ class FileKnowledge:
             record = attrs.evolve(record, digest=before.digest, fingerprint=before.fingerprint)
         return record
 
+    def refuse_if_taken(self, file: Any, record: CacheFileRecord | None) -> None:
+        """Raise an exception if another image has the name of *file*.
+
+        It can have if the name is from a namer with ``needs_record``. Storage and registry are
+        asked only if the record is of another image.
+
+        Args:
+            file: The cache file.
+            record: What there is under its name.
+
+        Raises:
+            NameTaken: *record* is of an image of another source, or by another spec, and both are
+                still there.
+        """
+        if record is None or not needs_record(file) or not is_of_another(file, record):
+            return
+        place = (self.get_key(file), str(file.digest))
+        holder, ends_at = _taken.get(place, (None, 0.0))
+        is_known = holder == record and time.monotonic() < ends_at
+        if not is_known:
+            if not is_held(file, record):
+                return
+            if len(_taken) >= _MAX_TAKEN:
+                _taken.clear()
+            _taken[place] = (record, time.monotonic() + self.existence_check_timeout)
+        error = name_taken(file, record)
+        # It was told when it was found out.
+        error.is_logged = is_known
+        raise error
+
     def remember(self, file: Any, record: CacheFileRecord) -> None:
         """Write down the state of *file*."""
         key = self.get_key(file)
@@ -215,23 +260,24 @@ class FileKnowledge:
             mapping[key] = record.status
 
     def expect(self, file: Any) -> None:
-        """Write down that somebody was told to make *file*, for ``IMAGEKIT_LOCK_TIMEOUT`` seconds."""
+        """Write down that somebody was told to make *file*, for ``IMAGEKIT_LOCK_TIMEOUT`` seconds.
+
+        Raises:
+            NameTaken: Another image has its name.
+        """
         record = self._record(file, Status.MAKING, retry_at=time.time() + conf.LOCK_TIMEOUT)
-        before = self.states.get(self.get_key(file))
+        before = self._stored(file) if needs_record(file) else self.states.get(self.get_key(file))
+        self.refuse_if_taken(file, before)
         if before is not None:
             # How often it has failed, and what a file that is there was made by and of.
-            record = attrs.evolve(
-                record,
-                failures=before.failures,
-                digest=before.digest,
-                fingerprint=before.fingerprint,
-            )
+            record = attrs.evolve(record, failures=before.failures)
+            if not needs_record(file):
+                record = attrs.evolve(record, digest=before.digest, fingerprint=before.fingerprint)
         self.remember(file, record)
 
     def amend(self, file: Any, record: CacheFileRecord, **values: Any) -> None:
         """Write down more of what *record* says, unless another one has taken its place."""
-        key = self.get_key(file)
-        if self.states.get_many([key], fresh=True).get(key, record) == record:
+        if (self._stored(file) or record) == record:
             self.remember(file, attrs.evolve(record, **values))
 
     def doubt(self, file: Any) -> None:
@@ -255,20 +301,33 @@ class FileKnowledge:
 
     # How it is done.
 
+    def _stored(self, file: Any) -> CacheFileRecord | None:
+        """Return the record that the store has, past what this process remembers."""
+        key = self.get_key(file)
+        return self.states.get_many([key], fresh=True).get(key)
+
     def _ask_again(self, file: Any) -> CacheFileRecord:
         """Return the state of *file*; that it is missing is the storage's to say.
 
         Whoever held the lock before may have made it. Where the cache is not shared, only the
         storage knows.
         """
-        key = self.get_key(file)
-        record = self.states.get_many([key], fresh=True).get(key)
+        record = self._stored(file)
         if (
             record is not None
             and record.status in {Status.EXISTS, Status.FAILED}
             and is_believed(file, record)
         ):
             return record
+        return self._verify(file, record)
+
+    def _known_or_verified(self, file: Any) -> CacheFileRecord:
+        record = self.states.get(self.get_key(file))
+        if record is not None and is_believed(file, record):
+            return self._sampled(file, record)
+        if would_keep_waiting(getattr(file, "storage", None)):
+            # Not written down: whoever makes the file, in a thread, asks first.
+            return self._record(file, Status.MISSING)
         return self._verify(file, record)
 
     def _known_or_sampled(self, file: Any) -> CacheFileRecord | None:
@@ -291,12 +350,24 @@ class FileKnowledge:
     def _verify(self, file: Any, before: CacheFileRecord | None) -> CacheFileRecord:
         """Ask the storage, and remember the answer; *before* is what the record has said."""
         record = self.verified(file, before)
-        self.remember(file, record)
+        if not needs_record(file):
+            self.remember(file, record)
+        elif (
+            before is not None
+            and before.status == Status.EXISTS
+            and before != record
+            and is_believed(file, before)
+        ):
+            self.amend(file, before, **attrs.asdict(record))
+        # Else no record says as much, and one of another image may have been written meanwhile.
         return record
 
     def _is_outdated(self, file: Any, record: CacheFileRecord | None) -> bool:
         """Return whether an existing file was made by another recipe, or of another image."""
         if record is not None and _is_of_other_recipe(file, record):
+            return True
+        if needs_record(file) and (record is None or record.status != Status.EXISTS):
+            # Whatever is there, nobody says that it is this image.
             return True
         if record is not None and record.fingerprint:
             now = source_fingerprint(file)
@@ -332,20 +403,20 @@ class FileKnowledge:
             if size is None:
                 return record
             width, height = size
-        record = attrs.evolve(record, width=width, height=height)
-        self.remember(file, record)
-        return record
+        if needs_record(file):
+            self.amend(file, record, width=width, height=height)
+        else:
+            self.remember(file, attrs.evolve(record, width=width, height=height))
+        return attrs.evolve(record, width=width, height=height)
 
     def _record(self, file: Any, status: str, **values: Any) -> CacheFileRecord:
-        generator = getattr(file, "generator", None)
-        source = getattr(generator, "source", None)
         return CacheFileRecord(
             name=file.name,
             storage=storage_reference(file.storage) if hasattr(file, "storage") else "",
             status=status,
             digest=getattr(file, "digest", ""),
             spec_id=getattr(file, "spec_id", ""),
-            source=str(refer_to(source)) if has_source(source) else "",
+            source=reference_to_source(file),
             **values,
         )
 
@@ -362,6 +433,14 @@ def is_believed(file: Any, record: CacheFileRecord) -> bool:
 
 def _is_of_other_recipe(file: Any, record: CacheFileRecord) -> bool:
     """Return whether *record* is of a file that another recipe has made, under the same name."""
+    if needs_record(file):
+        # A page asks for URL, width and height: the digest is compared once for each record.
+        if getattr(file, "_own_record", None) is record:
+            return False
+        if record.digest != file.digest or (not record.digest and is_of_another(file, record)):
+            return True
+        file._own_record = record
+        return False
     if not record.digest or record.digest[:12] in (file.name or ""):
         return False
     return bool(record.digest != file.digest)

@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 from imagekit_registry.cachefiles._access import get_database_access
 from imagekit_registry.cachefiles._layers import StateAccess
+from imagekit_registry.cachefiles._owners import is_of_another, needs_record
 from imagekit_registry.cachefiles.backends.base import Simple
 from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 
@@ -137,7 +138,12 @@ class DatabaseImageCacheBackend(Simple):
 
     def invalidate(self, file: Any) -> None:
         """Mark *file* as not valid: it is made again when it is asked for next."""
-        self.remember(file, self._record(file, Status.MISSING))
+        if not needs_record(file):
+            self.remember(file, self._record(file, Status.MISSING))
+            return
+        record = self._stored(file)
+        if record is not None and not is_of_another(file, record):
+            self.amend(file, record, status=Status.MISSING)
 
     def clear(self, file: Any) -> None:
         """Remove *file* and its row."""

@@ -6,13 +6,14 @@ import io
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import IO, Any
 
 import attrs
 
 from imagekit_registry._storage_calls import ask
+from imagekit_registry.cachefiles._owners import needs_record
 from imagekit_registry.cachefiles.backends._background import is_in_event_loop, run_in_background
 from imagekit_registry.cachefiles.backends._knowledge import (
     CacheFileState,
@@ -29,6 +30,7 @@ from imagekit_registry.exceptions import (
     GenerationError,
     LockTimeout,
     MissingSource,
+    NameTaken,
     ProcessingError,
     PublishError,
     RetryLater,
@@ -100,6 +102,8 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         """
         started = time.monotonic()
         try:
+            if needs_record(file):
+                self.refuse_if_taken(file, self._stored(file))
             seen = source_fingerprint(file)
             record = self.publish(file, self._render(file), started, seen)
             self.remove_predecessor(file, self.states.get(self.get_key(file)), record)
@@ -186,6 +190,9 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         if isinstance(error, RetryLater | LockTimeout):
             return None
         self._tell(file, error, started)
+        if isinstance(error, NameTaken):
+            # The record is of the image that has the name.
+            return None
         before = self.states.get(self.get_key(file))
         if before is not None and self._is_still_good(file, before):
             return None
@@ -207,10 +214,19 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
     def forget(self, file: Any) -> None:
         """Remove *file* from its storage, and what is known of it.
 
+        An image of another source, or by another spec, that has the same name is left.
+
         Raises:
             PublishError: The storage does not remove it.
         """
-        record = self.states.get(self.get_key(file))
+        if needs_record(file):
+            record = self._stored(file)
+            try:
+                self.refuse_if_taken(file, record)
+            except NameTaken:
+                return
+        else:
+            record = self.states.get(self.get_key(file))
         names = {file.name, record.published_name if record else ""} - {""}
         try:
             for name in names:
@@ -224,6 +240,18 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
             ) from error
         finally:
             self.doubt(file)
+
+    def expect(self, file: Any) -> None:
+        """Write down that somebody was told to make *file*, for ``IMAGEKIT_LOCK_TIMEOUT`` seconds.
+
+        Raises:
+            NameTaken: Another image has its name.
+        """
+        self._alone(file, partial(super().expect, file))
+
+    def amend(self, file: Any, record: CacheFileRecord, **values: Any) -> None:
+        """Write down more of what *record* says, unless another one has taken its place."""
+        self._alone(file, partial(super().amend, file, record, **values))
 
     def lock(
         self, file: Any, wait: float, until_done: Callable[[], bool] | None
@@ -251,6 +279,18 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         raise NotImplementedError(f"{type(self).__qualname__} must define generate()")
 
     # How it is done.
+
+    def _alone(self, file: Any, write: Callable[[], None]) -> None:
+        """Write down what is no news of an image; not over that of another one of the name.
+
+        While one is being made there is nothing to write: its maker has the last word.
+        """
+        if not needs_record(file):
+            write()
+            return
+        with suppress(LockTimeout), self.lock(file, 0, None) as lease:
+            if lease.acquired:
+                write()
 
     def _generate_locked(self, file: Any, force: bool) -> None:
         key = self.get_key(file)

@@ -27,10 +27,10 @@ class Command(ImageCommand):
     help = (
         "Compare the states of images with their storages, which are listed by the folder: images"
         " that are known to exist and are gone, whose recipe has changed under the same name, whose"
-        " source has been overwritten, and those that could not be made. With the state in the"
-        " database, what template tags made is checked as well. Images that are yet to be made,"
-        " or of which nothing is known, are counted, and are nothing wrong. The exit status is 1 if"
-        " something is wrong and stays so."
+        " source has been overwritten, whose name another image has, and those that could not be"
+        " made. With the state in the database, what template tags made is checked as well. Images"
+        " that are yet to be made, or of which nothing is known, are counted, and are nothing wrong."
+        " The exit status is 1 if something is wrong and stays so."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -22,6 +22,10 @@ class CacheTo:
             cache file in its storage, or a folder for files with the old names, below the folders of
             their sources.
 
+    Attributes:
+        needs_record: Whether the names do not say what the files are made of; see `namers`. So it is
+            for a folder, and for a callable that has such an attribute.
+
     Raises:
         InvalidArgumentType: *target* is neither.
 
@@ -38,6 +42,7 @@ class CacheTo:
                 f" file name, or a folder's name; not {target!r}."
             )
         self.target = target
+        self.needs_record = isinstance(target, str) or bool(getattr(target, "needs_record", False))
 
     def __call__(self, generator: Any) -> str:
         """Return the name of the cache file of a spec with a model field's source."""
