@@ -30,7 +30,6 @@ __all__ = [
     "Item",
     "explained",
     "fetch",
-    "hands_over",
     "item_of",
     "make",
     "remember_many",
@@ -69,18 +68,14 @@ class Item:
 Answer = tuple[Item, CacheFileRecord | ImageKitError, float]
 
 
-def item_of(file: Any, here: bool = False) -> Item | None:
+def item_of(file: Any) -> Item | None:
     """Return *file* with its backend, or None if that has a way of its own to make files.
-
-    Args:
-        file: The file.
-        here: Whether handing files to a worker is no such way: this is the worker.
 
     Raises:
         MissingSource: The file has no source.
     """
     backend = file.cachefile_backend
-    if not isinstance(file, ImageCacheFile) or not _makes_plainly(backend, here):
+    if not isinstance(file, ImageCacheFile) or not _makes_plainly(backend):
         return None
     if not file.name:
         raise MissingSource(f"{file.spec_id} has no source: the image field is empty.")
@@ -88,19 +83,14 @@ def item_of(file: Any, here: bool = False) -> Item | None:
     return Item(file, backend, backend.get_key(file), asks)
 
 
-def _makes_plainly(backend: Any, here: bool) -> bool:
+def _makes_plainly(backend: Any) -> bool:
     cls = type(backend)
     return (
         isinstance(backend, CachedFileBackend)
-        and (here or (not backend.is_async and cls.generate is Simple.generate))
+        and cls.generate in {Simple.generate, BaseAsync.generate}
         and cls.generate_now is CachedFileBackend.generate_now
         and cls.make is CachedFileBackend.make
     )
-
-
-def hands_over(backend: Any) -> bool:
-    """Return whether *backend* hands files to workers in the way of `BaseAsync`."""
-    return isinstance(backend, BaseAsync) and type(backend).generate is BaseAsync.generate
 
 
 def source_key(file: Any) -> Any:

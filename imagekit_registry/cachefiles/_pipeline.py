@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -20,7 +20,7 @@ from imagekit_registry.cachefiles import _group
 from imagekit_registry.cachefiles._group import Item, fetch, remember_many
 from imagekit_registry.cachefiles._owners import needs_record
 from imagekit_registry.cachefiles._wanted import Inquiry
-from imagekit_registry.cachefiles.backends import CachedFileBackend
+from imagekit_registry.cachefiles.backends import BaseAsync, CachedFileBackend
 from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, ImageKitError, LockTimeout
@@ -58,9 +58,15 @@ class Fate:
 
 @attrs.define(eq=False)
 class _Task:
-    """Files of one source, on their way through the pipeline."""
+    """Files of one source, on their way through the pipeline.
+
+    Args:
+        items: The files.
+        worker: The backend that hands them to a worker; None: they are made here.
+    """
 
     items: list[Item]
+    worker: BaseAsync | None = None
     contended: bool = False
     locks: ExitStack = attrs.field(factory=ExitStack)
     todo: list[Item] = attrs.field(factory=list)
@@ -160,14 +166,9 @@ class Pipeline:
     def _prepare(self, files: Sequence[Any], offset: int) -> list[_Task]:
         """Find out which of *files* are to be made; return those, source by source."""
         items: dict[tuple[int, str, str], Item] = {}
-        for_workers: dict[Any, dict[int, Any]] = {}
         for position, file in enumerate(files, offset):
             try:
-                item = _group.item_of(file, self.here)
-                if item is None and file.name and self._hands_over(file):
-                    key = (id(file.cachefile_backend), _group.source_key(file))
-                    for_workers.setdefault(key, {})[position] = file
-                    continue
+                item = _group.item_of(file)
                 if item is None:
                     self._queue.append(self._make_elsewhere(file, position))
                     continue
@@ -178,15 +179,14 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001 -- a lazy file runs the project's code
                 failure = _group.explained(error, file)
                 self._queue.append(Fate(position, file, Fate.FAILED, failure))
-        for members in for_workers.values():
-            self._queue.extend(self._hand_over(members))
         fetch(items.values())
         tasks: dict[Any, _Task] = {}
         for item in items.values():
             try:
                 if self._inquiry.is_wanted(item):
-                    task = tasks.setdefault(_group.source_key(item.file), _Task([]))
-                    task.items.append(item)
+                    worker = self._worker_of(item)
+                    key = (_group.source_key(item.file), id(worker))
+                    tasks.setdefault(key, _Task([], worker)).items.append(item)
                 else:
                     self._queue.extend(_fates(item, Fate.EXISTING))
             except Exception as error:  # noqa: BLE001 -- as above
@@ -207,25 +207,31 @@ class Pipeline:
             file.generate(force=self.force)
         return Fate(position, file, Fate.MADE)
 
-    def _hands_over(self, file: Any) -> bool:
-        return not self.here and not self.dry_run and _group.hands_over(file.cachefile_backend)
+    def _worker_of(self, item: Item) -> BaseAsync | None:
+        """Return the backend that hands a file to a worker; None if it is made here."""
+        backend = item.backend
+        return backend if isinstance(backend, BaseAsync) and not self.here else None
 
-    def _hand_over(self, members: Mapping[int, Any]) -> Iterator[Fate]:
-        """Hand files of one source, by their positions, to a worker of their backend."""
-        backend = next(iter(members.values())).cachefile_backend
-        try:
-            handed = backend.hand_over(list(members.values()), force=self.force)
-        except Exception as error:  # noqa: BLE001 -- queues raise what their clients raise
-            for position, file in members.items():
-                yield Fate(position, file, Fate.FAILED, _group.explained(error, file))
-            return
-        for position, file in members.items():
+    def _hand_over(self, task: _Task, backend: BaseAsync) -> None:
+        """Hand files of one source to a worker."""
+        known = {Status.EXISTS, Status.FAILED}
+        for force in (False, True):
+            # What is wanted although its state is known must be asked for with force.
+            items = [
+                item
+                for item in task.items
+                if (self.force or (item.believed is not None and item.believed.status in known))
+                == force
+            ]
             try:
-                # What was not handed over exists, is on its way, or has failed a short while ago.
-                is_there = file not in handed and not backend.is_wanting(file)
-                yield Fate(position, file, Fate.EXISTING if is_there else Fate.MADE)
-            except ImageKitError as error:
-                yield Fate(position, file, Fate.FAILED, error)
+                backend.hand_over([item.file for item in items], force=force)
+            except Exception as error:  # noqa: BLE001 -- queues raise what their clients raise
+                for item in items:
+                    failure = _group.explained(error, item.file)
+                    self._queue.extend(_fates(item, Fate.FAILED, failure))
+            else:
+                for item in items:
+                    self._queue.extend(_fates(item, Fate.MADE))
 
     # From tasks to images.
 
@@ -233,6 +239,9 @@ class Pipeline:
         if self.dry_run:
             for item in task.items:
                 self._queue.extend(_fates(item, Fate.WANTED))
+            return
+        if task.worker is not None:
+            self._hand_over(task, task.worker)
             return
         self._queue.append(task)
         self._lock(task, wait)

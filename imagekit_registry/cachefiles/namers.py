@@ -20,7 +20,7 @@ from imagekit_registry._loading import storage_reference
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import UnknownFormat
 from imagekit_registry.imaging.formats import format_to_extension, suggest_extension
-from imagekit_registry.specs import digest
+from imagekit_registry.specs import digest, refer_to
 
 __all__ = ["hash", "source_name_and_field", "source_name_as_path", "source_name_dot_hash"]
 
@@ -100,7 +100,10 @@ def source_name_and_field(generator: Any) -> str:
     """
     spec_id = getattr(generator, "spec_id", None) or type(generator).__name__
     field = re.sub(r"[^\w-]", "_", spec_id.rsplit(":", 1)[-1]).lower()
-    stem = _safe_stem(_source_name(generator)) or generator.get_hash()
+    reference = refer_to(generator.source)
+    # An upload that is not stored yet may have the name of another one.
+    stem = _safe_stem(_source_name(generator)) if reference.storage != "content" else ""
+    stem = stem or generator.get_hash()
     return _under_dir(f"{stem}_{field}{_storage_mark(generator.source)}{_extension(generator)}")
 
 

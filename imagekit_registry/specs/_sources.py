@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -132,15 +133,26 @@ def _is_cache_file(source: Any) -> bool:
 def refer_to(source: Any) -> SourceReference:
     """Return how *source* is written down.
 
-    A file without a name is told by its content, which is read for that.
+    A file without a name is told by its content, which is read for that. So is an upload that is not
+    stored yet: it may have the name of another one.
     """
     name = getattr(source, "name", None)
     storage = getattr(source, "storage", None)
-    if storage is not None and name:
+    if not name or not getattr(source, "_committed", True):
+        return SourceReference(_content_digest(source), "content")
+    if storage is not None:
         return SourceReference(_with_slashes(str(name)), storage_reference(storage))
-    if isinstance(name, str) and name:
+    if isinstance(name, str) and not _is_upload(source):
         return SourceReference(_with_slashes(name), "file")
     return SourceReference(_content_digest(source), "content")
+
+
+def _is_upload(source: Any) -> bool:
+    """Return whether the name of an open file is one that was given to it, and no path."""
+    if not _is_open(source):
+        return False
+    inner = getattr(source, "file", source)
+    return isinstance(inner, io.BytesIO) or getattr(inner, "name", None) != source.name
 
 
 def _with_slashes(name: str) -> str:

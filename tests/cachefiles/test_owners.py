@@ -442,15 +442,14 @@ class TestNameIsFree:
             elsewhere.delete(Sources.names[0])
         assert shown(second) == ("blue" if has_gone else "stand-in")
 
-    def test_for_a_stored_source_after_an_upload_that_never_was(self) -> None:
-        """A file in memory has a name and lies nowhere; a stored one of its name has the right."""
+    def test_for_a_stored_source_after_an_upload_of_its_name(self) -> None:
+        """A file in memory lies nowhere: its image has a name by its content."""
         with storages["default"].open(Sources.names[1]) as file:
             upload = ContentFile(file.read(), "photos/me.tiff")
         first = get_image("shop:card:small", source=upload)
-        assert (first.name, shown(first)) == (NAME, "blue")
+        assert (first.name == NAME, shown(first)) == (False, "blue")
         assert shown(red()) == "red"
-        with pytest.raises(NameTaken, match=r"of 'photos/me\.jpg'\."):
-            get_image("shop:card:small", source=upload).generate()
+        assert shown(get_image("shop:card:small", source=upload)) == "blue"
 
     def test_for_an_upload_after_a_stored_source_has_gone(self, made: CacheFileRecord) -> None:
         """The storage of the other source can be asked, though this one has none."""

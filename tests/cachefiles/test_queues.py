@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.db import transaction
 
-from imagekit_registry.cachefiles import get_image
+from imagekit_registry.cachefiles import generate_many, get_image
 from imagekit_registry.cachefiles._breaker import forget_breakers
 from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles.backends import (
@@ -32,6 +33,7 @@ from imagekit_registry.exceptions import (
     InvalidMessage,
     SourceUnavailable,
 )
+from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generation_failed
 from imagekit_registry.specs import ImageSpec
 from imagekit_registry.workers import make_images
@@ -151,6 +153,33 @@ class TestMessages:
         }
         queue.work()
         assert all(file.exists() for file in (photo.thumbnail, photo.banner, photo.with_spec))
+
+    def test_nothing_is_sent_of_what_exists(self, banner: str, name: str, queue: ListQueue) -> None:
+        """Though the state was lost: who asks for many files at once has the storage asked."""
+        file = get_image(banner, source=name)
+        queue.generate_now(file)
+        caches["default"].clear()
+        forget_local_states()
+        outcome = generate_many([file, get_image(banner, source=name)])
+        assert (len(outcome.existing), outcome.made, queue.messages) == (2, (), [])
+
+    def test_a_changed_recipe_is_sent_once(self, name: str, queue: ListQueue) -> None:
+        """Also under a name that does not change with it: pages do not send it each time."""
+
+        def named(spec: type[ImageSpec]) -> type[ImageSpec]:
+            return type(spec.__name__, (spec,), {"namer": staticmethod(lambda generator: "a.jpg")})
+
+        with registered(banner=named(Banner)):
+            assert get_image("tests:banner", source=name).url
+            queue.work()
+        wider = type("Wider", (Banner,), {"processors": [ResizeToFill(160, 40)]})
+        with registered(banner=named(wider)):
+            for _ in range(3):
+                forget_local_states()
+                assert get_image("tests:banner", source=name).url
+            assert len(queue.messages) == 1
+            queue.work()
+            assert served("/media/a.jpg").size == (160, 40)
 
     @pytest.mark.django_db(transaction=True)
     def test_nothing_is_sent_before_the_commit(self, queue: ListQueue, name: str) -> None:

@@ -230,6 +230,27 @@ class TestMissing:
         finally:
             Small.cachefile_storage = None
 
+    def test_hands_what_the_storage_has_not_to_workers(
+        self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And nothing else: the others exist, as a dry run says as well."""
+        scheduled: list[str] = []
+
+        class Later(BaseAsync):
+            def schedule_generation(self, file: Any, force: bool = False) -> None:
+                scheduled.append(file.name)
+
+        monkeypatch.setattr(Small, "cachefile_backend", Later())
+        files = [get_image("shop:photo:small", source=name) for name in group.names]
+        for file in files:
+            file.cachefile_backend.generate_now(file)
+        storages["default"].delete(files[0].name or "")
+        ids = ["generateimages", "shop:photo:small", "--missing", "--json"]
+        dry = run(*ids, "--dry-run").document
+        assert ([item["file"] for item in dry["wanted"]], scheduled) == ([files[0].name], [])
+        assert run(*ids).document["existing"] == 1
+        assert scheduled == [files[0].name]
+
     def test_leaves_what_failed_a_short_while_ago(self, run: Run, group: Group) -> None:
         """Without it, whoever calls the command wants another try."""
         group.names.append(storages["default"].save("photos/bad.jpg", ContentFile(b"no image")))

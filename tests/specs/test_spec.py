@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
+from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 
 from imagekit_registry import ImageSpec, unregister
 from imagekit_registry.exceptions import (
@@ -28,6 +29,7 @@ from imagekit_registry.specs import (
     refer_to,
 )
 from tests.storages import RemoteStorage
+from tests.testapp.models import Photo
 
 
 def spec(base: type[ImageSpec] = ImageSpec, **attributes: Any) -> Any:
@@ -118,6 +120,29 @@ class TestSources:
 
 class TestReferences:
     """How sources are written down, and found again."""
+
+    @pytest.mark.parametrize("kind", ["content", "upload", "large upload", "field"])
+    def test_two_uploads_of_one_name_are_two_sources(self, kind: str) -> None:
+        """What is not stored yet is told by its content: nobody is shown another one's picture."""
+
+        def upload(content: bytes) -> Any:
+            if kind == "content":
+                return ContentFile(content, "me.jpg")
+            if kind == "upload":
+                return SimpleUploadedFile("me.jpg", content)
+            if kind == "large upload":
+                large = TemporaryUploadedFile("me.jpg", "image/jpeg", len(content), None)
+                large.write(content)
+                large.seek(0)
+                return large
+            return Photo(original_image=ContentFile(content, "me.jpg")).original_image
+
+        one, other, again = upload(b"one"), upload(b"other"), upload(b"one")
+        assert refer_to(one) != refer_to(other)
+        assert refer_to(one) == refer_to(again)
+        assert one.read() == b"one"
+        for file in (one, other, again):
+            file.close()
 
     def test_a_file_in_a_storage_without_an_alias_survives_copying(
         self, tmp_path: Path, duplicate: Any

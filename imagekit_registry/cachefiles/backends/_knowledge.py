@@ -428,7 +428,12 @@ def _is_in_sample() -> bool:
 
 def is_believed(file: Any, record: CacheFileRecord) -> bool:
     """Return whether *record* still says something about *file*."""
-    return record.is_current(time.time()) and not _is_of_other_recipe(file, record)
+    if not record.is_current(time.time()):
+        return False
+    if record.status == Status.MAKING and not needs_record(file):
+        # That a worker was told; the digest is of what lies under the name until it is done.
+        return True
+    return not _is_of_other_recipe(file, record)
 
 
 def _is_of_other_recipe(file: Any, record: CacheFileRecord) -> bool:

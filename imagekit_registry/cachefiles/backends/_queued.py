@@ -131,7 +131,7 @@ class QueueBackend(BaseAsync):
         )
         if not breaker.call(attempt, default=False):
             error = raised[0] if raised else ConnectionError("it has failed a moment ago")
-            failure = self.unreachable(file, error)
+            failure = self._unreachable(file, error)
             # The breaker has said so, once for all images of the page.
             failure.is_logged = True
             raise failure from error

@@ -421,18 +421,15 @@ class BaseAsync(Simple):
             # Says why.
             self.is_wanting(file)
 
-    def hand_over(self, files: Sequence[Any], force: bool = False) -> list[Any]:
+    def hand_over(self, files: Sequence[Any], force: bool = False) -> None:
         """Have those of *files* made that are not known to exist, to be on their way, or to fail.
 
         Args:
             files: Cache files, best of one source: a worker makes them of one decode.
             force: Whether to have all of them made.
 
-        Returns:
-            Those that were handed to a worker.
-
         Raises:
-            GenerationError: No worker can be told.
+            GenerationError: No worker can be told, or another image has the name of one of them.
         """
         states = [self.get_state(file, check_if_unknown=False) for file in files]
         settled = {Status.MAKING, Status.EXISTS, Status.FAILED}
@@ -442,11 +439,11 @@ class BaseAsync(Simple):
             if force or state not in settled
         ]
         expected = [file for file, state in wanted if state != Status.EXISTS]
-        for file in expected:
-            # Before the worker is told: it may be done sooner than we are.
-            self.expect(file)
         handed = [file for file, _ in wanted]
         try:
+            for file in expected:
+                # Before the worker is told: it may be done sooner than we are.
+                self.expect(file)
             if handed:
                 self.schedule_together(handed, force=force)
         except Exception as error:
@@ -456,10 +453,9 @@ class BaseAsync(Simple):
                     self.doubt(file)
             if isinstance(error, GenerationError | MissingSource):
                 raise
-            raise self.unreachable(handed[0], error) from error
-        return handed
+            raise self._unreachable(handed[0], error) from error
 
-    def unreachable(self, file: Any, error: Exception) -> GenerationError:
+    def _unreachable(self, file: Any, error: Exception) -> GenerationError:
         """Return the exception of ours for what a queue has raised."""
         return GenerationError(
             f"no worker could be told to make the image ({type(error).__name__}: {error})",
