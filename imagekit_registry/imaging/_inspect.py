@@ -13,7 +13,7 @@ from PIL import ImageFile
 from imagekit_registry.exceptions import LimitExceeded
 
 from ._limits import Limits
-from ._structure import skip_sub_blocks
+from ._structure import check_run_lengths, skip_sub_blocks
 
 __all__ = ["check_cost", "claimed_size", "count_frames", "decoding_bytes"]
 
@@ -83,6 +83,8 @@ def check_cost(image: ImageFile.ImageFile, source: BinaryIO, limits: Limits) -> 
     """Raise `LimitExceeded` if decoding would take far longer than the number of pixels tells."""
     if image.format == "JPEG":
         _check_jpeg(image, source, limits)
+    elif any(tile[0] == "bmp_rle" for tile in image.tile):
+        check_run_lengths(source, image.size)
 
 
 def _count_gif_frames(source: BinaryIO, most: int | None) -> int:

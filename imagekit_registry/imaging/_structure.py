@@ -16,7 +16,14 @@ from imagekit_registry.exceptions import LimitExceeded
 
 from ._limits import Limits
 
-__all__ = ["MAX_METADATA_BYTES", "check_structure", "late_png_exif", "safe_exif", "skip_sub_blocks"]
+__all__ = [
+    "MAX_METADATA_BYTES",
+    "check_run_lengths",
+    "check_structure",
+    "late_png_exif",
+    "safe_exif",
+    "skip_sub_blocks",
+]
 
 #: Metadata beyond this size, in bytes, is not read.
 MAX_METADATA_BYTES = 1024 * 1024
@@ -36,12 +43,17 @@ MAX_ICONS = 1_000
 PPM_HEADER_BYTES = 64 * 1024
 #: Numbers in text are read by Python, a few megabytes a second.
 MAX_PLAIN_PPM_BYTES = 16 * 1024 * 1024
+#: So are the runs of a BMP, which may be of one pixel each, or of none, and the ends of its lines.
+MAX_RUN_LENGTH_BYTES = 16 * 1024 * 1024
+MAX_RUN_LENGTH_PIXELS = 25_000_000
 
 EXIF_PREFIX = b"Exif\0\0"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Bytes of one value of each type of a TIFF's tags.
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TIFF_SIZES |= {16: 8, 17: 8, 18: 8}
+#: Compressions of a BMP by run lengths: of 8 and of 4 bits.
+_RUN_LENGTHS = (1, 2)
 #: Types whose values Pillow leaves as the bytes that they are.
 _TIFF_BYTES = (1, 2, 7)
 
@@ -173,7 +185,18 @@ def _check_icon(source: BinaryIO, limits: Limits) -> None:
             width, height = _number(head[16:20]), _number(head[20:24])
         else:
             width, height = _number(head[4:8], "little"), _number(head[8:12], "little") // 2
+            if _number(head[16:20], "little") in _RUN_LENGTHS:
+                check_run_lengths(source, (width, 2 * height))
         limits.check_pixels((width, height))
+
+
+def check_run_lengths(source: BinaryIO, size: tuple[int, int]) -> None:
+    """Raise `LimitExceeded` if the runs of a BMP of *size* would take Python too long."""
+    position = source.tell()
+    total = source.seek(0, io.SEEK_END)
+    source.seek(position)
+    if total > MAX_RUN_LENGTH_BYTES or size[0] * size[1] > MAX_RUN_LENGTH_PIXELS:
+        raise _too_complex("too many runs of pixels")
 
 
 def _check_ppm(source: BinaryIO, limits: Limits) -> None:

@@ -211,6 +211,23 @@ def bmp_header(width: int, height: int) -> bytes:
     return b"BM" + struct.pack("<IHHI", 1000, 0, 0, 54) + head + b"x" * 500
 
 
+def runs(side: int, bits: int, runs_of_a_line: bytes, more: bytes = b"") -> bytes:
+    """Return a BMP of lines that are run-length encoded, without its file header."""
+    lines = runs_of_a_line * side + more
+    palette = b"".join(bytes([value % 256, 0, 9, 0]) for value in range(1 << bits))
+    compression = 1 if bits == 8 else 2
+    head = struct.pack(
+        "<IiiHHIIiiII", 40, side, side, 1, bits, compression, len(lines), 0, 0, 1 << bits, 0
+    )
+    return head + palette + lines
+
+
+def bmp(picture: bytes) -> bytes:
+    """Return a BMP with its file header."""
+    start = 54 + 4 * (1 << picture[14])
+    return b"BM" + struct.pack("<IHHI", 14 + len(picture), 0, 0, start) + picture
+
+
 def packed_chunk(name: bytes, head: bytes) -> bytes:
     """Return a PNG with a chunk of text or profile that unpacks to 100 MB."""
     packer = zlib.compressobj(1)
@@ -235,6 +252,22 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "BMP of 2147483647 x 2147483647": (lambda: bmp_header(2**31 - 1, 2**31 - 1), "more than the"),
     "BMP of 9000 x -9000 and no pixels": (lambda: bmp_header(9000, -9000), "damaged"),
+    "BMP of 9900 lines of one run each": (
+        lambda: bmp(runs(9900, 8, b"\x01\x07\0\0")),
+        "too many runs",
+    ),
+    "BMP of 30 million runs of no pixel": (
+        lambda: bmp(runs(200, 8, b"\xff\x12", b"\x01\x01" * 30_000_000)),
+        "too many runs",
+    ),
+    "DIB of 9900 lines of one run each": (
+        lambda: runs(9900, 4, b"\x01\x70\0\0"),
+        "too many runs",
+    ),
+    "icon of 9900 lines of one run each": (
+        lambda: icon(runs(9900, 8, b"\x01\x07\0\0")),
+        "too many runs",
+    ),
     "GIF of 20000 frames": (lambda: gif_canvas(20_000, 1), "more than the 500 frames"),
     "GIF of 500 frames on 10000 x 10000": (lambda: gif_canvas(500, SIDE), "for one"),
     "GIF of 500 frames on 3000 x 3000": (lambda: gif_canvas(500, 3000), "together more than"),
