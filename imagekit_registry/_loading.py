@@ -33,6 +33,8 @@ _LONGEST_KEY = 200
 _imported: dict[str, Any] = {}
 _singletons: dict[Any, Any] = {}
 _storage_references: dict[int, tuple[Storage, str]] = {}
+#: A callable may give another storage object for each file; they are not to be kept for ever.
+_MOST_STORAGES = 200
 
 
 @receiver(setting_changed, dispatch_uid="imagekit_registry.loading")
@@ -139,6 +141,8 @@ def storage_reference(storage: Any) -> str:
     if known is not None and known[0] is storage:
         return known[1]
     reference = _find_storage_reference(storage)
+    if len(_storage_references) >= _MOST_STORAGES:
+        _storage_references.clear()
     _storage_references[id(storage)] = (storage, reference)
     return reference
 

@@ -67,14 +67,15 @@ def is_held(file: Any, record: CacheFileRecord) -> bool:
     registered = find_spec(record.spec_id)
     if registered is None and not is_class(record.spec_id):
         return False
+    theirs = SourceReference.parse(record.source)
     if (
         takes_only_a_source(registered)
         and has_fixed_recipe(registered)
-        and name_today(record) not in {"", record.name}
+        and name_today(record, _storage_of(theirs, file.source)) not in {"", record.name}
     ):
         # It gives that image another name by now.
         return False
-    return not _is_gone(SourceReference.parse(record.source), file.source)
+    return not _is_gone(theirs, file.source)
 
 
 def name_taken(file: Any, record: CacheFileRecord) -> NameTaken:
@@ -98,14 +99,18 @@ def _is_gone(theirs: SourceReference, source: Any) -> bool:
     try:
         if theirs.storage == "file":
             return not Path(theirs.name).exists()
-        if theirs.storage == refer_to(source).storage:
-            storage = getattr(source, "storage", None)
-        else:
-            alias = theirs.storage or "default"
-            storage = storages[alias] if alias in storages.backends else None
+        storage = _storage_of(theirs, source)
         return storage is not None and not ask(storage, lambda: storage.exists(theirs.name))
     except Exception:  # noqa: BLE001 -- a storage that does not answer says nothing
         return False
+
+
+def _storage_of(theirs: SourceReference, source: Any) -> Any:
+    """Return the storage of a source, which may be that of another one; None if nobody knows it."""
+    alias = theirs.storage or "default"
+    if alias in storages.backends:
+        return storages[alias]
+    return getattr(source, "storage", None) if theirs.storage == refer_to(source).storage else None
 
 
 # Specs, by what a record says of them.
@@ -148,11 +153,17 @@ def has_fixed_recipe(cls: type[ImageSpec]) -> bool:
     )
 
 
-def name_today(record: CacheFileRecord) -> str:
-    """Return the name that the spec gives the file today; empty if that cannot be told."""
-    reference = SourceReference.parse(record.source)
+def name_today(record: CacheFileRecord, storage: Any) -> str:
+    """Return the name that the spec gives the file today; empty if that cannot be told.
+
+    Args:
+        record: The record of the file.
+        storage: The storage of its source; None if it is not known.
+    """
+    if storage is None:
+        return ""
     try:
-        source = StoredFile(reference.name, storages[reference.storage or "default"])
+        source = StoredFile(SourceReference.parse(record.source).name, storage)
         if str(refer_to(source)) != record.source:
             return ""
         spec = generator_registry.get(record.spec_id, source=source)

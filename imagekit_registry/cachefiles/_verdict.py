@@ -7,8 +7,11 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from django.apps import apps
 from django.core.files.storage import InvalidStorageError, storages
+from django.db.models import FileField
 
+from imagekit_registry._loading import storage_reference
 from imagekit_registry.cachefiles._inventory import Inventory
 from imagekit_registry.cachefiles._listing import Listing
 from imagekit_registry.cachefiles._owners import (
@@ -90,6 +93,7 @@ class Judge:
         self._listing = Listing()
         self._stems: dict[tuple[str, str], set[str]] = {}
         self._exists = lru_cache(maxsize=10_000)(self._ask)
+        self._of_fields = _storages_of_fields()
 
     def of_record(self, record: CacheFileRecord) -> str:
         """Return why the file of *record*, which nothing calls for, is left over; empty: it is not.
@@ -109,7 +113,7 @@ class Judge:
             return ""
         if not takes_only_a_source(registered):
             return ""
-        name = name_today(record)
+        name = self._name_today(record)
         if record.spec_id in self.inventory.fed:
             return Reason.NO_ROW if name == record.name else Reason.FORMER
         is_static = has_fixed_recipe(registered) and registered.namer is None
@@ -122,20 +126,20 @@ class Judge:
         if not stem:
             return ""
         folder, basename = posixpath.split(stem)
-        for alias in storages.backends:
-            stems = self._stems_in(alias, folder)
+        for place in (*storages.backends, *self._of_fields):
+            stems = self._stems_in(place, folder)
             if stems is None or basename in stems:
                 return ""
         return Reason.SOURCE_GONE
 
-    def _stems_in(self, alias: str, folder: str) -> set[str] | None:
+    def _stems_in(self, place: str, folder: str) -> set[str] | None:
         """Return the names, without extensions, of the files in a folder; None: who knows."""
-        key = (alias, folder)
+        key = (place, folder)
         if key not in self._stems:
             if len(self._stems) > 100:
                 self._stems.clear()
             try:
-                names = self._listing.names(storages[alias], folder)
+                names = self._listing.names(self._storage(place), folder)
             except InvalidStorageError:
                 names = set()
             if names is None:
@@ -146,14 +150,37 @@ class Judge:
     def _is_gone(self, reference: str) -> bool:
         """Return whether the source of that reference is certainly not there any more."""
         source = SourceReference.parse(reference)
-        alias = source.storage or "default"
-        if alias not in storages.backends:
+        place = source.storage or "default"
+        if not self._is_known(place):
             return False
         try:
-            return not self._exists(alias, source.name)
+            return not self._exists(place, source.name)
         except Exception:  # noqa: BLE001 -- a storage that does not answer says nothing
             return False
 
-    @staticmethod
-    def _ask(alias: str, name: str) -> bool:
-        return bool(storages[alias].exists(name))
+    def _is_known(self, place: str) -> bool:
+        return place in storages.backends or place in self._of_fields
+
+    def _storage(self, place: str) -> Any:
+        return self._of_fields[place] if place in self._of_fields else storages[place]
+
+    def _ask(self, place: str, name: str) -> bool:
+        return bool(self._storage(place).exists(name))
+
+    def _name_today(self, record: CacheFileRecord) -> str:
+        place = SourceReference.parse(record.source).storage or "default"
+        return name_today(record, self._storage(place)) if self._is_known(place) else ""
+
+
+def _storages_of_fields() -> dict[str, Any]:
+    """Return the storages of file fields that have no alias in ``STORAGES``, by reference."""
+    found: dict[str, Any] = {}
+    for model in apps.get_models():
+        for field in model._meta.local_concrete_fields:
+            if isinstance(field, FileField):
+                found.setdefault(storage_reference(field.storage), field.storage)
+    return {
+        reference: storage
+        for reference, storage in found.items()
+        if reference and reference not in storages.backends
+    }

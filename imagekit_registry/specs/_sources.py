@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -32,8 +31,6 @@ __all__ = [
 ]
 
 _CHUNK_BYTES = 1 << 20
-#: What `storage_reference` gives for a storage that has no alias.
-_NO_ALIAS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+(#[0-9a-f]{16})?")
 
 if TYPE_CHECKING:
     _File = File[bytes]
@@ -62,9 +59,9 @@ class StoredFile(_File):
         return self.storage.url(str(self.name))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        reference = storage_reference(self.storage)
+        reference = storage_reference(self.storage) or "default"
         # What is no alias is a class with arguments, which only the storage itself knows.
-        storage = self.storage if "." in reference else reference or "default"
+        storage = reference if reference in storages.backends else self.storage
         return (_restore_stored_file, (self.name, storage))
 
 
@@ -91,18 +88,15 @@ class SourceReference:
     storage: str = ""
 
     def __str__(self) -> str:
-        return f"{self.storage}:{self.name}" if self.storage else self.name
+        # A colon in a name is no end of a storage's alias.
+        has_prefix = self.storage or ":" in self.name
+        return f"{self.storage}:{self.name}" if has_prefix else self.name
 
     @classmethod
     def parse(cls, text: str) -> SourceReference:
-        """Return the reference that was written down as *text*.
-
-        A file in the default storage may have a colon in its name.
-        """
+        """Return the reference that was written down as *text*."""
         storage, separator, name = text.partition(":")
-        is_alias = storage in {*storages.backends, "file", "content"}
-        is_storage = is_alias or _NO_ALIAS.fullmatch(storage) is not None
-        return cls(name, storage) if separator and is_storage else cls(text)
+        return cls(name, storage) if separator else cls(text)
 
 
 def as_source(value: Any) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import attrs
 import pytest
@@ -465,6 +467,20 @@ class TestStorages:
         assert file.url.startswith("/remote/CACHE/images/photos/rocket/")
         assert (file.width, file.height) == (100, 60)
 
+    def test_a_storage_for_each_file_is_not_kept(self, name: str) -> None:
+        """A callable may give a new one each time; a process must not grow by them."""
+        given: WeakSet[RemoteStorage] = WeakSet()
+
+        def give() -> RemoteStorage:
+            storage = RemoteStorage()
+            given.add(storage)
+            return storage
+
+        for _ in range(1000):
+            assert not ImageCacheFile(Thumbnail(source=name), storage=give).exists()
+        gc.collect()
+        assert len(given) < 500
+
     def test_delete_removes_file_and_state(self, name: str) -> None:
         """What is deleted is made again when it is asked for."""
         file = ImageCacheFile(Thumbnail(name))
@@ -511,6 +527,15 @@ class TestCopies:
         assert (other.url, other.width) == (file.url, file.width)
         assert other == file
         file.close()
+
+    def test_a_source_in_a_storage_without_an_alias_is_copied_too(
+        self, duplicate: Any, name: str, spec_id: str, media: Path
+    ) -> None:
+        """It goes with its storage, which no setting names."""
+        private = FileSystemStorage(location=str(media), base_url="/private/")
+        file = get_image(spec_id, source=StoredFile(name, private))
+        other = duplicate(file)
+        assert (other.url, other.source.url) == (file.url, f"/private/{name}")
 
     def test_a_lazy_file_is_built_when_it_is_used(self, name: str) -> None:
         """A lazy file may name a generator that is registered later."""

@@ -10,11 +10,12 @@ from urllib.parse import unquote
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import FileSystemStorage, default_storage
+from django.core.files.storage import FileSystemStorage, default_storage, storages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagekit_registry.cachefiles import namers
+from imagekit_registry.specs import StoredFile
 from tests.cachefiles.test_namers import ALL, HOSTILE, Source, Thumbnail
 from tests.imaging.conftest import encode, sample
 from tests.pages import elements, render, served
@@ -62,6 +63,13 @@ def test_names_that_look_alike_are_two_files(one: str, other: str) -> None:
     for namer in ALL:
         names = [namer(Thumbnail(Source(name))) for name in (one, other)]
         assert folded(names[0]) != folded(names[1])
+
+
+def test_a_name_that_looks_like_a_reference_is_another_source() -> None:
+    """A colon in a name does not make it that of a file in another storage, or outside of any."""
+    static = StoredFile("a.jpg", storages["staticfiles"])
+    sources: list[Any] = ["a.jpg", "staticfiles:a.jpg", static, "file:a.jpg", Source("a.jpg")]
+    assert len({namers.hash(Thumbnail(source)) for source in sources}) == len(sources)
 
 
 @QUICK

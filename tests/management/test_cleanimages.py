@@ -17,12 +17,13 @@ from django.db import DatabaseError
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, _cleaning, generate_many, namers
+from imagekit_registry.cachefiles._access import get_state_access
 from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles.stores import DatabaseStateStore
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
 from tests.management.conftest import Group, Large, Result, Small, cached, files_of
-from tests.storages import BrokenStorage
+from tests.storages import BrokenStorage, content_of
 from tests.testapp.models import Photo, Plain
 
 Run = Callable[..., Result]
@@ -71,6 +72,14 @@ def tagged(stored_photo: Any) -> Callable[..., ImageCacheFile]:
     return make
 
 
+@pytest.fixture
+def private(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FileSystemStorage:
+    """Return a storage that only a field has."""
+    storage = FileSystemStorage(location=str(tmp_path / "private"), base_url="/private/")
+    monkeypatch.setattr(Plain._meta.get_field("image"), "storage", storage)
+    return storage
+
+
 def removed(result: Result) -> dict[str, str]:
     """Return what a command removed, with its reason."""
     return {item["name"]: item["reason"] for item in result.document["removed"]}
@@ -91,18 +100,32 @@ class TestKept:
         assert removed(run("cleanimages", "--json")) == {}
         assert cached() == {file.name}
 
-    def test_what_template_tags_made_of_a_source_in_an_unnamed_storage(
-        self, run: Run, store: str, tmp_path: Path, stored_photo: Any
+    @pytest.mark.parametrize("is_known", [True, False], ids=["known", "flushed"])
+    def test_what_is_made_of_files_in_a_storage_without_an_alias(
+        self, run: Run, store: str, is_known: bool, private: FileSystemStorage, photos: Path
     ) -> None:
-        """Nobody can ask a storage that is not among the project's; so the source is not gone."""
-        elsewhere = FileSystemStorage(location=tmp_path / "elsewhere")
-        with storages["default"].open(stored_photo()) as photo:
-            source = StoredFile(elsewhere.save("photos/other.jpg", photo), elsewhere)
-        file = get_image("imagekit:thumbnail", source=source, width=33)
+        """Such as one that only a field has; it goes when the source does."""
+        name = private.save("private/a.jpg", content_of(photos / "rocket.jpg"))
+        file = get_image("imagekit:thumbnail", source=StoredFile(name, private), width=33)
+        file.generate()
+        age(60)
+        if not is_known:
+            get_state_access().drop([file.cachefile_backend.get_key(file)])
+        assert removed(run("cleanimages", "--json")) == {}
+        private.delete(name)
+        assert set(removed(run("cleanimages", "--json"))) == {file.name}
+
+    def test_what_is_made_of_names_that_look_like_those_of_a_storage(
+        self, run: Run, store: str, photos: Path
+    ) -> None:
+        """A colon in a name is no end of a storage's alias."""
+        name = storages["default"].save("x", content_of(photos / "rocket.jpg"))
+        path = Path(storages["default"].path(name))
+        path.rename(path.with_name("staticfiles:a.jpg"))
+        file = get_image("imagekit:thumbnail", source="staticfiles:a.jpg", width=33)
         file.generate()
         age(60)
         assert removed(run("cleanimages", "--json")) == {}
-        assert cached() == {file.name}
 
     def test_the_first_of_two_images_of_one_name(
         self,
