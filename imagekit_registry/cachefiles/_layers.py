@@ -5,6 +5,7 @@ A warm page is answered by the first two and asks no store at all.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ __all__ = [
 ]
 
 _Table = dict[str, CacheFileRecord | None]
+
+#: Keys that a process remembers for a store that did not answer.
+MOST_OWED = 10_000
 
 
 class Scope:
@@ -129,7 +133,8 @@ class StateAccess:
     """Reads and writes records through the layers: request, process, store.
 
     Nothing here raises because of a store: its errors are logged, once a minute, and it counts as
-    empty. Records come as they are, past their time or not: the reader asks
+    empty. What it could not be told (that a file has gone, say) it is made to forget when it answers
+    again: what it holds of that is out of date, and would be believed. Records come as they are, past their time or not: the reader asks
     `CacheFileRecord.is_current`.
 
     Args:
@@ -155,6 +160,8 @@ class StateAccess:
         self._clock = clock
         self._now = now
         self._breaker = Breaker(f"The state store {type(store).__name__}", clock=clock)
+        self._owed: set[str] = set()
+        self._owed_lock = threading.Lock()
         self._local: LocalStates | None
         self.reset_local()
         _instances.add(self)
@@ -244,7 +251,7 @@ class StateAccess:
         if not records:
             return
         # The store first: whoever read it before this is then told by the change of version.
-        self._breaker.call(partial(self.store.set_many, records), None)
+        self._tell(records, partial(self.store.set_many, records))
         if self._local is not None:
             self._local.put(records)
         table = self._table()
@@ -256,7 +263,7 @@ class StateAccess:
         keys = list(keys)
         if not keys:
             return
-        self._breaker.call(partial(self.store.delete_many, keys), None)
+        self._tell(keys, partial(self.store.delete_many, keys))
         if self._local is not None:
             self._local.drop(keys)
         table = self._table()
@@ -267,15 +274,43 @@ class StateAccess:
         scope = current_scope()
         return scope.tables.setdefault(self, {}) if scope is not None else None
 
+    def _tell(self, keys: Iterable[str], operation: Callable[[], object]) -> None:
+        """Have the store do something about *keys*; take note if it cannot."""
+
+        def attempt() -> bool:
+            operation()
+            return True
+
+        is_done = self._breaker.call(attempt, default=False)
+        if not is_done or self._owed:
+            with self._owed_lock:
+                if is_done:
+                    self._owed.difference_update(keys)
+                elif len(self._owed) < MOST_OWED:
+                    self._owed.update(keys)
+
+    def _make_forget_what_is_owed(self) -> None:
+        """Delete from the store what it could not be told while it did not answer."""
+        if not self._owed:
+            return
+        with self._owed_lock:
+            keys = list(self._owed)
+        self._tell(keys, partial(self.store.delete_many, keys))
+
     def _ask(self, keys: list[str]) -> dict[str, CacheFileRecord] | None:
         """Ask the store and tell this process's layer; None if the store does not answer."""
+        self._make_forget_what_is_owed()
         local = self._local
         version = local.version if local is not None else 0
         answer: Mapping[str, Any] | None
         answer = self._breaker.call(partial(self.store.get_many, keys), None)
         if answer is None:
             return None
-        found = {key: answer[key] for key in keys if isinstance(answer.get(key), CacheFileRecord)}
+        found = {
+            key: answer[key]
+            for key in keys
+            if isinstance(answer.get(key), CacheFileRecord) and key not in self._owed
+        }
         if local is not None:
             local.fill(keys, found, version)
         return found

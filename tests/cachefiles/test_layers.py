@@ -507,6 +507,24 @@ class TestDeadStore:
         access.put("b", make())
         assert store.records == {"a": make(), "b": make()}
 
+    @pytest.mark.parametrize("change", ["replaced", "dropped"])
+    def test_it_forgets_what_it_could_not_be_told(
+        self, access: StateAccess, store: CountingStore, clock: Clock, change: str
+    ) -> None:
+        """What it has kept meanwhile is out of date: nobody is to believe it."""
+        store.records = {"a": make(), "b": make()}
+        store.error = ConnectionRefusedError()
+        if change == "dropped":
+            access.drop("a")
+        else:
+            access.put("a", make(status="failed", retry_at=clock.now + 1))
+        store.error = None
+        clock.now += 100
+        assert access.get_many("ab") == {"b": make()}
+        assert store.records == {"b": make()}
+        access.put("a", make())
+        assert access.get_many("ab", fresh=True) == {"a": make(), "b": make()}
+
     def test_a_long_wait_is_followed_by_a_longer_pause(
         self, access: StateAccess, store: CountingStore, clock: Clock
     ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,13 @@ from imagekit_registry.cachefiles._breaker import forget_breakers
 from imagekit_registry.cachefiles._layers import forget_local_states, state_scope
 from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.cachefiles.stores import DatabaseStateStore
-from imagekit_registry.exceptions import GenerationError, ImageKitError, PublishError, RetryLater
+from imagekit_registry.exceptions import (
+    GenerationError,
+    ImageKitError,
+    PublishError,
+    RetryLater,
+    UnreadableImage,
+)
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated
 from tests.storages import BrokenStorage
@@ -253,6 +260,23 @@ class TestMakers:
                 get_image(spec_id, source=name).generate()
             now[0] = retry_at + 1
         assert delays == [60, 120, 240, 480]
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize("store", ["cache", "database"])
+    def test_a_clock_that_was_ahead_keeps_nothing_for_long(
+        self, store: str, spec_id: str, monkeypatch: pytest.MonkeyPatch, settings: Any
+    ) -> None:
+        """A failure of the year after next is tried again when the clock is right again."""
+        settings.IMAGEKIT_STATE_STORE = store
+        name = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
+        right = time.time()
+        monkeypatch.setattr("time.time", lambda: right + 60_000_000)
+        with pytest.raises(UnreadableImage):
+            get_image(spec_id, source=name).generate()
+        monkeypatch.setattr("time.time", lambda: right)
+        forget_local_states()
+        with pytest.raises(UnreadableImage):
+            get_image(spec_id, source=name).generate()
 
 
 class TestStorages:

@@ -428,12 +428,23 @@ def _is_in_sample() -> bool:
 
 def is_believed(file: Any, record: CacheFileRecord) -> bool:
     """Return whether *record* still says something about *file*."""
-    if not record.is_current(time.time()):
+    now = time.time()
+    if not record.is_current(now) or _is_of_a_wrong_clock(record, now):
         return False
     if record.status == Status.MAKING and not needs_record(file):
         # That a worker was told; the digest is of what lies under the name until it is done.
         return True
     return not _is_of_other_recipe(file, record)
+
+
+def _is_of_a_wrong_clock(record: CacheFileRecord, now: float) -> bool:
+    """Return whether *record* ends so late that a clock must have been ahead when it was written.
+
+    It would be stuck for as long as the clock was ahead, or is behind now.
+    """
+    if record.status == Status.EXISTS or record.retry_at is None:
+        return False
+    return record.retry_at > now + max(conf.RETRY_AFTER_MAX, conf.RETRY_AFTER, conf.LOCK_TIMEOUT)
 
 
 def _is_of_other_recipe(file: Any, record: CacheFileRecord) -> bool:
