@@ -179,7 +179,8 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001 -- a lazy file runs the project's code
                 failure = _group.explained(error, file)
                 self._queue.append(Fate(position, file, Fate.FAILED, failure))
-        fetch(items.values())
+        # What a worker remembers is older than the message that it was just sent.
+        fetch(items.values(), fresh=self.here)
         tasks: dict[Any, _Task] = {}
         for item in items.values():
             try:
@@ -214,14 +215,16 @@ class Pipeline:
 
     def _hand_over(self, task: _Task, backend: BaseAsync) -> None:
         """Hand files of one source to a worker."""
-        known = {Status.EXISTS, Status.FAILED}
+        for item in task.items:
+            if _is_known_as(item, Status.EXISTS) and not self.force:
+                # Its storage does not have it.
+                backend.doubt(item.file)
         for force in (False, True):
-            # What is wanted although its state is known must be asked for with force.
+            # What has failed a short while ago, and is wanted all the same, is asked for with force.
             items = [
                 item
                 for item in task.items
-                if (self.force or (item.believed is not None and item.believed.status in known))
-                == force
+                if (self.force or _is_known_as(item, Status.FAILED)) == force
             ]
             try:
                 backend.hand_over([item.file for item in items], force=force)
@@ -383,6 +386,11 @@ class Pipeline:
     def _flush(self) -> None:
         records, self._records = self._records, []
         remember_many(records)
+
+
+def _is_known_as(item: Item, status: str) -> bool:
+    record = item.believed
+    return record is not None and record.status == status
 
 
 def _fates(item: Item, status: str, error: ImageKitError | None = None) -> list[Fate]:

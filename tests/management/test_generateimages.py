@@ -18,10 +18,13 @@ from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, get
 from imagekit_registry.cachefiles._every import compile_pattern
 from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.cachefiles.stores import DatabaseStateStore
+from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.generatorlibrary import THUMBNAIL_ID
 from imagekit_registry.management import _commands
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.signals import generated
+from imagekit_registry.workers import make_images
+from tests.cachefiles.test_queues import ListQueue
 from tests.management.conftest import Group, Result, Small, cached
 from tests.storages import CountingStorage
 from tests.testapp.models import Photo
@@ -186,6 +189,26 @@ class TestMaking:
             Small.cachefile_backend = None
         assert result.document["made"] == len(scheduled) == 2
 
+    @pytest.mark.django_db(transaction=True)
+    def test_what_workers_could_not_make_is_tried_again(self, run: Run, group: Group) -> None:
+        """As what was made here is: whoever calls the command wants another try."""
+        queue = ListQueue()
+        Small.cachefile_backend = queue
+        try:
+            group.names[:] = [storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))]
+            run("generateimages", "shop:photo:small")
+            with pytest.raises(UnreadableImage):
+                make_images(queue.messages.pop())
+            result = run("generateimages", "shop:photo:small", "--json")
+            assert result.document["made"] == len(queue.messages) == 1
+            with pytest.raises(UnreadableImage):
+                make_images(queue.messages.pop())
+            result = run("generateimages", "shop:photo:small", "--missing", "--json")
+        finally:
+            Small.cachefile_backend = None
+        assert [item["error"] for item in result.document["failures"]] == ["RetryLater"]
+        assert queue.messages == []
+
     def test_force_replaces_what_exists(self, run: Run, files: list[ImageCacheFile]) -> None:
         """A new encoder is a reason to."""
         run("generateimages", "shop")
@@ -217,6 +240,23 @@ class TestMissing:
         assert (result.document["made"], result.document["existing"]) == (1, 1)
         assert storage.exists(file.name or "")
         assert storage.calls["listdir"] == 2
+
+    @pytest.mark.django_db(transaction=True)
+    def test_has_workers_make_it(self, run: Run, group: Group) -> None:
+        """Their images go the same way as those that are made here."""
+        queue = ListQueue()
+        Small.cachefile_backend = queue
+        try:
+            run("generateimages", "shop:photo:small")
+            queue.work()
+            file = get_image("shop:photo:small", source=group.names[0])
+            file.storage.delete(file.name or "")
+            result = run("generateimages", "shop:photo:small", "--missing", "--json")
+            queue.work()
+        finally:
+            Small.cachefile_backend = None
+        assert (result.document["made"], result.document["existing"]) == (1, 1)
+        assert file.storage.exists(file.name or "")
 
     def test_asks_no_file_alone(self, run: Run, group: Group, tmp_path: Path) -> None:
         """A first run over many rows lists folders; it does not look for each file."""
