@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import InMemoryStorage, storages
+from django.core.files.storage import FileSystemStorage, InMemoryStorage, storages
+from django.db import models
+from django.test.utils import isolate_apps
 
 from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.backends import Message
 from imagekit_registry.cachefiles.backends._messages import describe
 from imagekit_registry.exceptions import InvalidMessage
+from imagekit_registry.models import ImageSpecField
 from imagekit_registry.processors import ResizeToFit
 from tests.pages import Banner, registered
 from tests.testapp.models import Photo
@@ -83,6 +87,17 @@ class Framed(ImageSpec):
         super().__init__(source)
 
 
+def _fresh_storage() -> FileSystemStorage:
+    """Give a storage of its own to whoever asks."""
+    return FileSystemStorage(location="/srv/thumbnails", base_url="/thumbnails/")
+
+
+class Elsewhere(Banner):
+    """A spec whose storage comes from a callable."""
+
+    cachefile_storage = staticmethod(_fresh_storage)
+
+
 class TestDescribe:
     """How a cache file is described to another process."""
 
@@ -132,6 +147,39 @@ class TestDescribe:
         found = describe(file)
         assert found is not None
         assert through_json(found) == found
+
+    def test_a_storage_that_comes_from_a_callable_is_told(self, name: str) -> None:
+        """It is another object each time, and the same storage."""
+        with registered(elsewhere=Elsewhere):
+            file = get_image("tests:elsewhere", source=name)
+            assert describe(file) is not None
+            other = FileSystemStorage(location="/srv/other", base_url="/thumbnails/")
+            aside = ImageCacheFile(file.generator, storage=other)
+            assert aside.name == file.name
+            assert describe(aside) is None
+
+    @isolate_apps("tests.testapp")
+    @pytest.mark.parametrize("key", ["default", "given", "composite"])
+    def test_a_row_that_is_not_saved_is_not_described(self, key: str, name: str) -> None:
+        """Its primary key is known, but no worker would find it."""
+
+        class Image(models.Model):
+            if key == "composite":
+                pk = models.CompositePrimaryKey("one", "two")
+                one = models.IntegerField(default=1)
+                two = models.IntegerField(default=2)
+            else:
+                id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+            image = models.ImageField()
+            small = ImageSpecField([ResizeToFit(9, 9)], source="image")
+
+            class Meta:
+                app_label = "testapp"
+
+        row = Image(image=name, **({"id": uuid.UUID(int=5)} if key == "given" else {}))
+        assert describe(row.small) is None
+        row._state.adding = False
+        assert describe(row.small) is not None
 
     @pytest.mark.django_db
     @pytest.mark.parametrize("case", ["class", "named", "argument", "storage", "upload", "unsaved"])

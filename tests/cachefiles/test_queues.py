@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.db import transaction
 
-from imagekit_registry.cachefiles import generate_many, get_image
+from imagekit_registry.cachefiles import ImageCacheFile, generate_many, get_image
+from imagekit_registry.cachefiles._access import get_state_access
 from imagekit_registry.cachefiles._breaker import forget_breakers
-from imagekit_registry.cachefiles._layers import forget_local_states
+from imagekit_registry.cachefiles._layers import StateAccess, forget_local_states
 from imagekit_registry.cachefiles.backends import (
     RQ,
     Async,
@@ -26,7 +30,10 @@ from imagekit_registry.cachefiles.backends import (
     Tasks,
     load_backend,
 )
-from imagekit_registry.cachefiles.backends._background import wait_for_background
+from imagekit_registry.cachefiles.backends._background import (
+    run_in_background,
+    wait_for_background,
+)
 from imagekit_registry.exceptions import (
     GenerationError,
     InvalidFileBackendError,
@@ -37,6 +44,7 @@ from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generation_failed
 from imagekit_registry.specs import ImageSpec
 from imagekit_registry.workers import make_images
+from tests.conftest import require_service
 from tests.pages import Banner, elements, registered, render, served
 from tests.testapp.models import Photo
 
@@ -107,6 +115,19 @@ def logged_failures(into: list[str]) -> Iterator[None]:
         yield
     finally:
         generation_failed.disconnect(note)
+
+
+class Boom:
+    """A processor that raises."""
+
+    def process(self, image: Any) -> Any:
+        raise ValueError("boom")
+
+
+class Explosive(ImageSpec):
+    """A spec that nobody has registered, and that fails."""
+
+    processors = [Boom()]
 
 
 PAGE = "{% generateimage 'tests:banner' source=photo %}{% thumbnail '90x60' photo crop=1 %}"
@@ -199,6 +220,29 @@ class TestMessages:
             transaction.set_rollback(True)
         assert queue.messages == []
 
+    @pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
+    def test_nothing_is_sent_before_the_commit_of_the_row_behind(
+        self, banner: str, queue: ListQueue, name: str
+    ) -> None:
+        """An image of an image hangs on a row as well, be it in another database."""
+        require_service("PostgreSQL", "postgresql" in django_settings.DATABASES)
+        with transaction.atomic(using="postgresql"):
+            photo = Photo(original_image=name)
+            photo.save(using="postgresql")
+            assert get_image(banner, source=photo.banner).url
+            assert queue.messages == []
+        assert len(queue.messages) == 1
+
+    def test_one_that_fails_here_keeps_no_other_from_being_told(
+        self, banner: str, queue: ListQueue, name: str
+    ) -> None:
+        """Though both are of one source."""
+        failing = ImageCacheFile(Explosive(source=name))
+        outcome = generate_many([failing, get_image(banner, source=name)])
+        assert failing in [failure.file for failure in outcome.failures]
+        queue.work()
+        assert get_image(banner, source=name).exists()
+
     def test_what_cannot_be_told_is_made_at_once(
         self, banner: str, queue: ListQueue, photos: Any
     ) -> None:
@@ -230,6 +274,42 @@ class TestMessages:
         backend.queue_name = "slow"
         names.append(backend.queue)
         assert names == [None, "images", "slow"]
+
+
+class TestLostState:
+    """A cache that has forgotten everything, or that does not answer."""
+
+    @pytest.mark.parametrize("fallback", [None, "empty"])
+    def test_what_is_there_is_shown_at_once(
+        self, fallback: str | None, queue: ListQueue, name: str
+    ) -> None:
+        """The storage knows; no worker is asked, and nothing stands in meanwhile."""
+        with registered(banner=type("Waiting", (Banner,), {"fallback": fallback})):
+            assert get_image("tests:banner", source=name).name
+            page = "{% generateimage 'tests:banner' source=p %}"
+            render(page, p=name)
+            queue.work()
+            caches["default"].clear()
+            forget_local_states()
+            assert get_image("tests:banner", source=name)
+            caches["default"].clear()
+            forget_local_states()
+            (tag,) = elements(render(page, p=name))
+        assert served(tag["src"]).size == (120, 40)
+        assert queue.messages == []
+
+    def test_a_cache_that_is_down_floods_no_queue(
+        self, banner: str, queue: ListQueue, name: str, settings: Any
+    ) -> None:
+        """Each page looks into the storage, and none of them asks for what is there."""
+        assert get_image(banner, source=name).url
+        queue.work()
+        settings.CACHES = {"default": {"BACKEND": "tests.faults.test_outages.DeadCache"}}
+        for _ in range(3):
+            forget_local_states()
+            (tag,) = elements(render("{% generateimage 'tests:banner' source=p %}", p=name))
+            assert served(tag["src"]).size == (120, 40)
+        assert queue.messages == []
 
 
 class TestOutages:
@@ -338,6 +418,20 @@ class TestWorker:
         make_images(message)
         assert path.stat() == before
 
+    def test_what_it_remembers_is_older_than_the_message(
+        self, banner: str, name: str, queue: ListQueue
+    ) -> None:
+        """The site may have removed what the worker made a moment ago."""
+        file = get_image(banner, source=name)
+        assert file.url
+        (message,) = queue.messages
+        queue.work()
+        file.storage.delete(file.name or "")
+        # What another process does to the state, this one is not told of.
+        StateAccess(get_state_access().store).drop([queue.get_key(file)])
+        make_images(message)
+        assert file.storage.exists(file.name or "")
+
     def test_nothing_is_made_of_a_forged_message(self, banner: str, name: str, media: Any) -> None:
         """The worker's queue is no way in."""
         file = get_image(banner, source=name)
@@ -378,6 +472,53 @@ class TestAsyncViews:
         queue.work()
         assert served(url).size == (120, 40)
 
+    def test_two_messages_that_begin_alike_are_both_sent(
+        self, banner: str, name: str, queue: ListQueue, monkeypatch: Any
+    ) -> None:
+        """Though the first is still on its way to the broker."""
+        is_over = threading.Event()
+        send = queue.send
+
+        def wait_and_send(message: dict[str, Any]) -> None:
+            assert is_over.wait(60)
+            send(message)
+
+        monkeypatch.setattr(queue, "send", wait_and_send)
+        first = get_image(banner, source=name)
+        second = get_image("imagekit:thumbnail", source=name, width=9)
+
+        async def view() -> None:
+            queue.hand_over([first], force=True)
+            queue.hand_over([first, second], force=True)
+
+        asyncio.run(view())
+        is_over.set()
+        wait_for_background()
+        assert sorted(len(message["images"]) for message in queue.messages) == [1, 2]
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+    def test_a_forked_process_has_threads_of_its_own(self) -> None:
+        """Those of its parent are not there: a server may load the site before it forks."""
+        reading, writing = os.pipe()
+
+        def answer() -> None:
+            os.write(writing, b"done")
+
+        run_in_background("parent", lambda: None)
+        child = os.fork()
+        if not child:
+            try:
+                run_in_background("child", answer)
+                wait_for_background()
+            finally:
+                os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            assert pipe.read() == b"done"
+        os.waitpid(child, 0)
+        wait_for_background()
+
 
 class TestLibraries:
     """The backends that are shipped."""
@@ -405,6 +546,21 @@ class TestLibraries:
         monkeypatch.setitem(current_app.conf, "task_always_eager", True)
         settings.IMAGEKIT_DEFAULT_CACHEFILE_BACKEND = "imagekit_registry.cachefiles.backends.Celery"
         with registered(banner=Banner):
+            assert served(get_image("tests:banner", source=name).url).size == (120, 40)
+
+    def test_an_eager_celery_that_raises_is_a_queue_that_is_well(
+        self, name: str, settings: Any, monkeypatch: Any
+    ) -> None:
+        """One bad image says nothing about the next one."""
+        from celery import current_app
+
+        monkeypatch.setitem(current_app.conf, "task_always_eager", True)
+        monkeypatch.setitem(current_app.conf, "task_eager_propagates", True)
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        settings.IMAGEKIT_DEFAULT_CACHEFILE_BACKEND = "imagekit_registry.cachefiles.backends.Celery"
+        with registered(banner=Banner):
+            with pytest.raises(SourceUnavailable, match="does not exist"):
+                _ = get_image("tests:banner", source="photos/none.jpg").url
             assert served(get_image("tests:banner", source=name).url).size == (120, 40)
 
     def test_immediate_tasks_make_images_at_once(self, name: str, settings: Any) -> None:

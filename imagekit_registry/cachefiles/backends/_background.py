@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -75,3 +76,14 @@ def wait_for_background() -> None:
         executor, _executor = _executor, None
     if executor is not None:
         executor.shutdown(wait=True)
+
+
+def _after_fork() -> None:
+    """Begin anew: in a fork the threads are gone, and what they had begun is the parent's."""
+    global _executor, _lock
+    _executor, _lock = None, Lock()
+    _running.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -107,10 +107,10 @@ def _describe_file(file: Any) -> dict[str, Any]:
         arguments = json.loads(json.dumps(given, allow_nan=False))
         source = {"source": file.source} if hasattr(generator, "source") else {}
         twin = file.__class__(generator_registry.get(spec_id, **source, **arguments))
-        is_same = (twin.name, twin.storage, twin.digest) == (file.name, file.storage, file.digest)
+        is_same = (twin.name, twin.digest) == (file.name, file.digest)
     except (TypeError, ValueError, RecursionError, ImageKitError) as error:
         raise _Unspeakable from error
-    if not is_same:
+    if not is_same or not _are_one(twin.storage, file.storage):
         # It has a name of its own, say, or its generator was changed after it was made.
         raise _Unspeakable
     return {
@@ -119,6 +119,15 @@ def _describe_file(file: Any) -> dict[str, Any]:
         "digest": file.digest,
         "source": _describe_source(file.source) if source else None,
     }
+
+
+def _are_one(storage: Any, other: Any) -> bool:
+    """Return whether two storages are the same; a callable gives another object each time."""
+    if storage == other:
+        return True
+    reference = storage_reference(storage)
+    # With a "#" it tells the arguments as well; without, the class alone.
+    return "#" in reference and reference == storage_reference(other)
 
 
 def _describe_source(source: Any) -> dict[str, Any]:
@@ -130,7 +139,8 @@ def _describe_source(source: Any) -> dict[str, Any]:
     instance = getattr(source, "instance", None) if isinstance(source, FieldFile) else None
     if instance is not None:
         meta = instance._meta
-        if instance.pk is None:
+        if instance.pk is None or instance._state.adding:
+            # A primary key that has a default, or that is given, is there before the row is.
             raise _Unspeakable
         return {
             "model": meta.label_lower,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -15,8 +15,9 @@ from imagekit_registry.cachefiles._breaker import breaker_of
 from imagekit_registry.cachefiles.backends._background import is_in_event_loop, run_in_background
 from imagekit_registry.cachefiles.backends._messages import Message, describe
 from imagekit_registry.cachefiles.backends.base import BaseAsync, Simple
+from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import InvalidFileBackendError
+from imagekit_registry.exceptions import ImageKitError, InvalidFileBackendError
 
 __all__ = ["QueueBackend"]
 
@@ -79,25 +80,19 @@ class QueueBackend(BaseAsync):
         Raises:
             GenerationError: The queue does not take it.
         """
-        told, images = [], []
+        told, images, here = [], [], []
         for file in files:
             image = describe(file)
             if image is None:
-                Simple.generate(self, file, force=force)
+                here.append(file)
             else:
                 told.append(file)
                 images.append(image)
-        if not told:
-            return
-        message = Message(images, force=force).encode()
-        database = (images[0]["source"] or {}).get("database") or None
-        if is_in_event_loop():
-            # The loop must not wait for a broker.
-            run_in_background(self.get_key(told[0]), partial(self._send_later, told, message))
-        elif transaction.get_connection(database).in_atomic_block:
-            transaction.on_commit(partial(self._send_later, told, message), using=database)
-        else:
-            self._send(told[0], message)
+        if told:
+            self._pass_on(told, Message(images, force=force).encode(), _database_of(images[0]))
+        # Last: one that cannot be made must not keep the others from being told.
+        for file in here:
+            Simple.generate(self, file, force=force)
 
     # What has a default.
 
@@ -113,12 +108,27 @@ class QueueBackend(BaseAsync):
 
     # How it is done.
 
+    def _pass_on(self, files: Sequence[Any], message: dict[str, Any], database: str | None) -> None:
+        """Send *message* when the loop does not wait for it, and a worker would see the row."""
+        if is_in_event_loop():
+            # The loop must not wait for a broker. No two messages are the same work.
+            key = f"message {message['signature']}"
+            run_in_background(key, partial(self._send_later, files, message))
+        elif transaction.get_connection(database).in_atomic_block:
+            transaction.on_commit(partial(self._send_later, files, message), using=database)
+        else:
+            self._send(files[0], message)
+
     def _send(self, file: Any, message: dict[str, Any]) -> None:
         raised: list[Exception] = []
+        found: list[ImageKitError] = []
 
         def attempt() -> bool:
             try:
                 self.send(message)
+            except ImageKitError as error:
+                # The queue is well: it has made the image at once, and that has failed.
+                found.append(error)
             except Exception as error:
                 raised.append(error)
                 raise
@@ -135,6 +145,8 @@ class QueueBackend(BaseAsync):
             # The breaker has said so, once for all images of the page.
             failure.is_logged = True
             raise failure from error
+        if found:
+            raise found[0]
 
     def _send_later(self, files: Sequence[Any], message: dict[str, Any]) -> None:
         """Send after the caller has gone on: nobody is left to be told of a failure but the log."""
@@ -143,4 +155,14 @@ class QueueBackend(BaseAsync):
         except Exception as error:  # noqa: BLE001 -- what is raised after a commit breaks a request
             _logger.warning("%s", error)
             for file in files:
-                self.doubt(file)
+                # One that the queue has made at once, and could not, has failed: that is known.
+                if self.get_state(file, check_if_unknown=False) == Status.MAKING:
+                    self.doubt(file)
+
+
+def _database_of(image: Mapping[str, Any]) -> str | None:
+    """Return the alias of the database that holds the row an image is made of, if one does."""
+    source = image["source"] or {}
+    if "image" in source:
+        return _database_of(source["image"])
+    return source.get("database") or None

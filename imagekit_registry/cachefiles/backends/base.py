@@ -14,7 +14,11 @@ import attrs
 
 from imagekit_registry._storage_calls import ask
 from imagekit_registry.cachefiles._owners import needs_record
-from imagekit_registry.cachefiles.backends._background import is_in_event_loop, run_in_background
+from imagekit_registry.cachefiles.backends._background import (
+    is_in_event_loop,
+    run_in_background,
+    would_keep_waiting,
+)
 from imagekit_registry.cachefiles.backends._knowledge import (
     CacheFileState,
     FileKnowledge,
@@ -431,15 +435,10 @@ class BaseAsync(Simple):
         Raises:
             GenerationError: No worker can be told, or another image has the name of one of them.
         """
-        states = [self.get_state(file, check_if_unknown=False) for file in files]
-        settled = {Status.MAKING, Status.EXISTS, Status.FAILED}
-        wanted = [
-            (file, state)
-            for file, state in zip(files, states, strict=True)
-            if force or state not in settled
+        handed = [file for file in files if force or not self._is_settled(file)]
+        expected = [
+            file for file in handed if self.get_state(file, check_if_unknown=False) != Status.EXISTS
         ]
-        expected = [file for file, state in wanted if state != Status.EXISTS]
-        handed = [file for file, _ in wanted]
         try:
             for file in expected:
                 # Before the worker is told: it may be done sooner than we are.
@@ -454,6 +453,28 @@ class BaseAsync(Simple):
             if isinstance(error, GenerationError | MissingSource):
                 raise
             raise self._unreachable(handed[0], error) from error
+
+    def _is_settled(self, file: Any) -> bool:
+        """Return whether *file* is known to exist, to be on its way, or to fail.
+
+        Where the state is lost the storage knows. A worker would find the file there, but until
+        then pages would show what stands in for it; and while the state cannot be kept at all,
+        each page would send a message for each image.
+        """
+        state = self.get_state(file, check_if_unknown=False)
+        if state is not None:
+            return state in {Status.MAKING, Status.EXISTS, Status.FAILED}
+        if would_keep_waiting(getattr(file, "storage", None)):
+            return False
+        try:
+            record = self.verified(file, self.states.get(self.get_key(file)))
+        except GenerationError:
+            # The worker will see.
+            return False
+        if record.status != Status.EXISTS:
+            return False
+        self.remember(file, record)
+        return True
 
     def _unreachable(self, file: Any, error: Exception) -> GenerationError:
         """Return the exception of ours for what a queue has raised."""
