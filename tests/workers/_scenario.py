@@ -59,7 +59,7 @@ class Exploit:
 class CeleryQueue:
     """Celery on RabbitMQ, with a pool of processes."""
 
-    command = "-m celery -A tests.workers._celery worker -c 1 --without-gossip --without-mingle -Q"
+    command = "-m celery -A tests.workers._celery worker -c 1 --without-gossip --without-mingle"
 
     def __init__(self) -> None:
         from tests.workers._celery import app
@@ -72,7 +72,7 @@ class CeleryQueue:
             yield connection.default_channel
 
     def worker(self) -> list[str]:
-        return [*self.command.split(), TAG]
+        return [*self.command.split(), "-n", TAG, "-Q", TAG]
 
     def messages(self) -> list[str]:
         found = []
@@ -282,7 +282,9 @@ def run(folder: Path) -> dict[str, Any]:
             report["made"] = wait_for(lambda: all(path_of(tag).exists() for tag in report["first"]))
             report["settled"] = wait_for(lambda: all(is_made(photo)))
             report["then"] = show(photo)
-            report["sizes"] = [served(tag["src"]).size for tag in report["then"]]
+            report["sizes"] = [
+                served(tag["src"]).size for tag in report["then"] if path_of(tag).exists()
+            ]
 
             mark = folder / "run"
             good = json_message(photo)
