@@ -39,7 +39,7 @@ $(VENV)/.installed-%: setup.cfg pyproject.toml | $(BIN)/python
 
 test: $(VENV)/.installed-test
 	@.ci/chromium
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python demo/manage.py migrate --verbosity 0

@@ -23,7 +23,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # One worker makes the distributions, once.
-pytestmark = [pytest.mark.packaging, pytest.mark.xdist_group("packaging")]
+pytestmark = pytest.mark.packaging
 
 LEFT_OUT = shutil.ignore_patterns(
     ".[!c]*",  # caches and environments, but not .ci

@@ -13,8 +13,6 @@ from demo.gallery.credits import read_credits
 from demo.gallery.processors import Duotone
 from tests.demo._site import Answer, Demo, Visitor, size_of
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 TEXTS = {"title": "Upload", "description": "What was uploaded", "credit": "", "rights": "CC0"}
 
 

@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
-import pytest
 from PIL import Image
 
 from tests.docs._console import commands_in
@@ -35,8 +34,6 @@ _MULTIPART = (
     '--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n'
     "Content-Type: image/jpeg\r\n\r\nPHOTO\r\n--{boundary}--\r\n"
 )
-
-pytestmark = pytest.mark.xdist_group("tutorial")
 
 
 class Newcomer:

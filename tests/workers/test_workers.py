@@ -20,7 +20,7 @@ from tests.settings import _is_up
 ROOT = Path(__file__).resolve().parents[2]
 BACKENDS = ["Celery", "RQ", "Dramatiq", "Tasks"]
 
-pytestmark = [pytest.mark.machine, pytest.mark.xdist_group("workers")]
+pytestmark = pytest.mark.machine
 
 
 class Project:
