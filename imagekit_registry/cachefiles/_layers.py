@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 from django.core.signals import setting_changed
@@ -134,7 +134,8 @@ class StateAccess:
 
     Nothing here raises because of a store: its errors are logged, once a minute, and it counts as
     empty. What it could not be told (that a file has gone, say) it is made to forget when it answers
-    again: what it holds of that is out of date, and would be believed. Records come as they are, past their time or not: the reader asks
+    again: what it holds of that is out of date, and would be believed. A store that is part of the
+    caller's transaction is written to when that is committed. Records come as they are, past their time or not: the reader asks
     `CacheFileRecord.is_current`.
 
     Args:
@@ -161,7 +162,8 @@ class StateAccess:
         self._now = now
         self._breaker = Breaker(f"The state store {type(store).__name__}", clock=clock)
         self._owed: set[str] = set()
-        self._owed_lock = threading.Lock()
+        self._owed_lock = threading.RLock()
+        self._waiting: dict[str, ref[Callable[[], None]]] = {}
         self._local: LocalStates | None
         self.reset_local()
         _instances.add(self)
@@ -275,6 +277,41 @@ class StateAccess:
         return scope.tables.setdefault(self, {}) if scope is not None else None
 
     def _tell(self, keys: Iterable[str], operation: Callable[[], object]) -> None:
+        """Have the store do something about *keys*, as soon as it may be written to."""
+        if not self._is_in_transaction():
+            self._tell_now(keys, operation)
+            return
+        keys = list(keys)
+
+        def write() -> None:
+            for key in keys:
+                if self._waiting.get(key) is reference:
+                    self._waiting.pop(key)
+            self._tell_now(keys, operation)
+
+        def on_rollback(reference: ref[Callable[[], None]]) -> None:
+            # What was to be called after the commit is dropped. Whatever the store has of the files
+            # may be wrong: what was done to them is done.
+            with self._owed_lock:
+                undone = [key for key in keys if self._waiting.get(key) is reference]
+                for key in undone:
+                    self._waiting.pop(key)
+                self._owed.update(undone)
+
+        reference = ref(write, on_rollback)
+        with self._owed_lock:
+            self._waiting.update(dict.fromkeys(keys, reference))
+        store: Any = self.store
+        store.after_commit(write)
+
+    def _is_in_transaction(self) -> bool:
+        ask = getattr(self.store, "is_in_transaction", None)
+        try:
+            return ask is not None and bool(ask())
+        except Exception:  # noqa: BLE001 -- the store says what is wrong when it is used
+            return False
+
+    def _tell_now(self, keys: Iterable[str], operation: Callable[[], object]) -> None:
         """Have the store do something about *keys*; take note if it cannot."""
 
         def attempt() -> bool:
@@ -291,7 +328,7 @@ class StateAccess:
 
     def _make_forget_what_is_owed(self) -> None:
         """Delete from the store what it could not be told while it did not answer."""
-        if not self._owed:
+        if not self._owed or self._is_in_transaction():
             return
         with self._owed_lock:
             keys = list(self._owed)
@@ -309,7 +346,9 @@ class StateAccess:
         found = {
             key: answer[key]
             for key in keys
-            if isinstance(answer.get(key), CacheFileRecord) and key not in self._owed
+            if isinstance(answer.get(key), CacheFileRecord)
+            and key not in self._owed
+            and key not in self._waiting
         }
         if local is not None:
             local.fill(keys, found, version)

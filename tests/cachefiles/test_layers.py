@@ -12,11 +12,12 @@ from typing import Any
 import django
 import pytest
 from asgiref.testing import ApplicationCommunicator
+from django.conf import settings as django_settings
 from django.core.asgi import get_asgi_application
 from django.core.cache import caches
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
-from django.db import DatabaseError, close_old_connections, transaction
+from django.db import DatabaseError, close_old_connections, connections, transaction
 from django.db.transaction import TransactionManagementError
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client, RequestFactory
@@ -34,6 +35,8 @@ from imagekit_registry.cachefiles._layers import (
 from imagekit_registry.cachefiles._local import LocalStates
 from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 from imagekit_registry.cachefiles.stores import CacheStateStore, DatabaseStateStore
+from tests.conftest import require_service
+from tests.testapp.models import Plain
 
 
 def make(name: str = "a.jpg", status: str = Status.EXISTS, **fields: Any) -> CacheFileRecord:
@@ -81,6 +84,13 @@ class CountingStore:
     def delete_many(self, keys: Iterable[str]) -> None:
         for key in self._note("delete_many", keys):
             self.records.pop(key, None)
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def alias(request: pytest.FixtureRequest) -> str:
+    """Return each database that requests can lock rows in."""
+    require_service(request.param, request.param in django_settings.DATABASES)
+    return str(request.param)
 
 
 @pytest.fixture
@@ -584,8 +594,9 @@ class TestDeadStore:
         assert len(caplog.records) == 2
         assert "28 more errors" in caplog.text
 
+    @pytest.mark.django_db(transaction=True)
     def test_a_call_in_an_event_loop_is_only_that_callers_loss(
-        self, caplog: pytest.LogCaptureFixture, db: None
+        self, caplog: pytest.LogCaptureFixture
     ) -> None:
         """The database store cannot answer an async view; sync ones go on using it."""
         access = StateAccess(DatabaseStateStore())
@@ -600,7 +611,8 @@ class TestDeadStore:
         forget_local_states()
         assert access.get("a") == make()
 
-    def test_a_transaction_that_was_broken_before_is_only_that_callers_loss(self, db: None) -> None:
+    @pytest.mark.django_db(transaction=True)
+    def test_a_transaction_that_was_broken_before_is_only_that_callers_loss(self) -> None:
         """Another's broken transaction says nothing about the store."""
         access = StateAccess(DatabaseStateStore())
         with transaction.atomic():
@@ -624,6 +636,77 @@ class TestDeadStore:
         }
         access = StateAccess(CacheStateStore(caches["dead"]))
         assert access.get("a") is None
+        access.put("a", make())
+        assert access.get("a") == make()
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+class TestTransactions:
+    """State in a database, and requests that are a transaction."""
+
+    def test_of_the_caller_hold_no_lock_and_lose_nothing(self, alias: str) -> None:
+        """Two that show the same images the other way round both go on, and save what is theirs."""
+        store = DatabaseStateStore(using=alias)
+        store.set_many({"a": make("a.jpg"), "b": make("b.jpg")})
+        both = threading.Barrier(2, timeout=60)
+        errors: list[Exception] = []
+
+        def request(first: str, second: str) -> None:
+            access = StateAccess(store)
+            try:
+                with transaction.atomic(using=alias):
+                    Plain.objects.using(alias).create(title=first)
+                    access.put(first, make(size=5))
+                    both.wait()
+                    access.put(second, make(size=5))
+            except Exception as error:
+                errors.append(error)
+            finally:
+                connections[alias].close()
+
+        requests = [threading.Thread(target=request, args=keys) for keys in ("ab", "ba")]
+        for thread in requests:
+            thread.start()
+        for thread in requests:
+            thread.join()
+        assert errors == []
+        assert {row.title for row in Plain.objects.using(alias).all()} == {"a", "b"}
+        assert [record.size for record in store.iter_all()] == [5, 5]
+
+    def test_write_the_state_when_they_are_committed(self) -> None:
+        """In the order in which it came to be."""
+        access = StateAccess(DatabaseStateStore())
+        with transaction.atomic():
+            access.put("a", make(size=1))
+            access.put("b", make())
+            with transaction.atomic():
+                access.put("a", make(size=2))
+            access.drop("b")
+            assert access.get_many("ab") == {"a": make(size=2)}
+            assert access.store.get_many("ab") == {}
+        assert access.store.get_many("ab") == {"a": make(size=2)}
+
+    def test_believe_nothing_that_is_about_to_be_replaced(self, settings: Any) -> None:
+        """A file that was deleted, and made anew in the same transaction, say."""
+        settings.IMAGEKIT_LOCAL_STATE_TTL = 0
+        access = StateAccess(DatabaseStateStore())
+        access.put("a", make(size=1))
+        with transaction.atomic():
+            access.drop("a")
+            assert access.get("a") is None
+        assert access.get("a") is None
+
+    def test_that_are_rolled_back_leave_nothing_to_be_believed(self, settings: Any) -> None:
+        """Rows come back, but files do not: the storage is asked."""
+        settings.IMAGEKIT_LOCAL_STATE_TTL = 0
+        access = StateAccess(DatabaseStateStore())
+        access.put("a", make())
+        access.put("b", make())
+        with transaction.atomic():
+            access.drop("a")
+            transaction.set_rollback(True)
+        assert access.get_many("ab") == {"b": make()}
+        assert access.store.get_many("ab") == {"b": make()}
         access.put("a", make())
         assert access.get("a") == make()
 

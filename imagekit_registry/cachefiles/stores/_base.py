@@ -23,6 +23,10 @@ class StateStore(Protocol):
     alone for a moment; a page is never lost by it. A store holds hints: it may forget what it
     likes, when it likes.
 
+    A store that is part of the caller's transaction may have two more methods, as the database table
+    has: ``is_in_transaction()``, and ``after_commit(write)``, which calls ``write()`` if it is
+    committed. It is then written to from there.
+
     Keys are short strings. A store hands back what it was given, past its time or not: the reader
     asks `CacheFileRecord.is_current`.
 

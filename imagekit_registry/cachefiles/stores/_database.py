@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from hashlib import blake2b
 from typing import Any
@@ -85,6 +85,22 @@ class DatabaseStateStore:
             for digests in _chunks([_digest(key) for key in keys], alias):
                 # `delete()` would first fetch all rows if any app listens to every model's signals.
                 rows.filter(pk__in=digests)._raw_delete(alias)
+
+    # -- the caller's transaction
+
+    # Rows that are written stay locked until the transaction ends. Two requests that show the same
+    # images would wait for each other; and one of two that have locked them the other way round
+    # would be rolled back, by MariaDB with all that it has saved.
+
+    def is_in_transaction(self) -> bool:
+        """Return whether what is written now would be part of a transaction of the caller's."""
+        alias, _ = self._rows()
+        return connections[alias].in_atomic_block
+
+    def after_commit(self, write: Callable[[], None]) -> None:
+        """Call *write* when the caller's transaction is committed, and never if it is not."""
+        alias, _ = self._rows()
+        transaction.on_commit(write, using=alias)
 
     # -- the ledger
 
