@@ -163,7 +163,7 @@ class StateAccess:
         self._breaker = Breaker(f"The state store {type(store).__name__}", clock=clock)
         self._owed: set[str] = set()
         self._owed_lock = threading.RLock()
-        self._waiting: dict[str, ref[Callable[[], None]]] = {}
+        self._waiting: dict[str, tuple[CacheFileRecord | None, ref[Callable[[], None]]]] = {}
         self._local: LocalStates | None
         self.reset_local()
         _instances.add(self)
@@ -265,7 +265,7 @@ class StateAccess:
         keys = list(keys)
         if not keys:
             return
-        self._tell(keys, partial(self.store.delete_many, keys))
+        self._tell(dict.fromkeys(keys), partial(self.store.delete_many, keys))
         if self._local is not None:
             self._local.drop(keys)
         table = self._table()
@@ -276,33 +276,43 @@ class StateAccess:
         scope = current_scope()
         return scope.tables.setdefault(self, {}) if scope is not None else None
 
-    def _tell(self, keys: Iterable[str], operation: Callable[[], object]) -> None:
-        """Have the store do something about *keys*, as soon as it may be written to."""
+    def _tell(
+        self, records: Mapping[str, CacheFileRecord | None], operation: Callable[[], object]
+    ) -> None:
+        """Have the store do something about the keys of *records*, as soon as it may be written to.
+
+        Args:
+            records: What is true from now on.
+            operation: What tells the store.
+        """
         if not self._is_in_transaction():
-            self._tell_now(keys, operation)
+            self._tell_now(records, operation)
             return
-        keys = list(keys)
+        keys = list(records)
 
         def write() -> None:
-            for key in keys:
-                if self._waiting.get(key) is reference:
-                    self._waiting.pop(key)
+            with self._owed_lock:
+                self._end_waiting(keys, reference)
             self._tell_now(keys, operation)
 
         def on_rollback(reference: ref[Callable[[], None]]) -> None:
             # What was to be called after the commit is dropped. Whatever the store has of the files
             # may be wrong: what was done to them is done.
             with self._owed_lock:
-                undone = [key for key in keys if self._waiting.get(key) is reference]
-                for key in undone:
-                    self._waiting.pop(key)
-                self._owed.update(undone)
+                self._owed.update(self._end_waiting(keys, reference))
 
         reference = ref(write, on_rollback)
         with self._owed_lock:
-            self._waiting.update(dict.fromkeys(keys, reference))
+            self._waiting.update({key: (records[key], reference) for key in keys})
         store: Any = self.store
         store.after_commit(write)
+
+    def _end_waiting(self, keys: Iterable[str], reference: ref[Callable[[], None]]) -> list[str]:
+        """Forget what waits for a commit by *reference*, and return its keys."""
+        found = [key for key in keys if self._waiting.get(key, (None, None))[1] is reference]
+        for key in found:
+            del self._waiting[key]
+        return found
 
     def _is_in_transaction(self) -> bool:
         ask = getattr(self.store, "is_in_transaction", None)
@@ -332,7 +342,7 @@ class StateAccess:
             return
         with self._owed_lock:
             keys = list(self._owed)
-        self._tell(keys, partial(self.store.delete_many, keys))
+        self._tell_now(keys, partial(self.store.delete_many, keys))
 
     def _ask(self, keys: list[str]) -> dict[str, CacheFileRecord] | None:
         """Ask the store and tell this process's layer; None if the store does not answer."""
@@ -346,10 +356,15 @@ class StateAccess:
         found = {
             key: answer[key]
             for key in keys
-            if isinstance(answer.get(key), CacheFileRecord)
-            and key not in self._owed
-            and key not in self._waiting
+            if isinstance(answer.get(key), CacheFileRecord) and key not in self._owed
         }
+        # What waits for a commit is newer, and true of the files whether or not it is committed.
+        for key in keys if self._waiting else ():
+            waiting = self._waiting.get(key)
+            if waiting is not None:
+                found.pop(key, None)
+                if waiting[0] is not None:
+                    found[key] = waiting[0]
         if local is not None:
             local.fill(keys, found, version)
         return found

@@ -686,7 +686,7 @@ class TestTransactions:
             assert access.store.get_many("ab") == {}
         assert access.store.get_many("ab") == {"a": make(size=2)}
 
-    def test_believe_nothing_that_is_about_to_be_replaced(self, settings: Any) -> None:
+    def test_read_what_they_have_written(self, settings: Any) -> None:
         """A file that was deleted, and made anew in the same transaction, say."""
         settings.IMAGEKIT_LOCAL_STATE_TTL = 0
         access = StateAccess(DatabaseStateStore())
@@ -694,7 +694,12 @@ class TestTransactions:
         with transaction.atomic():
             access.drop("a")
             assert access.get("a") is None
-        assert access.get("a") is None
+            access.put("a", make(size=2))
+            access.put("b", make())
+            assert access.get_many("abc", fresh=True) == {"a": make(size=2), "b": make()}
+            access.drop("b")
+            assert access.get_many("abc", fresh=True) == {"a": make(size=2)}
+        assert access.get_many("abc", fresh=True) == {"a": make(size=2)}
 
     def test_that_are_rolled_back_leave_nothing_to_be_believed(self, settings: Any) -> None:
         """Rows come back, but files do not: the storage is asked."""
