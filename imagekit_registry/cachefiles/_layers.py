@@ -135,8 +135,8 @@ class StateAccess:
     Nothing here raises because of a store: its errors are logged, once a minute, and it counts as
     empty. What it could not be told (that a file has gone, say) it is made to forget when it answers
     again: what it holds of that is out of date, and would be believed. A store that is part of the
-    caller's transaction is written to when that is committed. Records come as they are, past their time or not: the reader asks
-    `CacheFileRecord.is_current`.
+    caller's transaction is written to when that is committed. Records come as they are, past their
+    time or not: the reader asks `CacheFileRecord.is_current`.
 
     Args:
         store: Where the records are kept.

@@ -246,7 +246,7 @@ class TestRepairing:
         assert scheduled == [file.name]
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 class TestLedger:
     """With the state in the database, what template tags made is checked as well."""
 

@@ -28,7 +28,7 @@ from tests.testapp.models import Photo, Plain
 
 Run = Callable[..., Result]
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(params=["cache", "database"])
@@ -269,6 +269,7 @@ class TestKept:
         run("cleanimages", "--unknown")
         assert storages["default"].exists(name)
 
+    @pytest.mark.django_db
     def test_the_images_of_model_fields(self, run: Run, store: str, stored_photo: Any) -> None:
         """Until the row is gone, though its source stays, as Django leaves it."""
         row = Photo.objects.create(original_image=stored_photo())

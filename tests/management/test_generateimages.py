@@ -12,7 +12,6 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import call_command
-from django.db import transaction
 
 from imagekit_registry import ImageSpec, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, get_image
@@ -161,7 +160,7 @@ class TestMaking:
         document = run("generateimages", "testapp:photo", json=True).document
         assert (document["made"], document["failed"]) == (3, 0)
 
-    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.django_db
     def test_keeps_workers_away_from_the_database(
         self, run: Run, settings: Any, stored_photo: Any
     ) -> None:
@@ -170,8 +169,7 @@ class TestMaking:
         names = [stored_photo(name=f"photos/{index}.jpg") for index in range(5)]
         for name in [*names, "photos/gone.jpg"]:
             Photo.objects.create(original_image=name)
-        with transaction.atomic():
-            document = run("generateimages", "testapp:photo", "--jobs=3", "--json").document
+        document = run("generateimages", "testapp:photo", "--jobs=3", "--json").document
         assert (document["made"], document["failed"]) == (15, 3)
         statuses = [record.status for record in DatabaseStateStore().iter_all()]
         assert (statuses.count("exists"), statuses.count("failed")) == (15, 3)

@@ -95,7 +95,11 @@ class DatabaseStateStore:
     def is_in_transaction(self) -> bool:
         """Return whether what is written now would be part of a transaction of the caller's."""
         alias, _ = self._rows()
-        return connections[alias].in_atomic_block
+        # The transaction that Django's `TestCase` begins around each test never ends for the test.
+        return any(
+            not getattr(block, "_from_testcase", False)
+            for block in connections[alias].atomic_blocks
+        )
 
     def after_commit(self, write: Callable[[], None]) -> None:
         """Call *write* when the caller's transaction is committed, and never if it is not."""
