@@ -76,8 +76,10 @@ def ask(
     return line.ask(_Call(call, late, name, changes, is_under_way), seconds)
 
 
-def ask_for_url(storage: Any, call: Callable[[], T]) -> T:
-    """Return what *call* returns, as `ask` does; most storages make up URLs without asking anybody.
+def ask_for_url(storage: Any, give: Callable[..., Any], *args: str) -> str:
+    """Return the URL that ``give(*args)`` returns, as `ask` does.
+
+    Most storages make up URLs without asking anybody.
 
     So pages show the images that are known while the storage hangs, unless its URLs hang as well.
 
@@ -86,9 +88,10 @@ def ask_for_url(storage: Any, call: Callable[[], T]) -> T:
     """
     seconds = conf.STORAGE_TIMEOUT
     if seconds is None or getattr(type(storage), "url", None) is FileSystemStorage.url:
-        return call()
+        url: str = give(*args)
+        return url
     line = _line_to(f"{storage_reference(storage)} url")
-    return line.ask(_Call(call), seconds)
+    return line.ask(_Call(lambda: str(give(*args))), seconds)
 
 
 def open_stored(storage: Any, name: str) -> Any:

@@ -196,7 +196,7 @@ class ImageCacheFile(ImageFile):
 
     def _url_of(self, name: str) -> str:
         try:
-            return _storage_calls.ask_for_url(self.storage, lambda: self.storage.url(name))
+            return _storage_calls.ask_for_url(self.storage, self.storage.url, name)
         except Exception as error:  # noqa: BLE001 -- what client libraries raise
             failure = self._failure(f"the storage gives no URL for {name!r}", error)
             self._stand_in = stand_in_for(self, failure)
@@ -534,7 +534,7 @@ class ImageCacheFile(ImageFile):
         state["_file"] = None
         state["_stand_in"] = None
         state.pop("_state_key", None)
-        state.pop("_own_record", None)
+        state.pop("_believed", None)
         storage = state.pop("storage")
         if storage is not get_storage():
             reference = storage_reference(storage)

@@ -12,7 +12,8 @@ import attrs
 from imagekit_registry.cachefiles._file import ImageCacheFile
 from imagekit_registry.cachefiles._layers import StateAccess
 from imagekit_registry.cachefiles.backends import BaseAsync, CachedFileBackend, Simple
-from imagekit_registry.cachefiles.backends._knowledge import is_believed, source_fingerprint
+from imagekit_registry.cachefiles.backends._belief import is_believed
+from imagekit_registry.cachefiles.backends._sources import source_fingerprint
 from imagekit_registry.cachefiles.records import CacheFileRecord
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.exceptions import (

@@ -37,7 +37,7 @@ __all__ = [
 
 def needs_record(file: Any) -> bool:
     """Return whether the name of *file* does not say what it is an image of."""
-    return bool(getattr(file, "needs_record", False))
+    return bool(getattr(file, "_needs_record", False))
 
 
 def reference_to_source(file: Any) -> str:

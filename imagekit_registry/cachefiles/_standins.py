@@ -11,7 +11,7 @@ import attrs
 
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry._storage_calls import ask_for_url
-from imagekit_registry.cachefiles.backends._knowledge import expected_size_of
+from imagekit_registry.cachefiles.backends._sources import expected_size_of
 from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, InvalidConfiguration, RetryLater

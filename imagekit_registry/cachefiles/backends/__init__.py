@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imagekit_registry._loading import get_singleton
+from imagekit_registry.cachefiles.backends._async import BaseAsync
 from imagekit_registry.cachefiles.backends._messages import Message
 from imagekit_registry.cachefiles.backends._queued import QueueBackend
 from imagekit_registry.cachefiles.backends._queues import RQ, Async, Celery, Dramatiq, Tasks
@@ -15,7 +16,6 @@ from imagekit_registry.cachefiles.backends._three_methods import (
 )
 from imagekit_registry.cachefiles.backends.base import (
     AbstractCacheFileBackend,
-    BaseAsync,
     CachedFileBackend,
     CacheFileState,
     Simple,

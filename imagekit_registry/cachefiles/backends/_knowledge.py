@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import time
-from functools import partial
 from typing import Any
 
 import attrs
@@ -23,25 +22,22 @@ from imagekit_registry.cachefiles._owners import (
     reference_to_source,
 )
 from imagekit_registry.cachefiles.backends._background import would_keep_waiting
+from imagekit_registry.cachefiles.backends._belief import is_believed, is_of_other_recipe
+from imagekit_registry.cachefiles.backends._sources import (
+    expected_size_of,
+    source_fingerprint,
+    source_name,
+)
 from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.stores import CacheStateStore
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, NameTaken, PublishError, RetryLater
-from imagekit_registry.specs import fingerprint
 
-__all__ = [
-    "CacheFileState",
-    "FileKnowledge",
-    "expected_size_of",
-    "is_believed",
-    "source_fingerprint",
-    "source_name",
-]
+__all__ = ["CacheFileState", "FileKnowledge"]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
-_VERY_DIFFERENT_SIZES = ((1, 1), (7, 3000), (5000, 11), (9973, 9967))
 #: Names that were found taken: by whom, and until when (of a clock that never goes back) nobody
 #: looks again. A page that shows such an image must not ask the storage each time.
 _taken: dict[tuple[str, str], tuple[CacheFileRecord, float]] = {}
@@ -364,7 +360,7 @@ class FileKnowledge:
 
     def _is_outdated(self, file: Any, record: CacheFileRecord | None) -> bool:
         """Return whether an existing file was made by another recipe, or of another image."""
-        if record is not None and _is_of_other_recipe(file, record):
+        if record is not None and is_of_other_recipe(file, record):
             return True
         if needs_record(file) and (record is None or record.status != Status.EXISTS):
             # Whatever is there, nobody says that it is this image.
@@ -426,78 +422,6 @@ def _is_in_sample() -> bool:
     return share > 0 and random.random() < share  # noqa: S311 -- a sample, not a secret
 
 
-def is_believed(file: Any, record: CacheFileRecord) -> bool:
-    """Return whether *record* still says something about *file*."""
-    now = time.time()
-    if not record.is_current(now) or _is_of_a_wrong_clock(record, now):
-        return False
-    if record.status == Status.MAKING and not needs_record(file):
-        # That a worker was told; the digest is of what lies under the name until it is done.
-        return True
-    return not _is_of_other_recipe(file, record)
-
-
-def _is_of_a_wrong_clock(record: CacheFileRecord, now: float) -> bool:
-    """Return whether *record* ends so late that a clock must have been ahead when it was written.
-
-    It would be stuck for as long as the clock was ahead, or is behind now.
-    """
-    if record.status == Status.EXISTS or record.retry_at is None:
-        return False
-    return record.retry_at > now + max(conf.RETRY_AFTER_MAX, conf.RETRY_AFTER, conf.LOCK_TIMEOUT)
-
-
-def _is_of_other_recipe(file: Any, record: CacheFileRecord) -> bool:
-    """Return whether *record* is of a file that another recipe has made, under the same name."""
-    if needs_record(file):
-        # A page asks for URL, width and height: the digest is compared once for each record.
-        if getattr(file, "_own_record", None) is record:
-            return False
-        if record.digest != file.digest or (not record.digest and is_of_another(file, record)):
-            return True
-        file._own_record = record
-        return False
-    if not record.digest or record.digest[:12] in (file.name or ""):
-        return False
-    return bool(record.digest != file.digest)
-
-
-def expected_size_of(file: Any) -> tuple[int, int] | None:
-    """Return the size in pixels that *file* will have, by its source; None if that does not tell."""
-    expected = getattr(file.generator, "expected_size", None)
-    if would_keep_waiting(getattr(file.source, "storage", None)):
-        expected = partial(_size_whatever_the_source, file.generator)
-    try:
-        size: tuple[int, int] | None = expected() if expected is not None else None
-    except Exception:
-        # Most often it is the source that cannot be read; processors are the project's code.
-        _logger.debug("%s: the size of its source is unknown", file.spec_id, exc_info=True)
-        return None
-    return size
-
-
-def _size_whatever_the_source(generator: Any) -> tuple[int, int] | None:
-    """Return the size that images of a generator have, if it does not depend on the source's."""
-    output_size = getattr(generator, "output_size", None)
-    if output_size is None:
-        return None
-    sizes = {output_size(size) for size in _VERY_DIFFERENT_SIZES}
-    found: tuple[int, int] | None = sizes.pop()
-    return None if sizes else found
-
-
-def source_fingerprint(file: Any) -> str:
-    """Return the `fingerprint` of the source of *file*.
-
-    Raises:
-        SourceUnavailable: The storage of the source does not answer.
-    """
-    try:
-        return fingerprint(file.source)
-    except GenerationError as error:
-        raise error.located(file.spec_id, source_name(file)) from error.__cause__
-
-
 def _unanswered(file: Any, error: Exception) -> PublishError:
     return PublishError(
         f"the storage does not say whether {file.name!r} exists ({type(error).__name__}: {error})",
@@ -505,8 +429,3 @@ def _unanswered(file: Any, error: Exception) -> PublishError:
         source=source_name(file),
         hint="Check that the storage of the cache files can be reached.",
     )
-
-
-def source_name(file: Any) -> str | None:
-    name = getattr(getattr(file, "source", None), "name", None)
-    return str(name) if name else None

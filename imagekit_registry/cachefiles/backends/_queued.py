@@ -12,9 +12,10 @@ from django.core.checks import CheckMessage
 from django.db import transaction
 
 from imagekit_registry.cachefiles._breaker import breaker_of
+from imagekit_registry.cachefiles.backends._async import BaseAsync
 from imagekit_registry.cachefiles.backends._background import is_in_event_loop, run_in_background
 from imagekit_registry.cachefiles.backends._messages import Message, describe
-from imagekit_registry.cachefiles.backends.base import BaseAsync, Simple
+from imagekit_registry.cachefiles.backends.base import Simple
 from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import ImageKitError, InvalidFileBackendError
