@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 from imagekit_registry import ImageSpec, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles._layers import forget_local_states
+from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
 
@@ -32,6 +33,17 @@ class Group:
         self.asked += 1
         for name in self.names:
             yield StoredFile(name, self.storage)
+
+
+class Later(BaseAsync):
+    """A backend that writes down what a worker is to make."""
+
+    def __init__(self) -> None:
+        self.scheduled: list[str] = []
+
+    def schedule_generation(self, file: Any, force: bool = False) -> None:
+        """Take note of the file."""
+        self.scheduled.append(file.name)
 
 
 class Small(ImageSpec):

@@ -14,12 +14,11 @@ from django.core.files.storage import storages
 
 from imagekit_registry import get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.cachefiles.namers import source_name_and_field
 from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.cachefiles.stores import DatabaseStateStore
 from imagekit_registry.processors import ResizeToFit
-from tests.management.conftest import Group, Result, Small, files_of
+from tests.management.conftest import Group, Later, Result, Small, files_of
 from tests.storages import BrokenStorage, CountingStorage
 
 Run = Callable[..., Result]
@@ -231,19 +230,13 @@ class TestRepairing:
         self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A worker makes them, as it made them before."""
-        scheduled: list[str] = []
-
-        class Later(BaseAsync):
-            def schedule_generation(self, file: Any, force: bool = False) -> None:
-                scheduled.append(file.name)
-
         backend = Later()
         monkeypatch.setattr(Small, "cachefile_backend", backend)
         file = get_image("shop:photo:small", source=group.names[0])
         backend.generate_now(file)
         storages["default"].delete(file.name or "")
         assert run("checkimages", "shop:photo:small", "--repair").status == 0
-        assert scheduled == [file.name]
+        assert backend.scheduled == [file.name]
 
 
 @pytest.mark.django_db

@@ -16,7 +16,6 @@ from django.core.management import call_command
 from imagekit_registry import ImageSpec, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, get_image
 from imagekit_registry.cachefiles._every import compile_pattern
-from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.cachefiles.stores import DatabaseStateStore
 from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.generatorlibrary import THUMBNAIL_ID
@@ -25,7 +24,7 @@ from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.signals import generated
 from imagekit_registry.workers import make_images
 from tests.cachefiles.test_queues import ListQueue
-from tests.management.conftest import Group, Result, Small, cached
+from tests.management.conftest import Group, Later, Result, Small, cached
 from tests.storages import CountingStorage
 from tests.testapp.models import Photo
 
@@ -176,18 +175,12 @@ class TestMaking:
 
     def test_hands_files_to_asynchronous_backends(self, run: Run, group: Group) -> None:
         """What is made later counts as made."""
-        scheduled: list[str] = []
-
-        class Later(BaseAsync):
-            def schedule_generation(self, file: Any, force: bool = False) -> None:
-                scheduled.append(file.name)
-
-        Small.cachefile_backend = Later()
+        backend = Small.cachefile_backend = Later()
         try:
             result = run("generateimages", "shop:photo:small", json=True)
         finally:
             Small.cachefile_backend = None
-        assert result.document["made"] == len(scheduled) == 2
+        assert result.document["made"] == len(backend.scheduled) == 2
 
     @pytest.mark.django_db(transaction=True)
     def test_what_workers_could_not_make_is_tried_again(self, run: Run, group: Group) -> None:
@@ -274,22 +267,20 @@ class TestMissing:
         self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """And nothing else: the others exist, as a dry run says as well."""
-        scheduled: list[str] = []
-
-        class Later(BaseAsync):
-            def schedule_generation(self, file: Any, force: bool = False) -> None:
-                scheduled.append(file.name)
-
-        monkeypatch.setattr(Small, "cachefile_backend", Later())
+        backend = Later()
+        monkeypatch.setattr(Small, "cachefile_backend", backend)
         files = [get_image("shop:photo:small", source=name) for name in group.names]
         for file in files:
             file.cachefile_backend.generate_now(file)
         storages["default"].delete(files[0].name or "")
         ids = ["generateimages", "shop:photo:small", "--missing", "--json"]
         dry = run(*ids, "--dry-run").document
-        assert ([item["file"] for item in dry["wanted"]], scheduled) == ([files[0].name], [])
+        assert ([item["file"] for item in dry["wanted"]], backend.scheduled) == (
+            [files[0].name],
+            [],
+        )
         assert run(*ids).document["existing"] == 1
-        assert scheduled == [files[0].name]
+        assert backend.scheduled == [files[0].name]
 
     def test_leaves_what_failed_a_short_while_ago(self, run: Run, group: Group) -> None:
         """Without it, whoever calls the command wants another try."""
