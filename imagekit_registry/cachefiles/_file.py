@@ -428,9 +428,8 @@ class ImageCacheFile(ImageFile):
     def delete(self) -> None:
         """Remove the file from its storage, and what is known of it; at once.
 
-        No rollback brings the file back. If the state is kept in the database, it does bring back
-        the record, which is then wrong until the file is opened or checked; in a transaction call
-        ``transaction.on_commit(file.delete)``, as is done for strategies.
+        No rollback brings the file back: it is made again when it is asked for. In a transaction
+        ``transaction.on_commit(file.delete)`` leaves it until the commit, as is done for strategies.
 
         Raises:
             PublishError: The storage does not remove it.

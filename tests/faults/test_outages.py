@@ -16,7 +16,7 @@ from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.db import connections
+from django.db import connections, transaction
 from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
@@ -347,3 +347,20 @@ def test_nothing_is_unpickled_by_us() -> None:
         if any(word in path.read_text() for word in words)
     ]
     assert guilty == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_deleted_before_a_rollback_is_made_again(
+    names: list[str], spec_id: str, settings: Any
+) -> None:
+    """The rollback brings back neither the file nor, in the database, the belief that it is there."""
+    settings.IMAGEKIT_STATE_STORE = "database"
+    file = get_image(spec_id, source=names[0])
+    file.generate()
+    with transaction.atomic():
+        get_image(spec_id, source=names[0]).delete()
+        transaction.set_rollback(True)
+    assert not file.storage.exists(file.name or "")
+    forget_local_states()
+    assert get_image(spec_id, source=names[0]).url
+    assert file.storage.exists(file.name or "")
