@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
-from imagekit_registry.cachefiles._standins import StandIn
+from imagekit_registry.cachefiles.fallbacks import StandIn
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, InvalidArgument, MissingSource
 from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID

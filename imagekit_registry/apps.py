@@ -24,17 +24,18 @@ class ImageKitConfig(AppConfig):
         """Connect what must be connected once per process."""
         # What these modules import needs the models, which are loaded by now.
         from imagekit_registry import generatorlibrary
-        from imagekit_registry.cachefiles import _events, _layers
+        from imagekit_registry.cachefiles import receivers
         from imagekit_registry.checks import check_all
+        from imagekit_registry.state import close_request_scope, open_request_scope
 
         publish_defaults()
         generatorlibrary.register_all()
-        _events.connect()
+        receivers.connect()
         request_started.connect(
-            _layers.open_request_scope, dispatch_uid="imagekit_registry.request_started"
+            open_request_scope, dispatch_uid="imagekit_registry.request_started"
         )
         request_finished.connect(
-            _layers.close_request_scope, dispatch_uid="imagekit_registry.request_finished"
+            close_request_scope, dispatch_uid="imagekit_registry.request_finished"
         )
         autodiscover_modules("imagegenerators")
         checks.register(check_all, "imagekit")

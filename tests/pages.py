@@ -13,8 +13,8 @@ from django.template import Context, Template
 from PIL import Image
 
 from imagekit_registry import ImageSpec, register, unregister
-from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.processors import ResizeToFill, ResizeToFit
+from imagekit_registry.state import forget_local_states
 from tests.caches import CountingCache
 
 

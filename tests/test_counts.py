@@ -14,9 +14,9 @@ from django.db import models
 from imagekit_registry import ImageSpec, prefetch_images
 from imagekit_registry.admin import AdminThumbnail
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many
-from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.imaging._decoder_pillow import PillowImage
 from imagekit_registry.processors import ResizeToFit
+from imagekit_registry.state import forget_local_states
 from tests.caches import CountingCache
 from tests.pages import Banner, elements, registered, render
 from tests.storages import CountingStorage

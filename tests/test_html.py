@@ -26,9 +26,9 @@ from imagekit_registry.html import (
     plan_picture,
     show,
 )
+from imagekit_registry.html._arguments import parse_dimensions, parse_formats, parse_numbers
 from imagekit_registry.html._attributes import settle_attributes
-from imagekit_registry.html._dimensions import parse_dimensions, parse_formats, parse_numbers
-from imagekit_registry.html._markup import Candidate
+from imagekit_registry.html._elements import Candidate
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.specs import StoredFile
 from tests.pages import Banner, Wide, elements

@@ -17,19 +17,18 @@ from PIL import Image
 from imagekit_registry import models
 from imagekit_registry.admin import AdminThumbnail
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles.backends import (
     DatabaseImageCacheBackend,
     ImageCacheBackendAdapter,
     InvalidFileBackendError,
 )
-from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.exceptions import InvalidArgumentType
 from imagekit_registry.models import CacheFileRecordRow, ImageSpecField
 from imagekit_registry.models.fields import ProcessedImageField
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import StoredFile
+from imagekit_registry.state import Status, forget_local_states
 from tests.storages import CountingStorage, content_of
 from tests.testapp.models import OldPhoto, RecordingImageCacheBackend, Thumbnail, Watermark
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from imagekit_registry.cachefiles._file import ImageCacheFile
 from imagekit_registry.cachefiles._lookup import LazyImageCacheFile, get_image
 from imagekit_registry.cachefiles._many import Failure, Outcome, generate_many, prefetch_images
+from imagekit_registry.cachefiles.files import ImageCacheFile
 from imagekit_registry.registry import cachefile_registry
 from imagekit_registry.signals import content_required, existence_required
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.core.cache import caches
 from django.db import connections
 
-from imagekit_registry.cachefiles._breaker import breaker_of
+from imagekit_registry._breaker import breaker_of
 
 __all__ = ["CacheLease"]
 

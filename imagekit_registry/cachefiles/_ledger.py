@@ -13,13 +13,12 @@ from django.core.files.storage import FileSystemStorage
 from imagekit_registry._loading import get_by_qname, get_storage, resolve_storage
 from imagekit_registry._storage_calls import ask
 from imagekit_registry.cachefiles import namers
-from imagekit_registry.cachefiles._access import get_state_access
-from imagekit_registry.cachefiles._listing import Listing
-from imagekit_registry.cachefiles._verdict import is_inside
 from imagekit_registry.cachefiles.backends import Simple
-from imagekit_registry.cachefiles.records import CacheFileRecord
+from imagekit_registry.cachefiles.listing import Listing
+from imagekit_registry.cachefiles.namers import is_inside
 from imagekit_registry.conf import conf
 from imagekit_registry.specs import SourceReference
+from imagekit_registry.state import CacheFileRecord, get_state_access
 
 __all__ = ["made_of", "reference_of", "remove"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.functional import SimpleLazyObject
 
-from imagekit_registry.cachefiles._file import ImageCacheFile
+from imagekit_registry.cachefiles.files import ImageCacheFile
 from imagekit_registry.registry import generator_registry
 
 __all__ = ["LazyImageCacheFile", "get_image"]

@@ -8,13 +8,12 @@ from typing import Any
 
 import attrs
 
-from imagekit_registry.cachefiles._layers import StateAccess
 from imagekit_registry.cachefiles._owners import needs_record
-from imagekit_registry.cachefiles._pipeline import Fate, Pipeline
 from imagekit_registry.cachefiles.backends import CachedFileBackend
-from imagekit_registry.cachefiles.backends._background import is_in_event_loop, run_in_background
-from imagekit_registry.cachefiles.records import Status
+from imagekit_registry.cachefiles.bulk import Fate, Pipeline
+from imagekit_registry.cachefiles.threads import is_in_event_loop, run_in_background
 from imagekit_registry.exceptions import ImageKitError, InvalidArgument
+from imagekit_registry.state import StateAccess, Status
 
 __all__ = ["Failure", "Outcome", "generate_many", "prefetch_images", "prefetch_records"]
 

@@ -15,11 +15,11 @@ from django.core.files.storage import storages
 from django.utils.module_loading import import_string
 
 from imagekit_registry._storage_calls import ask
-from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 from imagekit_registry.exceptions import NameTaken, NotRegistered
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile, has_source, refer_to
+from imagekit_registry.state import CacheFileRecord, Status
 
 __all__ = [
     "find_spec",

@@ -7,10 +7,10 @@ from typing import Any
 
 import attrs
 
-from imagekit_registry.cachefiles._group import Item
-from imagekit_registry.cachefiles._listing import Listing
 from imagekit_registry.cachefiles._owners import needs_record
-from imagekit_registry.cachefiles.records import CacheFileRecord, Status
+from imagekit_registry.cachefiles.generation import Item
+from imagekit_registry.cachefiles.listing import Listing
+from imagekit_registry.state import CacheFileRecord, Status
 
 __all__ = ["Inquiry"]
 

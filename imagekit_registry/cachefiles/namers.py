@@ -19,10 +19,23 @@ from typing import Any
 from imagekit_registry._loading import storage_reference
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import UnknownFormat
-from imagekit_registry.imaging.formats import format_to_extension, suggest_extension
+from imagekit_registry.imaging.formats import (
+    extension_to_mimetype,
+    format_to_extension,
+    suggest_extension,
+)
 from imagekit_registry.specs import digest, refer_to
 
-__all__ = ["hash", "source_name_and_field", "source_name_as_path", "source_name_dot_hash"]
+__all__ = [
+    "folder_of",
+    "hash",
+    "is_folder",
+    "is_inside",
+    "source_name_and_field",
+    "source_name_as_path",
+    "source_name_dot_hash",
+    "source_stem",
+]
 
 # What no file system and no URL gives trouble with; a name with anything else keeps to its digest.
 _TROUBLE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]|(^|/)\.{0,2}(/|$)|(^|/)\.|[. ](/|$)|//')
@@ -32,6 +45,10 @@ _RESERVED = re.compile(
 # File systems hold 255 bytes in one segment; a digest, its dot and an extension need some of them.
 _LONGEST_SEGMENT = 150
 _LONGEST_PATH = 400
+
+# What our namers make: DIGEST.jpg, and bulldog.DIGEST12.jpg; a storage may have added a suffix.
+_DIGEST_ALONE = re.compile(r"^[0-9a-f]{32}(_\w{7})?(\.\w{1,10})?$")
+_DIGEST_LAST = re.compile(r"^(?P<stem>.+)\.[0-9a-f]{12}(_\w{7})?(\.\w{1,10})?$")
 
 
 def source_name_as_path(generator: Any) -> str:
@@ -168,3 +185,43 @@ def _extension_for(source_extension: str, format: str | None) -> str:
         return format_to_extension(format)
     except UnknownFormat:
         return ""
+
+
+# What a name tells.
+
+
+def is_folder(name: Any) -> bool:
+    """Return whether *name* is that of a folder inside a storage, and not of the storage itself."""
+    text = name.replace("\\", "/") if isinstance(name, str) else ""
+    parts = text.split("/")
+    return bool(text.strip("/. ")) and not (
+        posixpath.isabs(text) or ".." in parts or ":" in parts[0]
+    )
+
+
+def is_inside(name: str) -> bool:
+    """Return whether *name* lies under ``IMAGEKIT_CACHEFILE_DIR``."""
+    folder = conf.CACHEFILE_DIR.rstrip("/")
+    return name.startswith(f"{folder}/") and ".." not in name.split("/")
+
+
+def source_stem(name: str) -> str | None:
+    """Return the name, without extension, of the source that a cache file is named after.
+
+    Returns:
+        Empty if the name tells only the digest; None if it is not of the shape that namers make.
+
+    Example:
+        >>> source_stem("CACHE/images/photos/bulldog/0123456789abcdef0123456789abcdef.jpg")
+        'photos/bulldog'
+    """
+    inner = name[len(conf.CACHEFILE_DIR.rstrip("/")) + 1 :]
+    folder, basename = posixpath.split(inner)
+    media_type = extension_to_mimetype(posixpath.splitext(basename)[1]) or "image/"
+    if not media_type.startswith("image/"):
+        # Django's hashed static files have names like ours: "base.0123456789ab.css".
+        return None
+    if _DIGEST_ALONE.match(basename):
+        return folder
+    found = _DIGEST_LAST.match(basename)
+    return posixpath.join(folder, found["stem"]) if found else None

@@ -7,9 +7,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from imagekit_registry.cachefiles._layers import StateAccess, state_scope
-from imagekit_registry.cachefiles.records import CacheFileRecord, Status
-from imagekit_registry.cachefiles.stores import CacheStateStore
+from imagekit_registry.state import (
+    CacheFileRecord,
+    CacheStateStore,
+    StateAccess,
+    Status,
+    state_scope,
+)
 
 __all__ = [
     "CacheFileRecord",

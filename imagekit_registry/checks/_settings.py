@@ -13,10 +13,9 @@ from django.core.checks import CheckMessage, Warning
 from django.core.files.storage import storages
 
 from imagekit_registry._loading import get_by_qname, resolve_storage
-from imagekit_registry.cachefiles._standins import KINDS
-from imagekit_registry.cachefiles._verdict import is_folder
 from imagekit_registry.cachefiles.backends import load_backend
-from imagekit_registry.cachefiles.stores import get_state_store
+from imagekit_registry.cachefiles.fallbacks import KINDS
+from imagekit_registry.cachefiles.namers import is_folder
 from imagekit_registry.cachefiles.strategies import load_strategy
 from imagekit_registry.checks._messages import error, guarded, nearest
 from imagekit_registry.checks._trial import refusal
@@ -24,6 +23,7 @@ from imagekit_registry.conf import all_settings, conf
 from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration
 from imagekit_registry.imaging.formats import can_write
 from imagekit_registry.specs import load_decoder
+from imagekit_registry.state import get_state_store
 
 __all__ = ["check_settings", "check_storage"]
 

@@ -9,8 +9,8 @@ import attrs
 from django.core.checks import CheckMessage
 
 from imagekit_registry._loading import get_by_qname
-from imagekit_registry.cachefiles._standins import KINDS
 from imagekit_registry.cachefiles.backends import load_backend
+from imagekit_registry.cachefiles.fallbacks import KINDS
 from imagekit_registry.cachefiles.strategies import load_strategy
 from imagekit_registry.checks._messages import error, guarded, nearest
 from imagekit_registry.checks._settings import check_storage

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imagekit_registry.exceptions import InvalidArgumentType
+from imagekit_registry.forms._formfield import ProcessedUploadField
 from imagekit_registry.imaging import Limits
-from imagekit_registry.models.fields._formfield import ProcessedUploadField
 from imagekit_registry.specs import SpecHost
 
 __all__ = ["ProcessedImageField"]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from imagekit_registry.html._attributes import build_attributes, is_attribute_name
 from imagekit_registry.html._batch import active_batch, batched
-from imagekit_registry.html._markup import ImgMarkup, Markup, PictureMarkup, attempt, show
-from imagekit_registry.html._plans import (
+from imagekit_registry.html._django_batch import waiting
+from imagekit_registry.html._elements import ImgMarkup, Markup, PictureMarkup, attempt, show
+from imagekit_registry.html._tags import (
     plan_image,
     plan_picture,
     plan_thumbnail,
     thumbnail_file,
 )
-from imagekit_registry.html._renditions import Rendition
-from imagekit_registry.html._trees import waiting
+from imagekit_registry.html._variants import Rendition
 
 __all__ = [
     "ImgMarkup",

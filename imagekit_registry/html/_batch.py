@@ -12,11 +12,11 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
 
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles._layers import state_scope
 from imagekit_registry.cachefiles._many import prefetch_records
 from imagekit_registry.cachefiles.state import records_are_known
-from imagekit_registry.html._answers import Answers
-from imagekit_registry.html._markup import Markup, attempt, guard
+from imagekit_registry.html._elements import Markup, attempt, guard
+from imagekit_registry.html._resolved import Answers
+from imagekit_registry.state import state_scope
 
 __all__ = ["Batch", "LentFile", "active_batch", "batched"]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from imagekit_registry.cachefiles._every import compile_pattern, matches
 from imagekit_registry.exceptions import GenerationError, ImageKitError
+from imagekit_registry.maintenance.inventory import compile_pattern, matches
 from imagekit_registry.registry import generator_registry
 
 __all__ = ["ImageCommand", "Progress", "counted", "describe", "duration", "interrupted"]

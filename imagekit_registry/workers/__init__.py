@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles._pipeline import Fate, Pipeline
 from imagekit_registry.cachefiles.backends import Message
+from imagekit_registry.cachefiles.bulk import Fate, Pipeline
 from imagekit_registry.exceptions import LockTimeout, RetryLater
 from imagekit_registry.workers._files import NothingToDo, find_file
 

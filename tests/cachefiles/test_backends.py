@@ -15,12 +15,11 @@ from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles.backends import BaseAsync
-from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.exceptions import GenerationError, LockTimeout, UnreadableImage
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated, generation_failed
+from imagekit_registry.state import Status, forget_local_states
 from tests.pages import forget_everything, render
 from tests.storages import RemoteStorage
 
@@ -233,7 +232,7 @@ class TestWorkers:
             file = ask()
             assert not file
         assert len(queue.messages) == 1
-        assert file.state.status == Status.MAKING
+        assert file.state.status == Status.GENERATING
         assert file.cachefile_backend.is_wanting(file, fresh=True)
         ask()
         assert len(queue.messages) == 1
@@ -328,7 +327,7 @@ class TestStates:
 
     @pytest.mark.parametrize(
         ("status", "seconds"),
-        [(Status.MAKING, 30), (Status.FAILED, 60), (Status.MISSING, 5), (Status.EXISTS, None)],
+        [(Status.GENERATING, 30), (Status.FAILED, 60), (Status.MISSING, 5), (Status.EXISTS, None)],
     )
     def test_ends_by_itself(
         self, name: str, status: str, seconds: int | None, monkeypatch: pytest.MonkeyPatch

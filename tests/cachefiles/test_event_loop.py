@@ -11,9 +11,9 @@ import pytest
 from django.core.files.base import ContentFile
 
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles._layers import forget_local_states
-from imagekit_registry.cachefiles.backends._background import wait_for_background
+from imagekit_registry.cachefiles.threads import wait_for_background
 from imagekit_registry.specs import ImageSpec, StoredFile
+from imagekit_registry.state import forget_local_states
 from tests.pages import Banner, Wide
 from tests.storages import RemoteStorage
 

@@ -17,13 +17,13 @@ from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles._ledger import made_of
 from imagekit_registry.cachefiles.strategies import PreCache
 from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.specs import refer_to
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup, _watcher
+from imagekit_registry.state import forget_local_states
 from tests.pages import elements, render
 from tests.storages import RemoteStorage
 from tests.testapp.models import Album, Concrete, ConcreteChild, Plain
@@ -291,7 +291,7 @@ def test_a_ledger_that_does_not_answer_breaks_nothing(
     row: Concrete, state: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     """The row is saved; one line says what has failed."""
-    from imagekit_registry.cachefiles.stores import DatabaseStateStore
+    from imagekit_registry.state import DatabaseStateStore
 
     def fail(*args: Any) -> Any:
         raise ConnectionError("no database")

@@ -27,7 +27,6 @@ from imagekit_registry.cachefiles import (
     namers,
 )
 from imagekit_registry.cachefiles.backends import BaseAsync, Simple
-from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.exceptions import (
     GenerationError,
     MissingSource,
@@ -38,6 +37,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.processors import ResizeToFill, ResizeToFit
 from imagekit_registry.specs import StoredFile
+from imagekit_registry.state import Status
 from tests.storages import BrokenStorage, CountingStorage, RemoteStorage, StrictStorage
 
 

@@ -18,8 +18,8 @@ from django.conf import settings as django_settings
 from django.core.cache import cache as default_cache
 from django.core.cache import caches
 
+from imagekit_registry._breaker import forget_breakers
 from imagekit_registry.cachefiles import _leases
-from imagekit_registry.cachefiles._breaker import forget_breakers
 from imagekit_registry.cachefiles.locks import Lease, generation_lock, is_shared
 from imagekit_registry.exceptions import InvalidArgument, LockTimeout
 from tests.cachefiles import _lock_worker

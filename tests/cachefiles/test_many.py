@@ -18,13 +18,10 @@ from PIL import Image
 
 from imagekit_registry import ImageSpec, prefetch_images
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, generate_many
-from imagekit_registry.cachefiles._access import get_state_access
-from imagekit_registry.cachefiles._group import remember_many
-from imagekit_registry.cachefiles._layers import forget_local_states, state_scope
-from imagekit_registry.cachefiles._pipeline import Fate, Pipeline
 from imagekit_registry.cachefiles.backends import BaseAsync, Simple
-from imagekit_registry.cachefiles.backends._background import wait_for_background
-from imagekit_registry.cachefiles.records import Status
+from imagekit_registry.cachefiles.bulk import Fate, Pipeline
+from imagekit_registry.cachefiles.generation import remember_many
+from imagekit_registry.cachefiles.threads import wait_for_background
 from imagekit_registry.exceptions import (
     EncodingError,
     InvalidArgument,
@@ -39,6 +36,7 @@ from imagekit_registry.imaging import Limits, PillowDecoder
 from imagekit_registry.processors import ResizeToFill, ResizeToFit
 from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.specs import StoredFile
+from imagekit_registry.state import Status, forget_local_states, get_state_access, state_scope
 from tests.caches import CountingCache
 from tests.storages import BrokenStorage, CountingStorage
 from tests.testapp.models import Album, ConcreteChild, Photo

@@ -15,7 +15,7 @@ from django.test.utils import isolate_apps
 from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.backends import Message
-from imagekit_registry.cachefiles.backends._messages import describe
+from imagekit_registry.cachefiles.backends.messages import describe
 from imagekit_registry.exceptions import InvalidMessage
 from imagekit_registry.models import ImageSpecField
 from imagekit_registry.processors import ResizeToFit
@@ -63,7 +63,7 @@ class TestMessage:
 
     def test_of_another_version_says_what_to_do(self, monkeypatch: Any) -> None:
         """While sites and workers are upgraded they may not understand each other."""
-        monkeypatch.setattr("imagekit_registry.cachefiles.backends._messages.VERSION", 2)
+        monkeypatch.setattr("imagekit_registry.cachefiles.backends.messages.VERSION", 2)
         encoded = Message([]).encode()
         monkeypatch.undo()
         with pytest.raises(InvalidMessage, match="Restart the workers"):

@@ -17,10 +17,8 @@ from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.db import transaction
 
+from imagekit_registry._breaker import forget_breakers
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many, get_image
-from imagekit_registry.cachefiles._access import get_state_access
-from imagekit_registry.cachefiles._breaker import forget_breakers
-from imagekit_registry.cachefiles._layers import StateAccess, forget_local_states
 from imagekit_registry.cachefiles.backends import (
     RQ,
     Async,
@@ -30,7 +28,7 @@ from imagekit_registry.cachefiles.backends import (
     Tasks,
     load_backend,
 )
-from imagekit_registry.cachefiles.backends._background import (
+from imagekit_registry.cachefiles.threads import (
     run_in_background,
     wait_for_background,
 )
@@ -43,6 +41,7 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generation_failed
 from imagekit_registry.specs import ImageSpec
+from imagekit_registry.state import StateAccess, forget_local_states, get_state_access
 from imagekit_registry.workers import make_images
 from tests.conftest import require_service
 from tests.pages import Banner, elements, registered, render, served

@@ -32,9 +32,9 @@ from imagekit_registry.cachefiles import ImageCacheFile, generate_many
 from imagekit_registry.cachefiles.locks import *
 from django.core.cache.backends.locmem import LocMemCache
 from imagekit_registry.cachefiles.backends import DatabaseImageCacheBackend
-from imagekit_registry.cachefiles.records import CacheFileRecord, Status
+from imagekit_registry.state import CacheFileRecord, Status
 from imagekit_registry.cachefiles.state import *
-from imagekit_registry.cachefiles.stores import CacheStateStore, DatabaseStateStore
+from imagekit_registry.state import CacheStateStore, DatabaseStateStore
 from imagekit_registry.exceptions import *
 from imagekit_registry.models import ImageSpecField, ProcessedImageField
 from imagekit_registry.processors import *

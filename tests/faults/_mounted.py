@@ -23,9 +23,9 @@ from PIL import Image
 
 from imagekit_registry import get_image
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.exceptions import GenerationError
 from imagekit_registry.specs import StoredFile
+from imagekit_registry.state import forget_local_states
 from tests.conftest import PHOTOS
 
 SMALL = 64 * 1024

@@ -20,11 +20,8 @@ from django.db import connections, transaction
 from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
+from imagekit_registry._breaker import forget_breakers
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles._breaker import forget_breakers
-from imagekit_registry.cachefiles._layers import forget_local_states, state_scope
-from imagekit_registry.cachefiles.records import Status
-from imagekit_registry.cachefiles.stores import DatabaseStateStore
 from imagekit_registry.exceptions import (
     GenerationError,
     ImageKitError,
@@ -34,6 +31,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated
+from imagekit_registry.state import DatabaseStateStore, Status, forget_local_states, state_scope
 from tests.storages import BrokenStorage
 
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
@@ -236,7 +234,7 @@ class TestMakers:
         """A record that says "making" ends by itself."""
         file = get_image(spec_id, source=names[0])
         backend = file.cachefile_backend
-        backend.set_state(file, Status.MAKING)
+        backend.set_state(file, Status.GENERATING)
         assert _is_good(file)
 
     def test_failures_are_tried_less_and_less_often(

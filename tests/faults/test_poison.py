@@ -10,11 +10,10 @@ import pytest
 from django.core.cache import caches
 
 from imagekit_registry.cachefiles import get_image
-from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles.backends import Message
-from imagekit_registry.cachefiles.records import CacheFileRecord
 from imagekit_registry.exceptions import InvalidMessage
 from imagekit_registry.models.records import CacheFileRecordRow
+from imagekit_registry.state import CacheFileRecord, forget_local_states
 from imagekit_registry.workers import make_images
 from tests.pages import Banner, registered, render, served
 

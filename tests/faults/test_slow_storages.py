@@ -28,7 +28,6 @@ from imagekit_registry import ImageSpec, _storage_calls, get_image
 from imagekit_registry.cachefiles import ImageCacheFile, _atomic, _leases, _ledger
 from imagekit_registry.cachefiles.backends import base as backend_base
 from imagekit_registry.cachefiles.publishing import publish
-from imagekit_registry.cachefiles.records import Status
 from imagekit_registry.exceptions import (
     GenerationError,
     LimitExceeded,
@@ -39,6 +38,7 @@ from imagekit_registry.imaging import _limits
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated
 from imagekit_registry.specs import StoredFile
+from imagekit_registry.state import Status
 from tests.conftest import PHOTOS
 from tests.pages import elements, registered, render
 from tests.storages import HangingStorage, RemoteStorage

@@ -14,10 +14,10 @@ from django.core.management import CommandError, call_command
 
 from imagekit_registry import ImageSpec, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
-from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
+from imagekit_registry.state import forget_local_states
 
 
 class Group:

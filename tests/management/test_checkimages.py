@@ -15,9 +15,8 @@ from django.core.files.storage import storages
 from imagekit_registry import get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.namers import source_name_and_field
-from imagekit_registry.cachefiles.records import Status
-from imagekit_registry.cachefiles.stores import DatabaseStateStore
 from imagekit_registry.processors import ResizeToFit
+from imagekit_registry.state import DatabaseStateStore, Status
 from tests.management.conftest import Group, Later, Result, Small, files_of
 from tests.storages import BrokenStorage, CountingStorage
 

@@ -16,12 +16,11 @@ from django.core.files.storage import FileSystemStorage, storages
 from django.db import DatabaseError
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
-from imagekit_registry.cachefiles import ImageCacheFile, _cleaning, generate_many, namers
-from imagekit_registry.cachefiles._access import get_state_access
-from imagekit_registry.cachefiles._layers import forget_local_states
-from imagekit_registry.cachefiles.stores import DatabaseStateStore
+from imagekit_registry.cachefiles import ImageCacheFile, generate_many, namers
+from imagekit_registry.maintenance import clean
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
+from imagekit_registry.state import DatabaseStateStore, forget_local_states, get_state_access
 from tests.management.conftest import Group, Large, Result, Small, cached, files_of
 from tests.storages import BrokenStorage, content_of
 from tests.testapp.models import Photo, Plain
@@ -56,7 +55,7 @@ def age(seconds: float) -> None:
 def begin(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let commands begin so many seconds from now, by their own clock."""
     clock = SimpleNamespace(time=lambda: time.time() + seconds)
-    monkeypatch.setattr("imagekit_registry.cachefiles._cleaning.time", clock)
+    monkeypatch.setattr("imagekit_registry.maintenance.clean.time", clock)
 
 
 @pytest.fixture
@@ -190,7 +189,7 @@ class TestKept:
         def fail(names: Any) -> Any:
             raise DatabaseError("no such table")
 
-        monkeypatch.setattr(_cleaning, "held_by_rows", fail)
+        monkeypatch.setattr(clean, "held_by_rows", fail)
         name = "CACHE/images/gone/0123456789abcdef0123456789abcdef.jpg"
         storages["default"].save(name, ContentFile(b"ours"))
         age(60)

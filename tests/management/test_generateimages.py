@@ -15,13 +15,13 @@ from django.core.management import call_command
 
 from imagekit_registry import ImageSpec, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, get_image
-from imagekit_registry.cachefiles._every import compile_pattern
-from imagekit_registry.cachefiles.stores import DatabaseStateStore
 from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.generatorlibrary import THUMBNAIL_ID
+from imagekit_registry.maintenance.inventory import compile_pattern
 from imagekit_registry.management import _commands
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.signals import generated
+from imagekit_registry.state import DatabaseStateStore
 from imagekit_registry.workers import make_images
 from tests.cachefiles.test_queues import ListQueue
 from tests.management.conftest import Group, Later, Result, Small, cached

@@ -15,7 +15,6 @@ from django.test.utils import isolate_apps
 
 from imagekit_registry import ImageSpec, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.exceptions import (
     InvalidArgumentType,
     InvalidConfiguration,
@@ -27,6 +26,7 @@ from imagekit_registry.models.fields import ImageSpecField as SameImageSpecField
 from imagekit_registry.models.fields import spec_fields_of
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.registry import cachefile_registry, generator_registry, source_group_registry
+from imagekit_registry.state import forget_local_states
 from tests.storages import content_of
 from tests.testapp.models import (
     Concrete,

@@ -12,7 +12,6 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from imagekit_registry import get_image
-from imagekit_registry.cachefiles._layers import forget_local_states
 from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.exceptions import (
     GenerationError,
@@ -25,6 +24,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
+from imagekit_registry.state import forget_local_states
 from tests.conftest import PHOTOS
 from tests.pages import Banner, elements, forget_everything, registered, render, served
 from tests.storages import BrokenStorage, CountingStorage

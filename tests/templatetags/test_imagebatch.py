@@ -17,10 +17,10 @@ from django.template import Context, Engine, Library, Node, Template, TemplateDo
 from django.template.defaulttags import WithNode
 
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles._layers import forget_local_states, state_scope
 from imagekit_registry.exceptions import NotRegistered, UnreadableImage
 from imagekit_registry.html import active_batch
 from imagekit_registry.specs import StoredFile
+from imagekit_registry.state import forget_local_states, state_scope
 from tests.pages import be_fresh, elements, forget_everything, render
 from tests.storages import StrictStorage
 

@@ -12,7 +12,7 @@ from django.core.files.storage import storages
 
 from imagekit_registry import register, unregister
 from imagekit_registry.admin import AdminThumbnail
-from imagekit_registry.cachefiles._standins import StandIn
+from imagekit_registry.cachefiles.fallbacks import StandIn
 from imagekit_registry.exceptions import GenerationError
 from tests.pages import Banner, elements, render
 from tests.testapp.models import Photo

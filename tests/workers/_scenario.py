@@ -27,8 +27,8 @@ from django.core.management import call_command  # noqa: E402
 from django.db import transaction  # noqa: E402
 
 from imagekit_registry.cachefiles import get_image  # noqa: E402
-from imagekit_registry.cachefiles._layers import forget_local_states  # noqa: E402
 from imagekit_registry.cachefiles.backends import Message, get_default_cachefile_backend  # noqa: E402
+from imagekit_registry.state import forget_local_states  # noqa: E402
 from tests.pages import elements, render, served  # noqa: E402
 from tests.testapp.models import Photo  # noqa: E402
 from tests.workers._settings import BACKEND, TAG  # noqa: E402
@@ -314,7 +314,7 @@ def run(folder: Path) -> dict[str, Any]:
 
 def json_message(photo: Photo) -> dict[str, Any]:
     """Return a message as the backend puts it into the queue."""
-    from imagekit_registry.cachefiles.backends._messages import describe
+    from imagekit_registry.cachefiles.backends.messages import describe
 
     file = get_image("testapp:photo:thumbnail", source=photo.original_image)
     image = describe(file)

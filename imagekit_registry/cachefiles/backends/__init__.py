@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from imagekit_registry._loading import get_singleton
-from imagekit_registry.cachefiles.backends._async import BaseAsync
-from imagekit_registry.cachefiles.backends._messages import Message
 from imagekit_registry.cachefiles.backends._queued import QueueBackend
-from imagekit_registry.cachefiles.backends._queues import RQ, Async, Celery, Dramatiq, Tasks
-from imagekit_registry.cachefiles.backends._three_methods import (
-    DatabaseImageCacheBackend,
-    ImageCacheBackendAdapter,
-    is_three_method_backend,
-)
+from imagekit_registry.cachefiles.backends.asynchronous import BaseAsync
 from imagekit_registry.cachefiles.backends.base import (
     AbstractCacheFileBackend,
     CachedFileBackend,
     CacheFileState,
     Simple,
 )
+from imagekit_registry.cachefiles.backends.legacy import (
+    DatabaseImageCacheBackend,
+    ImageCacheBackendAdapter,
+    is_three_method_backend,
+)
+from imagekit_registry.cachefiles.backends.messages import Message
+from imagekit_registry.cachefiles.backends.queues import RQ, Async, Celery, Dramatiq, Tasks
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidFileBackendError
 

@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from imagekit_registry.cachefiles._owners import is_of_another, needs_record
-from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 from imagekit_registry.conf import conf
+from imagekit_registry.state import CacheFileRecord, Status
 
 __all__ = ["is_believed", "is_of_other_recipe"]
 
@@ -25,7 +25,7 @@ def is_believed(file: Any, record: CacheFileRecord) -> bool:
     now = time.time()
     if not record.is_current(now) or _is_of_a_wrong_clock(record, now):
         return False
-    if record.status == Status.MAKING and not needs_record(file):
+    if record.status == Status.GENERATING and not needs_record(file):
         # That a worker was told; the digest is of what lies under the name until it is done.
         return True
     return not is_of_other_recipe(file, record)

@@ -11,14 +11,14 @@ from typing import Any
 from django.core.checks import CheckMessage
 from django.db import transaction
 
-from imagekit_registry.cachefiles._breaker import breaker_of
-from imagekit_registry.cachefiles.backends._async import BaseAsync
-from imagekit_registry.cachefiles.backends._background import is_in_event_loop, run_in_background
-from imagekit_registry.cachefiles.backends._messages import Message, describe
+from imagekit_registry._breaker import breaker_of
+from imagekit_registry.cachefiles.backends.asynchronous import BaseAsync
 from imagekit_registry.cachefiles.backends.base import Simple
-from imagekit_registry.cachefiles.records import Status
+from imagekit_registry.cachefiles.backends.messages import Message, describe
+from imagekit_registry.cachefiles.threads import is_in_event_loop, run_in_background
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import ImageKitError, InvalidFileBackendError
+from imagekit_registry.state import Status
 
 __all__ = ["QueueBackend"]
 
@@ -157,7 +157,7 @@ class QueueBackend(BaseAsync):
             _logger.warning("%s", error)
             for file in files:
                 # One that the queue has made at once, and could not, has failed: that is known.
-                if self.get_state(file, check_if_unknown=False) == Status.MAKING:
+                if self.get_state(file, check_if_unknown=False) == Status.GENERATING:
                     self.doubt(file)
 
 

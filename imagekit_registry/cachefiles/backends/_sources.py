@@ -6,7 +6,7 @@ import logging
 from functools import partial
 from typing import Any
 
-from imagekit_registry.cachefiles.backends._background import would_keep_waiting
+from imagekit_registry.cachefiles.threads import would_keep_waiting
 from imagekit_registry.exceptions import GenerationError
 from imagekit_registry.specs import fingerprint
 

@@ -14,16 +14,15 @@ import attrs
 
 from imagekit_registry._storage_calls import ask
 from imagekit_registry.cachefiles._owners import needs_record
-from imagekit_registry.cachefiles.backends._background import (
+from imagekit_registry.cachefiles.backends._belief import is_believed
+from imagekit_registry.cachefiles.backends._sources import source_fingerprint, source_name
+from imagekit_registry.cachefiles.existence import CacheFileState, FileKnowledge
+from imagekit_registry.cachefiles.locks import Lease, generation_lock
+from imagekit_registry.cachefiles.publishing import publish
+from imagekit_registry.cachefiles.threads import (
     is_in_event_loop,
     run_in_background,
 )
-from imagekit_registry.cachefiles.backends._belief import is_believed
-from imagekit_registry.cachefiles.backends._knowledge import CacheFileState, FileKnowledge
-from imagekit_registry.cachefiles.backends._sources import source_fingerprint, source_name
-from imagekit_registry.cachefiles.locks import Lease, generation_lock
-from imagekit_registry.cachefiles.publishing import publish
-from imagekit_registry.cachefiles.records import CacheFileRecord, Status
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     GenerationError,
@@ -38,6 +37,7 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.imaging import read_header
 from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.specs import default_limits
+from imagekit_registry.state import CacheFileRecord, Status
 
 __all__ = [
     "AbstractCacheFileBackend",

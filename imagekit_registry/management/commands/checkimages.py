@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 from django.core.management.base import CommandError, CommandParser
 
-from imagekit_registry.cachefiles._checking import Checker, Problem
-from imagekit_registry.cachefiles._every import compile_pattern
+from imagekit_registry.maintenance.check import Checker, Problem
+from imagekit_registry.maintenance.inventory import compile_pattern
 from imagekit_registry.management._commands import (
     ImageCommand,
     Progress,

@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 from django.core.management.base import CommandError, CommandParser, DjangoHelpFormatter
 
-from imagekit_registry.cachefiles._cleaning import Cleaner, Leftover
-from imagekit_registry.cachefiles._every import compile_pattern
 from imagekit_registry.exceptions import InvalidConfiguration
+from imagekit_registry.maintenance.clean import Cleaner, Leftover
+from imagekit_registry.maintenance.inventory import compile_pattern
 from imagekit_registry.management._commands import (
     ImageCommand,
     Progress,

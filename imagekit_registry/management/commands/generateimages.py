@@ -10,9 +10,9 @@ from typing import Any
 import attrs
 from django.core.management.base import CommandError, CommandParser
 
-from imagekit_registry.cachefiles._every import every_batch, expected_count
-from imagekit_registry.cachefiles._pipeline import Fate, Pipeline
+from imagekit_registry.cachefiles.bulk import Fate, Pipeline
 from imagekit_registry.exceptions import ImageKitError
+from imagekit_registry.maintenance.inventory import every_batch, expected_count
 from imagekit_registry.management._commands import (
     ImageCommand,
     Progress,

@@ -13,10 +13,10 @@ from django.db.models.fields.files import ImageFieldFile
 from django.db.models.signals import class_prepared, pre_save
 
 from imagekit_registry.exceptions import NotRegistered
+from imagekit_registry.forms._formfield import ProcessedUploadField
+from imagekit_registry.forms._uploads import ProcessedUpload, process_upload
 from imagekit_registry.imaging import Limits
-from imagekit_registry.models.fields._formfield import ProcessedUploadField
 from imagekit_registry.models.fields._spec import default_spec_id, spec_id_errors
-from imagekit_registry.models.fields._uploads import ProcessedUpload, process_upload
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import SpecHost
 

@@ -1,0 +1,220 @@
+"""State in a database table, which is also the ledger of what a source has produced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from hashlib import blake2b
+from typing import Any
+
+import attrs
+from django.apps import apps
+from django.db import Error, connections, models, router, transaction
+
+from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.state.record import CacheFileRecord
+
+__all__ = ["DatabaseStateStore"]
+
+#: The columns that hold a record, by the record's own field names.
+_COLUMNS = tuple(attrs.fields_dict(CacheFileRecord))
+_DIGESTS = ("source_digest", "spec_digest")
+
+
+class DatabaseStateStore:
+    """Keeps records in a table; needs ``imagekit_registry`` migrated.
+
+    Reads and writes go to the database that the routers choose for *writing*: a replica that lags
+    behind would bring back what was just replaced. Inside a transaction each call is a savepoint,
+    so that an error here does not spoil the caller's work.
+
+    Args:
+        using: Alias of the database; None: the one that the routers choose.
+
+    Example:
+        >>> store = DatabaseStateStore()
+        >>> store.set_many({"a": CacheFileRecord(name="a.jpg", status="exists", source="a.png")})
+        >>> [record.name for record in store.by_source("a.png")]
+        ['a.jpg']
+    """
+
+    def __init__(self, using: str | None = None) -> None:
+        self.using = using
+
+    # -- the state store
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, CacheFileRecord]:
+        """Return the records that are there, by key: one query."""
+        by_digest = {_digest(key): key for key in keys}
+        alias, rows = self._rows()
+        found: dict[str, CacheFileRecord] = {}
+        with _guarded(alias, writes=False):
+            for digests in _chunks(list(by_digest), alias):
+                query = rows.filter(pk__in=digests).values_list("pk", *_COLUMNS)
+                for digest, *values in query:
+                    record = _record(values)
+                    if record is not None:
+                        found[by_digest[digest]] = record
+        return found
+
+    def set_many(self, records: Mapping[str, CacheFileRecord]) -> None:
+        """Insert or replace *records*: one query.
+
+        A record that a database cannot hold (a name with a NUL or half a surrogate pair) is left
+        out rather than losing the others.
+        """
+        alias, rows = self._rows()
+        made = [_row(rows.model, key, record) for key, record in records.items()]
+        # One order for all writers: two that lock the same rows cannot wait for each other.
+        ordered = sorted((row for row in made if row is not None), key=lambda row: str(row.pk))
+        if not ordered:
+            return
+        with _guarded(alias, writes=True):
+            has_target = connections[alias].features.supports_update_conflicts_with_target
+            rows.bulk_create(
+                ordered,
+                update_conflicts=True,
+                update_fields=("key", *_DIGESTS, *_COLUMNS),
+                unique_fields=["key_digest"] if has_target else None,
+            )
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        """Delete the rows of *keys*: one query."""
+        alias, rows = self._rows()
+        with _guarded(alias, writes=True):
+            for digests in _chunks([_digest(key) for key in keys], alias):
+                # `delete()` would first fetch all rows if any app listens to every model's signals.
+                rows.filter(pk__in=digests)._raw_delete(alias)
+
+    # -- the caller's transaction
+
+    # Rows that are written stay locked until the transaction ends. Two requests that show the same
+    # images would wait for each other; and one of two that have locked them the other way round
+    # would be rolled back, by MariaDB with all that it has saved.
+
+    def is_in_transaction(self) -> bool:
+        """Return whether what is written now would be part of a transaction of the caller's."""
+        alias, _ = self._rows()
+        # The transaction that Django's `TestCase` begins around each test never ends for the test.
+        return any(
+            not getattr(block, "_from_testcase", False)
+            for block in connections[alias].atomic_blocks
+        )
+
+    def after_commit(self, write: Callable[[], None]) -> None:
+        """Call *write* when the caller's transaction is committed, and never if it is not."""
+        alias, _ = self._rows()
+        transaction.on_commit(write, using=alias)
+
+    # -- the ledger
+
+    def by_source(self, *sources: str) -> list[CacheFileRecord]:
+        """Return what was made of the source images named *sources*: one query."""
+        return self._where("source_digest", sources)
+
+    def by_spec(self, *spec_ids: str) -> list[CacheFileRecord]:
+        """Return what was made by the generators with these ids: one query."""
+        return self._where("spec_digest", spec_ids)
+
+    def iter_all(self, chunk_size: int = 2_000) -> Iterator[CacheFileRecord]:
+        """Yield every record, in no meaningful order and in flat memory; see `iter_items`."""
+        return (record for _, record in self.iter_items(chunk_size))
+
+    def iter_items(self, chunk_size: int = 2_000) -> Iterator[tuple[str, CacheFileRecord]]:
+        """Yield every key with its record, in no meaningful order and in flat memory.
+
+        Rows may be written and deleted meanwhile: each query begins behind the last row seen, so
+        no row comes twice and no transaction stays open.
+
+        Args:
+            chunk_size: Number of rows that one query fetches.
+        """
+        alias, rows = self._rows()
+        ordered = rows.order_by("pk").values_list("pk", "key", *_COLUMNS)
+        last = ""
+        while True:
+            with _guarded(alias, writes=False):
+                chunk = list(ordered.filter(pk__gt=last)[:chunk_size])
+            for _, key, *values in chunk:
+                record = _record(values)
+                if record is not None:
+                    yield key, record
+            if len(chunk) < chunk_size:
+                return
+            last = chunk[-1][0]
+
+    def _where(self, column: str, texts: Iterable[str]) -> list[CacheFileRecord]:
+        alias, rows = self._rows()
+        found: list[Any] = []
+        with _guarded(alias, writes=False):
+            for digests in _chunks([_digest(text) for text in texts], alias):
+                query = rows.filter(**{f"{column}__in": digests}).order_by("pk")
+                found += query.values_list(*_COLUMNS)
+        records = map(_record, found)
+        return [record for record in records if record is not None]
+
+    def _rows(self) -> tuple[str, models.QuerySet[Any]]:
+        # By name: models stand above this room.
+        model = apps.get_model("imagekit_registry", "CacheFileRecordRow")
+        alias = self.using or router.db_for_write(model)
+        return alias, model._base_manager.using(alias)
+
+
+@contextmanager
+def _guarded(alias: str, *, writes: bool) -> Iterator[None]:
+    """Keep an error in the block from spoiling the caller's transaction, or the next call.
+
+    On SQLite a failed query does no harm to its transaction, so reading needs no savepoint there.
+    """
+    connection = connections[alias]
+    is_harmless = not writes and connection.vendor == "sqlite"
+    needs_savepoint = connection.in_atomic_block and not is_harmless
+    try:
+        with transaction.atomic(alias) if needs_savepoint else nullcontext():
+            yield
+    except Error:
+        if connection.autocommit and not connection.in_atomic_block:
+            # Workers and commands have no end of request at which Django drops a dead connection.
+            connection.close_if_unusable_or_obsolete()
+        raise
+
+
+def _chunks(digests: Sequence[str], alias: str) -> Iterator[Sequence[str]]:
+    """Yield *digests* whole, or in parts where the database limits the parameters of a query."""
+    size = connections[alias].features.max_query_params or len(digests) or 1
+    return (digests[start : start + size] for start in range(0, len(digests), size))
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _row(model: type[models.Model], key: str, record: CacheFileRecord) -> models.Model | None:
+    """Return the row for *record*, or None if not every database can hold it."""
+    values: dict[str, Any] = {name: getattr(record, name) for name in _COLUMNS}
+    texts = "".join([key, *(value for value in values.values() if isinstance(value, str))])
+    if "\0" in texts or not _is_utf8(texts) or CacheFileRecord.decode(record.encode()) != record:
+        return None
+    return model(
+        key_digest=_digest(key),
+        source_digest=_digest(record.source),
+        spec_digest=_digest(record.spec_id),
+        key=key,
+        **values,
+    )
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _record(values: Iterable[Any]) -> CacheFileRecord | None:
+    """Return the record in the columns of a row; None for one that another version has written."""
+    try:
+        return CacheFileRecord(**dict(zip(_COLUMNS, values, strict=True)))
+    except InvalidArgument:
+        return None

@@ -1,0 +1,106 @@
+"""What one request, or one block, remembers of the state that it has read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from weakref import WeakKeyDictionary
+
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext
+
+from imagekit_registry.state.record import CacheFileRecord
+
+__all__ = ["Scope", "close_request_scope", "current_scope", "open_request_scope", "state_scope"]
+
+Table = dict[str, CacheFileRecord | None]
+
+
+class Scope:
+    """What one request, or one `state_scope` block, has read and written.
+
+    A key with None is known to be absent from the store. The scope outlives its context in tasks
+    and threads that were started meanwhile; `is_open` tells them that it has ended.
+    """
+
+    __slots__ = ("is_open", "of_request", "outer", "tables")
+
+    def __init__(self, outer: Scope | None = None, *, of_request: bool = False) -> None:
+        self.outer = outer
+        self.of_request = of_request
+        self.is_open = True
+        #: By the access that reads through them.
+        self.tables: dict[object, Table] = {}
+
+    def close(self) -> None:
+        """End the scope, and free what it holds."""
+        self.is_open = False
+        self.tables = {}
+        if _scope.get() is self:
+            _scope.set(self.outer)
+
+
+# Set and never reset by token: under ASGI a request's end runs in another context than its start.
+_scope: ContextVar[Scope | None] = ContextVar("imagekit_registry_scope", default=None)
+#: The same for requests under ASGI. Before Django 6.1 their start is announced in a task of its own,
+#: whose context variables are lost; what Django's handler has opened for their threads is kept.
+_asgi_scopes: WeakKeyDictionary[ThreadSensitiveContext, Scope] = WeakKeyDictionary()
+
+
+def current_scope() -> Scope | None:
+    """Return the scope of this request or block, or None outside of any."""
+    scope = _scope.get()
+    if scope is not None and scope.is_open:
+        return scope
+    asgi_request = SyncToAsync.thread_sensitive_context.get(None)
+    scope = _asgi_scopes.get(asgi_request) if asgi_request is not None else None
+    if scope is None or not scope.is_open:
+        return None
+    _scope.set(scope)
+    return scope
+
+
+@contextmanager
+def state_scope() -> Iterator[Scope]:
+    """Remember every state that is read in the block until its end.
+
+    Inside a request, or another such block, this is the scope that is there already.
+
+    Example:
+        >>> with state_scope() as outer, state_scope() as inner:
+        ...     inner is outer
+        True
+    """
+    scope = current_scope()
+    if scope is not None:
+        yield scope
+        return
+    scope = Scope()
+    _scope.set(scope)
+    try:
+        yield scope
+    finally:
+        scope.close()
+
+
+def open_request_scope(**_: object) -> None:
+    """Begin the scope of a request; a receiver of ``request_started``.
+
+    `AppConfig.ready` connects it, and `close_request_scope`, so that no middleware is needed.
+    """
+    outer = current_scope()
+    if outer is not None and outer.of_request:
+        # The end of the request before was not announced on this thread; its scope is not kept.
+        outer = outer.outer
+    scope = Scope(outer, of_request=True)
+    _scope.set(scope)
+    asgi_request = SyncToAsync.thread_sensitive_context.get(None)
+    if asgi_request is not None:
+        _asgi_scopes[asgi_request] = scope
+
+
+def close_request_scope(**_: object) -> None:
+    """End the scope of a request; a receiver of ``request_finished``."""
+    scope = current_scope()
+    if scope is not None and scope.of_request:
+        scope.close()

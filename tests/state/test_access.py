@@ -1,0 +1,978 @@
+"""The layers over a state store: what they remember, for how long, and what a dead store costs."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import django
+import pytest
+from asgiref.testing import ApplicationCommunicator
+from django.conf import settings as django_settings
+from django.core.asgi import get_asgi_application
+from django.core.cache import caches
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import DatabaseError, close_old_connections, connections, transaction
+from django.db.transaction import TransactionManagementError
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.test import AsyncClient, Client, RequestFactory
+from django.urls import path
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagekit_registry.state import (
+    CacheStateStore,
+    DatabaseStateStore,
+    Scope,
+    StateAccess,
+    current_scope,
+    forget_local_states,
+    state_scope,
+)
+from imagekit_registry.state.memory import LocalStates
+from imagekit_registry.state.record import CacheFileRecord, Status
+from tests.conftest import require_service
+from tests.testapp.models import Plain
+
+
+def make(name: str = "a.jpg", status: str = Status.EXISTS, **fields: Any) -> CacheFileRecord:
+    return CacheFileRecord(name=name, status=status, **fields)
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: float = 1_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class CountingStore:
+    """A store in memory that notes the calls it gets, and can be made to fail."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, CacheFileRecord] = {}
+        self.calls: list[tuple[str, list[str]]] = []
+        self.error: Exception | None = None
+        self.before_answer: Callable[[], None] = lambda: None
+        self.after_read: Callable[[], None] = lambda: None
+
+    def _note(self, name: str, keys: Iterable[str]) -> list[str]:
+        keys = list(keys)
+        self.calls.append((name, keys))
+        self.before_answer()
+        if self.error is not None:
+            raise self.error
+        return keys
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, CacheFileRecord]:
+        keys = self._note("get_many", keys)
+        found = {key: self.records[key] for key in keys if key in self.records}
+        self.after_read()
+        return found
+
+    def set_many(self, records: Mapping[str, CacheFileRecord]) -> None:
+        self._note("set_many", records)
+        self.records.update(records)
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        for key in self._note("delete_many", keys):
+            self.records.pop(key, None)
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def alias(request: pytest.FixtureRequest) -> str:
+    """Return each database that requests can lock rows in."""
+    require_service(request.param, request.param in django_settings.DATABASES)
+    return str(request.param)
+
+
+@pytest.fixture
+def store() -> CountingStore:
+    return CountingStore()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def access(store: CountingStore, clock: Clock) -> StateAccess:
+    return StateAccess(store, clock=clock, now=clock)
+
+
+@pytest.fixture
+def access_without_local(store: CountingStore, settings: Any) -> StateAccess:
+    settings.IMAGEKIT_LOCAL_STATE_TTL = 0
+    return StateAccess(store)
+
+
+class TestProcessLayer:
+    def test_a_second_look_asks_no_store(self, access: StateAccess, store: CountingStore) -> None:
+        """A warm page, in a process that has rendered it before, makes no round trip."""
+        store.records["a"] = make()
+        for _ in range(100):
+            assert access.get("a") == make()
+            assert access.get_many(["a"]) == {"a": make()}
+        assert store.calls == [("get_many", ["a"])]
+
+    def test_hundred_keys_are_one_call(self, access: StateAccess, store: CountingStore) -> None:
+        """A page's states come together, each key asked for once."""
+        keys = [str(number) for number in range(100)]
+        store.records.update({key: make(key) for key in keys})
+        assert len(access.get_many(keys + keys)) == 100
+        assert store.calls == [("get_many", keys)]
+
+    def test_only_what_is_unknown_is_asked_for(
+        self, access: StateAccess, store: CountingStore
+    ) -> None:
+        """What a process knows it does not ask again with the rest."""
+        store.records.update({key: make(key) for key in "abc"})
+        access.get_many("ab")
+        assert access.get_many("abc") == {key: make(key) for key in "abc"}
+        assert store.calls == [("get_many", ["a", "b"]), ("get_many", ["c"])]
+
+    def test_after_the_time_to_live_the_store_is_asked(
+        self, access: StateAccess, store: CountingStore, clock: Clock
+    ) -> None:
+        """Another host's deletion is seen after ``IMAGEKIT_LOCAL_STATE_TTL`` seconds."""
+        store.records["a"] = make()
+        access.get("a")
+        del store.records["a"]
+        clock.now += 9.9
+        assert access.get("a") == make()
+        clock.now += 0.1
+        assert access.get("a") is None
+
+    def test_zero_turns_it_off(
+        self, access_without_local: StateAccess, store: CountingStore
+    ) -> None:
+        """With a time to live of 0 the store is asked each time."""
+        store.records["a"] = make()
+        access_without_local.get("a")
+        access_without_local.get("a")
+        assert len(store.calls) == 2
+
+    @pytest.mark.parametrize("status", [Status.FAILED, Status.MISSING])
+    def test_what_does_not_exist_is_trusted_until_its_moment(
+        self, access: StateAccess, store: CountingStore, clock: Clock, status: str
+    ) -> None:
+        """And not a moment longer, whatever the time to live."""
+        store.records["a"] = make(status=status, retry_at=clock.now + 3)
+        access.get("a")
+        clock.now += 2.9
+        access.get("a")
+        assert len(store.calls) == 1
+        clock.now += 0.1
+        access.get("a")
+        access.get("a")
+        assert len(store.calls) == 3
+
+    def test_what_does_not_exist_is_not_trusted_beyond_the_time_to_live(
+        self, access: StateAccess, store: CountingStore, clock: Clock
+    ) -> None:
+        """A failure whose next try is in a day may be mended by another host before that."""
+        store.records["a"] = make(status=Status.FAILED, retry_at=clock.now + 86_400)
+        access.get("a")
+        clock.now += 10
+        access.get("a")
+        assert len(store.calls) == 2
+
+    def test_that_a_file_is_being_made_is_not_remembered(
+        self, access: StateAccess, store: CountingStore, clock: Clock
+    ) -> None:
+        """The page waits for another process: its news must be heard at once."""
+        store.records["a"] = make(status=Status.GENERATING, retry_at=clock.now + 30)
+        access.get("a")
+        store.records["a"] = make()
+        assert access.get("a") == make()
+
+    def test_that_a_file_is_made_anew_replaces_what_was_known(
+        self, access: StateAccess, clock: Clock
+    ) -> None:
+        """An existing file that is being replaced does not look finished."""
+        access.put("a", make())
+        making = make(status=Status.GENERATING, retry_at=clock.now + 30)
+        access.put("a", making)
+        assert access.get("a") == making
+
+    def test_fresh_asks_the_store_and_tells_the_layers(
+        self, access: StateAccess, store: CountingStore
+    ) -> None:
+        """What the store says then is what everybody knows from then on."""
+        store.records["a"] = make("old")
+        access.get("a")
+        store.records["a"] = make("new")
+        assert access.get_many(["a"], fresh=True) == {"a": make("new")}
+        assert access.get("a") == make("new")
+
+    def test_fresh_forgets_what_the_store_has_lost(
+        self, access: StateAccess, store: CountingStore
+    ) -> None:
+        """A flushed cache takes the process's memory of the key with it."""
+        access.put("a", make())
+        store.records.clear()
+        assert access.get_many(["a"], fresh=True) == {}
+        assert access.get("a") is None
+
+    def test_a_write_is_read_back_without_the_store(
+        self, access: StateAccess, store: CountingStore
+    ) -> None:
+        """Who has made an image knows its state."""
+        access.put("a", make())
+        assert access.get("a") == make()
+        assert store.calls == [("set_many", ["a"])]
+
+    def test_many_writes_are_one_call(self, access: StateAccess, store: CountingStore) -> None:
+        """And so are many deletions; none at all is no call."""
+        access.put_many({})
+        access.drop([])
+        access.put_many({key: make(key) for key in "abc"})
+        access.drop("abc")
+        assert store.calls == [("set_many", ["a", "b", "c"]), ("delete_many", ["a", "b", "c"])]
+
+    def test_what_is_dropped_is_gone_everywhere(
+        self, access: StateAccess, store: CountingStore
+    ) -> None:
+        """In the store, the process and the request."""
+        with state_scope():
+            access.put("a", make())
+            access.drop(["a"])
+            assert access.get("a") is None
+        assert access.get("a") is None
+        assert store.records == {}
+
+    def test_an_answer_older_than_a_write_is_not_kept(
+        self, access: StateAccess, store: CountingStore
+    ) -> None:
+        """A thread that read before another wrote must not put back the old state."""
+        store.records["a"] = make("old")
+        store.after_read = lambda: access.put("a", make("new"))
+        access.get("a")
+        store.after_read = lambda: None
+        assert access.get("a") == make("new")
+
+    def test_an_answer_older_than_a_deletion_is_not_kept(
+        self, access: StateAccess, store: CountingStore
+    ) -> None:
+        """Nor bring back a file that another thread has deleted."""
+        store.records["a"] = make()
+        store.after_read = lambda: access.drop(["a"])
+        access.get("a")
+        store.after_read = lambda: None
+        assert access.get("a") is None
+
+    def test_two_stores_share_nothing(self, clock: Clock) -> None:
+        """A backend with a cache of its own has states of its own."""
+        one, other = StateAccess(CountingStore()), StateAccess(CountingStore())
+        with state_scope():
+            one.put("a", make())
+            assert other.get("a") is None
+        assert one.get("a") == make()
+
+    @pytest.mark.parametrize(
+        ("setting", "value"),
+        [
+            ("IMAGEKIT_LOCAL_STATE_TTL", 5.0),
+            ("IMAGEKIT_LOCAL_STATE_SIZE", 10),
+            ("MEDIA_ROOT", "/elsewhere"),
+        ],
+    )
+    def test_a_changed_setting_clears_it(
+        self, access: StateAccess, store: CountingStore, settings: Any, setting: str, value: object
+    ) -> None:
+        """Tests that override settings see no state of other tests."""
+        store.records["a"] = make()
+        access.get("a")
+        setattr(settings, setting, value)
+        access.get("a")
+        assert len(store.calls) == 2
+
+    def test_it_can_be_cleared(self, access: StateAccess, store: CountingStore) -> None:
+        """Tests that change files behind our back can say so."""
+        access.put("a", make())
+        store.records.clear()
+        forget_local_states()
+        assert access.get("a") is None
+
+    def test_what_a_store_answers_beyond_records_is_ignored(self, access: StateAccess) -> None:
+        """A store of somebody else may return anything."""
+
+        class OddStore(CountingStore):
+            def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+                return {"a": "exists", "b": None, "z": make()}
+
+        assert StateAccess(OddStore()).get_many(["a", "b"]) == {}
+
+
+class TestLocalStates:
+    @settings(deadline=None)
+    @given(st.integers(1, 9), st.lists(st.tuples(st.sampled_from("pgdt"), st.integers(0, 12))))
+    def test_it_is_bounded_and_never_wrong(self, size: int, steps: list[tuple[str, int]]) -> None:
+        """It may forget, but what it returns is the latest, and within its time to live."""
+        clock = Clock()
+        states = LocalStates(size, ttl=10, clock=clock, now=clock)
+        truth: dict[str, tuple[CacheFileRecord, float]] = {}
+        for number, (step, value) in enumerate(steps):
+            key = str(value)
+            if step == "p":
+                truth[key] = (make(str(number)), clock.now)
+                states.put({key: truth[key][0]})
+            elif step == "d":
+                truth.pop(key, None)
+                states.drop([key])
+            elif step == "t":
+                clock.now += value
+            found = states.get(key)
+            record, written = truth.get(key, (None, 0.0))
+            assert found is None or (found == record and clock.now - written < 10)
+            assert len(states) <= size
+
+    def test_what_is_asked_for_stays(self) -> None:
+        """Records that pages use outlive any number that are seen once."""
+        states = LocalStates(100, ttl=10)
+        states.put({"used": make()})
+        for number in range(10_000):
+            states.put({str(number): make()})
+            assert states.get("used") == make()
+
+    def test_threads_may_use_it_together(self) -> None:
+        """Nothing is lost, torn or unbounded under eight threads."""
+        states = LocalStates(50, ttl=1_000)
+        errors: list[object] = []
+
+        def work(mine: int) -> None:
+            for number in range(2_000):
+                key = f"{mine}:{number % 20}"
+                states.put({key: make(f"{key}:{number}")})
+                found = states.get(key)
+                if found is not None and found.name != f"{key}:{number}":
+                    errors.append(found)
+                states.drop([key])
+                if states.get(key) is not None:
+                    errors.append(key)
+                states.get(f"{(mine + 1) % 8}:{number % 20}")
+
+        run_threads([partial(work, mine) for mine in range(8)])
+        assert errors == []
+        assert len(states) <= 50
+
+
+def run_threads(jobs: Iterable[Callable[[], object]]) -> None:
+    threads = [threading.Thread(target=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+class TestScope:
+    def test_outside_of_it_nothing_is_remembered(self) -> None:
+        """A worker or a shell has no request, and so no memory that grows."""
+        assert current_scope() is None
+
+    def test_a_missing_key_is_asked_for_once(
+        self, access: StateAccess, store: CountingStore
+    ) -> None:
+        """Within the scope; the next request asks again."""
+        for _ in range(2):
+            with state_scope():
+                assert access.get("a") is None
+                assert access.get("a") is None
+                assert access.get_many(["a"]) == {}
+        assert len(store.calls) == 2
+
+    def test_outside_of_a_scope_a_missing_key_is_asked_for_each_time(
+        self, access: StateAccess, store: CountingStore
+    ) -> None:
+        """That a file is absent is too soon untrue to be remembered by a process."""
+        access.get("a")
+        access.get("a")
+        assert len(store.calls) == 2
+
+    def test_it_remembers_where_the_process_does_not(
+        self, access_without_local: StateAccess, store: CountingStore
+    ) -> None:
+        """One request asks for a key once, also with the process's layer off."""
+        store.records["a"] = make()
+        with state_scope():
+            access_without_local.get_many("ab")
+            assert access_without_local.get("a") == make()
+        assert store.calls == [("get_many", ["a", "b"])]
+
+    def test_an_inner_scope_is_the_outer_one(
+        self, access_without_local: StateAccess, store: CountingStore
+    ) -> None:
+        """A batch tag inside another shares its states, and leaves them there at its end."""
+        with state_scope() as outer:
+            access_without_local.get("a")
+            with state_scope() as inner:
+                assert inner is outer
+                access_without_local.get("a")
+                access_without_local.get("b")
+            access_without_local.get("b")
+        assert len(store.calls) == 2
+
+    def test_it_ends_after_an_exception(self) -> None:
+        """A page that fails leaves no scope behind."""
+        with pytest.raises(ZeroDivisionError), state_scope():
+            raise ZeroDivisionError
+        assert current_scope() is None
+
+    def test_a_write_is_seen(self, access_without_local: StateAccess, store: CountingStore) -> None:
+        """Also of a key that was known to be absent."""
+        with state_scope():
+            access_without_local.get("a")
+            access_without_local.put("a", make())
+            assert access_without_local.get("a") == make()
+        assert [name for name, _ in store.calls] == ["get_many", "set_many"]
+
+    def test_fresh_passes_it_by(
+        self, access_without_local: StateAccess, store: CountingStore
+    ) -> None:
+        """Who waits for another process hears of its work in the same request."""
+        with state_scope():
+            access_without_local.get("a")
+            store.records["a"] = make()
+            assert access_without_local.get_many(["a"], fresh=True) == {"a": make()}
+            assert access_without_local.get("a") == make()
+
+    def test_threads_have_their_own(self) -> None:
+        """Two requests on two threads see nothing of each other."""
+        seen: list[Scope | None] = []
+        with state_scope():
+            run_threads([lambda: seen.append(current_scope())])
+        assert seen == [None]
+
+
+class TestDeadStore:
+    ERRORS = (
+        ConnectionRefusedError("nobody listens"),
+        TimeoutError("timed out"),
+        DatabaseError("no such table"),
+        ValueError("garbage"),
+        KeyError("x"),
+        RuntimeError("whatever"),
+    )
+
+    @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+    def test_no_error_reaches_the_page(
+        self, access: StateAccess, store: CountingStore, clock: Clock, error: Exception
+    ) -> None:
+        """Any exception of a store is an empty answer."""
+        store.error = error
+        assert access.get("a") is None
+        clock.now += 100
+        assert access.get_many("ab") == {}
+        clock.now += 100
+        access.put("a", make())
+        clock.now += 100
+        access.drop("b")
+        assert len(store.calls) == 4
+
+    def test_a_page_of_hundred_images_waits_once(
+        self, access: StateAccess, store: CountingStore, clock: Clock
+    ) -> None:
+        """After a failure the store is left alone for a moment."""
+
+        def time_out() -> None:
+            clock.now += 0.25
+
+        store.before_answer = time_out
+        store.error = TimeoutError()
+        for number in range(100):
+            access.get(str(number))
+            access.put(str(number), make())
+        assert len(store.calls) == 1
+
+    def test_what_is_made_meanwhile_is_remembered_by_the_process(
+        self, access: StateAccess, store: CountingStore
+    ) -> None:
+        """A page is not made again by each request because the cache is down."""
+        store.error = ConnectionRefusedError()
+        access.put("a", make())
+        access.put("b", make())
+        assert access.get_many("ab") == {"a": make(), "b": make()}
+        assert access.get_many("ab", fresh=True) == {"a": make(), "b": make()}
+
+    def test_it_is_asked_again_after_a_pause(
+        self, access: StateAccess, store: CountingStore, clock: Clock
+    ) -> None:
+        """And used as before when it is back."""
+        store.records["a"] = make()
+        store.error = ConnectionRefusedError()
+        access.get("a")
+        store.error = None
+        clock.now += 1.9
+        assert access.get("a") is None
+        clock.now += 0.1
+        assert access.get("a") == make()
+        access.put("b", make())
+        assert store.records == {"a": make(), "b": make()}
+
+    @pytest.mark.parametrize("change", ["replaced", "dropped"])
+    def test_it_forgets_what_it_could_not_be_told(
+        self, access: StateAccess, store: CountingStore, clock: Clock, change: str
+    ) -> None:
+        """What it has kept meanwhile is out of date: nobody is to believe it."""
+        store.records = {"a": make(), "b": make()}
+        store.error = ConnectionRefusedError()
+        if change == "dropped":
+            access.drop("a")
+        else:
+            access.put("a", make(status="failed", retry_at=clock.now + 1))
+        store.error = None
+        clock.now += 100
+        assert access.get_many("ab") == {"b": make()}
+        assert store.records == {"b": make()}
+        access.put("a", make())
+        assert access.get_many("ab", fresh=True) == {"a": make(), "b": make()}
+
+    def test_a_long_wait_is_followed_by_a_longer_pause(
+        self, access: StateAccess, store: CountingStore, clock: Clock
+    ) -> None:
+        """A server with a timeout of 5 seconds costs a fifth of the time at most."""
+
+        def time_out() -> None:
+            clock.now += 5
+
+        store.before_answer = time_out
+        store.error = TimeoutError()
+        access.get("a")
+        clock.now += 19.9
+        access.get("a")
+        assert len(store.calls) == 1
+        clock.now += 0.1
+        access.get("a")
+        assert len(store.calls) == 2
+
+    def test_after_the_pause_one_thread_tries_and_the_others_do_not_wait(
+        self, access: StateAccess, store: CountingStore, clock: Clock
+    ) -> None:
+        """Eight requests do not all hang on a server that is still gone."""
+        store.error = ConnectionRefusedError()
+        access.get("a")
+        clock.now += 10
+        is_asking, others_are_done = threading.Event(), threading.Event()
+
+        def hang() -> None:
+            is_asking.set()
+            others_are_done.wait(10)
+
+        store.before_answer = hang
+        prober = threading.Thread(target=access.get, args=("a",))
+        prober.start()
+        assert is_asking.wait(10)
+        run_threads([lambda: access.get("b")] * 8)
+        others_are_done.set()
+        prober.join()
+        assert len(store.calls) == 2
+
+    def test_it_is_logged_once_a_minute(
+        self,
+        access: StateAccess,
+        store: CountingStore,
+        clock: Clock,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """One line, not one an image, which says what failed, how, and how often."""
+        store.error = ConnectionRefusedError("nobody listens")
+        for _ in range(29):
+            access.get("a")
+            clock.now += 2
+        assert [record.name for record in caplog.records] == ["imagekit_registry.state"]
+        assert "CountingStore failed: ConnectionRefusedError: nobody listens" in caplog.text
+        clock.now += 2
+        access.get("a")
+        assert len(caplog.records) == 2
+        assert "28 more errors" in caplog.text
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_call_in_an_event_loop_is_only_that_callers_loss(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The database store cannot answer an async view; sync ones go on using it."""
+        access = StateAccess(DatabaseStateStore())
+
+        async def view() -> object:
+            access.put("b", make())
+            return access.get_many("a")
+
+        assert asyncio.run(view()) == {}
+        assert "async context" in caplog.text
+        access.put("a", make())
+        forget_local_states()
+        assert access.get("a") == make()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_transaction_that_was_broken_before_is_only_that_callers_loss(self) -> None:
+        """Another's broken transaction says nothing about the store."""
+        access = StateAccess(DatabaseStateStore())
+        with transaction.atomic():
+            transaction.set_rollback(True)
+            assert access.get("a") is None
+            access.put("b", make())
+            with pytest.raises(TransactionManagementError):
+                access.store.get_many("a")
+        access.put("a", make())
+        forget_local_states()
+        assert access.get("a") == make()
+
+    def test_a_real_cache_that_nobody_answers_from(self, settings: Any) -> None:
+        """Redis's own exceptions are like all others."""
+        settings.CACHES = {
+            **settings.CACHES,
+            "dead": {
+                "BACKEND": "django.core.cache.backends.redis.RedisCache",
+                "LOCATION": "redis://127.0.0.1:1/0",
+            },
+        }
+        access = StateAccess(CacheStateStore(caches["dead"]))
+        assert access.get("a") is None
+        access.put("a", make())
+        assert access.get("a") == make()
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+class TestTransactions:
+    """State in a database, and requests that are a transaction."""
+
+    def test_of_the_caller_hold_no_lock_and_lose_nothing(self, alias: str) -> None:
+        """Two that show the same images the other way round both go on, and save what is theirs."""
+        store = DatabaseStateStore(using=alias)
+        store.set_many({"a": make("a.jpg"), "b": make("b.jpg")})
+        both = threading.Barrier(2, timeout=60)
+        errors: list[Exception] = []
+
+        def request(first: str, second: str) -> None:
+            access = StateAccess(store)
+            try:
+                with transaction.atomic(using=alias):
+                    Plain.objects.using(alias).create(title=first)
+                    access.put(first, make(size=5))
+                    both.wait()
+                    access.put(second, make(size=5))
+            except Exception as error:
+                errors.append(error)
+            finally:
+                connections[alias].close()
+
+        requests = [threading.Thread(target=request, args=keys) for keys in ("ab", "ba")]
+        for thread in requests:
+            thread.start()
+        for thread in requests:
+            thread.join()
+        assert errors == []
+        assert {row.title for row in Plain.objects.using(alias).all()} == {"a", "b"}
+        assert [record.size for record in store.iter_all()] == [5, 5]
+
+    def test_write_the_state_when_they_are_committed(self) -> None:
+        """In the order in which it came to be."""
+        access = StateAccess(DatabaseStateStore())
+        with transaction.atomic():
+            access.put("a", make(size=1))
+            access.put("b", make())
+            with transaction.atomic():
+                access.put("a", make(size=2))
+            access.drop("b")
+            assert access.get_many("ab") == {"a": make(size=2)}
+            assert access.store.get_many("ab") == {}
+        assert access.store.get_many("ab") == {"a": make(size=2)}
+
+    def test_read_what_they_have_written(self, settings: Any) -> None:
+        """A file that was deleted, and made anew in the same transaction, say."""
+        settings.IMAGEKIT_LOCAL_STATE_TTL = 0
+        access = StateAccess(DatabaseStateStore())
+        access.put("a", make(size=1))
+        with transaction.atomic():
+            access.drop("a")
+            assert access.get("a") is None
+            access.put("a", make(size=2))
+            access.put("b", make())
+            assert access.get_many("abc", fresh=True) == {"a": make(size=2), "b": make()}
+            access.drop("b")
+            assert access.get_many("abc", fresh=True) == {"a": make(size=2)}
+        assert access.get_many("abc", fresh=True) == {"a": make(size=2)}
+
+    def test_that_are_rolled_back_leave_nothing_to_be_believed(self, settings: Any) -> None:
+        """Rows come back, but files do not: the storage is asked."""
+        settings.IMAGEKIT_LOCAL_STATE_TTL = 0
+        access = StateAccess(DatabaseStateStore())
+        access.put("a", make())
+        access.put("b", make())
+        with transaction.atomic():
+            access.drop("a")
+            transaction.set_rollback(True)
+        assert access.get_many("ab") == {"b": make()}
+        assert access.store.get_many("ab") == {"b": make()}
+        access.put("a", make())
+        assert access.get("a") == make()
+
+
+# -- requests
+
+site_store = CountingStore()
+site = StateAccess(site_store)
+
+
+def look(request: HttpRequest) -> JsonResponse:
+    for _ in range(3):
+        site.get("absent")
+    return JsonResponse({"in_scope": current_scope() is not None})
+
+
+async def look_async(request: HttpRequest) -> JsonResponse:
+    return look(request)
+
+
+def fail(request: HttpRequest) -> HttpResponse:
+    site.get("absent")
+    raise ZeroDivisionError
+
+
+def stream(request: HttpRequest) -> StreamingHttpResponse:
+    def parts() -> Iterator[str]:
+        for _ in range(3):
+            site.get("absent")
+            yield str(current_scope() is not None)
+
+    return StreamingHttpResponse(parts())
+
+
+async def stream_async(request: HttpRequest) -> StreamingHttpResponse:
+    async def parts() -> Any:
+        for _ in range(3):
+            site.get("absent")
+            yield str(current_scope() is not None)
+
+    return StreamingHttpResponse(parts())
+
+
+gathering: dict[str, Any] = {}
+
+
+async def meet(request: HttpRequest) -> JsonResponse:
+    """Wait until two requests are here, then write, meet again, and read."""
+    mine, other = request.GET["mine"], request.GET["other"]
+    site.put(mine, make(mine))
+    await gathering["barrier"].wait()
+    gathering["scopes"].append(current_scope())
+    scope = current_scope()
+    assert scope is not None
+    return JsonResponse(sorted(scope.tables[site]), safe=False, headers={"X-Other": other})
+
+
+async def leave_a_task(request: HttpRequest) -> HttpResponse:
+    async def later() -> bool:
+        await gathering["finished"].wait()
+        site.get("absent")
+        return current_scope() is None
+
+    gathering["task"] = asyncio.create_task(later())
+    return HttpResponse()
+
+
+urlpatterns = [
+    path("look", look),
+    path("look-async", look_async),
+    path("fail", fail),
+    path("stream", stream),
+    path("stream-async", stream_async),
+    path("meet", meet),
+    path("leave-a-task", leave_a_task),
+]
+
+
+def http_scope(url: str, query: str = "") -> dict[str, Any]:
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": f"/{url}",
+        "query_string": query.encode(),
+        "headers": [],
+    }
+
+
+# asgiref ships no types.
+_new_communicator: Any = ApplicationCommunicator
+
+
+async def ask_asgi(application: Any, url: str, query: str = "") -> bytes:
+    communicator: Any = _new_communicator(application, http_scope(url, query))
+    await communicator.send_input({"type": "http.request", "body": b""})
+    start = await communicator.receive_output(5)
+    assert start["status"] == 200, start
+    body: bytes = b""
+    while True:
+        part = await communicator.receive_output(5)
+        body += part.get("body", b"")
+        if not part.get("more_body"):
+            break
+    await communicator.wait(5)
+    return body
+
+
+def by_client(url: str) -> bytes:
+    return Client().get(f"/{url}").getvalue()
+
+
+def by_async_client(url: str) -> bytes:
+    async def ask() -> bytes:
+        response = await AsyncClient().get(f"/{url}")
+        body: bytes = response.getvalue()
+        assert current_scope() is None
+        return body
+
+    return asyncio.run(ask())
+
+
+def by_wsgi(url: str) -> bytes:
+    def start_response(*args: Any) -> Callable[[bytes], object]:
+        return lambda data: None
+
+    response = WSGIHandler()(RequestFactory().get(f"/{url}").environ, start_response)
+    try:
+        return b"".join(response)
+    finally:
+        response.close()
+
+
+def by_asgi(url: str) -> bytes:
+    async def ask() -> bytes:
+        body = await ask_asgi(get_asgi_application(), url)
+        assert current_scope() is None
+        return body
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.urls(__name__)
+class TestRequests:
+    @pytest.fixture(autouse=True)
+    def without_databases(self) -> Iterator[None]:
+        """Leave the connections of other tests open, as Django's test client does."""
+        signals = (request_started, request_finished)
+        for signal in signals:
+            signal.disconnect(close_old_connections)
+        yield
+        for signal in signals:
+            signal.connect(close_old_connections)
+
+    @pytest.fixture(autouse=True)
+    def fresh_store(self, settings: Any) -> None:
+        settings.MIDDLEWARE = []
+        site_store.calls.clear()
+        site_store.records.clear()
+        site.reset_local()
+        gathering.clear()
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            by_client,
+            pytest.param(
+                by_async_client,
+                marks=pytest.mark.skipif(
+                    django.VERSION < (6, 1),
+                    reason="the test client announces requests in a task of its own, unlike ASGI",
+                ),
+            ),
+            by_wsgi,
+            by_asgi,
+        ],
+    )
+    @pytest.mark.parametrize("url", ["look", "look-async"])
+    def test_a_request_is_a_scope(self, ask: Callable[[str], bytes], url: str) -> None:
+        """Under each kind of server, for each kind of view, with no middleware at all."""
+        for _ in range(2):
+            assert ask(url) == b'{"in_scope": true}'
+            assert current_scope() is None
+        assert site_store.calls == [("get_many", ["absent"])] * 2
+
+    @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning")
+    @pytest.mark.parametrize(
+        ("ask", "url"),
+        [
+            (by_client, "stream"),
+            (by_wsgi, "stream"),
+            (by_asgi, "stream"),
+            (by_asgi, "stream-async"),
+        ],
+    )
+    def test_a_streamed_page_is_in_scope_to_its_end(
+        self, ask: Callable[[str], bytes], url: str
+    ) -> None:
+        """The request lasts until the last part is sent."""
+        assert ask(url) == b"TrueTrueTrue"
+        assert current_scope() is None
+        assert site_store.calls == [("get_many", ["absent"])]
+
+    def test_a_request_that_fails_ends_its_scope(self) -> None:
+        """An exception in a view leaves nothing behind."""
+        assert Client(raise_request_exception=False).get("/fail").status_code == 500
+        assert current_scope() is None
+
+    def test_concurrent_requests_do_not_see_each_other(self) -> None:
+        """Two requests on one event loop, both halfway, have a scope each."""
+
+        async def ask() -> list[bytes]:
+            gathering.update(barrier=asyncio.Barrier(2), scopes=[])
+            application = get_asgi_application()
+            queries = ["mine=a&other=b", "mine=b&other=a"]
+            return await asyncio.gather(
+                *(ask_asgi(application, "meet", query) for query in queries)
+            )
+
+        assert asyncio.run(ask()) == [b'["a"]', b'["b"]']
+        first, second = gathering["scopes"]
+        assert first is not second
+        assert not first.is_open
+        assert first.tables == {}
+
+    def test_a_task_that_outlives_its_request_is_outside(self) -> None:
+        """What it reads is not kept in a scope that nobody will end."""
+
+        async def ask() -> bool:
+            gathering["finished"] = asyncio.Event()
+            await ask_asgi(get_asgi_application(), "leave-a-task")
+            gathering["finished"].set()
+            result: bool = await gathering["task"]
+            return result
+
+        assert asyncio.run(ask()) is True
+
+    def test_threads_serve_requests_side_by_side(self) -> None:
+        """Each request asks once, whoever else is served, and no scope is left."""
+        run_threads([lambda: [by_wsgi("look") for _ in range(25)]] * 4)
+        assert site_store.calls == [("get_many", ["absent"])] * 100
+        gc.collect()
+        assert [item for item in gc.get_objects() if isinstance(item, Scope)] == []
+
+    def test_requests_whose_end_is_not_announced_do_not_pile_up(self) -> None:
+        """A crash before the response leaves one scope to the thread, until its next request."""
+
+        def serve() -> None:
+            for _ in range(50):
+                request_started.send(sender=None)
+            scope = current_scope()
+            outer.append(scope is not None and scope.outer is None)
+
+        outer: list[bool] = []
+        run_threads([serve])
+        assert outer == [True]
+
+    def test_a_request_inside_a_block_is_its_own(self) -> None:
+        """A test that opens a scope and calls a view gets its own scope back."""
+        with state_scope() as mine:
+            site.get("absent")
+            by_client("look")
+            assert current_scope() is mine
+        assert site_store.calls == [("get_many", ["absent"])] * 2

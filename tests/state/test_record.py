@@ -1,0 +1,194 @@
+"""What a record keeps, when it is believed, and what is read as no record."""
+
+from __future__ import annotations
+
+import json
+import string
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.state.record import CacheFileRecord, Status
+
+texts = st.text(max_size=40)
+counts = st.none() | st.integers(0, 2**31 - 1)
+moments = st.none() | st.floats(0, 1e11)
+records = st.builds(
+    CacheFileRecord,
+    name=texts,
+    status=st.sampled_from(sorted(Status.ALL)),
+    storage=texts,
+    width=counts,
+    height=counts,
+    size=st.none() | st.integers(0, 2**63 - 1),
+    format=texts,
+    digest=texts,
+    spec_id=texts,
+    source=texts,
+    fingerprint=texts,
+    placeholder=texts,
+    made_at=moments,
+    error=st.text(max_size=1_000),
+    failures=st.integers(0, 2**31 - 1),
+    retry_at=moments,
+    published_name=texts,
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=4,
+)
+#: Machines under load are slow; what is asserted is not.
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+KEYS = ["v", "s", "n", "st", "w", "h", "b", "f", "d", "i", "o", "fp", "p", "t", "e", "c", "r", "pn"]
+
+
+def make(**fields: Any) -> CacheFileRecord:
+    return CacheFileRecord(**{"name": "a.jpg", "status": Status.EXISTS, **fields})
+
+
+class TestEncode:
+    @calm
+    @given(records)
+    def test_a_record_comes_back_as_it_was(self, record: CacheFileRecord) -> None:
+        """Whatever a record holds within its bounds survives being written down."""
+        assert CacheFileRecord.decode(record.encode()) == record
+
+    @calm
+    @given(records)
+    def test_the_text_is_ascii(self, record: CacheFileRecord) -> None:
+        """Any cache can hold the text, whatever names and errors are in it."""
+        assert set(record.encode()) <= set(string.printable)
+
+    def test_what_is_not_known_takes_no_room(self) -> None:
+        """Fields with their default value are left out."""
+        assert make(width=300).encode() == '{"v":1,"s":"e","n":"a.jpg","w":300}'
+
+    def test_a_usual_record_is_small(self) -> None:
+        """Some hundred bytes a file: a page of hundred images asks for few kilobytes."""
+        record = make(
+            name="CACHE/images/photos/bulldog/0123456789abcdef0123456789abcdef.jpg",
+            width=300,
+            height=200,
+            size=23_456,
+            format="JPEG",
+            digest="0123456789abcdef0123456789abcdef",
+            spec_id="shop:product:thumbnail",
+            source="photos/bulldog.jpg",
+            made_at=1_790_000_000.123,
+        )
+        assert len(record.encode()) < 300
+
+    @pytest.mark.parametrize(
+        "value",
+        [float("nan"), float("inf"), -1, 2**70, object(), b"5", "300", [1], True],
+        ids=lambda value: type(value).__name__ + str(value)[:8],
+    )
+    def test_a_value_that_no_record_may_have_is_written_and_read_as_none(self, value: Any) -> None:
+        """A wrong value costs the record, never an exception."""
+        assert CacheFileRecord.decode(make(width=value).encode()) is None
+
+    def test_the_error_text_is_cut(self) -> None:
+        """An exception may quote a whole file; a record keeps the first 300 characters."""
+        error = make(status=Status.FAILED, error="x" * 10_000).error
+        assert len(error) == 300
+        assert error.endswith("…")
+
+    def test_the_error_text_holds_nothing_that_a_database_refuses(self) -> None:
+        """A NUL or half a surrogate pair in a message must not lose the record."""
+        assert make(error="bad\0 name \udce4").error == "bad name ?"
+
+
+class TestDecode:
+    @calm
+    @given(st.binary() | st.text() | json_values | st.builds(object))
+    def test_nothing_makes_it_raise(self, value: object) -> None:
+        """A cache may hand out anything at all."""
+        decoded = CacheFileRecord.decode(value)
+        assert decoded is None or isinstance(decoded, CacheFileRecord)
+
+    @calm
+    @given(st.dictionaries(st.sampled_from(KEYS) | st.text(), json_values))
+    def test_no_json_makes_it_raise(self, data: dict[str, Any]) -> None:
+        """Text that looks like a record, of any version and any types, is read or refused."""
+        text = json.dumps({"v": 1, "s": "e", "n": "a", **data})
+        decoded = CacheFileRecord.decode(text)
+        assert decoded is None or CacheFileRecord.decode(decoded.encode()) == decoded
+
+    @calm
+    @given(records, st.data())
+    def test_damage_is_refused_or_harmless(self, record: CacheFileRecord, data: Any) -> None:
+        """A text with one character changed or cut off is no record, or a valid other one."""
+        text = record.encode()
+        position = data.draw(st.integers(0, len(text) - 1))
+        for damaged in (text[:position], text[:position] + "\0" + text[position + 1 :]):
+            assert CacheFileRecord.decode(damaged) is None
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param('{"v":2,"s":"e","n":"a"}', id="another-version"),
+            pytest.param('{"s":"e","n":"a"}', id="no-version"),
+            pytest.param('{"v":1,"s":"e"}', id="no-name"),
+            pytest.param('{"v":1,"n":"a"}', id="no-status"),
+            pytest.param('{"v":1,"s":"z","n":"a"}', id="unknown-status"),
+            pytest.param('{"v":1,"s":"e","n":"a","zz":1}', id="unknown-field"),
+            pytest.param('{"v":1,"s":"e","n":"a","w":"5"}', id="text-for-number"),
+            pytest.param('{"v":1,"s":"e","n":"a","w":1.5}', id="fraction-for-count"),
+            pytest.param('{"v":1,"s":"e","n":"a","w":true}', id="truth-for-count"),
+            pytest.param('{"v":1,"s":"e","n":"a","t":NaN}', id="nan"),
+            pytest.param('{"v":1,"s":"e","n":"a","t":-1}', id="before-the-epoch"),
+            pytest.param('{"v":1,"s":"e","n":null}', id="null"),
+            pytest.param('{"v":1,"s":"e","n":"%s"}' % ("a" * 40_000), id="too-long"),
+            pytest.param('{"a":' * 20_000, id="nested-too-deep"),
+            pytest.param('{"v":1,"s":"e","n":"a","w":%s}' % ("9" * 10_000), id="huge-number"),
+        ],
+    )
+    def test_what_is_not_a_record_of_this_version_is_a_miss(self, text: str) -> None:
+        """Unknown, damaged and foreign records all count as absent."""
+        assert CacheFileRecord.decode(text) is None
+
+    @pytest.mark.parametrize(
+        ("word", "status"),
+        [
+            ("exists", Status.EXISTS),
+            ("generating", Status.GENERATING),
+            ("does_not_exist", Status.MISSING),
+        ],
+    )
+    def test_the_words_of_django_imagekit_are_read(self, word: str, status: str) -> None:
+        """A cache filled before the move to this library goes on to serve."""
+        record = CacheFileRecord.decode(word)
+        assert record == CacheFileRecord(name="", status=status)
+        assert record.is_current(0) is (status == Status.EXISTS)
+
+    def test_another_word_is_a_miss(self) -> None:
+        """A text that is no word of the predecessor says nothing."""
+        assert CacheFileRecord.decode("maybe") is None
+
+
+class TestIsCurrent:
+    def test_a_file_that_exists_is_believed(self) -> None:
+        """Only its deletion, or a check, ends the belief in a file."""
+        assert make().is_current(1e10)
+
+    @pytest.mark.parametrize("status", [Status.GENERATING, Status.FAILED, Status.MISSING])
+    def test_anything_else_ends_at_its_moment(self, status: str) -> None:
+        """From `retry_at` on, the state is looked up again."""
+        record = make(status=status, retry_at=100.0)
+        assert record.is_current(99.9)
+        assert not record.is_current(100.0)
+
+    @pytest.mark.parametrize("status", [Status.GENERATING, Status.FAILED, Status.MISSING])
+    def test_without_a_moment_nothing_but_existence_is_believed(self, status: str) -> None:
+        """No state is stuck for ever, even if its writer set no end."""
+        assert not make(status=status).is_current(0)
+
+
+def test_an_unknown_status_is_refused() -> None:
+    """A backend's typing error shows at once, not as a page without images."""
+    with pytest.raises(InvalidArgument, match="exists, failed, making, missing; it is 'done'"):
+        make(status="done")
