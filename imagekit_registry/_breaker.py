@@ -34,6 +34,7 @@ class Breaker:
     Args:
         name: What the log calls the store.
         meanwhile: What happens while it is left alone, for the log.
+        pause: Shortest time for which it is left alone, in seconds.
         clock: A clock that never goes back, in seconds.
     """
 
@@ -42,15 +43,19 @@ class Breaker:
         name: str,
         *,
         meanwhile: str = "images are looked up in their storage",
+        pause: float = PAUSE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._meanwhile = meanwhile
+        self._pause = pause
         self._clock = clock
         self._lock = threading.Lock()
         self._rests_until: float | None = None
         self._logged_at: float | None = None
         self._unlogged = 0
+        #: What was raised last.
+        self.error: Exception | None = None
 
     def call(self, operation: Callable[[], T], default: T) -> T:
         """Return what *operation* returns; *default* if it raises or the store is left alone."""
@@ -62,12 +67,14 @@ class Breaker:
         except (SynchronousOnlyOperation, TransactionManagementError) as error:
             # Called from an event loop, or in a transaction that was broken before: the store is
             # well, and others may use it.
+            self.error = error
             self._log(error)
             return default
         except Exception as error:  # noqa: BLE001 - whatever a store raises, the page goes on
             ended = self._clock()
-            pause = min(max(PAUSE, PAUSE_FACTOR * (ended - started)), LONGEST_PAUSE)
+            pause = min(max(self._pause, PAUSE_FACTOR * (ended - started)), LONGEST_PAUSE)
             self._rests_until = ended + pause
+            self.error = error
             self._log(error)
             return default
         self._rests_until = None
@@ -103,17 +110,18 @@ class Breaker:
 _known: dict[str, Breaker] = {}
 
 
-def breaker_of(name: str, *, meanwhile: str) -> Breaker:
+def breaker_of(name: str, *, meanwhile: str, pause: float = PAUSE) -> Breaker:
     """Return the breaker of what is called *name*, one for the process.
 
     Args:
         name: What the log calls it.
         meanwhile: What happens while it is left alone, for the log.
+        pause: Shortest time for which it is left alone, in seconds.
     """
     known = _known.get(name)
-    return (
-        known if known is not None else _known.setdefault(name, Breaker(name, meanwhile=meanwhile))
-    )
+    if known is None:
+        known = _known.setdefault(name, Breaker(name, meanwhile=meanwhile, pause=pause))
+    return known
 
 
 def forget_breakers() -> None:

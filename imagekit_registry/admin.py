@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
-from imagekit_registry.cachefiles.fallbacks import StandIn
+from imagekit_registry.cachefiles.fallbacks import Fallback
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, InvalidArgument, MissingSource
 from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID
@@ -99,7 +99,7 @@ class AdminThumbnail:
         original = getattr(thumbnail, "source", None) or thumbnail
         # Only a cache file knows its size without being opened.
         is_cache_file = isinstance(thumbnail, ImageCacheFile)
-        shown = thumbnail.shown() if is_cache_file else StandIn(thumbnail.url)
+        shown = thumbnail.shown() if is_cache_file else Fallback(thumbnail.url)
         link = _link_to(obj, original)
         image = _linked_img(obj, shown, link)
         template: Any = get_template(self.template or _TEMPLATE)
@@ -125,7 +125,7 @@ def _is_there(image: Any) -> bool:
     return bool(image)
 
 
-def _linked_img(obj: Any, shown: StandIn, link: str) -> SafeString:
+def _linked_img(obj: Any, shown: Fallback, link: str) -> SafeString:
     """Return the element, within its link if it has one; nothing if there is nothing to show."""
     if not shown.url:
         return SafeString("")

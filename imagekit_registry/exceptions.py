@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from django.core.exceptions import ImproperlyConfigured
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "NameTaken",
     "NotCanonical",
     "NotRegistered",
+    "Place",
     "ProcessingError",
     "PublishError",
     "RetryLater",
@@ -30,6 +33,7 @@ __all__ = [
     "UnknownFormat",
     "UnknownFormatError",
     "UnreadableImage",
+    "located",
 ]
 
 
@@ -142,6 +146,65 @@ class GenerationError(ImageKitError):
     def __reduce__(self) -> tuple[object, ...]:
         """Survive pickling, for worker pools: the keyword arguments are part of the state."""
         return (type(self), (self.cause,), self.__dict__)
+
+
+class Place(Protocol):
+    """**Protocol:** what tells where something went wrong: a spec, or a cache file's identity."""
+
+    @property
+    def spec_id(self) -> str | None:
+        """The id of the spec."""
+        ...
+
+    @property
+    def source_name(self) -> str | None:
+        """The name of the source."""
+        ...
+
+
+class located:  # noqa: N801 -- read as a verb: with located(...)
+    """Turn whatever leaves the block into an exception of ours, with spec, source and cause.
+
+    Exceptions of ours pass; what they do not say of spec and source is added.
+
+    Args:
+        place: What has spec id and source name.
+        cause: What went wrong, as a sentence without a full stop; the exception is added to it.
+        wrap: The class of the exception.
+        hint: What to do about it, as a sentence.
+
+    Example:
+        >>> with located(file.identity, "the storage gives no URL", wrap=PublishError):
+        ...     storage.url(name)
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        cause: str,
+        *,
+        wrap: type[GenerationError] | None = None,
+        hint: str = "",
+    ) -> None:
+        self.place = place
+        self.cause = cause
+        self.wrap = wrap or GenerationError
+        self.hint = hint
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Raise an exception of ours in place of *error*."""
+        if isinstance(error, GenerationError):
+            error.located(self.place.spec_id, self.place.source_name)
+        elif isinstance(error, Exception) and not isinstance(error, ImageKitError):
+            raise self.wrap(
+                f"{self.cause} ({type(error).__name__}: {error})",
+                spec_id=self.place.spec_id,
+                source=self.place.source_name,
+                hint=self.hint,
+            ) from error
 
 
 class SourceUnavailable(GenerationError):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from imagekit_registry.cachefiles._lookup import LazyImageCacheFile, get_image
-from imagekit_registry.cachefiles._many import Failure, Outcome, generate_many, prefetch_images
-from imagekit_registry.cachefiles.files import ImageCacheFile
+from imagekit_registry.cachefiles.bulk import Failure, Outcome, generate_many
+from imagekit_registry.cachefiles.files import (
+    Identity,
+    ImageCacheFile,
+    LazyImageCacheFile,
+    get_image,
+)
+from imagekit_registry.cachefiles.prefetch import prefetch_images
 from imagekit_registry.registry import cachefile_registry
 from imagekit_registry.signals import content_required, existence_required
 
 __all__ = [
     "Failure",
+    "Identity",
     "ImageCacheFile",
     "LazyImageCacheFile",
     "Outcome",

@@ -1,8 +1,4 @@
-"""Many files through one pipeline: asked for together, made by source, remembered together.
-
-States, locks and signals of failures are the main thread's; workers open sources, make images and
-publish them, so that they need no connection to a database or a cache.
-"""
+"""Many cache files: grouped by source, in batches and threads, with results in order."""
 
 from __future__ import annotations
 
@@ -10,81 +6,165 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from typing import Any
+from functools import partial
 
 import attrs
 from django.db import connections
 
-from imagekit_registry.cachefiles import generation
-from imagekit_registry.cachefiles._owners import needs_record
-from imagekit_registry.cachefiles._wanted import Inquiry
-from imagekit_registry.cachefiles.backends import BaseAsync, CachedFileBackend
-from imagekit_registry.cachefiles.generation import Item, fetch, remember_many
+from imagekit_registry.cachefiles.existence import fetch, invalidate, look_up, remember
+from imagekit_registry.cachefiles.generation import (
+    Item,
+    Making,
+    News,
+    Policy,
+    Result,
+    ResultStatus,
+    decide,
+    refuse_retry,
+)
+from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.listing import Listing
+from imagekit_registry.cachefiles.rendering import explained, source_key
+from imagekit_registry.cachefiles.threads import is_in_event_loop, run_in_background
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import GenerationError, ImageKitError, LockTimeout
-from imagekit_registry.state import CacheFileRecord, Status
+from imagekit_registry.exceptions import ImageKitError, MissingSource
+from imagekit_registry.state import Status
 
-__all__ = ["Fate", "Pipeline"]
+__all__ = ["Failure", "Generation", "Outcome", "Result", "ResultStatus", "generate_many"]
 
-#: Tasks that wait for each worker, so that none is idle while the main thread looks for more.
+#: Groups that wait for each thread, so that none is idle while the main thread looks for more.
 AHEAD = 3
-#: Tasks whose locks others hold, after which the main thread waits for them.
+#: Groups whose locks others hold, after which the main thread waits for them.
 MAX_CONTENDED = 50
 
 
 @attrs.frozen
-class Fate:
-    """What became of one file.
+class Failure:
+    """A cache file that could not be made, and why."""
+
+    file: CacheFile
+    error: ImageKitError
+
+
+@attrs.frozen
+class Outcome:
+    """What became of many cache files: each is in one of the three, in the order it was given in.
 
     Args:
-        position: The place of the file among all that were handed in, from 0.
-        file: The file.
-        status: One of the constants of this class.
-        error: Why it could not be made.
+        made: Those that were made, or handed to a worker.
+        existing: Those that existed already, or that somebody else has made meanwhile.
+        failures: Those that could not be made.
     """
 
-    MADE = "made"
-    EXISTING = "existing"
-    FAILED = "failed"
-    #: It would be made; the answer of a dry run.
-    WANTED = "wanted"
+    made: tuple[CacheFile, ...] = ()
+    existing: tuple[CacheFile, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
-    position: int
-    file: Any
-    status: str
-    error: ImageKitError | None = None
+    @classmethod
+    def of(cls, results: Iterable[Result]) -> Outcome:
+        """Return the outcome that *results* tell, in the order of their positions."""
+        ordered = sorted(results, key=lambda result: result.position)
+        made, existing = (
+            tuple(result.file for result in ordered if result.status == status)
+            for status in (ResultStatus.MADE, ResultStatus.EXISTING)
+        )
+        failed = ((result.file, result.error) for result in ordered)
+        return cls(made, existing, tuple(Failure(file, error) for file, error in failed if error))
+
+
+def generate_many(files: Iterable[CacheFile], *, force: bool = False) -> Outcome:
+    """Make many cache files; those of one source together, of one decode.
+
+    The state of all is read in one round trip, and written in another. While a file is being made
+    it is locked, as by ``file.generate()``: one that somebody else is making is waited for, up to
+    ``IMAGEKIT_LOCK_WAIT`` seconds for all of them together.
+
+    In an event loop (an async view) threads make them, and nobody waits.
+
+    Args:
+        files: Cache files; several of one name are made once, and share their fate.
+        force: Whether to make them even if they exist.
+
+    Returns:
+        What was made, what existed, and what failed; nothing is raised for single files.
+
+    Example:
+        >>> generate_many([photo.thumbnail, photo.banner]).failures
+        ()
+    """
+    if is_in_event_loop():
+        return _make_in_background(list(files), force)
+    return Outcome.of(Generation(force=force).run([files]))
+
+
+def _make_in_background(files: Sequence[CacheFile], force: bool) -> Outcome:
+    """Have files made in a thread, unless their state says that this is done, or is in vain."""
+    results: list[Result] = []
+    wanted: list[CacheFile] = []
+    fetch([file for file in files if file.name])
+    for item in (Item(file, positions=[at]) for at, file in enumerate(files)):
+        file = item.file
+        try:
+            if not force and _is_settled(file):
+                results += item.results(ResultStatus.EXISTING)
+            else:
+                wanted.append(file)
+                results += item.results(ResultStatus.MADE)
+        except ImageKitError as error:
+            results += item.results(ResultStatus.FAILED, error)
+    if wanted:
+        key = "\n".join(str(file.name) for file in wanted)
+        run_in_background(key, partial(_make_all, wanted, force))
+    return Outcome.of(results)
+
+
+def _is_settled(file: CacheFile) -> bool:
+    """Return whether *file* exists or is on its way.
+
+    Raises:
+        RetryLater: It failed a short while ago.
+        NameTaken: Another image has its name.
+    """
+    if not file.name or file.cachefile_backend.states is None:
+        return False
+    (record,) = look_up([file], ask_storage=True)
+    if record is not None and record.status == Status.FAILED:
+        refuse_retry(file, record)
+    return record is not None and record.status != Status.MISSING
+
+
+def _make_all(files: Sequence[CacheFile], force: bool) -> None:
+    generate_many(files, force=force)
 
 
 @attrs.define(eq=False)
-class _Task:
-    """Files of one source, on their way through the pipeline.
+class _Group:
+    """Files of one source.
 
     Args:
         items: The files.
-        worker: The backend that hands them to a worker; None: they are made here.
+        is_for_worker: Whether they are handed to a worker.
     """
 
-    items: list[Item]
-    worker: BaseAsync | None = None
-    contended: bool = False
-    locks: ExitStack = attrs.field(factory=ExitStack)
-    todo: list[Item] = attrs.field(factory=list)
-    fates: list[Fate] = attrs.field(factory=list)
-    answers: list[generation.Answer] = attrs.field(factory=list)
+    items: list[Item] = attrs.field(factory=list)
+    is_for_worker: bool = False
+    making: Making | None = None
     future: Future[None] | None = None
 
 
 @attrs.define(eq=False)
-class Pipeline:
+class Generation:
     """Makes files, those of one source of one decode, with bounded memory for any number.
+
+    Records and locks are the main thread's; threads open sources, make images and publish them, so
+    that they need no connection to a database or a cache.
 
     Args:
         jobs: Number of threads that make images; 1: this one.
         force: Whether to make files that exist.
         retry: Whether to try again what failed a short while ago.
         missing_only: Whether the storage, asked by the folder, decides what is missing, whatever
-            the states say.
+            the records say.
         dry_run: Whether to make, write and remember nothing.
         here: Whether also those files are made here that their backends hand to workers: this is
             the worker.
@@ -101,26 +181,21 @@ class Pipeline:
     by_listing: bool = False
     remember_every: int | None = None
 
-    _inquiry: Inquiry = attrs.field(init=False)
-    _records: list[tuple[Any, CacheFileRecord]] = attrs.field(factory=list, init=False)
-    _queue: deque[_Task | Fate] = attrs.field(factory=deque, init=False)
-    _contended: deque[_Task] = attrs.field(factory=deque, init=False)
+    _policy: Policy = attrs.field(init=False)
+    _news: News = attrs.field(factory=list, init=False)
+    _queue: deque[_Group | Result] = attrs.field(factory=deque, init=False)
+    _contended: deque[list[Item]] = attrs.field(factory=deque, init=False)
     _running: int = attrs.field(default=0, init=False)
     _executor: ThreadPoolExecutor | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._inquiry = Inquiry(
-            force=self.force,
-            retry=self.retry,
-            missing_only=self.missing_only,
-            by_listing=self.by_listing or self.missing_only,
-            remember=self._remember,
-        )
+        listing = Listing() if self.by_listing or self.missing_only else None
+        self._policy = Policy(self.force, self.retry, listing, self.missing_only)
 
-    def run(self, batches: Iterable[Iterable[Any]]) -> Generator[Fate, None, None]:
+    def run(self, batches: Iterable[Iterable[CacheFile]]) -> Generator[Result, None, None]:
         """Make the files of *batches* and yield what becomes of each.
 
-        The states of a batch are asked for together. Fates come in an order that depends on the
+        The state of a batch is asked for together. Results come in an order that depends on the
         files alone, not on the number of jobs.
 
         Args:
@@ -129,25 +204,22 @@ class Pipeline:
         if self.jobs > 1 and not self.dry_run:
             self._executor = ThreadPoolExecutor(self.jobs, thread_name_prefix="imagekit")
         count = 0
+        window = self.jobs * AHEAD if self._executor is not None else 0
         try:
             for batch in batches:
                 files = list(batch)
-                tasks = self._prepare(files, count)
+                groups = self._group(files, count)
                 count += len(files)
-                for task in tasks:
-                    self._submit(task, wait=0)
-                    yield from self._emit(self._window)
-                yield from self._emit(self._window)
+                for group in groups:
+                    self._submit(group)
+                    yield from self._emit(window)
+                yield from self._emit(window)
                 if len(self._contended) >= MAX_CONTENDED:
                     yield from self._wait_for_others()
             yield from self._emit(0)
             yield from self._wait_for_others()
         finally:
             self._close()
-
-    @property
-    def _window(self) -> int:
-        return self.jobs * AHEAD if self._executor is not None else 0
 
     def _close(self) -> None:
         """End in order, also when interrupted: what was made is remembered, no lock is left."""
@@ -156,167 +228,110 @@ class Pipeline:
         try:
             while self._queue:
                 entry = self._queue.popleft()
-                if isinstance(entry, _Task):
+                if isinstance(entry, _Group):
                     self._collect(entry)
         finally:
             self._flush()
 
-    # From files to tasks.
+    # From files to groups.
 
-    def _prepare(self, files: Sequence[Any], offset: int) -> list[_Task]:
+    def _group(self, files: Sequence[CacheFile], offset: int) -> list[_Group]:
         """Find out which of *files* are to be made; return those, source by source."""
-        items: dict[tuple[int, str, str], Item] = {}
+        items: dict[tuple[object, str, str], Item] = {}
         for position, file in enumerate(files, offset):
             try:
-                item = generation.item_of(file)
-                if item is None:
+                if not file.cachefile_backend.is_plain:
                     self._queue.append(self._make_elsewhere(file, position))
                     continue
+                identity = file.identity
+                if not identity.name:
+                    raise MissingSource(
+                        f"{identity.spec_id} has no source: the image field is empty."
+                    )
                 # Several images may have one name; then each is a file of its own.
-                which = str(file.digest) if needs_record(file) else ""
-                known = items.setdefault((id(item.backend.states), item.key, which), item)
-                known.positions.append(position)
+                which = "" if identity.name_is_unique else identity.digest
+                key = (file.cachefile_backend.states, identity.key, which)
+                items.setdefault(key, Item(file)).positions.append(position)
             except Exception as error:  # noqa: BLE001 -- a lazy file runs the project's code
-                failure = generation.explained(error, file)
-                self._queue.append(Fate(position, file, Fate.FAILED, failure))
+                failure = explained(error, file)
+                self._queue.append(Result(position, file, ResultStatus.FAILED, failure))
         # What a worker remembers is older than the message that it was just sent.
-        fetch(items.values(), fresh=self.here)
-        tasks: dict[Any, _Task] = {}
-        for item in items.values():
+        records = fetch([item.file for item in items.values()], fresh=self.here)
+        groups: dict[object, _Group] = {}
+        for item, item.before in zip(items.values(), records, strict=True):
             try:
-                if self._inquiry.is_wanted(item):
-                    worker = self._worker_of(item)
-                    key = (generation.source_key(item.file), id(worker))
-                    tasks.setdefault(key, _Task([], worker)).items.append(item)
-                else:
-                    self._queue.extend(_fates(item, Fate.EXISTING))
+                if not decide(item, self._policy, self._news):
+                    self._queue.extend(item.results(ResultStatus.EXISTING))
+                    continue
+                backend = item.file.cachefile_backend
+                is_for_worker = backend.is_async and not self.here
+                key = (source_key(item.file), backend if is_for_worker else None)
+                groups.setdefault(key, _Group([], is_for_worker)).items.append(item)
             except Exception as error:  # noqa: BLE001 -- as above
-                failure = generation.explained(error, item.file)
-                self._queue.extend(_fates(item, Fate.FAILED, failure))
-        return list(tasks.values())
+                failure = explained(error, item.file)
+                self._queue.extend(item.results(ResultStatus.FAILED, failure))
+        return list(groups.values())
 
-    def _make_elsewhere(self, file: Any, position: int) -> Fate:
+    def _make_elsewhere(self, file: CacheFile, position: int) -> Result:
         """Have a file made by a backend that has its own way to do so."""
-        is_async = getattr(file.cachefile_backend, "is_async", False)
-        if not self.force and not is_async and file.exists():
-            return Fate(position, file, Fate.EXISTING)
+        backend = file.cachefile_backend
+        if not self.force and not backend.is_async and backend.exists(file):
+            return Result(position, file, ResultStatus.EXISTING)
         if self.dry_run:
-            return Fate(position, file, Fate.WANTED)
-        if self.here and isinstance(file.cachefile_backend, CachedFileBackend):
-            file.cachefile_backend.generate_now(file, force=self.force)
+            return Result(position, file, ResultStatus.WANTED)
+        if self.here:
+            backend.generate_now(file, force=self.force)
         else:
-            file.generate(force=self.force)
-        return Fate(position, file, Fate.MADE)
+            backend.generate(file, force=self.force)
+        return Result(position, file, ResultStatus.MADE)
 
-    def _worker_of(self, item: Item) -> BaseAsync | None:
-        """Return the backend that hands a file to a worker; None if it is made here."""
-        backend = item.backend
-        return backend if isinstance(backend, BaseAsync) and not self.here else None
-
-    def _hand_over(self, task: _Task, backend: BaseAsync) -> None:
+    def _hand_over(self, group: _Group) -> None:
         """Hand files of one source to a worker."""
-        for item in task.items:
-            if _is_known_as(item, Status.EXISTS) and not self.force:
+        backend = group.items[0].file.cachefile_backend
+        failed: list[Item] = []
+        others: list[Item] = []
+        for item in group.items:
+            status = item.status()
+            if status == Status.EXISTS and not self.force:
                 # Its storage does not have it.
-                backend.doubt(item.file)
-        for force in (False, True):
-            # What has failed a short while ago, and is wanted all the same, is asked for with force.
-            items = [
-                item
-                for item in task.items
-                if (self.force or _is_known_as(item, Status.FAILED)) == force
-            ]
+                invalidate(item.file)
+            (failed if self.force or status == Status.FAILED else others).append(item)
+        # What has failed a short while ago, and is wanted all the same, is asked for with force.
+        for items, force in ((others, False), (failed, True)):
             try:
                 backend.hand_over([item.file for item in items], force=force)
             except Exception as error:  # noqa: BLE001 -- queues raise what their clients raise
                 for item in items:
-                    failure = generation.explained(error, item.file)
-                    self._queue.extend(_fates(item, Fate.FAILED, failure))
+                    failure = explained(error, item.file)
+                    self._queue.extend(item.results(ResultStatus.FAILED, failure))
             else:
                 for item in items:
-                    self._queue.extend(_fates(item, Fate.MADE))
+                    self._queue.extend(item.results(ResultStatus.MADE))
 
-    # From tasks to images.
+    # From groups to images.
 
-    def _submit(self, task: _Task, wait: float) -> None:
+    def _submit(self, group: _Group, wait: float = 0) -> None:
         if self.dry_run:
-            for item in task.items:
-                self._queue.extend(_fates(item, Fate.WANTED))
+            for item in group.items:
+                self._queue.extend(item.results(ResultStatus.WANTED))
             return
-        if task.worker is not None:
-            self._hand_over(task, task.worker)
+        if group.is_for_worker:
+            self._hand_over(group)
             return
-        self._queue.append(task)
-        self._lock(task, wait)
-        self._recheck(task)
-        if not task.todo:
-            task.locks.close()
+        self._queue.append(group)
+        making = group.making = Making(group.items, self._policy, contended=wait > 0)
+        left = making.lock(wait)
+        if left:
+            self._contended.append(left)
+        if not making.todo:
+            making.locks.close()
         elif self._executor is None:
-            generation.make(task.todo, task.answers)
+            making.make()
         else:
             self._running += 1
-            task.future = self._executor.submit(_work, task)
+            group.future = self._executor.submit(_make, making)
 
-    def _lock(self, task: _Task, wait: float) -> None:
-        """Lock the files of *task*; those that others are making are left for later.
-
-        Only the first is waited for, while no lock is held: so nobody waits in a circle.
-        """
-        left: list[Item] = []
-        # One order for all: the first of a source is the same for everybody.
-        for item in sorted(task.items, key=lambda item: item.key):
-            may_wait = wait if not task.todo else 0
-            try:
-                if self._acquire(task, item, may_wait):
-                    task.todo.append(item)
-                else:
-                    task.fates.extend(_fates(item, Fate.EXISTING))
-            except LockTimeout as error:
-                if wait and may_wait:
-                    source = getattr(item.file.source, "name", None)
-                    error.located(item.file.spec_id, source)
-                    task.fates.extend(_fates(item, Fate.FAILED, error))
-                else:
-                    left.append(item)
-            except ImageKitError as error:
-                task.fates.extend(_fates(item, Fate.FAILED, error))
-        if left:
-            self._contended.append(_Task(left, contended=True))
-
-    def _acquire(self, task: _Task, item: Item, wait: float) -> bool:
-        """Lock one file; return False if others have made it while it was waited for."""
-        tries = 0
-
-        def is_done() -> bool:
-            nonlocal tries
-            tries += 1
-            if tries == 1 or self.force:
-                return False
-            fetch([item], fresh=True)
-            record = item.believed
-            return record is not None and record.status == Status.EXISTS
-
-        lease = task.locks.enter_context(item.backend.lock(item.file, wait, is_done))
-        return lease.acquired
-
-    def _recheck(self, task: _Task) -> None:
-        """Let go of what others have made between our question and our lock."""
-        if not task.todo or (self.force and not any(needs_record(it.file) for it in task.todo)):
-            return
-        before = {id(item): item.before for item in task.todo}
-        fetch(task.todo, fresh=True)
-        todo = []
-        for item in task.todo:
-            try:
-                if self._inquiry.is_still_wanted(item, before[id(item)], task.contended):
-                    todo.append(item)
-                else:
-                    task.fates.extend(_fates(item, Fate.EXISTING))
-            except GenerationError as error:
-                task.fates.extend(_fates(item, Fate.FAILED, error))
-        task.todo = todo
-
-    def _wait_for_others(self) -> Iterator[Fate]:
+    def _wait_for_others(self) -> Iterator[Result]:
         """Take care of the files that others were making when we came to them."""
         if not self._contended:
             return
@@ -324,82 +339,52 @@ class Pipeline:
         self._flush()
         ends_at = time.monotonic() + conf.LOCK_WAIT
         while self._contended:
-            task = self._contended.popleft()
-            self._submit(task, wait=max(ends_at - time.monotonic(), 0.001))
+            group = _Group(self._contended.popleft())
+            self._submit(group, wait=max(ends_at - time.monotonic(), 0.001))
             yield from self._emit(0)
 
-    # From images to fates.
+    # From images to results.
 
-    def _emit(self, window: int) -> Iterator[Fate]:
-        """Yield what is decided, in order, until no more than *window* tasks are running."""
+    def _emit(self, window: int) -> Iterator[Result]:
+        """Yield what is decided, in order, until no more than *window* groups are running."""
         while self._queue:
             entry = self._queue[0]
-            if isinstance(entry, Fate):
+            if isinstance(entry, Result):
                 self._queue.popleft()
                 yield entry
                 continue
-            if entry.future is not None and not entry.future.done() and self._running <= window:
-                return
             if entry.future is not None:
+                if not entry.future.done() and self._running <= window:
+                    return
                 entry.future.result()
             self._queue.popleft()
             yield from self._collect(entry)
 
-    def _collect(self, task: _Task) -> list[Fate]:
-        """Write down what has become of a task, and let go of its locks."""
-        if task.future is not None:
+    def _collect(self, group: _Group) -> list[Result]:
+        """Write down what has become of a group, and let go of its locks."""
+        if group.future is not None:
             self._running -= 1
-        fates = task.fates
-        try:
-            for item, result, started in task.answers:
-                file, backend = item.file, item.backend
-                if isinstance(result, CacheFileRecord):
-                    backend.remove_predecessor(file, item.before, result)
-                    self._remember(file, result)
-                    fates.extend(_fates(item, Fate.MADE))
-                    continue
-                if isinstance(result, GenerationError):
-                    record = backend.fail(file, result, started)
-                    if record is not None:
-                        self._remember(file, record)
-                fates.extend(_fates(item, Fate.FAILED, result))
-        finally:
-            task.answers = []
-            try:
-                if any(needs_record(item.file) for item in task.todo):
-                    # Whoever wants the name for another image must find it taken.
-                    self._flush()
-            finally:
-                task.locks.close()
-        return sorted(fates, key=lambda fate: fate.position)
-
-    def _remember(self, file: Any, record: CacheFileRecord) -> None:
-        if self.dry_run:
-            return
-        if record.status == Status.EXISTS:
-            # Another row may have the same source.
-            self._inquiry.listing.add(file.storage, record.published_name or record.name)
-        self._records.append((file, record))
-        if self.remember_every is not None and len(self._records) >= self.remember_every:
-            self._flush()
+        making = group.making
+        if making is None:
+            return []
+        with making.locks:
+            results = making.finish()
+            self._news += making.news
+            is_full = self.remember_every is not None and len(self._news) >= self.remember_every
+            if is_full or any(not item.file.identity.name_is_unique for item in making.todo):
+                # Whoever wants such a name for another image must find it taken.
+                self._flush()
+        return results
 
     def _flush(self) -> None:
-        records, self._records = self._records, []
-        remember_many(records)
+        news, self._news = self._news, []
+        if not self.dry_run:
+            remember(news)
 
 
-def _is_known_as(item: Item, status: str) -> bool:
-    record = item.believed
-    return record is not None and record.status == status
-
-
-def _fates(item: Item, status: str, error: ImageKitError | None = None) -> list[Fate]:
-    return [Fate(position, item.file, status, error) for position in item.positions]
-
-
-def _work(task: _Task) -> None:
+def _make(making: Making) -> None:
     try:
-        generation.make(task.todo, task.answers)
+        making.make()
     finally:
         # A receiver of a signal may have used the database; its connection must not outlive us.
         connections.close_all()

@@ -1,434 +1,493 @@
-"""What is known of cache files: by their records, and by their storage where those say nothing."""
+"""Whether a cache file is there, and of this recipe and source: by its record, else by its storage."""
 
 from __future__ import annotations
 
 import logging
-import random
 import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import lru_cache
 from typing import Any
 
 import attrs
-from django.core.cache import BaseCache
 
-from imagekit_registry._loading import get_cache, sanitize_cache_key, storage_reference
-from imagekit_registry._storage_calls import StorageTimeout, ask
-from imagekit_registry.cachefiles._owners import (
-    is_held,
-    is_of_another,
-    name_taken,
-    needs_record,
-    reference_to_source,
-)
-from imagekit_registry.cachefiles.backends._belief import is_believed, is_of_other_recipe
-from imagekit_registry.cachefiles.backends._sources import (
-    expected_size_of,
-    source_fingerprint,
-    source_name,
-)
+from imagekit_registry._breaker import breaker_of
+from imagekit_registry.cachefiles.identity import CacheFile, Identity
+from imagekit_registry.cachefiles.locks import Lease, generation_lock
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.threads import would_keep_waiting
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import GenerationError, NameTaken, PublishError, RetryLater
-from imagekit_registry.state import (
-    CacheFileRecord,
-    CacheStateStore,
-    StateAccess,
-    Status,
-    get_state_access,
+from imagekit_registry.exceptions import (
+    LockTimeout,
+    NameTaken,
+    PublishError,
+    located,
 )
+from imagekit_registry.imaging import Deadline, read_header
+from imagekit_registry.specs import default_limits, fingerprint
+from imagekit_registry.state import CacheFileRecord, StateAccess, Status
 
-__all__ = ["CacheFileState", "FileKnowledge"]
+__all__ = [
+    "announce",
+    "ask",
+    "complete",
+    "dimensions",
+    "expected_size",
+    "fetch",
+    "invalidate",
+    "is_of_another",
+    "judge",
+    "known",
+    "lock_of",
+    "look_up",
+    "new_record",
+    "refuse_conflict",
+    "remember",
+    "source_fingerprint",
+]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
-#: Names that were found taken: by whom, and until when (of a clock that never goes back) nobody
-#: looks again. A page that shows such an image must not ask the storage each time.
-_taken: dict[tuple[str, str], tuple[CacheFileRecord, float]] = {}
-_MAX_TAKEN = 1000
+#: Sizes of sources so different that only a fixed size is the same for all of them.
+_VERY_DIFFERENT_SIZES = ((1, 1), (7, 3000), (5000, 11), (9973, 9967))
+
+# What a record says.
 
 
-class CacheFileState:
-    """Words for the state of a cache file."""
+def judge(identity: Identity, record: CacheFileRecord, now: float) -> Status | None:
+    """Return the status of a file by its record; None if the record says nothing about it.
 
-    EXISTS = Status.EXISTS
-    GENERATING = Status.GENERATING
-    DOES_NOT_EXIST = Status.MISSING
-    FAILED = Status.FAILED
-
-
-class FileKnowledge:
-    """What a backend knows of its files.
-
-    Attributes:
-        existence_check_timeout: Seconds for which a file that was not there is taken as missing.
+    Args:
+        identity: What the file is.
+        record: What is kept under its key; it may be of another recipe or image.
+        now: The present moment, in seconds since the epoch.
     """
+    status = record.status
+    if status == Status.EXISTS:
+        # Which ends by no clock.
+        return None if _is_of_other_recipe(identity, record) else Status.EXISTS
+    if not record.is_current(now) or _is_of_a_wrong_clock(record, now):
+        return None
+    if status == Status.GENERATING and identity.name_is_unique:
+        # A worker was told; the digest is of what lies under the name until it is done.
+        return Status.GENERATING
+    return None if _is_of_other_recipe(identity, record) else status
 
-    existence_check_timeout: float = 5
 
-    _cache: BaseCache | None = None
-    _own_states: tuple[BaseCache, StateAccess] | None = None
+def _is_of_a_wrong_clock(record: CacheFileRecord, now: float) -> bool:
+    """Return whether *record* ends so late that a clock must have been ahead when it was written.
 
-    # What callers use, and subclasses leave alone.
+    It would be stuck for as long as the clock was ahead, or is behind now.
+    """
+    if record.retry_at is None:
+        return False
+    return record.retry_at > now + max(conf.RETRY_AFTER_MAX, conf.RETRY_AFTER, conf.LOCK_TIMEOUT)
 
-    @property
-    def cache(self) -> BaseCache:
-        """The cache that leases are taken in, and that holds the state by default."""
-        return self._cache if self._cache is not None else get_cache()
 
-    @property
-    def states(self) -> StateAccess:
-        """The way to the state records."""
-        if self._cache is None:
-            return get_state_access()
-        if self._own_states is None or self._own_states[0] is not self._cache:
-            self._own_states = (self._cache, StateAccess(CacheStateStore(self._cache)))
-        return self._own_states[1]
+def _is_of_other_recipe(identity: Identity, record: CacheFileRecord) -> bool:
+    """Return whether *record* is of a file that another recipe has made, under the same name."""
+    if not identity.name_is_unique:
+        return record.digest != identity.digest or (
+            not record.digest and is_of_another(identity, record)
+        )
+    if not record.digest or record.digest[:12] in identity.name:
+        return False
+    return record.digest != identity.digest
 
-    def get_key(self, file: Any) -> str:
-        """Return the key under which the state of *file* is kept."""
-        memo: tuple[str, str] | None = getattr(file, "_state_key", None)
-        if memo is not None and memo[0] == file.name:
-            return memo[1]
-        storage = getattr(file, "storage", None)
-        reference = storage_reference(storage) if storage is not None else ""
-        where = f"{reference}:" if reference else ""
-        key = sanitize_cache_key(f"{conf.CACHE_PREFIX}{where}{file.name}-state")
-        # A page asks for URL, width and height, each by this key.
-        file._state_key = (file.name, key)
-        return key
 
-    def get_state(self, file: Any, check_if_unknown: bool = True) -> str | None:
-        """Return the status word of *file*, one of `CacheFileState`.
+def is_of_another(identity: Identity, record: CacheFileRecord) -> bool:
+    """Return whether *record* is of another image: of another source, or by another spec.
 
-        Args:
-            file: The cache file.
-            check_if_unknown: Whether to ask the storage if nothing is known; else None is
-                returned for that.
-        """
-        key = self.get_key(file)
-        mapping = get_active_state_cache()
-        # A word under a name that several images may have does not say which of them it is about.
-        if mapping is not None and mapping.get(key) is not None and not needs_record(file):
-            return str(mapping[key])
-        record = self.get_record(file) if check_if_unknown else self._known_or_sampled(file)
-        if mapping is not None:
-            mapping[key] = record.status if record else None
-        return record.status if record else None
+    The same source by the same recipe is the same image, whatever the ids of the specs.
+    """
+    if record.digest and record.digest == identity.digest:
+        return False
+    return record.spec_id != identity.spec_id or record.source != identity.source
 
-    def set_state(self, file: Any, state: str) -> None:
-        """Remember a status word for *file*, and nothing else about it.
 
-        All but "exists" end by themselves: what is being made after ``IMAGEKIT_LOCK_TIMEOUT``, what
-        failed after ``IMAGEKIT_RETRY_AFTER``, what is missing after `existence_check_timeout`.
-        """
-        seconds = {
-            Status.GENERATING: conf.LOCK_TIMEOUT,
-            Status.FAILED: conf.RETRY_AFTER,
-            Status.MISSING: self.existence_check_timeout,
-        }.get(state)
-        retry_at = None if seconds is None else time.time() + seconds
-        self.remember(file, self._record(file, state, retry_at=retry_at))
+def refuse_conflict(identity: Identity, record: CacheFileRecord | None) -> None:
+    """Raise an exception if the name of a file is held by another image.
 
-    def exists(self, file: Any) -> bool:
-        """Return whether *file* exists: by its state; the storage is asked if there is none."""
-        return self.get_state(file) == Status.EXISTS
+    A name that does not say recipe and source belongs to the image whose record holds it, until
+    that is deleted.
 
-    def known_record(self, file: Any) -> CacheFileRecord | None:
-        """Return what is known of *file* without asking the storage; None if nothing is."""
-        record = self.states.get(self.get_key(file))
-        return record if record is not None and is_believed(file, record) else None
-
-    def get_record(self, file: Any) -> CacheFileRecord:
-        """Return the state of *file*; the storage is asked if nothing is known.
-
-        If another image has its name it counts as failed.
-        """
-        try:
-            return self._known_or_verified(file)
-        except NameTaken as error:
-            return self._record(file, Status.FAILED, error=error.cause)
-
-    def get_dimensions(self, file: Any) -> tuple[int | None, int | None]:
-        """Return width and height in pixels; as they will be, if the file does not exist yet."""
-        record = self.states.get(self.get_key(file))
-        if record is None or not is_believed(file, record):
-            if would_keep_waiting(getattr(file, "storage", None)):
-                return expected_size_of(file) or (None, None)
-            record = self._verify(file, record)
-        if record.width is None or record.height is None:
-            record = self._measure(file, record)
-        # 0 says that the source of an image that failed does not tell.
-        return record.width or None, record.height or None
-
-    def is_wanting(self, file: Any, fresh: bool = False) -> bool:
-        """Return whether *file* is yet to be made.
-
-        Args:
-            file: The cache file.
-            fresh: Whether to take nobody's word that it is missing: asked by who holds its lock.
-
-        Raises:
-            RetryLater: It failed a short while ago.
-            NameTaken: Another image has its name.
-            PublishError: The storage does not say whether it exists.
-        """
-        record = self._ask_again(file) if fresh else self._known_or_verified(file)
-        if record.status == Status.FAILED:
-            times = "once" if record.failures == 1 else f"{record.failures} times"
-            raise RetryLater(
-                record.error or "it could not be made",
-                spec_id=file.spec_id,
-                source=source_name(file),
-                hint=f"It has failed {times} and is tried again later;"
-                " generate(force=True) tries now.",
-            )
-        return record.status != Status.EXISTS
-
-    def verified(self, file: Any, before: CacheFileRecord | None) -> CacheFileRecord:
-        """Return what the storage says of *file*; it is for the caller to remember it.
-
-        Args:
-            file: The cache file.
-            before: The record of it that there is, believed or not.
-
-        Raises:
-            NameTaken: Another image has its name.
-            PublishError: The storage does not say whether it exists.
-            SourceUnavailable: That of the source does not answer.
-        """
-        self.refuse_if_taken(file, before)
-        try:
-            exists = self._exists(file)
-        except Exception as error:
-            # Storages of other projects raise what their client libraries raise.
-            raise _unanswered(file, error) from error
-        if exists and not self._is_outdated(file, before):
-            if before is not None and before.status == Status.EXISTS:
-                return before
-            return self._record(file, Status.EXISTS, fingerprint=source_fingerprint(file))
-        is_on_its_way = before is not None and before.status == Status.GENERATING
-        if before is not None and is_on_its_way and not exists and is_believed(file, before):
-            # That it is not there yet is no news.
-            return before
-        retry_at = time.time() + self.existence_check_timeout
-        # Failures are counted until it is made: each doubles the time to the next try.
-        failures = before.failures if before is not None else 0
-        record = self._record(file, Status.MISSING, retry_at=retry_at, failures=failures)
-        if exists and before is not None:
-            # What is there was made by another recipe or of another image; the record goes on
-            # saying so until it is made anew.
-            record = attrs.evolve(record, digest=before.digest, fingerprint=before.fingerprint)
-        return record
-
-    def refuse_if_taken(self, file: Any, record: CacheFileRecord | None) -> None:
-        """Raise an exception if another image has the name of *file*.
-
-        It can have if the name is from a namer with ``needs_record``. Storage and registry are
-        asked only if the record is of another image.
-
-        Args:
-            file: The cache file.
-            record: What there is under its name.
-
-        Raises:
-            NameTaken: *record* is of an image of another source, or by another spec, and both are
-                still there.
-        """
-        if record is None or not needs_record(file) or not is_of_another(file, record):
-            return
-        place = (self.get_key(file), str(file.digest))
-        holder, ends_at = _taken.get(place, (None, 0.0))
-        is_known = holder == record and time.monotonic() < ends_at
-        if not is_known:
-            if not is_held(file, record):
-                return
-            if len(_taken) >= _MAX_TAKEN:
-                _taken.clear()
-            _taken[place] = (record, time.monotonic() + self.existence_check_timeout)
-        error = name_taken(file, record)
-        # It was told when it was found out.
-        error.is_logged = is_known
+    Raises:
+        NameTaken: *record* is of an image of another source, or by another spec.
+    """
+    if record is None or identity.name_is_unique or record.status != Status.EXISTS:
+        return
+    if is_of_another(identity, record):
+        error = NameTaken(
+            f"its file name {identity.name!r} is taken by {record.spec_id} of {record.source!r}",
+            spec_id=identity.spec_id,
+            source=identity.source_name,
+            hint="Rename one of the two, or give one of the specs a namer whose names say recipe and"
+            " source, such as imagekit_registry.cachefiles.namers.source_name_dot_hash.",
+        )
+        _log_once(str(error))
+        error.is_logged = True
         raise error
 
-    def remember(self, file: Any, record: CacheFileRecord) -> None:
-        """Write down the state of *file*."""
-        key = self.get_key(file)
-        self.states.put(key, record)
-        mapping = get_active_state_cache()
-        if mapping is not None:
-            mapping[key] = record.status
 
-    def expect(self, file: Any) -> None:
-        """Write down that somebody was told to make *file*, for ``IMAGEKIT_LOCK_TIMEOUT`` seconds.
+@lru_cache(maxsize=1000)
+def _log_once(text: str) -> None:
+    """Log what is true until somebody changes it: not on each page."""
+    _logger.warning("%s", text)
 
-        Raises:
-            NameTaken: Another image has its name.
-        """
-        record = self._record(file, Status.GENERATING, retry_at=time.time() + conf.LOCK_TIMEOUT)
-        before = self._stored(file) if needs_record(file) else self.states.get(self.get_key(file))
-        self.refuse_if_taken(file, before)
-        if before is not None:
-            # How often it has failed, and what a file that is there was made by and of.
-            record = attrs.evolve(record, failures=before.failures)
-            if not needs_record(file):
-                record = attrs.evolve(record, digest=before.digest, fingerprint=before.fingerprint)
-        self.remember(file, record)
 
-    def amend(self, file: Any, record: CacheFileRecord, **values: Any) -> None:
-        """Write down more of what *record* says, unless another one has taken its place."""
-        if (self._stored(file) or record) == record:
-            self.remember(file, attrs.evolve(record, **values))
+# Records, read and written.
 
-    def doubt(self, file: Any) -> None:
-        """Forget what is known of *file*; the storage is asked when it is needed next."""
-        self.states.drop([self.get_key(file)])
-        mapping = get_active_state_cache()
-        if mapping is not None:
-            mapping.pop(self.get_key(file), None)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the cache: it is found again by the settings."""
-        own = {"_cache", "_own_states"}
-        return {name: value for name, value in self.__dict__.items() if name not in own}
+def fetch(files: Sequence[CacheFile], *, fresh: bool = False) -> list[CacheFileRecord | None]:
+    """Return the records under the keys of *files*, in one round trip for each store involved.
 
-    # What has a default.
+    Args:
+        files: Cache files.
+        fresh: Whether to ask the stores, past what this process remembers.
 
-    def _exists(self, file: Any) -> bool:
-        """Ask the storage whether *file* exists."""
-        name, storage = file.name, file.storage
-        return bool(name and ask(storage, lambda: storage.exists(name), name=name))
+    Returns:
+        A record or None for each file, in the order of *files*.
+    """
+    if len(files) == 1 and not fresh:
+        access = files[0].cachefile_backend.states
+        return [access.get(files[0].identity.key) if access is not None else None]
+    keys: dict[StateAccess, list[str]] = {}
+    for file in files:
+        access = file.cachefile_backend.states
+        if access is not None and file.name:
+            keys.setdefault(access, []).append(file.identity.key)
+    found = {access: access.get_many(wanted, fresh=fresh) for access, wanted in keys.items()}
+    records = []
+    for file in files:
+        access = file.cachefile_backend.states
+        known_here = found.get(access, {}) if access is not None else {}
+        records.append(known_here.get(file.identity.key) if file.name else None)
+    return records
 
-    # How it is done.
 
-    def _stored(self, file: Any) -> CacheFileRecord | None:
-        """Return the record that the store has, past what this process remembers."""
-        key = self.get_key(file)
-        return self.states.get_many([key], fresh=True).get(key)
+def known(file: CacheFile) -> CacheFileRecord | None:
+    """Return what is known of *file* without asking its storage; None if nothing is."""
+    access = file.cachefile_backend.states
+    if access is None:
+        return None
+    record = access.get(file.identity.key)
+    if record is None or judge(file.identity, record, time.time()) is None:
+        return None
+    return record
 
-    def _ask_again(self, file: Any) -> CacheFileRecord:
-        """Return the state of *file*; that it is missing is the storage's to say.
 
-        Whoever held the lock before may have made it. Where the cache is not shared, only the
-        storage knows.
-        """
-        record = self._stored(file)
-        if (
-            record is not None
-            and record.status in {Status.EXISTS, Status.FAILED}
-            and is_believed(file, record)
-        ):
-            return record
-        return self._verify(file, record)
+def look_up(
+    files: Sequence[CacheFile], *, ask_storage: bool, fresh: bool = False
+) -> list[CacheFileRecord | None]:
+    """Return what is known of *files*: by their records first, by their storages second.
 
-    def _known_or_verified(self, file: Any) -> CacheFileRecord:
-        record = self.states.get(self.get_key(file))
-        if record is not None and is_believed(file, record):
-            return self._sampled(file, record)
-        if would_keep_waiting(getattr(file, "storage", None)):
+    In an event loop no storage is asked that is far away: then a file counts as missing.
+
+    Args:
+        files: Cache files.
+        ask_storage: Whether to ask about those of which no record says anything.
+        fresh: Whether to take no record's word that a file is missing, nor this process's for
+            anything: asked by who holds its lock.
+
+    Returns:
+        A record for each file; None where nothing is known.
+
+    Raises:
+        NameTaken: The name of a file is held by another image.
+        PublishError: A storage does not answer.
+        SourceUnavailable: That of a source does not answer.
+    """
+    now = time.time()
+    answers: list[CacheFileRecord | None] = []
+    news: list[tuple[CacheFile, CacheFileRecord]] = []
+    for file, before in zip(files, fetch(files, fresh=fresh), strict=True):
+        status = judge(file.identity, before, now) if before is not None else None
+        if status is not None and not (fresh and status in {Status.MISSING, Status.GENERATING}):
+            answers.append(before)
+        elif not ask_storage:
+            answers.append(None)
+        elif would_keep_waiting(file.storage):
             # Not written down: whoever makes the file, in a thread, asks first.
-            return self._record(file, Status.MISSING)
-        return self._verify(file, record)
-
-    def _known_or_sampled(self, file: Any) -> CacheFileRecord | None:
-        record = self.known_record(file)
-        return self._sampled(file, record) if record is not None else None
-
-    def _sampled(self, file: Any, record: CacheFileRecord) -> CacheFileRecord:
-        """Return *record*, or what the storage says if this look-up is one of those that check."""
-        if record.status != Status.EXISTS or not _is_in_sample():
-            return record
-        if would_keep_waiting(getattr(file, "storage", None)):
-            return record
-        try:
-            return self._verify(file, record)
-        except GenerationError as error:
-            # A page whose images are known must not fall with a check that it could do without.
-            _logger.warning("%s", error)
-            return record
-
-    def _verify(self, file: Any, before: CacheFileRecord | None) -> CacheFileRecord:
-        """Ask the storage, and remember the answer; *before* is what the record has said."""
-        record = self.verified(file, before)
-        if not needs_record(file):
-            self.remember(file, record)
-        elif (
-            before is not None
-            and before.status == Status.EXISTS
-            and before != record
-            and is_believed(file, before)
-        ):
-            self.amend(file, before, **attrs.asdict(record))
-        # Else no record says as much, and one of another image may have been written meanwhile.
-        return record
-
-    def _is_outdated(self, file: Any, record: CacheFileRecord | None) -> bool:
-        """Return whether an existing file was made by another recipe, or of another image."""
-        if record is not None and is_of_other_recipe(file, record):
-            return True
-        if needs_record(file) and (record is None or record.status != Status.EXISTS):
-            # Whatever is there, nobody says that it is this image.
-            return True
-        if record is not None and record.fingerprint:
-            now = source_fingerprint(file)
-            return bool(now) and now != record.fingerprint
-        # Without a record the times tell, if one clock has set both.
-        source, storage = file.source, file.storage
-        if not hasattr(source, "storage") or source.storage is not storage:
-            return False
-        try:
-            made = ask(storage, lambda: storage.get_modified_time(file.name))
-            changed = ask(storage, lambda: storage.get_modified_time(source.name))
-        except StorageTimeout as error:
-            raise _unanswered(file, error) from error
-        except Exception:  # noqa: BLE001 -- many storages have no times, each says so in its way
-            return False
-        return bool(changed > made)
-
-    def _measure(self, file: Any, record: CacheFileRecord) -> CacheFileRecord:
-        """Return *record* with dimensions: of the file, or of the one that is yet to be made."""
-        if record.status == Status.EXISTS:
-            if would_keep_waiting(getattr(file, "storage", None)):
-                return record
-            try:
-                width, height = file.measure()
-            except FileNotFoundError:
-                self.doubt(file)
-                return record
-            except Exception as error:  # noqa: BLE001 -- what the clients of storages raise
-                _logger.warning("%s: %r cannot be measured: %s", file.spec_id, file.name, error)
-                return record
+            answers.append(new_record(file, Status.MISSING))
         else:
-            size = expected_size_of(file)
-            if size is None:
-                return record
-            width, height = size
-        if needs_record(file):
-            self.amend(file, record, width=width, height=height)
-        else:
-            self.remember(file, attrs.evolve(record, width=width, height=height))
-        return attrs.evolve(record, width=width, height=height)
-
-    def _record(self, file: Any, status: str, **values: Any) -> CacheFileRecord:
-        return CacheFileRecord(
-            name=file.name,
-            storage=storage_reference(file.storage) if hasattr(file, "storage") else "",
-            status=status,
-            digest=getattr(file, "digest", ""),
-            spec_id=getattr(file, "spec_id", ""),
-            source=reference_to_source(file),
-            **values,
-        )
+            answers.append(record := ask(file, before))
+            if file.identity.name_is_unique:
+                # Else no record says as much, and another image's may have been written meanwhile.
+                news.append((file, record))
+    remember(news)
+    return answers
 
 
-def _is_in_sample() -> bool:
-    share = conf.VERIFY_SAMPLE
-    return share > 0 and random.random() < share  # noqa: S311 -- a sample, not a secret
+def new_record(file: CacheFile, status: str, **values: Any) -> CacheFileRecord:
+    """Return a record of *file*.
 
-
-def _unanswered(file: Any, error: Exception) -> PublishError:
-    return PublishError(
-        f"the storage does not say whether {file.name!r} exists ({type(error).__name__}: {error})",
-        spec_id=file.spec_id,
-        source=source_name(file),
-        hint="Check that the storage of the cache files can be reached.",
+    Args:
+        file: The cache file.
+        status: One of `Status`.
+        **values: Other fields of the record.
+    """
+    identity = file.identity
+    return CacheFileRecord(
+        name=identity.name,
+        storage=identity.storage,
+        status=Status(status),
+        digest=identity.digest,
+        spec_id=identity.spec_id,
+        source=identity.source,
+        **values,
     )
+
+
+def remember(records: Iterable[tuple[CacheFile, CacheFileRecord]]) -> None:
+    """Write down the records of files, in one write for each store involved."""
+    by_access: dict[StateAccess, dict[str, CacheFileRecord]] = {}
+    words = get_active_state_cache()
+    for file, record in records:
+        access, key = file.cachefile_backend.states, file.identity.key
+        if access is not None:
+            by_access.setdefault(access, {})[key] = record
+        if words is not None:
+            words[key] = record.status
+    for access, mapping in by_access.items():
+        access.put_many(mapping)
+
+
+def announce(file: CacheFile) -> None:
+    """Write down that somebody was told to make *file*, for ``IMAGEKIT_LOCK_TIMEOUT`` seconds.
+
+    Raises:
+        NameTaken: Another image has its name.
+    """
+    record = new_record(file, Status.GENERATING, retry_at=time.time() + conf.LOCK_TIMEOUT)
+    identity = file.identity
+    (before,) = fetch([file], fresh=not identity.name_is_unique)
+    refuse_conflict(identity, before)
+    if before is not None:
+        # How often it has failed, and what a file that is there was made by and of.
+        record = attrs.evolve(record, failures=before.failures)
+        if identity.name_is_unique:
+            record = attrs.evolve(record, digest=before.digest, fingerprint=before.fingerprint)
+    if identity.name_is_unique:
+        remember([(file, record)])
+    else:
+        with suppress(LockTimeout), lock_of(file, wait=0):
+            _replace(file, before, record)
+
+
+def complete(file: CacheFile, record: CacheFileRecord, **values: Any) -> None:
+    """Write down more of what *record* says, unless another one has taken its place.
+
+    Where the name does not say whose image it is, that is not done while one is being made: its
+    maker has the last word.
+    """
+    more = attrs.evolve(record, **values)
+    is_unique = file.identity.name_is_unique
+    with suppress(LockTimeout), nullcontext() if is_unique else lock_of(file, wait=0):
+        _replace(file, record, more)
+
+
+def _replace(file: CacheFile, before: CacheFileRecord | None, record: CacheFileRecord) -> None:
+    if fetch([file], fresh=True) in ([before], [None]):
+        remember([(file, record)])
+
+
+def lock_of(
+    file: CacheFile, *, wait: float, until_done: Callable[[], bool] | None = None
+) -> AbstractContextManager[Lease]:
+    """Return the lock that whoever makes *file* holds.
+
+    Args:
+        file: The cache file.
+        wait: Seconds to wait for it.
+        until_done: Tells a waiter that the other one has made it.
+    """
+    try:
+        place = str(file.storage.path(file.identity.name))
+    except Exception:  # noqa: BLE001 -- no paths; or a name that is refused when it is written
+        place = ""
+    return generation_lock(
+        file.identity.key,
+        cache=file.cachefile_backend.cache,
+        timeout=conf.LOCK_TIMEOUT,
+        wait=wait,
+        until_done=until_done,
+        place=place,
+    )
+
+
+def invalidate(file: CacheFile) -> None:
+    """Drop the record of *file*; the storage is asked when it is needed next."""
+    access, key = file.cachefile_backend.states, file.identity.key
+    if access is not None:
+        access.drop([key])
+    words = get_active_state_cache()
+    if words is not None:
+        words.pop(key, None)
+
+
+# What the storage says.
+
+
+def ask(file: CacheFile, before: CacheFileRecord | None) -> CacheFileRecord:
+    """Return what the storage says of *file*; it is for the caller to remember it.
+
+    Args:
+        file: The cache file.
+        before: The record that there is, whatever it says.
+
+    Raises:
+        NameTaken: The name is held by another image.
+        PublishError: The storage does not say whether the file exists.
+        SourceUnavailable: That of the source does not answer.
+    """
+    identity = file.identity
+    refuse_conflict(identity, before)
+    exists = _is_in_storage(file)
+    if exists and not _is_stale(file, before):
+        if before is not None and before.status == Status.EXISTS:
+            return before
+        return new_record(file, Status.EXISTS, fingerprint=source_fingerprint(file))
+    if (
+        before is not None
+        and not exists
+        and before.status == Status.GENERATING
+        and (judge(identity, before, time.time()) is not None)
+    ):
+        # That it is not there yet is no news.
+        return before
+    retry_at = time.time() + file.cachefile_backend.existence_check_timeout
+    # Failures are counted until it is made: each doubles the time to the next try.
+    failures = before.failures if before is not None else 0
+    record = new_record(file, Status.MISSING, retry_at=retry_at, failures=failures)
+    if exists and before is not None:
+        # What is there was made by another recipe or of another image; the record goes on saying so
+        # until it is made anew.
+        record = attrs.evolve(record, digest=before.digest, fingerprint=before.fingerprint)
+    return record
+
+
+def _is_in_storage(file: CacheFile) -> bool:
+    """Ask the storage; one that has just failed is left alone for a moment.
+
+    Raises:
+        PublishError: It does not answer.
+    """
+    identity = file.identity
+    breaker = breaker_of(
+        f"The storage {identity.storage or 'default'!r} of cache files",
+        meanwhile="pages show fallbacks for images of which nothing is known",
+        # What fails at once keeps no page waiting.
+        pause=0.0,
+    )
+    was_asked = False
+
+    def exists() -> bool:
+        nonlocal was_asked
+        was_asked = True
+        return file.cachefile_backend._exists(file)
+
+    answer = breaker.call(exists, None)
+    if answer is None:
+        cause = breaker.error
+        error = PublishError(
+            f"the storage does not say whether {identity.name!r} exists"
+            f" ({type(cause).__name__}: {cause})",
+            spec_id=identity.spec_id,
+            source=identity.source_name,
+            hint="Check that the storage of the cache files can be reached.",
+        )
+        # Of what is left alone, the breaker has told once.
+        error.is_logged = not was_asked
+        raise error from cause
+    return answer
+
+
+def _is_stale(file: CacheFile, record: CacheFileRecord | None) -> bool:
+    """Return whether an existing file was made by another recipe, or of another content."""
+    identity = file.identity
+    if record is not None and _is_of_other_recipe(identity, record):
+        return True
+    if not identity.name_is_unique and (record is None or record.status != Status.EXISTS):
+        # Whatever is there, nobody says that it is this image.
+        return True
+    if record is not None and record.fingerprint:
+        now = source_fingerprint(file)
+        return bool(now) and now != record.fingerprint
+    # Without a record the times tell, if one clock has set both.
+    source, storage = file.spec.source, file.storage
+    if getattr(source, "storage", None) is not storage:
+        return False
+    try:
+        made = storage.get_modified_time(identity.name)
+        return bool(storage.get_modified_time(source.name) > made)
+    except Exception:  # noqa: BLE001 -- many storages have no times, each says so in its way
+        return False
+
+
+def source_fingerprint(file: CacheFile) -> str:
+    """Return the `fingerprint` of the source of *file*.
+
+    Raises:
+        SourceUnavailable: The storage of the source does not answer.
+    """
+    with located(file.identity, "the storage of the source does not answer"):
+        return fingerprint(file.spec.source)
+
+
+# Its size in pixels.
+
+
+def dimensions(file: CacheFile) -> tuple[int | None, int | None]:
+    """Return width and height in pixels; as they will be, if *file* does not exist yet.
+
+    Raises:
+        GenerationError: No storage says whether there is an image, or how large it is.
+    """
+    record = known(file)
+    if record is None:
+        if would_keep_waiting(file.storage):
+            return expected_size(file) or (None, None)
+        (record,) = look_up([file], ask_storage=True)
+    if record is None or record.width is None or record.height is None:
+        size = _measure(file, record)
+        if size is None:
+            return None, None
+        if record is not None:
+            complete(file, record, width=size[0], height=size[1])
+        return size
+    # 0 says that the source of an image that failed does not tell.
+    return record.width or None, record.height or None
+
+
+def _measure(file: CacheFile, record: CacheFileRecord | None) -> tuple[int, int] | None:
+    """Return the size of what is stored, or of the image that is yet to be made."""
+    if record is not None and record.status != Status.EXISTS:
+        return expected_size(file)
+    if would_keep_waiting(file.storage):
+        return None
+    limits = default_limits()
+    name = (record.published_name if record is not None else "") or file.identity.name
+    try:
+        with file.storage.open(name, "rb") as stored:
+            header = read_header(stored, limits, Deadline(limits.max_seconds))
+    except FileNotFoundError:
+        invalidate(file)
+        return None
+    except Exception as error:  # noqa: BLE001 -- what the clients of storages raise
+        _logger.warning("%s: %r cannot be measured: %s", file.identity.spec_id, name, error)
+        return None
+    return header.width, header.height
+
+
+def expected_size(file: CacheFile) -> tuple[int, int] | None:
+    """Return the size in pixels that *file* will have, by its source; None if that does not tell."""
+    spec = file.spec
+    try:
+        if would_keep_waiting(getattr(spec.source, "storage", None)):
+            sizes = {spec.output_size(size) for size in _VERY_DIFFERENT_SIZES}
+            return sizes.pop() if len(sizes) == 1 else None
+        return spec.expected_size()
+    except Exception:
+        # Most often it is the source that cannot be read; processors are the project's code.
+        _logger.debug("%s: the size of its source is unknown", spec.describe(), exc_info=True)
+        return None

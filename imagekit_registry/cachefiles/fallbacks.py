@@ -1,4 +1,4 @@
-"""What stands in for an image that cannot be had: one of a few kinds, or what a callable says."""
+"""What is shown instead of an image that cannot be had: one of a few kinds, or what a callable says."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from urllib.parse import quote
 import attrs
 
 from imagekit_registry._loading import get_by_qname
-from imagekit_registry._storage_calls import ask_for_url
-from imagekit_registry.cachefiles.backends._sources import expected_size_of
+from imagekit_registry.cachefiles import existence
+from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, InvalidConfiguration, RetryLater
 from imagekit_registry.state import Status
 
-__all__ = ["KINDS", "StandIn", "placeholder_url", "stand_in_for"]
+__all__ = ["KINDS", "Fallback", "fallback_for", "placeholder_url"]
 
 #: The kinds that ``IMAGEKIT_ON_ERROR`` and ``ImageSpec.fallback`` may name.
 KINDS = ("empty", "placeholder", "raise", "source")
@@ -29,7 +29,7 @@ _logger = logging.getLogger("imagekit_registry.fallback")
 
 
 @attrs.frozen
-class StandIn:
+class Fallback:
     """What a page shows in place of an image.
 
     Args:
@@ -57,7 +57,7 @@ def placeholder_url(width: int, height: int) -> str:
     return "data:image/svg+xml," + quote(svg, safe=" ='/:")
 
 
-def stand_in_for(file: Any, error: GenerationError | None) -> StandIn:
+def fallback_for(file: CacheFile, error: GenerationError | None) -> Fallback:
     """Return what stands in for *file*, as its generator or the settings want it.
 
     Args:
@@ -68,13 +68,13 @@ def stand_in_for(file: Any, error: GenerationError | None) -> StandIn:
         GenerationError: *error* itself, if failures are to be raised.
         InvalidConfiguration: The generator or the settings ask for something unknown.
     """
-    fallback = getattr(file.generator, "fallback", None)
+    fallback = file.spec.fallback
     kind = conf.ON_ERROR if fallback is None else fallback
     if isinstance(kind, str) and kind not in KINDS:
         if "." not in kind:
             _refuse(kind)
         kind = get_by_qname(kind, "fallback")
-    if isinstance(kind, MethodType) and kind.__self__ is file.generator:
+    if isinstance(kind, MethodType) and kind.__self__ is file.spec:
         # A function in a class body turns into a method; it takes the file and the error alone.
         kind = kind.__func__
     if kind == "raise" and error is not None:
@@ -90,7 +90,7 @@ def stand_in_for(file: Any, error: GenerationError | None) -> StandIn:
         return _from_source(file)
     if kind == "placeholder":
         return _placeholder(file, error)
-    return StandIn()
+    return Fallback()
 
 
 def _refuse(kind: str) -> NoReturn:
@@ -100,52 +100,49 @@ def _refuse(kind: str) -> NoReturn:
     )
 
 
-def _from_callable(function: Any, file: Any, error: GenerationError | None) -> StandIn:
+def _from_callable(function: Any, file: CacheFile, error: GenerationError | None) -> Fallback:
     answer = function(file, error)
-    if isinstance(answer, StandIn):
+    if isinstance(answer, Fallback):
         return answer
-    return StandIn(str(answer), *_size_of(file, error)) if answer else StandIn()
+    return Fallback(str(answer), *_size_of(file, error)) if answer else Fallback()
 
 
-def _from_source(file: Any) -> StandIn:
+def _from_source(file: CacheFile) -> Fallback:
     try:
-        source = file.source
-        return StandIn(str(ask_for_url(getattr(source, "storage", None), lambda: source.url)))
+        return Fallback(str(file.spec.source.url))
     except Exception as error:  # noqa: BLE001
         # The storage that failed for the image may fail for its source as well.
-        _logger.warning("%s: its source has no URL either (%s)", file.spec_id, error)
-        return StandIn()
+        _logger.warning("%s: its source has no URL either (%s)", file.spec.describe(), error)
+        return Fallback()
 
 
-def _placeholder(file: Any, error: GenerationError | None) -> StandIn:
+def _placeholder(file: CacheFile, error: GenerationError | None) -> Fallback:
     width, height = _size_of(file, error)
-    return StandIn(placeholder_url(width, height), width, height)
+    return Fallback(placeholder_url(width, height), width, height)
 
 
-def _size_of(file: Any, error: GenerationError | None) -> tuple[int, int]:
+def _size_of(file: CacheFile, error: GenerationError | None) -> tuple[int, int]:
     """Return the size that the image would have had, or the nearest that can be told."""
-    width, height = _known_size(file, error) or _asked_size(file.generator)
+    width, height = _known_size(file, error) or _asked_size(file.spec)
     return (
         min(max(width, _SMALLEST_SIDE), _LARGEST_SIDE),
         min(max(height, _SMALLEST_SIDE), _LARGEST_SIDE),
     )
 
 
-def _known_size(file: Any, error: GenerationError | None) -> tuple[int, int] | None:
+def _known_size(file: CacheFile, error: GenerationError | None) -> tuple[int, int] | None:
     """Return the size by the state; by the source only if the state does not say."""
-    backend = file.cachefile_backend
-    known = getattr(backend, "known_record", None)
-    record = known(file) if known is not None else None
+    record = existence.known(file)
     if record is None:
-        return expected_size_of(file)
+        return existence.expected_size(file)
     width, height = record.width, record.height
     if width is None and record.status == Status.FAILED:
         # Looked up once for each failure, not at each request; 0: the source does not tell.
-        width, height = expected_size_of(file) or (0, 0)
-        backend.amend(file, record, width=width, height=height)
+        width, height = existence.expected_size(file) or (0, 0)
+        existence.complete(file, record, width=width, height=height)
     elif width is None and error is None:
         # It is on its way: the state remembers the size for the next one who looks.
-        width, height = backend.get_dimensions(file)
+        width, height = existence.dimensions(file)
     return (width, height) if width and height else None
 
 

@@ -1,221 +1,498 @@
-"""Files of one source: what can be made of one decode, and how."""
+"""The one way in which cache files come to exist: decide, lock, look again, render, publish, record."""
 
 from __future__ import annotations
 
-import copy
+import io
+import logging
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from contextlib import ExitStack
+from enum import StrEnum
+from typing import IO
 
 import attrs
 
-from imagekit_registry.cachefiles.backends import BaseAsync, CachedFileBackend, Simple
-from imagekit_registry.cachefiles.backends._belief import is_believed
-from imagekit_registry.cachefiles.backends._sources import source_fingerprint
-from imagekit_registry.cachefiles.files import ImageCacheFile
-from imagekit_registry.cachefiles.state import get_active_state_cache
+from imagekit_registry.cachefiles.existence import (
+    ask,
+    fetch,
+    judge,
+    lock_of,
+    new_record,
+    refuse_conflict,
+    remember,
+    source_fingerprint,
+)
+from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.listing import Listing
+from imagekit_registry.cachefiles.publishing import publish
+from imagekit_registry.cachefiles.rendering import copy_for, explained, properties_of, render
+from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
-    EncodingError,
     GenerationError,
     ImageKitError,
-    MissingSource,
-    ProcessingError,
-    UnknownFormat,
+    LockTimeout,
+    NameTaken,
+    PublishError,
+    RetryLater,
+    SourceUnavailable,
+    located,
 )
-from imagekit_registry.specs import ImageSpec, generate_together, has_source, refer_to
-from imagekit_registry.state import CacheFileRecord, StateAccess
+from imagekit_registry.signals import generated, generation_failed
+from imagekit_registry.state import CacheFileRecord, Status
 
 __all__ = [
-    "Answer",
     "Item",
-    "explained",
-    "fetch",
-    "item_of",
-    "make",
-    "remember_many",
-    "source_key",
+    "Making",
+    "News",
+    "Policy",
+    "Result",
+    "ResultStatus",
+    "decide",
+    "generate",
+    "refuse_retry",
 ]
+
+_logger = logging.getLogger("imagekit_registry.cachefiles")
+
+#: Failures that may be over in a moment: the storage or another worker, not the image.
+_PASSING = (LockTimeout, PublishError, SourceUnavailable)
+
+
+class ResultStatus(StrEnum):
+    """What became of one file."""
+
+    #: It was made, or handed to a worker.
+    MADE = "made"
+    EXISTING = "existing"
+    FAILED = "failed"
+    #: It would be made; the answer of a dry run.
+    WANTED = "wanted"
+
+
+@attrs.frozen
+class Result:
+    """What became of one file.
+
+    Args:
+        position: The place of the file among all that were handed in, from 0.
+        file: The file.
+        status: Whether it was made.
+        error: Why it could not be made.
+    """
+
+    position: int
+    file: CacheFile
+    status: ResultStatus
+    error: ImageKitError | None = None
+
+
+@attrs.frozen
+class Policy:
+    """When files are made.
+
+    Args:
+        force: Whether to make files that exist.
+        retry: Whether to try again what failed a short while ago.
+        listing: What asks storages by the folder, which is good for very many files; None: they
+            are asked for each file.
+        missing_only: Whether the listing decides what is missing, whatever the records say.
+    """
+
+    force: bool = False
+    retry: bool = False
+    listing: Listing | None = None
+    missing_only: bool = False
 
 
 @attrs.define(eq=False)
 class Item:
-    """One file, with what is known of it.
+    """One file on its way.
 
     Args:
         file: The file.
-        backend: Its backend.
-        key: The key of its state.
-        asks_storage: Whether its storage says if it exists; some backends know better.
+        before: Its record, whatever that says.
         positions: The places at which the file, or another one of its name, was handed in.
-        before: Its record, believed or not.
     """
 
-    file: Any
-    backend: CachedFileBackend
-    key: str
-    asks_storage: bool
-    positions: list[int] = attrs.field(factory=list)
+    file: CacheFile
     before: CacheFileRecord | None = None
+    positions: list[int] = attrs.field(factory=list)
 
-    @property
-    def believed(self) -> CacheFileRecord | None:
-        """The record, if it is still to be believed, and about this very recipe."""
-        record = self.before
-        return record if record is not None and is_believed(self.file, record) else None
+    def results(self, status: ResultStatus, error: ImageKitError | None = None) -> list[Result]:
+        """Return what became of the file, once for each place."""
+        return [Result(position, self.file, status, error) for position in self.positions]
+
+    def status(self) -> Status | None:
+        """Return what the record says of the file; None if nothing."""
+        return (
+            judge(self.file.identity, self.before, time.time()) if self.before is not None else None
+        )
 
 
-#: What was made of a file: its record, or why there is none, and when the making began.
-Answer = tuple[Item, CacheFileRecord | ImageKitError, float]
+#: Files, and what is newly known of them.
+News = list[tuple[CacheFile, CacheFileRecord]]
 
 
-def item_of(file: Any) -> Item | None:
-    """Return *file* with its backend, or None if that has a way of its own to make files.
+def generate(files: Sequence[CacheFile], policy: Policy | None = None) -> list[Result]:
+    """Make *files* of one source, of one decode; each once, however many ask for it.
+
+    Files that somebody else is making are waited for, up to ``IMAGEKIT_LOCK_WAIT`` seconds.
+
+    Args:
+        files: Cache files of one source, whose backends make them here.
+        policy: When they are made; None: those that are missing.
+
+    Returns:
+        What became of each; nothing is raised for single files.
+    """
+    policy = policy or Policy()
+    records = fetch(files)
+    items = [Item(*pair, [at]) for at, pair in enumerate(zip(files, records, strict=True))]
+    results: list[Result] = []
+    wanted = []
+    news: News = []
+    for item in items:
+        try:
+            if decide(item, policy, news):
+                wanted.append(item)
+            else:
+                results += item.results(ResultStatus.EXISTING)
+        except ImageKitError as error:
+            results += item.results(ResultStatus.FAILED, error)
+    remember(news)
+    making = Making(wanted, policy)
+    ends_at = time.monotonic() + conf.LOCK_WAIT
+    while making.items:
+        left = making.lock(max(ends_at - time.monotonic(), 0.001) if making.contended else 0)
+        making.make()
+        with making.locks:
+            results += making.finish()
+            remember(making.news)
+        making = Making(left, policy, contended=True)
+    return sorted(results, key=lambda result: result.position)
+
+
+def decide(item: Item, policy: Policy, news: News) -> bool:
+    """Return whether a file is to be made, before its lock is taken.
+
+    Args:
+        item: The file.
+        policy: When files are made.
+        news: Where a record goes that says what the storage has told.
 
     Raises:
-        MissingSource: The file has no source.
+        RetryLater: It failed a short while ago.
+        NameTaken: Another image has its name.
+        PublishError: The storage does not say whether it exists.
     """
-    backend = file.cachefile_backend
-    if not isinstance(file, ImageCacheFile) or not _makes_plainly(backend):
-        return None
-    if not file.name:
-        raise MissingSource(f"{file.spec_id} has no source: the image field is empty.")
-    asks = type(backend)._exists is CachedFileBackend._exists
-    return Item(file, backend, backend.get_key(file), asks)
+    file, before = item.file, item.before
+    refuse_conflict(file.identity, before)
+    if policy.force:
+        return True
+    status = item.status()
+    if status == Status.FAILED:
+        return policy.retry or refuse_retry(file, before)
+    listing = policy.listing if file.cachefile_backend.asks_storage else None
+    if policy.missing_only and listing is not None:
+        if not _is_listed(listing, item, (before.published_name if before else "")):
+            return True
+        # A record that says nothing may be of another recipe's file of the same name.
+        is_unknown = status is None and (before is not None or not file.identity.name_is_unique)
+        return is_unknown and _is_missing(item, news)
+    if status in {Status.EXISTS, Status.MISSING}:
+        return status == Status.MISSING
+    if listing is not None and not _is_listed(listing, item):
+        return True
+    return _is_missing(item, news)
 
 
-def _makes_plainly(backend: Any) -> bool:
-    cls = type(backend)
-    return (
-        isinstance(backend, CachedFileBackend)
-        and cls.generate in {Simple.generate, BaseAsync.generate}
-        and cls.generate_now is CachedFileBackend.generate_now
-        and cls.make is CachedFileBackend.make
+def refuse_retry(file: CacheFile, record: CacheFileRecord | None) -> bool:
+    """Raise the exception that says that a file has failed, and that it is not its time yet."""
+    failures = record.failures if record is not None else 1
+    times = "once" if failures == 1 else f"{failures} times"
+    raise RetryLater(
+        (record.error if record is not None else "") or "it could not be made",
+        spec_id=file.identity.spec_id,
+        source=file.identity.source_name,
+        hint=f"It has failed {times} and is tried again later; generate(force=True) tries now.",
     )
 
 
-def source_key(file: Any) -> Any:
-    """Return what is equal for files that can be made of one decode."""
-    generator = file.generator
-    if not _shares(generator):
-        return id(file)
-    source = generator.source
-    is_stored = isinstance(getattr(source, "name", None), str)
-    if not is_stored or not getattr(source, "_committed", True):
-        return id(source), generator.limits
-    return str(refer_to(source)), generator.limits
-
-
-def _shares(generator: Any) -> bool:
-    return (
-        isinstance(generator, ImageSpec)
-        and type(generator).generate is ImageSpec.generate
-        and has_source(generator.source)
-    )
-
-
-# States.
-
-
-def fetch(items: Iterable[Item], fresh: bool = False) -> None:
-    """Fetch the records of *items*, in one round trip for each store involved.
-
-    Args:
-        items: Where the records go.
-        fresh: Whether to ask the store, past what this process remembers.
-    """
-    by_access: dict[int, tuple[StateAccess, list[Item]]] = {}
-    for item in items:
-        access = item.backend.states
-        by_access.setdefault(id(access), (access, []))[1].append(item)
-    for access, members in by_access.values():
-        found = access.get_many([item.key for item in members], fresh=fresh)
-        for item in members:
-            item.before = found.get(item.key)
-
-
-def remember_many(records: Iterable[tuple[Any, CacheFileRecord]]) -> None:
-    """Write down the states of many files, in one write for each store involved."""
-    by_access: dict[int, tuple[StateAccess, dict[str, CacheFileRecord]]] = {}
-    active = get_active_state_cache()
-    for file, record in records:
-        access, key = file.cachefile_backend.states, file.cachefile_backend.get_key(file)
-        by_access.setdefault(id(access), (access, {}))[1][key] = record
-        if active is not None:
-            active[key] = record.status
-    for access, mapping in by_access.values():
-        access.put_many(mapping)
-
-
-# Images.
-
-
-def make(items: Sequence[Item], answers: list[Answer]) -> None:
-    """Make and publish *items* of one decode; add an answer for each as soon as there is one.
-
-    Args:
-        items: Files of one source.
-        answers: Where the answers go.
-    """
-    started = time.monotonic()
+def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:
     try:
-        seen = source_fingerprint(items[0].file)
-    except GenerationError as error:
-        answers.extend((item, _copy_for(item.file, error), started) for item in items)
-        return
-    for item, result in zip(items, _render(items), strict=True):
-        file = item.file
-        if isinstance(result, ImageKitError):
-            answers.append((item, result, started))
-            continue
+        return listing.has(item.file.storage, name or item.file.identity.name)
+    except Exception:  # noqa: BLE001 -- it is asked once more, and explained then
+        return not _is_missing(item, [])
+
+
+def _is_missing(item: Item, news: News) -> bool:
+    """Ask the storage for the file itself."""
+    record = ask(item.file, item.before)
+    if record.status == Status.EXISTS and record != item.before:
+        news.append((item.file, record))
+    return record.status != Status.EXISTS
+
+
+@attrs.define(eq=False)
+class Making:
+    """The making of files of one source, from their locks to their records.
+
+    Its steps are called in their order; `make` asks neither cache nor database, so that threads may
+    call it.
+
+    Args:
+        items: The files.
+        policy: When they are made.
+        contended: Whether somebody else had their locks when they were first wanted.
+
+    Attributes:
+        locks: What is to be closed in the end.
+        news: What is to be remembered in the end.
+    """
+
+    items: list[Item]
+    policy: Policy
+    contended: bool = False
+    locks: ExitStack = attrs.field(factory=ExitStack, init=False)
+    news: News = attrs.field(factory=list, init=False)
+    todo: list[Item] = attrs.field(factory=list, init=False)
+    _results: list[Result] = attrs.field(factory=list, init=False)
+    _answers: list[tuple[Item, CacheFileRecord | ImageKitError]] = attrs.field(
+        factory=list, init=False
+    )
+    _started: float = attrs.field(default=0.0, init=False)
+
+    def lock(self, wait: float) -> list[Item]:
+        """Take the locks of the files that are still to be made then.
+
+        Only the first is waited for, while no lock is held: so nobody waits in a circle.
+
+        Args:
+            wait: Seconds to wait.
+
+        Returns:
+            Those that somebody else is making.
+        """
+        left: list[Item] = []
+        locked: list[Item] = []
+        # One order for all: the first of a source is the same for everybody.
+        for item in sorted(self.items, key=lambda item: item.file.identity.key):
+            seconds = 0 if locked else wait
+            try:
+                if self._acquire(item, seconds):
+                    locked.append(item)
+                else:
+                    self._results += item.results(ResultStatus.EXISTING)
+            except LockTimeout as error:
+                if seconds:
+                    error.located(item.file.identity.spec_id, item.file.identity.source_name)
+                    self._results += item.results(ResultStatus.FAILED, error)
+                else:
+                    left.append(item)
+        self._look_again(locked)
+        return left
+
+    def _acquire(self, item: Item, wait: float) -> bool:
+        """Lock one file; return False if others have made it while it was waited for."""
+        is_first = True
+
+        def is_done() -> bool:
+            nonlocal is_first
+            was_first, is_first = is_first, False
+            if was_first or self.policy.force:
+                return False
+            (item.before,) = fetch([item.file], fresh=True)
+            return item.status() == Status.EXISTS
+
+        lock = lock_of(item.file, wait=wait, until_done=is_done)
+        return self.locks.enter_context(lock).acquired
+
+    def _look_again(self, items: list[Item]) -> None:
+        """Let go of what others have made between our question and our lock."""
+        if not items:
+            return
+        if self.policy.force and all(item.file.identity.name_is_unique for item in items):
+            self.todo = items
+            return
+        records = fetch([item.file for item in items], fresh=True)
+        for item, record in zip(items, records, strict=True):
+            before, item.before = item.before, record
+            try:
+                if self._is_still_wanted(item, before):
+                    self.todo.append(item)
+                else:
+                    self._results += item.results(ResultStatus.EXISTING)
+            except GenerationError as error:
+                self._results += item.results(ResultStatus.FAILED, error)
+
+    def _is_still_wanted(self, item: Item, before: CacheFileRecord | None) -> bool:
+        refuse_conflict(item.file.identity, item.before)
+        if self.policy.force:
+            return True
+        if item.before != before:
+            status = item.status()
+            if status == Status.EXISTS:
+                return False
+            if status == Status.FAILED and not self.policy.retry:
+                return refuse_retry(item.file, item.before)
+        is_listed = self.policy.listing is not None and not self.contended
+        if is_listed or not item.file.cachefile_backend.asks_storage:
+            # For very many files, making one twice costs less than asking for each once more.
+            return True
+        # Whoever held the lock before may not have written down yet what they made.
+        return _is_missing(item, self.news)
+
+    def make(self) -> None:
+        """Make and publish the files."""
+        if not self.todo:
+            return
+        self._started = time.monotonic()
         try:
-            answers.append((item, item.backend.publish(file, result, started, seen), started))
-        except Exception as error:  # noqa: BLE001 -- receivers of our signals are the project's
-            answers.append((item, explained(error, file), started))
+            seen = source_fingerprint(self.todo[0].file)
+        except GenerationError as error:
+            self._answers += [(item, copy_for(item.file, error)) for item in self.todo]
+            return
+        for item, result in zip(self.todo, render([item.file for item in self.todo]), strict=True):
+            answer: CacheFileRecord | ImageKitError
+            try:
+                if isinstance(result, ImageKitError):
+                    answer = result
+                else:
+                    answer = self._publish(item, result, seen)
+            except Exception as error:  # noqa: BLE001 -- receivers of our signals are the project's
+                answer = explained(error, item.file)
+            self._answers.append((item, answer))
+
+    def _publish(self, item: Item, content: IO[bytes], seen: str) -> CacheFileRecord:
+        """Publish *content* under the name of a file, and return the new record.
+
+        Args:
+            item: The file.
+            content: What its generator has made.
+            seen: The fingerprint of the source, taken before it was read.
+
+        Raises:
+            PublishError: The storage does not take it.
+        """
+        file, identity = item.file, item.file.identity
+        with located(identity, "the file could not be published", wrap=PublishError):
+            name = publish(file.storage, identity.name, content, replace=True)
+        size = content.seek(0, io.SEEK_END)
+        record = new_record(
+            file,
+            Status.EXISTS,
+            size=size,
+            made_at=time.time(),
+            fingerprint=seen,
+            published_name=name if name != identity.name else "",
+            **properties_of(content),
+        )
+        if seen and _is_replaced_meanwhile(item, seen):
+            # Whoever looks next makes the image anew.
+            record = attrs.evolve(record, status=Status.MISSING)
+        generated.send_robust(
+            sender=type(file.generator),
+            file=file,
+            spec_id=identity.spec_id,
+            source=identity.source_name,
+            seconds=time.monotonic() - self._started,
+            bytes=size,
+        )
+        return record
+
+    def finish(self) -> list[Result]:
+        """Say what became of the files, and log what failed; `news` is for the caller."""
+        for item, answer in self._answers:
+            if isinstance(answer, CacheFileRecord):
+                _delete_predecessor(item, answer)
+                self.news.append((item.file, answer))
+                if self.policy.listing is not None:
+                    # Another row may have the same source.
+                    self.policy.listing.add(item.file.storage, answer.published_name or answer.name)
+                self._results += item.results(ResultStatus.MADE)
+                continue
+            if isinstance(answer, GenerationError):
+                record = self._fail(item, answer)
+                if record is not None:
+                    self.news.append((item.file, record))
+            self._results += item.results(ResultStatus.FAILED, answer)
+        self._answers = []
+        return sorted(self._results, key=lambda result: result.position)
+
+    def _fail(self, item: Item, error: GenerationError) -> CacheFileRecord | None:
+        """Log and announce that a file could not be made.
+
+        Returns:
+            The record that says so, and when it is to be tried again; None if the failure says
+            nothing about the file.
+        """
+        file, identity = item.file, item.file.identity
+        error.located(identity.spec_id, identity.source_name)
+        _logger.warning("%s", error)
+        error.is_logged = True
+        generation_failed.send_robust(
+            sender=type(file.generator),
+            file=file,
+            spec_id=identity.spec_id,
+            source=identity.source_name,
+            seconds=time.monotonic() - self._started,
+            cause=error.cause,
+            error=error,
+        )
+        # Others may have made it meanwhile.
+        (before,) = fetch([file])
+        if isinstance(error, NameTaken) or (before is not None and _is_still_good(file, before)):
+            return None
+        failures = (before.failures if before else 0) + 1
+        if isinstance(error, _PASSING):
+            delay = float(file.cachefile_backend.existence_check_timeout)
+        else:
+            delay = min(conf.RETRY_AFTER * 2 ** min(failures - 1, 30), conf.RETRY_AFTER_MAX)
+        return new_record(
+            file,
+            Status.FAILED,
+            error=error.cause,
+            failures=failures,
+            retry_at=time.time() + delay,
+            # A file that is there is what it was before.
+            fingerprint=before.fingerprint if before else "",
+        )
 
 
-def _render(items: Sequence[Item]) -> Sequence[Any]:
-    """Return an image or an error for each of *items*."""
-    first = items[0].file
+# Publishing.
+
+
+def _is_replaced_meanwhile(item: Item, seen: str) -> bool:
+    """Return whether the source has changed since it was *seen*, before it was read."""
     try:
-        if not _shares(first.generator):
-            return [item.backend._render(item.file) for item in items]
-        return generate_together([item.file.generator for item in items])
-    except (GenerationError, MissingSource) as error:
-        return [_copy_for(item.file, error) for item in items]
-    except Exception as error:  # noqa: BLE001 -- specs and processors are the project's code
-        if len(items) == 1:
-            return [explained(error, first)]
-    # One of the specs is at fault; it must not take the others with it.
-    return [_render([item])[0] for item in items]
+        if source_fingerprint(item.file) in {seen, ""}:
+            return False
+    except SourceUnavailable:
+        return False
+    before = item.before
+    # Twice running, it is the storage that does not give the same answer twice.
+    return before is None or before.status != Status.MISSING or not before.fingerprint
 
 
-def _copy_for(file: Any, error: ImageKitError) -> ImageKitError:
-    """Return *error*, which kept a whole source from being read, as that of one file."""
-    own = copy.copy(error)
-    own.__cause__ = error.__cause__
-    if isinstance(own, GenerationError):
-        own.spec_id = file.spec_id
-    return own
-
-
-def explained(error: Exception, file: Any) -> ImageKitError:
-    """Return *error* as one of ours, which names the spec, the source and the cause."""
-    if isinstance(error, GenerationError):
-        return error.located(*_place(file))
-    if isinstance(error, UnknownFormat):
-        wrapped: GenerationError = EncodingError(str(error))
-    elif isinstance(error, ImageKitError):
-        return error
-    else:
-        wrapped = ProcessingError(f"the generator raised {type(error).__name__}: {error}")
-    wrapped.__cause__ = error
-    return wrapped.located(*_place(file))
-
-
-def _place(file: Any) -> tuple[str | None, str | None]:
-    """Return the spec id and the source's name of *file*, as far as they can be told."""
+def _delete_predecessor(item: Item, record: CacheFileRecord) -> None:
+    """Delete what a storage with a will of its own had published under another name."""
+    before = item.before
+    if before is None or before.published_name in {"", record.name, record.published_name}:
+        return
+    name = before.published_name
     try:
-        name = getattr(file.source, "name", None)
-        return file.spec_id, str(name) if name else None
-    except Exception:  # noqa: BLE001 -- a lazy file that cannot be built
-        return None, None
+        item.file.storage.delete(name)
+    except Exception as error:  # noqa: BLE001 -- what client libraries raise; the image is there
+        _logger.warning("%s: %r is left over: %s", item.file.identity.spec_id, name, error)
+
+
+def _is_still_good(file: CacheFile, before: CacheFileRecord) -> bool:
+    """Return whether an image that could not be made anew is there, and what it would be."""
+    if judge(file.identity, before, time.time()) != Status.EXISTS or not before.fingerprint:
+        return False
+    try:
+        return before.fingerprint == source_fingerprint(file) and (
+            file.cachefile_backend._exists(file)
+        )
+    except Exception:  # noqa: BLE001 -- what client libraries raise
+        return False

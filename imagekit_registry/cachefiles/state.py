@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.state import (
     CacheFileRecord,
     CacheStateStore,
@@ -53,12 +54,11 @@ def use_cachefile_state_cache(state_cache: StateMapping | None = None) -> Iterat
         _active.reset(token)
 
 
-def records_are_known(files: Iterable[Any]) -> bool:
+def records_are_known(files: Iterable[CacheFile]) -> bool:
     """Return whether the state of all *files* is known without a round trip."""
     for file in files:
-        backend = file.cachefile_backend
-        access = getattr(backend, "states", None)
-        if access is not None and file.name and not access.knows([backend.get_key(file)]):
+        access = file.cachefile_backend.states
+        if access is not None and file.name and not access.knows([file.identity.key]):
             return False
     return True
 
@@ -69,7 +69,7 @@ def get_active_state_cache() -> StateMapping | None:
 
 
 def prefetch_cachefile_states(
-    files: Iterable[Any], *, state_cache: StateMapping | None = None, cache: Any = None
+    files: Iterable[CacheFile], *, state_cache: StateMapping | None = None, cache: Any = None
 ) -> None:
     """Fetch the state of many files in one round trip for each store involved.
 
@@ -83,16 +83,13 @@ def prefetch_cachefile_states(
         state_cache = _active.get()
     if state_cache is None:
         return
-    keys_by_store: dict[int, tuple[StateAccess, set[str]]] = {}
     given = None if cache is None else StateAccess(CacheStateStore(cache))
+    keys: dict[StateAccess, set[str]] = {}
     for file in files:
-        backend = getattr(file, "cachefile_backend", None)
-        access = given or getattr(backend, "states", None)
-        if backend is None or access is None or not hasattr(backend, "get_key"):
-            continue
-        keys_by_store.setdefault(id(access), (access, set()))[1].add(backend.get_key(file))
-    for access, keys in keys_by_store.values():
-        found = access.get_many(keys)
-        for key in keys:
-            record = found.get(key)
-            state_cache[key] = record.status if record is not None else None
+        access = given or file.cachefile_backend.states
+        if access is not None:
+            keys.setdefault(access, set()).add(file.identity.key)
+    for access, wanted in keys.items():
+        found = access.get_many(wanted)
+        for key in wanted:
+            state_cache[key] = found[key].status if key in found else None

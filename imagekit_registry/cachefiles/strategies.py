@@ -6,12 +6,47 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from imagekit_registry._loading import get_by_qname, get_singleton
+from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.exceptions import InvalidConfiguration
 
-__all__ = ["DictStrategy", "JustInTime", "Optimistic", "PreCache", "load_strategy"]
+__all__ = [
+    "DictStrategy",
+    "JustInTime",
+    "Optimistic",
+    "PreCache",
+    "Strategy",
+    "load_strategy",
+    "makes_when_required",
+    "makes_when_saved",
+    "reacts_to",
+]
 
 
-class JustInTime:
+class Strategy:
+    """A strategy that does nothing: what a project's own lacks is supplied by it."""
+
+    def on_existence_required(self, file: Any) -> None:
+        """URL, width or height of *file* are asked for."""
+
+    def on_content_required(self, file: Any) -> None:
+        """The content of *file* is about to be read."""
+
+    def on_source_saved(self, file: Any) -> None:
+        """A new image was saved to the source of *file*."""
+
+    def on_source_deleted(self, file: Any) -> None:
+        """The row that held the source of *file* is gone, or holds another image now."""
+
+    def should_verify_existence(self, file: CacheFile) -> bool:
+        """Return whether *file* has to be looked up to say that it exists.
+
+        A backend that makes files at once has made it by now, if the strategy wanted it.
+        """
+        return file.cachefile_backend.is_async or is_in_event_loop()
+
+
+class JustInTime(Strategy):
     """Make a file right before it is needed; forget it when its source changes or goes."""
 
     def on_existence_required(self, file: Any) -> None:
@@ -31,7 +66,7 @@ class JustInTime:
         file.delete()
 
 
-class Optimistic:
+class Optimistic(Strategy):
     """Make a file as soon as its source is saved, and rely on its existence from then on."""
 
     def on_source_saved(self, file: Any) -> None:
@@ -55,7 +90,7 @@ class PreCache(JustInTime):
         file.generate(force=True)
 
 
-class DictStrategy:
+class DictStrategy(Strategy):
     """A strategy from a dict of callables, such as ``{"on_source_saved": make}``.
 
     Args:
@@ -63,11 +98,35 @@ class DictStrategy:
     """
 
     def __init__(self, callbacks: Mapping[str, Callable[[Any], Any]]) -> None:
-        for name, callback in callbacks.items():
-            setattr(self, name, callback)
+        self.__dict__.update(callbacks)
 
 
-def load_strategy(strategy: Any) -> Any:
+class _AdaptedStrategy(DictStrategy):
+    """An object with some methods of a strategy.
+
+    Args:
+        strategy: The object.
+    """
+
+    def __init__(self, strategy: Any) -> None:
+        names = [name for name in vars(Strategy) if not name.startswith("_")]
+        callbacks = {name: getattr(strategy, name) for name in names if hasattr(strategy, name)}
+        if not callbacks:
+            raise InvalidConfiguration(
+                f"{strategy!r} is no cache file strategy: it has none of the methods"
+                f" {', '.join(names)}."
+            )
+        super().__init__(callbacks)
+        self.strategy = strategy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.strategy, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_AdaptedStrategy, (self.strategy,))
+
+
+def load_strategy(strategy: Any) -> Strategy:
     """Return a strategy from a dotted path, a class, an instance or a dict of callables.
 
     Raises:
@@ -80,9 +139,8 @@ def load_strategy(strategy: Any) -> Any:
     """
     if isinstance(strategy, str):
         target = get_by_qname(strategy, "cache file strategy")
-        if isinstance(target, type):
-            return get_singleton(strategy, "cache file strategy")
-        strategy = target
+        is_class = isinstance(target, type)
+        strategy = get_singleton(strategy, "cache file strategy") if is_class else target
     if isinstance(strategy, Mapping):
         for name, callback in strategy.items():
             if not callable(callback):
@@ -91,5 +149,21 @@ def load_strategy(strategy: Any) -> Any:
                 )
         return DictStrategy(strategy)
     if isinstance(strategy, type):
-        return strategy()
-    return strategy
+        strategy = strategy()
+    return strategy if isinstance(strategy, Strategy) else _AdaptedStrategy(strategy)
+
+
+def makes_when_required(strategy: Strategy) -> bool:
+    """Return whether a strategy does no more than make a file when it is asked for."""
+    return type(strategy).on_existence_required is JustInTime.on_existence_required
+
+
+def makes_when_saved(strategy: Strategy) -> bool:
+    """Return whether a strategy does no more than make a file when its source is saved."""
+    makers = (Optimistic.on_source_saved, PreCache.on_source_saved)
+    return type(strategy).on_source_saved in makers
+
+
+def reacts_to(strategy: Strategy, event: str) -> bool:
+    """Return whether a strategy does anything when *event*, the name of a method, happens."""
+    return event in vars(strategy) or getattr(type(strategy), event) is not getattr(Strategy, event)

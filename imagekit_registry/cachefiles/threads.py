@@ -33,8 +33,11 @@ _executor: ThreadPoolExecutor | None = None
 
 def is_in_event_loop() -> bool:
     """Return whether an event loop runs in this thread, and would stand still."""
-    # The public function raises an exception where there is none, which each image would pay for.
-    return asyncio._get_running_loop() is not None
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def would_keep_waiting(storage: Any) -> bool:

@@ -12,7 +12,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
 
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles._many import prefetch_records
+from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.cachefiles.state import records_are_known
 from imagekit_registry.html._elements import Markup, attempt, guard
 from imagekit_registry.html._resolved import Answers
@@ -56,7 +56,7 @@ class Batch:
     def fetch(self) -> None:
         """Fetch the state of all files that the batch knows of by now, in one round trip."""
         lent, self._lent = self._lent, []
-        prefetch_records([*lent, *(file for markup in self._waiting for file in markup.files)])
+        fetch([*lent, *(file for markup in self._waiting for file in markup.files)])
 
     def fill(self, text: str) -> str:
         """Return *text* with the marks filled in, after one round trip for all of them."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many
-from imagekit_registry.cachefiles._many import prefetch_records
-from imagekit_registry.cachefiles.fallbacks import StandIn, stand_in_for
-from imagekit_registry.cachefiles.strategies import JustInTime
+from imagekit_registry.cachefiles.existence import fetch, known
+from imagekit_registry.cachefiles.fallbacks import Fallback, fallback_for
+from imagekit_registry.cachefiles.strategies import makes_when_required
 from imagekit_registry.exceptions import GenerationError, ImageKitError
 from imagekit_registry.state import Status
 
@@ -34,14 +34,14 @@ class Answers:
         """
         if len(files) < 2:
             return cls()
-        prefetch_records(files)
+        fetch(list(files))
         missing = [file for file in files if _is_to_be_made(file)]
         if len(missing) < 2:
             return cls()
         outcome = generate_many(missing)
         return cls({failure.file: failure.error for failure in outcome.failures})
 
-    def about_one(self, file: ImageCacheFile) -> tuple[StandIn, bool]:
+    def about_one(self, file: ImageCacheFile) -> tuple[Fallback, bool]:
         """Return the URL and size of an image, and True; or those of what stands in, and False.
 
         Raises:
@@ -55,13 +55,13 @@ class Answers:
             except GenerationError as found:
                 error = found
             else:
-                return shown, file.stand_in is None
+                return shown, file.fallback is None
         if not isinstance(error, GenerationError):
             raise error
         # If failures are to be raised, this raises it (again).
-        return stand_in_for(file, error), False
+        return fallback_for(file, error), False
 
-    def offered(self, file: ImageCacheFile) -> StandIn | None:
+    def offered(self, file: ImageCacheFile) -> Fallback | None:
         """Return the URL and size of one image among others, or None if there is no such image.
 
         A browser that has chosen it shows nothing at all if it does not load: what is not there yet
@@ -77,15 +77,12 @@ class Answers:
 
 def _is_to_be_made(file: ImageCacheFile) -> bool:
     """Return whether the page would make *file* at once, since it is missing."""
-    backend = file.cachefile_backend
-    look_up = getattr(backend, "known_record", None)
-    on_demand = getattr(type(file.cachefile_strategy), "on_existence_required", None)
     if (
-        look_up is None
+        file.cachefile_backend.states is None
         or not file.name
-        or backend.is_async
-        or on_demand is not JustInTime.on_existence_required
+        or file.cachefile_backend.is_async
+        or not makes_when_required(file.cachefile_strategy)
     ):
         return False
-    record = look_up(file)
+    record = known(file)
     return record is None or record.status not in {Status.EXISTS, Status.FAILED}

@@ -10,8 +10,8 @@ from django.apps import apps
 from django.db.models import FileField
 
 from imagekit_registry._loading import get_storage, storage_reference
+from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.cachefiles.files import ImageCacheFile
-from imagekit_registry.cachefiles.generation import Item, fetch, item_of
 from imagekit_registry.exceptions import ImageKitError
 from imagekit_registry.maintenance.inventory import every_batch
 from imagekit_registry.registry import cachefile_registry, generator_registry, source_group_registry
@@ -86,21 +86,19 @@ class Inventory:
         return reference
 
     def _add(self, batch: Iterable[ImageCacheFile]) -> None:
-        items: list[Item] = []
+        files: list[ImageCacheFile] = []
         for file in batch:
             reference = self._add_storage(file.storage)
             self._names.add(fingerprint_of(reference, str(file.name)))
             self._add_source(file.source)
-            item = item_of(file)
-            if item is not None:
-                self.accesses[id(item.backend.states)] = item.backend.states
-                items.append(item)
+            access = file.cachefile_backend.states
+            if access is not None:
+                self.accesses[id(access)] = access
+                files.append(file)
         # A storage that gives names of its own has published some under other ones.
-        fetch(items)
-        for item in items:
-            record = item.before
+        for file, record in zip(files, fetch(files), strict=True):
             if record is not None and record.published_name:
-                reference = storage_reference(item.file.storage)
+                reference = storage_reference(file.storage)
                 self._names.add(fingerprint_of(reference, record.published_name))
 
     def _add_source(self, source: Any) -> None:

@@ -11,16 +11,16 @@ from django.core.files.storage import InvalidStorageError, storages
 from django.db.models import FileField
 
 from imagekit_registry._loading import storage_reference
-from imagekit_registry.cachefiles._owners import (
+from imagekit_registry.cachefiles.listing import Listing
+from imagekit_registry.cachefiles.namers import source_stem
+from imagekit_registry.maintenance._names import Inventory
+from imagekit_registry.maintenance._owners import (
     find_spec,
     has_fixed_recipe,
     is_class,
     name_today,
     takes_only_a_source,
 )
-from imagekit_registry.cachefiles.listing import Listing
-from imagekit_registry.cachefiles.namers import source_stem
-from imagekit_registry.maintenance._names import Inventory
 from imagekit_registry.specs import SourceReference
 from imagekit_registry.state import CacheFileRecord
 

@@ -9,18 +9,18 @@ from typing import Any
 import attrs
 
 from imagekit_registry._loading import resolve_storage, storage_reference
-from imagekit_registry.cachefiles._owners import is_of_another, needs_record
-from imagekit_registry.cachefiles.backends import CachedFileBackend
-from imagekit_registry.cachefiles.bulk import Pipeline
-from imagekit_registry.cachefiles.files import ImageCacheFile
-from imagekit_registry.cachefiles.generation import (
-    Item,
-    explained,
+from imagekit_registry.cachefiles.bulk import Generation
+from imagekit_registry.cachefiles.existence import (
+    ask,
     fetch,
-    remember_many,
-    source_key,
+    is_of_another,
+    refuse_conflict,
+    remember,
 )
+from imagekit_registry.cachefiles.files import ImageCacheFile
+from imagekit_registry.cachefiles.generation import Item
 from imagekit_registry.cachefiles.listing import Listing
+from imagekit_registry.cachefiles.rendering import explained, source_key
 from imagekit_registry.exceptions import GenerationError, ImageKitError, NameTaken
 from imagekit_registry.maintenance._names import fingerprint_of
 from imagekit_registry.maintenance.inventory import every_batch, matches
@@ -126,14 +126,16 @@ class Checker:
         items = []
         for file in batch:
             self.on_progress()
-            backend = file.cachefile_backend
-            if not isinstance(backend, CachedFileBackend):
+            access = file.cachefile_backend.states
+            if access is None:
                 self.unchecked += 1
                 continue
-            items.append(Item(file, backend, backend.get_key(file), asks_storage=True))
-            self._accesses[id(backend.states)] = backend.states
+            items.append(Item(file))
+            self._accesses[id(access)] = access
             self._seen.add(fingerprint_of(storage_reference(file.storage), str(file.name)))
-        fetch(items, fresh=True)
+        records = fetch([item.file for item in items], fresh=True)
+        for item, record in zip(items, records, strict=True):
+            item.before = record
         fingerprints: dict[Any, str] = {}
         found: list[tuple[Item, Problem]] = []
         unknown: list[Item] = []
@@ -157,17 +159,18 @@ class Checker:
     ) -> Problem | None:
         file, record = item.file, item.before
         try:
-            item.backend.refuse_if_taken(file, record)
+            refuse_conflict(file.identity, record)
         except NameTaken as error:
             return _problem(item, Kind.TAKEN, error.cause)
-        if record is not None and needs_record(file) and is_of_another(file, record):
+        is_unique = file.identity.name_is_unique
+        if record is not None and not is_unique and is_of_another(file.identity, record):
             # Nothing is known of this one.
             record = None
         is_there = self._listing.has(file.storage, _published(record) or str(file.name))
         if record is not None and record.status == Status.FAILED:
             return _problem(item, Kind.FAILED, record.error)
         if record is None or record.status != Status.EXISTS:
-            if is_there and not needs_record(file):
+            if is_there and is_unique:
                 self.unrecorded += 1
                 unknown.append(item)
             else:
@@ -175,7 +178,7 @@ class Checker:
             return None
         if not is_there:
             return _problem(item, Kind.GONE)
-        if item.believed is None:
+        if item.status() is None:
             return _problem(item, Kind.OUTDATED)
         if record.fingerprint:
             key = source_key(item.file)
@@ -191,17 +194,17 @@ class Checker:
         records = []
         for item in items:
             try:
-                records.append((item.file, item.backend.verified(item.file, item.before)))
+                records.append((item.file, ask(item.file, item.before)))
             except GenerationError:
                 continue
-        remember_many(records)
+        remember(records)
 
     def _make_again(self, found: Sequence[tuple[Item, Problem]]) -> Iterator[Problem]:
-        pipeline = Pipeline(force=True)
+        pipeline = Generation(force=True)
         errors = {
-            fate.position: fate.error
-            for fate in pipeline.run([[item.file for item, _ in found]])
-            if fate.error is not None
+            result.position: result.error
+            for result in pipeline.run([[item.file for item, _ in found]])
+            if result.error is not None
         }
         for position, (_, problem) in enumerate(found):
             error = errors.get(position)

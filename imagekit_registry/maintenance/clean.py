@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -16,7 +15,7 @@ from django.core.files.storage import FileSystemStorage
 from django.db import DatabaseError
 
 from imagekit_registry._loading import resolve_storage
-from imagekit_registry.cachefiles.backends import Simple
+from imagekit_registry.cachefiles.identity import state_key
 from imagekit_registry.cachefiles.listing import Entry, walk
 from imagekit_registry.cachefiles.namers import is_folder, is_inside, source_stem
 from imagekit_registry.cachefiles.publishing import is_temporary
@@ -197,10 +196,7 @@ class Cleaner:
         self, reference: str, storage: Any, names: Sequence[str]
     ) -> Iterator[Leftover]:
         """Judge files that no row calls for, by their records if there are any."""
-        backend = Simple()
-        keys = {
-            name: backend.get_key(SimpleNamespace(name=name, storage=storage)) for name in names
-        }
+        keys = {name: state_key(reference, name) for name in names}
         access = get_state_access()
         records = access.get_many(keys.values())
         unknown = [name for name in names if not getattr(records.get(keys[name]), "spec_id", "")]

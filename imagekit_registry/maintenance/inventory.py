@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from imagekit_registry.cachefiles._lookup import get_image
-from imagekit_registry.cachefiles.files import ImageCacheFile
-from imagekit_registry.cachefiles.generation import explained
+from imagekit_registry.cachefiles.files import ImageCacheFile, get_image
+from imagekit_registry.cachefiles.rendering import explained
 from imagekit_registry.exceptions import GenerationError, ImageKitError
 from imagekit_registry.registry import cachefile_registry, source_group_registry
 

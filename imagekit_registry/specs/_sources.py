@@ -17,18 +17,7 @@ from django.core.files.storage import Storage, storages
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import storage_reference
-from imagekit_registry._storage_calls import StorageTimeout, ask, open_watched
 from imagekit_registry.exceptions import ImageKitError, SourceUnavailable
-
-__all__ = [
-    "SourceReference",
-    "StoredFile",
-    "as_source",
-    "fingerprint",
-    "has_source",
-    "open_source",
-    "refer_to",
-]
 
 _CHUNK_BYTES = 1 << 20
 
@@ -114,12 +103,12 @@ def has_source(source: Any) -> bool:
     """Return whether there is anything to read: an empty image field is no source."""
     if source is None:
         return False
-    if isinstance(source, FieldFile | StoredFile) or _is_cache_file(source):
+    if isinstance(source, FieldFile | StoredFile) or has_generator(source):
         return bool(source.name)
     return bool(source) or hasattr(source, "read")
 
 
-def _is_cache_file(source: Any) -> bool:
+def has_generator(source: Any) -> bool:
     """Return whether *source* is what another generator makes, and may not be there yet."""
     return hasattr(source, "generator")
 
@@ -176,27 +165,16 @@ def fingerprint(source: Any) -> str:
     storage, name = getattr(source, "storage", None), getattr(source, "name", None)
     if storage is None or not name:
         return ""
-    try:
-        etag = _told(storage, "get_etag", name) if hasattr(storage, "get_etag") else ""
-        parts = (_told(storage, "size", name), etag or _told(storage, "get_modified_time", name))
-    except StorageTimeout as error:
-        raise _silent(source, error) from error
+    etag = _told(storage, "get_etag", name) if hasattr(storage, "get_etag") else ""
+    parts = (_told(storage, "size", name), etag or _told(storage, "get_modified_time", name))
     return "/".join(part for part in parts if part)
 
 
 def _told(storage: Any, method: str, name: str) -> str:
     try:
-        return str(ask(storage, lambda: getattr(storage, method)(name)))
-    except StorageTimeout:
-        raise
+        return str(getattr(storage, method)(name))
     except Exception:  # noqa: BLE001 -- many storages lack it, and each says so in its way
         return ""
-
-
-def _silent(source: Any, error: StorageTimeout) -> SourceUnavailable:
-    return SourceUnavailable(
-        f"the source file cannot be had: {error}", source=_name_of(source), hint=error.hint
-    )
 
 
 def _name_of(source: Any) -> str | None:
@@ -229,8 +207,6 @@ def open_source(source: Any) -> Iterator[IO[bytes]]:
             source=_name_of(source),
             hint="Restore the file, or clear the image field that names it.",
         ) from error
-    except StorageTimeout as error:
-        raise _silent(source, error) from error
     except (OSError, ValueError, SuspiciousFileOperation) as error:
         raise SourceUnavailable(
             f"the source file cannot be opened ({type(error).__name__}: {error})",
@@ -264,12 +240,12 @@ def _at_start(source: Any) -> Iterator[IO[bytes]]:
 
 
 def _open_again(source: Any) -> Any:
-    if _is_cache_file(source):
+    if has_generator(source):
         return source.open()
     storage = getattr(source, "storage", None)
     name = source.name
     if storage is not None and getattr(source, "_committed", True):
-        return open_watched(storage, name)
+        return storage.open(name, "rb")
     if isinstance(name, str):
         return Path(name).open("rb")
     raise ValueError("it is closed and has no name")

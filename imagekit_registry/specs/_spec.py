@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType, MethodType
 from typing import IO, Any, Literal
@@ -26,8 +26,6 @@ from imagekit_registry.imaging import (
 from imagekit_registry.processors import ProcessorPipeline
 from imagekit_registry.specs._digest import canonical_text, digest_of, is_value
 from imagekit_registry.specs._sources import as_source, has_source, open_source, refer_to
-
-__all__ = ["BaseImageSpec", "ImageSpec", "default_limits", "format_options", "generate_together"]
 
 
 def default_limits() -> Limits:
@@ -105,7 +103,12 @@ class BaseImageSpec:
     spec_id: str | None = None
     spec_arguments: Mapping[str, Any] = MappingProxyType({})
 
+    source: Any = None
+    format: str | None = None
+
     MissingSource = MissingSource
+
+    # What every generator must define.
 
     def generate(self) -> IO[bytes]:
         """Make the image.
@@ -114,6 +117,96 @@ class BaseImageSpec:
             An open file at its start.
         """
         raise NotImplementedError(f"{type(self).__qualname__} must define generate()")
+
+    # What has a default.
+
+    def get_hash(self) -> str:
+        """Return the digest of source and recipe; empty for a generator that has none."""
+        return ""
+
+    @property
+    def cachefile_name(self) -> str | None:
+        """The name of the cache file in its storage, by ``IMAGEKIT_CACHEFILE_NAMER``."""
+        name: str = self._namer()(self)
+        return name
+
+    @property
+    def name_needs_record(self) -> bool:
+        """Whether the cache file's name leaves it to the state record to say what it is made of.
+
+        It does if it is from a namer with a true attribute ``needs_record``.
+        """
+        return bool(getattr(self._namer(), "needs_record", False))
+
+    def output_size(self, source_size: tuple[int, int]) -> tuple[int, int] | None:
+        """Return the size in pixels of the image made of an upright source of *source_size*.
+
+        Returns:
+            Width and height, or None if that cannot be told.
+        """
+        return None
+
+    def expected_size(self) -> tuple[int, int] | None:
+        """Return the size in pixels that the image will have; None if that cannot be told.
+
+        Raises:
+            GenerationError: The source cannot be read.
+        """
+        return None
+
+    # What callers use, and subclasses leave alone.
+
+    @property
+    def source_name(self) -> str | None:
+        """What messages call the source; None without a name."""
+        name = getattr(self.source, "name", None)
+        return str(name) if name else None
+
+    def describe(self) -> str:
+        """Return what errors, records and logs call this generator: its id, or its class."""
+        return self.spec_id or f"{type(self).__module__}.{type(self).__qualname__}"
+
+    def _namer(self) -> Any:
+        return get_by_qname(conf.CACHEFILE_NAMER, "namer")
+
+
+class _AdaptedGenerator(BaseImageSpec):
+    """A generator that is no spec, with all that a spec has.
+
+    Args:
+        generator: Anything with ``generate()``.
+    """
+
+    def __init__(self, generator: Any) -> None:
+        self.generator = generator
+
+    def __getattribute__(self, name: str) -> Any:
+        """Ask the generator first, but for what is ours."""
+        get = object.__getattribute__
+        if name == "generator" or name.startswith("_"):
+            return get(self, name)
+        generator = get(self, "generator")
+        try:
+            return getattr(generator, name)
+        except AttributeError:
+            if hasattr(type(generator), name):
+                # The generator has it; what is missing is missing inside of it.
+                raise
+        return get(self, name)
+
+    def describe(self) -> str:
+        """Return the id of the generator, or its class."""
+        cls = type(self.generator)
+        return self.spec_id or f"{cls.__module__}.{cls.__qualname__}"
+
+
+def adapt_generator(generator: Any) -> BaseImageSpec:
+    """Return *generator* itself if it is a spec, else one that has all that a spec has.
+
+    Args:
+        generator: Anything with ``generate()``.
+    """
+    return generator if isinstance(generator, BaseImageSpec) else _AdaptedGenerator(generator)
 
 
 class ImageSpec(BaseImageSpec):
@@ -203,12 +296,9 @@ class ImageSpec(BaseImageSpec):
 
     @property
     def name_needs_record(self) -> bool:
-        """Whether the cache file's name leaves it to the state record to say what it is made of.
-
-        It does if it is from a namer with a true attribute ``needs_record``.
-        """
+        """Whether the cache file's name leaves it to the state record to say what it is made of."""
         is_from_namer = type(self).cachefile_name is ImageSpec.cachefile_name
-        return is_from_namer and bool(getattr(self._namer(), "needs_record", False))
+        return is_from_namer and super().name_needs_record
 
     def _namer(self) -> Any:
         namer = self.namer or conf.SPEC_CACHEFILE_NAMER
@@ -290,10 +380,6 @@ class ImageSpec(BaseImageSpec):
             raise result
         return result
 
-    def describe(self) -> str:
-        """Return what errors call this spec: its id, or its class."""
-        return self.spec_id or f"{type(self).__module__}.{type(self).__qualname__}"
-
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what does not survive pickling: the file of a model instance's field.
 
@@ -366,6 +452,3 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
         if isinstance(result, GenerationError):
             result.located(spec.describe(), name)
     return results
-
-
-SpecFactory = Callable[..., Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 import attrs
@@ -25,21 +26,18 @@ MAX_SIZE = 2**63 - 1
 MAX_MOMENT = 1e11
 
 
-class Status:
+class Status(StrEnum):
     """The four states that a cache file can be in."""
 
     EXISTS = "exists"
     GENERATING = "making"
     FAILED = "failed"
     MISSING = "missing"
-    ALL = frozenset(["exists", "making", "failed", "missing"])
 
 
 def _check_status(instance: CacheFileRecord, attribute: attrs.Attribute[str], value: str) -> None:
-    if value not in Status.ALL:
-        raise InvalidArgument(
-            f"status must be one of {', '.join(sorted(Status.ALL))}; it is {value!r}"
-        )
+    if value not in list(Status):
+        raise InvalidArgument(f"status must be one of {', '.join(sorted(Status))}; it is {value!r}")
 
 
 def _clean_error(text: str) -> str:

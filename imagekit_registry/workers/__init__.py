@@ -8,7 +8,7 @@ from typing import Any
 
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.backends import Message
-from imagekit_registry.cachefiles.bulk import Fate, Pipeline
+from imagekit_registry.cachefiles.bulk import Generation, Result
 from imagekit_registry.exceptions import LockTimeout, RetryLater
 from imagekit_registry.workers._files import NothingToDo, find_file
 
@@ -40,20 +40,20 @@ def make_images(message: Any) -> None:
             _logger.info("%s: nothing is made: %s", image["spec"], reason)
     errors = []
     # What they are made of comes first, if that is an image as well.
-    fates = [*_make(_made_sources(files), force=False), *_make(files, force=order.force)]
-    for fate in fates:
-        if isinstance(fate.error, LockTimeout | RetryLater):
-            _logger.info("%s", fate.error)
-        elif fate.error is not None:
-            errors.append(fate.error)
+    results = [*_make(_made_sources(files), force=False), *_make(files, force=order.force)]
+    for result in results:
+        if isinstance(result.error, LockTimeout | RetryLater):
+            _logger.info("%s", result.error)
+        elif result.error is not None:
+            errors.append(result.error)
     if errors:
         for error in errors[1:]:
             errors[0].add_note(str(error))
         raise errors[0]
 
 
-def _make(files: Sequence[ImageCacheFile], force: bool) -> list[Fate]:
-    return list(Pipeline(force=force, here=True).run([files]))
+def _make(files: Sequence[ImageCacheFile], force: bool) -> list[Result]:
+    return list(Generation(force=force, here=True).run([files]))
 
 
 def _made_sources(files: Iterable[ImageCacheFile]) -> list[ImageCacheFile]:

@@ -11,11 +11,11 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.test import override_settings
-from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.backends import BaseAsync
+from imagekit_registry.cachefiles.existence import lock_of, look_up
 from imagekit_registry.exceptions import GenerationError, LockTimeout, UnreadableImage
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated, generation_failed
@@ -153,7 +153,7 @@ class TestWaiting:
         file = get_image(spec_id, source=name)
 
         def hold() -> None:
-            with file.cachefile_backend.lock(file, 0, None):
+            with lock_of(file, wait=0):
                 held.set()
                 done.wait(60)
 
@@ -233,7 +233,9 @@ class TestWorkers:
             assert not file
         assert len(queue.messages) == 1
         assert file.state.status == Status.GENERATING
-        assert file.cachefile_backend.is_wanting(file, fresh=True)
+        (record,) = look_up([file], ask_storage=True, fresh=True)
+        assert record is not None
+        assert record.status != Status.EXISTS
         ask()
         assert len(queue.messages) == 1
         queue.generate_now(*queue.messages[0])
@@ -273,23 +275,6 @@ class TestWorkers:
             delays.append(round(file.state.retry_at - now))
             now = file.state.retry_at + 1
         assert delays == [60, 120, 240]
-
-    def test_of_a_source_that_was_overwritten_are_made_anew(
-        self, name: str, queue: Queue, settings: Any
-    ) -> None:
-        """That the worker was told does not make the former image a good one."""
-        # One without times: the record alone can tell.
-        storage = RemoteStorage()
-        file = ImageCacheFile(Thumbnail(name), storage=storage, cachefile_backend=queue)
-        queue.generate_now(file)
-        Image.new("RGB", (90, 90), "white").save(storages["default"].path(name))
-        settings.IMAGEKIT_VERIFY_SAMPLE = 1.0
-        file.generate()
-        assert len(queue.messages) == 1
-        settings.IMAGEKIT_VERIFY_SAMPLE = 0.0
-        queue.generate_now(*queue.messages[0])
-        with file.open() as opened, Image.open(opened) as image:
-            assert image.getpixel((30, 20)) == (255, 255, 255)
 
     def test_may_be_made_within_the_call(self, ask: Any, queue: Queue) -> None:
         """A queue may be eager: it exists then, and is not said to be on its way."""

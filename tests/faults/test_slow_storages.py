@@ -681,7 +681,7 @@ class TestGivenUp:
         file = get_image(SPEC, source=name)
         with pytest.raises(PublishError, match=CAUSE):
             file.generate()
-        with file.cachefile_backend.lock(file, 0, None) as lease:
+        with lock_of(file, wait=0) as lease:
             assert lease.acquired
 
     def test_a_save_ends_in_the_whole_file(
@@ -862,7 +862,7 @@ class TestGivenUp:
         slow.hangs = {"get_modified_time"}
         with pytest.raises(PublishError, match=CAUSE):
             _ = file.state
-        assert file.cachefile_backend.known_record(file) is None
+        assert file.cachefile_known(file) is None
 
 
 class TestThreads:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imagekit_registry._loading import get_singleton
-from imagekit_registry.cachefiles.backends._queued import QueueBackend
-from imagekit_registry.cachefiles.backends.asynchronous import BaseAsync
+from imagekit_registry.cachefiles.backends.asynchronous import BaseAsync, QueueBackend
 from imagekit_registry.cachefiles.backends.base import (
     AbstractCacheFileBackend,
     CachedFileBackend,
@@ -14,6 +13,7 @@ from imagekit_registry.cachefiles.backends.base import (
     Simple,
 )
 from imagekit_registry.cachefiles.backends.legacy import (
+    BackendAdapter,
     DatabaseImageCacheBackend,
     ImageCacheBackendAdapter,
     is_three_method_backend,
@@ -27,6 +27,7 @@ __all__ = [
     "RQ",
     "AbstractCacheFileBackend",
     "Async",
+    "BackendAdapter",
     "BaseAsync",
     "CacheFileState",
     "CachedFileBackend",
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 
-def get_default_cachefile_backend() -> Any:
+def get_default_cachefile_backend() -> AbstractCacheFileBackend:
     """Return the backend that the settings name, one instance for the process.
 
     Raises:
@@ -56,10 +57,11 @@ def get_default_cachefile_backend() -> Any:
     return load_backend(get_singleton(conf.DEFAULT_CACHEFILE_BACKEND, "cache file backend"))
 
 
-def load_backend(backend: Any) -> Any:
+def load_backend(backend: Any) -> AbstractCacheFileBackend:
     """Return a cache file backend from a backend, a class of one, or a dotted path.
 
-    A three-method image cache backend (``validate``, ``invalidate``, ``clear``) is wrapped.
+    What it lacks is supplied here: a three-method image cache backend (``validate``,
+    ``invalidate``, ``clear``), and one with ``generate`` and ``exists`` alone, are wrapped.
 
     Raises:
         InvalidConfiguration: A dotted path leads nowhere.
@@ -69,8 +71,10 @@ def load_backend(backend: Any) -> Any:
         backend = get_singleton(backend, "cache file backend")
     elif isinstance(backend, type):
         backend = backend()
-    if hasattr(backend, "generate") and hasattr(backend, "exists"):
+    if isinstance(backend, AbstractCacheFileBackend):
         return backend
+    if hasattr(backend, "generate") and hasattr(backend, "exists"):
+        return BackendAdapter.of(backend)
     if is_three_method_backend(backend):
         return ImageCacheBackendAdapter.of(backend)
     raise InvalidFileBackendError(

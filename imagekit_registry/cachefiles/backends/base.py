@@ -1,79 +1,218 @@
-"""What makes cache files, each of them once."""
+"""The interface of backends: what makes cache files, and knows their state."""
 
 from __future__ import annotations
 
-import io
-import logging
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
-from functools import partial
-from typing import IO, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import attrs
+from django.core.cache import BaseCache
 
-from imagekit_registry._storage_calls import ask
-from imagekit_registry.cachefiles._owners import needs_record
-from imagekit_registry.cachefiles.backends._belief import is_believed
-from imagekit_registry.cachefiles.backends._sources import source_fingerprint, source_name
-from imagekit_registry.cachefiles.existence import CacheFileState, FileKnowledge
-from imagekit_registry.cachefiles.locks import Lease, generation_lock
-from imagekit_registry.cachefiles.publishing import publish
-from imagekit_registry.cachefiles.threads import (
-    is_in_event_loop,
-    run_in_background,
-)
+from imagekit_registry._loading import get_cache
+from imagekit_registry.cachefiles import existence
+from imagekit_registry.cachefiles.bulk import generate_many
+from imagekit_registry.cachefiles.generation import Policy, generate
+from imagekit_registry.cachefiles.state import get_active_state_cache
+from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import (
-    GenerationError,
-    LockTimeout,
-    MissingSource,
-    NameTaken,
-    ProcessingError,
-    PublishError,
-    RetryLater,
-    SourceUnavailable,
+from imagekit_registry.exceptions import NameTaken, PublishError, located
+from imagekit_registry.state import (
+    CacheFileRecord,
+    CacheStateStore,
+    StateAccess,
+    Status,
+    get_state_access,
 )
-from imagekit_registry.imaging import read_header
-from imagekit_registry.signals import generated, generation_failed
-from imagekit_registry.specs import default_limits
-from imagekit_registry.state import CacheFileRecord, Status
 
-__all__ = [
-    "AbstractCacheFileBackend",
-    "CacheFileState",
-    "CachedFileBackend",
-    "Simple",
-]
+if TYPE_CHECKING:
+    from imagekit_registry.cachefiles.backends.legacy import ThreeMethodStrategy
+    from imagekit_registry.cachefiles.identity import CacheFile
 
-_logger = logging.getLogger("imagekit_registry.cachefiles")
+__all__ = ["AbstractCacheFileBackend", "CacheFileState", "CachedFileBackend", "Simple"]
 
-#: Failures that may be over in a moment: the storage or another worker, not the image.
-_PASSING = (LockTimeout, PublishError, SourceUnavailable)
+
+class CacheFileState:
+    """Words for the state of a cache file."""
+
+    EXISTS = Status.EXISTS
+    GENERATING = Status.GENERATING
+    DOES_NOT_EXIST = Status.MISSING
+    FAILED = Status.FAILED
 
 
 class AbstractCacheFileBackend:
-    """The least that a cache file backend offers; duck-typed, so deriving from it is optional."""
+    """What makes cache files.
 
-    def generate(self, file: Any, force: bool = False) -> None:
-        """Make *file* unless it exists, or have it made; with *force* in any case."""
-        raise NotImplementedError
-
-    def exists(self, file: Any) -> bool:
-        """Return whether *file* exists."""
-        raise NotImplementedError
-
-
-class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
-    """A backend that remembers the state of its files, and makes each of them once.
+    A class with ``generate`` and ``exists`` is enough: what it lacks is supplied when it is loaded.
 
     Attributes:
         is_async: Do its files come to exist later, made by somebody else?
+        is_plain: Are its files made as all others are, or has it a way of its own?
+        asks_storage: Does the storage say whether a file exists of which nothing is known?
+        strategy: What decides when its files are made, in place of their own strategies.
+        existence_check_timeout: Seconds for which a file that was not there is taken as missing.
     """
 
     is_async: bool = False
+    is_plain: ClassVar[bool] = False
+    asks_storage: ClassVar[bool] = False
+    strategy: ThreeMethodStrategy | None = None
+    existence_check_timeout: float = 5
+
+    # What every subclass must write.
+
+    def generate(self, file: Any, force: bool = False) -> None:
+        """Make *file* unless it exists, or have it made; with *force* in any case."""
+        raise NotImplementedError(f"{type(self).__qualname__} must define generate()")
+
+    def exists(self, file: Any) -> bool:
+        """Return whether *file* exists."""
+        raise NotImplementedError(f"{type(self).__qualname__} must define exists()")
+
+    # What has a default.
+
+    @property
+    def cache(self) -> BaseCache:
+        """The cache that locks are taken in, and that holds the state by default."""
+        return get_cache()
+
+    @property
+    def states(self) -> StateAccess | None:
+        """The way to the records; None: this backend keeps none."""
+        return None
+
+    def get_record(self, file: Any) -> CacheFileRecord:
+        """Return the state of *file*."""
+        status = Status.EXISTS if file.name and self.exists(file) else Status.MISSING
+        return existence.new_record(file, status)
+
+    def generate_now(self, file: Any, force: bool = False) -> None:
+        """Make *file* here, unless it exists; with *force* in any case."""
+        self.generate(file, force)
+
+    def hand_over(self, files: Sequence[CacheFile], force: bool = False) -> None:
+        """Have *files* of one source made."""
+        for file in files:
+            self.generate(file, force)
+
+    def delete(self, file: CacheFile) -> None:
+        """Remove *file* from its storage, and drop its record.
+
+        Raises:
+            PublishError: The storage does not remove it.
+        """
+        identity = file.identity
+        (record,) = existence.fetch([file], fresh=not identity.name_is_unique)
+        try:
+            existence.refuse_conflict(identity, record)
+        except NameTaken:
+            # An image of another source, or by another spec, is left.
+            return
+        names = {identity.name, record.published_name if record else ""} - {""}
+        try:
+            with located(identity, "the storage does not remove the file", wrap=PublishError):
+                for name in names:
+                    file.storage.delete(name)
+        finally:
+            existence.invalidate(file)
+
+    def _exists(self, file: Any) -> bool:
+        """Ask whether *file* exists, whatever its record says."""
+        return bool(self.exists(file))
+
+
+class CachedFileBackend(AbstractCacheFileBackend):
+    """A backend that remembers the state of its files, and makes each of them once."""
+
+    asks_storage = True
+
+    _cache: BaseCache | None = None
+    _own_states: tuple[BaseCache, StateAccess] | None = None
+    _plain_generate: ClassVar[Callable[..., None] | None] = None
+
+    def __init_subclass__(cls, plain: bool = False, **kwargs: Any) -> None:
+        """Find out what a subclass does in its own way.
+
+        Args:
+            plain: Whether its ``generate`` comes down to ours.
+            **kwargs: As of every class.
+        """
+        super().__init_subclass__(**kwargs)
+        if plain:
+            cls._plain_generate = cls.generate
+        cls.is_plain = (
+            cls.generate is cls._plain_generate
+            and cls.generate_now is CachedFileBackend.generate_now
+        )
+        if cls._exists is not CachedFileBackend._exists:
+            cls.asks_storage = False
 
     # What callers use, and subclasses leave alone.
+
+    @property
+    def cache(self) -> BaseCache:
+        """The cache that locks are taken in, and that holds the state by default."""
+        return self._cache if self._cache is not None else get_cache()
+
+    @property
+    def states(self) -> StateAccess:
+        """The way to the records."""
+        if self._cache is None:
+            return get_state_access()
+        if self._own_states is None or self._own_states[0] is not self._cache:
+            self._own_states = (self._cache, StateAccess(CacheStateStore(self._cache)))
+        return self._own_states[1]
+
+    def get_key(self, file: Any) -> str:
+        """Return the key under which the state of *file* is kept."""
+        key: str = file.identity.key
+        return key
+
+    def get_state(self, file: Any, check_if_unknown: bool = True) -> str | None:
+        """Return the status word of *file*, one of `CacheFileState`.
+
+        Args:
+            file: The cache file.
+            check_if_unknown: Whether to ask the storage if nothing is known; else None is
+                returned for that.
+        """
+        key, words = file.identity.key, get_active_state_cache()
+        # A word under a name that several images may have does not say which of them it is about.
+        if words is not None and words.get(key) is not None and file.identity.name_is_unique:
+            return str(words[key])
+        record = self.get_record(file) if check_if_unknown else existence.known(file)
+        if words is not None:
+            words[key] = record.status if record else None
+        return record.status if record else None
+
+    def set_state(self, file: Any, state: str) -> None:
+        """Remember a status word for *file*, and nothing else about it.
+
+        All but "exists" end by themselves: what is being made after ``IMAGEKIT_LOCK_TIMEOUT``, what
+        failed after ``IMAGEKIT_RETRY_AFTER``, what is missing after `existence_check_timeout`.
+        """
+        seconds = {
+            Status.GENERATING: conf.LOCK_TIMEOUT,
+            Status.FAILED: conf.RETRY_AFTER,
+            Status.MISSING: self.existence_check_timeout,
+        }.get(Status(state))
+        retry_at = None if seconds is None else time.time() + seconds
+        existence.remember([(file, existence.new_record(file, state, retry_at=retry_at))])
+
+    def exists(self, file: Any) -> bool:
+        """Return whether *file* exists: by its state; the storage is asked if there is none."""
+        return self.get_state(file) == Status.EXISTS
+
+    def get_record(self, file: Any) -> CacheFileRecord:
+        """Return the state of *file*; the storage is asked if nothing is known.
+
+        If another image has its name it counts as failed.
+        """
+        try:
+            (record,) = existence.look_up([file], ask_storage=True)
+        except NameTaken as error:
+            return existence.new_record(file, Status.FAILED, error=error.cause)
+        return record or existence.new_record(file, Status.MISSING)
 
     def generate_now(self, file: Any, force: bool = False) -> None:
         """Make *file* here, once, however many ask for it at the same time.
@@ -88,302 +227,23 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
             LockTimeout: Somebody else is making it and was not done in time.
             GenerationError: It cannot be made.
         """
-        if force or self.is_wanting(file):
-            self._generate_locked(file, force)
+        (result,) = generate([file], Policy(force=force))
+        if result.error is not None:
+            raise result.error
 
-    def make(self, file: Any) -> None:
-        """Make *file*, publish it and remember it, whatever its state.
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the cache: it is found again by the settings."""
+        own = {"_cache", "_own_states"}
+        return {name: value for name, value in self.__dict__.items() if name not in own}
 
-        Raises:
-            MissingSource: Its generator has no source.
-            GenerationError: It cannot be made.
-        """
-        started = time.monotonic()
-        try:
-            if needs_record(file):
-                self.refuse_if_taken(file, self._stored(file))
-            seen = source_fingerprint(file)
-            record = self.publish(file, self._render(file), started, seen)
-            self.remove_predecessor(file, self.states.get(self.get_key(file)), record)
-        except GenerationError as error:
-            failed = self.fail(file, error, started)
-            if failed is not None:
-                self.remember(file, failed)
-            raise
-        self.remember(file, record)
+    # What has a default.
 
-    def publish(self, file: Any, content: IO[bytes], started: float, seen: str) -> CacheFileRecord:
-        """Publish *content* as *file*; it is for the caller to remember the record.
-
-        Args:
-            file: The cache file.
-            content: What its generator has made.
-            started: When it began to, by ``time.monotonic()``.
-            seen: The fingerprint of the source, taken before it was read.
-
-        Returns:
-            The new record.
-
-        Raises:
-            PublishError: The storage does not take it.
-        """
-        source = source_name(file)
-        try:
-            name = publish(file.storage, file.name, content, replace=True, fsync=conf.FSYNC)
-        except GenerationError as error:
-            raise error.located(file.spec_id, source) from error.__cause__
-        size = content.seek(0, io.SEEK_END)
-        record = self._record(
-            file,
-            Status.EXISTS,
-            width=getattr(content, "width", None),
-            height=getattr(content, "height", None),
-            size=size,
-            format=getattr(content, "format", None) or "",
-            made_at=time.time(),
-            fingerprint=seen,
-            published_name=name if name != file.name else "",
-        )
-        if record.width is None:
-            record = _with_dimensions(record, content)
-        if seen and self._is_replaced_meanwhile(file, seen):
-            # Whoever looks next makes the image anew.
-            record = attrs.evolve(record, status=Status.MISSING)
-        generated.send_robust(
-            sender=type(file.generator),
-            file=file,
-            spec_id=file.spec_id,
-            source=source,
-            seconds=time.monotonic() - started,
-            bytes=size,
-        )
-        return record
-
-    def remove_predecessor(
-        self, file: Any, before: CacheFileRecord | None, record: CacheFileRecord
-    ) -> None:
-        """Remove what a storage with a will of its own had published under another name.
-
-        Args:
-            file: The cache file.
-            before: Its record until now.
-            record: Its record from now on.
-        """
-        kept = {"", record.name, record.published_name}
-        if before is None or before.published_name in kept:
-            return
-        try:
-            _delete(file, before.published_name)
-        except Exception as error:  # noqa: BLE001 -- what client libraries raise; the image is there
-            _logger.warning("%s: %r is left over: %s", file.spec_id, before.published_name, error)
-
-    def fail(self, file: Any, error: GenerationError, started: float) -> CacheFileRecord | None:
-        """Log and announce that *file* could not be made.
-
-        Returns:
-            The record that says so, and when it is to be tried again; None if the failure says
-            nothing about the file.
-        """
-        error.located(file.spec_id, source_name(file))
-        if isinstance(error, RetryLater | LockTimeout):
-            return None
-        self._tell(file, error, started)
-        if isinstance(error, NameTaken):
-            # The record is of the image that has the name.
-            return None
-        before = self.states.get(self.get_key(file))
-        if before is not None and self._is_still_good(file, before):
-            return None
-        failures = (before.failures if before else 0) + 1
-        if isinstance(error, _PASSING):
-            delay = float(self.existence_check_timeout)
-        else:
-            delay = min(conf.RETRY_AFTER * 2 ** min(failures - 1, 30), conf.RETRY_AFTER_MAX)
-        return self._record(
-            file,
-            Status.FAILED,
-            error=error.cause,
-            failures=failures,
-            retry_at=time.time() + delay,
-            # A file that is there is what it was before.
-            fingerprint=before.fingerprint if before else "",
-        )
-
-    def forget(self, file: Any) -> None:
-        """Remove *file* from its storage, and what is known of it.
-
-        An image of another source, or by another spec, that has the same name is left.
-
-        Raises:
-            PublishError: The storage does not remove it.
-        """
-        if needs_record(file):
-            record = self._stored(file)
-            try:
-                self.refuse_if_taken(file, record)
-            except NameTaken:
-                return
-        else:
-            record = self.states.get(self.get_key(file))
-        names = {file.name, record.published_name if record else ""} - {""}
-        try:
-            for name in names:
-                # Where that ends too late, the file may have been made anew meanwhile.
-                _delete(file, name, late=lambda _: self.doubt(file))
-        except Exception as error:
-            raise PublishError(
-                f"the storage does not remove the file ({type(error).__name__}: {error})",
-                spec_id=file.spec_id,
-                source=source_name(file),
-            ) from error
-        finally:
-            self.doubt(file)
-
-    def expect(self, file: Any) -> None:
-        """Write down that somebody was told to make *file*, for ``IMAGEKIT_LOCK_TIMEOUT`` seconds.
-
-        Raises:
-            NameTaken: Another image has its name.
-        """
-        self._alone(file, partial(super().expect, file))
-
-    def amend(self, file: Any, record: CacheFileRecord, **values: Any) -> None:
-        """Write down more of what *record* says, unless another one has taken its place."""
-        self._alone(file, partial(super().amend, file, record, **values))
-
-    def lock(
-        self, file: Any, wait: float, until_done: Callable[[], bool] | None
-    ) -> AbstractContextManager[Lease]:
-        """Return the lock that whoever makes *file* holds.
-
-        Args:
-            file: The cache file.
-            wait: Seconds to wait for it.
-            until_done: Tells a waiter that the other one has made it.
-        """
-        return generation_lock(
-            self.get_key(file),
-            cache=self.cache,
-            timeout=conf.LOCK_TIMEOUT,
-            wait=wait,
-            until_done=until_done,
-            place=_place_of(file),
-        )
-
-    # What every subclass must write.
-
-    def generate(self, file: Any, force: bool = False) -> None:
-        """Make *file* unless it exists, or have it made; with *force* in any case."""
-        raise NotImplementedError(f"{type(self).__qualname__} must define generate()")
-
-    # How it is done.
-
-    def _alone(self, file: Any, write: Callable[[], None]) -> None:
-        """Write down what is no news of an image; not over that of another one of the name.
-
-        While one is being made there is nothing to write: its maker has the last word.
-        """
-        if not needs_record(file):
-            write()
-            return
-        with suppress(LockTimeout), self.lock(file, 0, None) as lease:
-            if lease.acquired:
-                write()
-
-    def _generate_locked(self, file: Any, force: bool) -> None:
-        key = self.get_key(file)
-
-        def is_done() -> bool:
-            found = self.states.get_many([key], fresh=True).get(key)
-            return found is not None and found.status == Status.EXISTS and is_believed(file, found)
-
-        try:
-            with self.lock(file, conf.LOCK_WAIT, None if force else is_done) as lease:
-                # Whoever held the lock before may have made it, or found that it cannot be made.
-                if lease.acquired and (force or self.is_wanting(file, fresh=True)):
-                    self.make(file)
-        except LockTimeout as error:
-            raise error.located(file.spec_id, source_name(file)) from error.__cause__
-
-    def _tell(self, file: Any, error: GenerationError, started: float) -> None:
-        _logger.warning("%s", error)
-        error.is_logged = True
-        generation_failed.send_robust(
-            sender=type(file.generator),
-            file=file,
-            spec_id=file.spec_id,
-            source=source_name(file),
-            seconds=time.monotonic() - started,
-            cause=error.cause,
-            error=error,
-        )
-
-    def _is_replaced_meanwhile(self, file: Any, seen: str) -> bool:
-        """Return whether the source has changed since it was *seen*, before it was read."""
-        try:
-            if source_fingerprint(file) in {seen, ""}:
-                return False
-        except SourceUnavailable:
-            return False
-        before = self.states.get(self.get_key(file))
-        # Twice running, it is the storage that does not give the same answer twice.
-        return before is None or before.status != Status.MISSING or not before.fingerprint
-
-    def _is_still_good(self, file: Any, before: CacheFileRecord) -> bool:
-        """Return whether an image that could not be made anew is there, and what it would be."""
-        if before.status != Status.EXISTS or not before.fingerprint:
-            return False
-        if not is_believed(file, before):
-            return False
-        try:
-            return before.fingerprint == source_fingerprint(file) and self._exists(file)
-        except Exception:  # noqa: BLE001 -- what client libraries raise
-            return False
-
-    def _render(self, file: Any) -> IO[bytes]:
-        try:
-            content: IO[bytes] = file.generator.generate()
-        except (GenerationError, MissingSource):
-            raise
-        except Exception as error:
-            raise ProcessingError(
-                f"the generator raised {type(error).__name__}: {error}",
-                spec_id=file.spec_id,
-                source=source_name(file),
-            ) from error
-        if not hasattr(content, "read"):
-            raise ProcessingError(
-                f"the generator returned a {type(content).__name__}, not an open file",
-                spec_id=file.spec_id,
-                source=source_name(file),
-                hint="Let its generate() return a binary file at its start.",
-            )
-        return content
+    def _exists(self, file: Any) -> bool:
+        """Ask the storage whether *file* exists."""
+        return bool(file.name and file.storage.exists(file.name))
 
 
-def _delete(file: Any, name: str, late: Callable[[None], None] | None = None) -> None:
-    ask(file.storage, lambda: file.storage.delete(name), name=name, changes=True, late=late)
-
-
-def _place_of(file: Any) -> str:
-    """Return the path of *file*; empty for a storage that has no paths."""
-    try:
-        return str(file.storage.path(file.name))
-    except Exception:  # noqa: BLE001 -- a name that a storage refuses is refused when it is written
-        return ""
-
-
-def _with_dimensions(record: CacheFileRecord, content: IO[bytes]) -> CacheFileRecord:
-    """Return *record* with what the header of *content* says; a generator may make no image."""
-    content.seek(0)
-    try:
-        header = read_header(content, default_limits())
-    except GenerationError:
-        return record
-    return attrs.evolve(record, width=header.width, height=header.height, format=header.format)
-
-
-class Simple(CachedFileBackend):
+class Simple(CachedFileBackend, plain=True):
     """Make files at once, where they are asked for.
 
     In an event loop (an async view) a thread makes them, and nobody waits: until then, URL, width
@@ -394,6 +254,6 @@ class Simple(CachedFileBackend):
         """Make *file* unless it exists; with *force* in any case."""
         if not is_in_event_loop():
             self.generate_now(file, force=force)
-        elif force or self.is_wanting(file):
-            make = partial(self.generate_now, file, force=force)
-            run_in_background(self.get_key(file), make)
+            return
+        for failure in generate_many([file], force=force).failures:
+            raise failure.error

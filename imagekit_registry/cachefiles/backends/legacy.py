@@ -1,17 +1,28 @@
-"""Old three-method image cache backends (validate, invalidate, clear), and one of our own."""
+"""Backends of other interfaces: bare ones, those of the old ImageKit, and one of our own like these."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from imagekit_registry.cachefiles._owners import is_of_another, needs_record
-from imagekit_registry.cachefiles.backends.base import Simple
-from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_database_access
+from imagekit_registry.cachefiles import existence
+from imagekit_registry.cachefiles.backends.base import AbstractCacheFileBackend, Simple
+from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.strategies import Strategy
+from imagekit_registry.state import StateAccess, Status, get_database_access
 
-__all__ = ["DatabaseImageCacheBackend", "ImageCacheBackendAdapter", "is_three_method_backend"]
+__all__ = [
+    "BackendAdapter",
+    "DatabaseImageCacheBackend",
+    "ImageCacheBackendAdapter",
+    "is_three_method_backend",
+]
+
+_T = TypeVar("_T")
 
 _METHODS = ("validate", "invalidate", "clear")
+_adapters: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 def is_three_method_backend(value: Any) -> bool:
@@ -19,7 +30,48 @@ def is_three_method_backend(value: Any) -> bool:
     return all(callable(getattr(value, name, None)) for name in _METHODS)
 
 
-class ThreeMethodStrategy:
+def _adapter_of(backend: Any, adapt: Callable[[Any], _T]) -> _T:
+    """Return the adapter of a backend; always the same one, where possible."""
+    try:
+        known: _T | None = _adapters.get(backend)
+        return _adapters.setdefault(backend, adapt(backend)) if known is None else known
+    except TypeError:
+        # Objects with slots, or that cannot be hashed, are not remembered.
+        return adapt(backend)
+
+
+class BackendAdapter(AbstractCacheFileBackend):
+    """A backend that has ``generate`` and ``exists`` alone, with all that backends have.
+
+    Args:
+        backend: The backend.
+    """
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+        self.is_async = bool(getattr(backend, "is_async", False))
+
+    @classmethod
+    def of(cls, backend: Any) -> BackendAdapter:
+        """Return the adapter of a backend; always the same one, where possible."""
+        return _adapter_of(backend, cls)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "backend":
+            # While it is being unpickled.
+            raise AttributeError(name)
+        return getattr(self.backend, name)
+
+    def generate(self, file: Any, force: bool = False) -> None:
+        """Make *file* unless it exists; with *force* in any case."""
+        self.backend.generate(file, force)
+
+    def exists(self, file: Any) -> bool:
+        """Return whether *file* exists."""
+        return bool(self.backend.exists(file))
+
+
+class ThreeMethodStrategy(Strategy):
     """Tells a three-method backend what happens to a file.
 
     Args:
@@ -27,11 +79,11 @@ class ThreeMethodStrategy:
         then: A strategy whose ``on_source_saved`` and ``on_source_deleted`` are called as well.
     """
 
-    def __init__(self, backend: Any, then: Any = None) -> None:
+    def __init__(self, backend: Any, then: Strategy | None = None) -> None:
         self.backend = backend
-        self.then = then
+        self.then = then or Strategy()
 
-    def followed_by(self, strategy: Any) -> ThreeMethodStrategy:
+    def followed_by(self, strategy: Strategy) -> ThreeMethodStrategy:
         """Return the same strategy with another one behind it."""
         return ThreeMethodStrategy(self.backend, strategy)
 
@@ -46,7 +98,7 @@ class ThreeMethodStrategy:
     def on_source_saved(self, file: Any) -> None:
         """A new image was saved to the source."""
         self.backend.invalidate(file)
-        self._then("on_source_saved", file)
+        self.then.on_source_saved(file)
 
     def on_source_deleted(self, file: Any) -> None:
         """The row that held the source is gone, or holds another image now."""
@@ -55,12 +107,7 @@ class ThreeMethodStrategy:
             file.delete()
         else:
             self.backend.clear(file)
-        self._then("on_source_deleted", file)
-
-    def _then(self, method: str, file: Any) -> None:
-        callback = getattr(self.then, method, None)
-        if callback is not None:
-            callback(file)
+        self.then.on_source_deleted(file)
 
 
 def _is_replaced(source: Any) -> bool:
@@ -83,8 +130,6 @@ class ImageCacheBackendAdapter(Simple):
         image_cache_backend: The three-method backend.
     """
 
-    _known: ClassVar[WeakKeyDictionary[Any, ImageCacheBackendAdapter]] = WeakKeyDictionary()
-
     def __init__(self, image_cache_backend: Any) -> None:
         self.image_cache_backend = image_cache_backend
         self.strategy = ThreeMethodStrategy(image_cache_backend)
@@ -92,14 +137,7 @@ class ImageCacheBackendAdapter(Simple):
     @classmethod
     def of(cls, image_cache_backend: Any) -> ImageCacheBackendAdapter:
         """Return the adapter of a three-method backend; always the same one, where possible."""
-        try:
-            known = cls._known.get(image_cache_backend)
-            if known is None:
-                known = cls._known.setdefault(image_cache_backend, cls(image_cache_backend))
-        except TypeError:
-            # Objects with slots, or that cannot be hashed, are not remembered.
-            return cls(image_cache_backend)
-        return known
+        return _adapter_of(image_cache_backend, cls)
 
 
 class DatabaseImageCacheBackend(Simple):
@@ -126,22 +164,18 @@ class DatabaseImageCacheBackend(Simple):
     def _exists(self, file: Any) -> bool:
         return False
 
-    def _sampled(self, file: Any, record: CacheFileRecord) -> CacheFileRecord:
-        # There is nothing to check a row by.
-        return record
-
     def validate(self, file: Any) -> None:
         """Make *file*, unless its row says that it is valid."""
         file.generate()
 
-    def invalidate(self, file: Any) -> None:
+    def invalidate(self, file: CacheFile) -> None:
         """Mark *file* as not valid: it is made again when it is asked for next."""
-        if not needs_record(file):
-            self.remember(file, self._record(file, Status.MISSING))
+        if file.identity.name_is_unique:
+            existence.remember([(file, existence.new_record(file, Status.MISSING))])
             return
-        record = self._stored(file)
-        if record is not None and not is_of_another(file, record):
-            self.amend(file, record, status=Status.MISSING)
+        (record,) = existence.fetch([file], fresh=True)
+        if record is not None and not existence.is_of_another(file.identity, record):
+            existence.complete(file, record, status=Status.MISSING)
 
     def clear(self, file: Any) -> None:
         """Remove *file* and its row."""

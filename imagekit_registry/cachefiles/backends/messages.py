@@ -12,8 +12,10 @@ from django.core.signing import BadSignature, Signer
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import storage_reference
+from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.exceptions import ImageKitError, InvalidMessage
 from imagekit_registry.registry import generator_registry
+from imagekit_registry.specs import has_generator
 
 __all__ = ["Message", "describe"]
 
@@ -81,7 +83,7 @@ class _Unspeakable(Exception):
     """Something of an image cannot be said to another process."""
 
 
-def describe(file: Any) -> dict[str, Any] | None:
+def describe(file: CacheFile) -> dict[str, Any] | None:
     """Return how a worker finds *file* again; None if it could not.
 
     A worker finds what the registry gave: a generator by its id, from a source that lies in a
@@ -96,28 +98,26 @@ def describe(file: Any) -> dict[str, Any] | None:
         return None
 
 
-def _describe_file(file: Any) -> dict[str, Any]:
-    generator = file.generator
-    spec_id = getattr(generator, "spec_id", None)
-    if not spec_id:
+def _describe_file(file: CacheFile) -> dict[str, Any]:
+    spec, identity = file.spec, file.identity
+    if not spec.spec_id:
         raise _Unspeakable
-    given = getattr(generator, "spec_arguments", None) or {}
     try:
         # With what a worker will read: JSON knows no tuples, for one.
-        arguments = json.loads(json.dumps(given, allow_nan=False))
-        source = {"source": file.source} if hasattr(generator, "source") else {}
-        twin = file.__class__(generator_registry.get(spec_id, **source, **arguments))
-        is_same = (twin.name, twin.digest) == (file.name, file.digest)
+        arguments = json.loads(json.dumps(dict(spec.spec_arguments), allow_nan=False))
+        source = {} if spec.source is None else {"source": spec.source}
+        twin = type(file)(generator_registry.get(spec.spec_id, **source, **arguments))
+        is_same = (twin.name, twin.identity.digest) == (file.name, identity.digest)
     except (TypeError, ValueError, RecursionError, ImageKitError) as error:
         raise _Unspeakable from error
     if not is_same or not _are_one(twin.storage, file.storage):
         # It has a name of its own, say, or its generator was changed after it was made.
         raise _Unspeakable
     return {
-        "spec": spec_id,
+        "spec": spec.spec_id,
         "arguments": arguments,
-        "digest": file.digest,
-        "source": _describe_source(file.source) if source else None,
+        "digest": identity.digest,
+        "source": _describe_source(spec.source) if source else None,
     }
 
 
@@ -131,7 +131,7 @@ def _are_one(storage: Any, other: Any) -> bool:
 
 
 def _describe_source(source: Any) -> dict[str, Any]:
-    if hasattr(source, "generator"):
+    if has_generator(source):
         return {"image": _describe_file(source)}
     name = getattr(source, "name", None)
     if not name or not getattr(source, "_committed", True):

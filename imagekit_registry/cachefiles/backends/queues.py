@@ -9,7 +9,7 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error
 
 from imagekit_registry._loading import get_by_qname
-from imagekit_registry.cachefiles.backends._queued import QueueBackend
+from imagekit_registry.cachefiles.backends.asynchronous import QueueBackend
 
 __all__ = ["RQ", "Async", "Celery", "Dramatiq", "Tasks"]
 

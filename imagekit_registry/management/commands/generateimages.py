@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 from django.core.management.base import CommandError, CommandParser
 
-from imagekit_registry.cachefiles.bulk import Fate, Pipeline
+from imagekit_registry.cachefiles.bulk import Generation, Result, ResultStatus
 from imagekit_registry.exceptions import ImageKitError
 from imagekit_registry.maintenance.inventory import every_batch, expected_count
 from imagekit_registry.management._commands import (
@@ -44,16 +44,16 @@ class _Tally:
     failures: list[dict[str, str]] = attrs.field(factory=list)
     interrupted: bool = False
 
-    def add(self, fate: Fate) -> None:
-        if fate.error is not None:
-            name = "" if fate.status != Fate.FAILED else _name_of(fate.file)
-            self.failures.append(describe(fate.error, file=name))
-        elif fate.status == Fate.MADE:
+    def add(self, result: Result) -> None:
+        if result.error is not None:
+            name = "" if result.status != ResultStatus.FAILED else _name_of(result.file)
+            self.failures.append(describe(result.error, file=name))
+        elif result.status == ResultStatus.MADE:
             self.made += 1
-        elif fate.status == Fate.EXISTING:
+        elif result.status == ResultStatus.EXISTING:
             self.existing += 1
         else:
-            self.wanted.append({"spec": fate.file.spec_id, "file": fate.file.name})
+            self.wanted.append({"spec": result.file.spec_id, "file": result.file.name})
 
     def fail(self, spec_id: str, error: ImageKitError) -> None:
         self.failures.append(describe(error, spec_id))
@@ -109,7 +109,7 @@ class Command(ImageCommand):
         ids = self.select(options["ids"])
         started = time.monotonic()
         tally = _Tally()
-        pipeline = Pipeline(
+        pipeline = Generation(
             jobs=options["jobs"],
             force=options["force"],
             retry=not options["missing"],
@@ -123,11 +123,11 @@ class Command(ImageCommand):
             with Progress(
                 self, "image", quiet=quiet, total=partial(expected_count, ids)
             ) as progress:
-                for fate in pipeline.run(every_batch(ids, tally.fail)):
-                    tally.add(fate)
+                for result in pipeline.run(every_batch(ids, tally.fail)):
+                    tally.add(result)
                     progress.step()
                     if options["verbosity"] > 1 and not options["json"]:
-                        self.stdout.write(f"{fate.status:8} {_name_of(fate.file)}")
+                        self.stdout.write(f"{result.status:8} {_name_of(result.file)}")
         except KeyboardInterrupt:
             tally.interrupted = True
         self._finish(ids, tally, time.monotonic() - started, options)

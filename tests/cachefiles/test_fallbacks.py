@@ -12,7 +12,7 @@ from django.core.files.storage import storages
 
 from imagekit_registry import register, unregister
 from imagekit_registry.admin import AdminThumbnail
-from imagekit_registry.cachefiles.fallbacks import StandIn
+from imagekit_registry.cachefiles.fallbacks import Fallback
 from imagekit_registry.exceptions import GenerationError
 from tests.pages import Banner, elements, render
 from tests.testapp.models import Photo
@@ -121,7 +121,7 @@ CALLABLES: dict[str, tuple[Any, Shown]] = {
     "class method": (Chooser.by_class, SIZED),
     "path of a bound method": (f"{__name__}.method", SIZED),
     "one that has no answer": (lambda file, error: None, Shown()),
-    "one with a size of its own": (lambda file, error: StandIn("/a", 3, 2), Shown("/a", "3", "2")),
+    "one with a size of its own": (lambda file, error: Fallback("/a", 3, 2), Shown("/a", "3", "2")),
 }
 
 

@@ -1,4 +1,4 @@
-"""Many cache files at once: few round trips, one decode per source, a fate for each."""
+"""Many cache files at once: few round trips, one decode per source, a result for each."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from PIL import Image
 from imagekit_registry import ImageSpec, prefetch_images
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, generate_many
 from imagekit_registry.cachefiles.backends import BaseAsync, Simple
-from imagekit_registry.cachefiles.bulk import Fate, Pipeline
-from imagekit_registry.cachefiles.generation import remember_many
+from imagekit_registry.cachefiles.bulk import Generation, ResultStatus
+from imagekit_registry.cachefiles.existence import lock_of, new_record, remember
 from imagekit_registry.cachefiles.threads import wait_for_background
 from imagekit_registry.exceptions import (
     EncodingError,
@@ -203,7 +203,7 @@ class TestOneSource:
 
 
 class TestOutcome:
-    """Every file has one fate, in the order in which it came."""
+    """Every file has one result, in the order in which it came."""
 
     def test_keeps_the_order_and_loses_nothing(self, name: str, stored_photo: Any) -> None:
         """Sources that alternate, existing and failing files: each is where it belongs."""
@@ -419,7 +419,7 @@ class TestLocks:
         held, done = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with files[1].cachefile_backend.lock(files[1], 0, None):
+            with lock_of(files[1], wait=0):
                 held.set()
                 done.wait(20)
 
@@ -467,7 +467,7 @@ class TestEventLoop:
         assert len(decodes) == 2
 
 
-class TestPipeline:
+class TestGeneration:
     """The same with several threads, for commands."""
 
     @pytest.mark.parametrize("jobs", [1, 2, 5])
@@ -479,10 +479,14 @@ class TestPipeline:
         storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
         batches = [files_of(source, (60, 30)) for source in [*names[:4], "photos/bad.jpg"]]
         batches += [files_of(source, (60, 30)) for source in names[4:]]
-        fates = list(Pipeline(jobs=jobs).run(batches))
-        assert [fate.position for fate in fates] == list(range(18))
-        assert [fate.status for fate in fates if fate.status != Fate.MADE] == [Fate.FAILED] * 2
-        assert all(fate.file.state.width == fate.file.width for fate in fates if not fate.error)
+        results = list(Generation(jobs=jobs).run(batches))
+        assert [result.position for result in results] == list(range(18))
+        assert [result.status for result in results if result.status != ResultStatus.MADE] == [
+            ResultStatus.FAILED
+        ] * 2
+        assert all(
+            result.file.state.width == result.file.width for result in results if not result.error
+        )
 
     def test_takes_no_more_files_than_it_can_work_on(self, stored_photo: Any) -> None:
         """Rows are read as they are needed: memory does not grow with their number."""
@@ -495,7 +499,7 @@ class TestPipeline:
                 taken += 1
                 yield [ImageCacheFile(wide(20 + index)(name))]
 
-        run = Pipeline(jobs=2).run(batches())
+        run = Generation(jobs=2).run(batches())
         next(run)
         assert taken < 20
         run.close()
@@ -513,7 +517,7 @@ class TestPipeline:
                 yield [file]
 
         with pytest.raises(KeyboardInterrupt):
-            list(Pipeline(jobs=jobs).run(batches()))
+            list(Generation(jobs=jobs).run(batches()))
         records = get_state_access().get_many(
             [file.cachefile_backend.get_key(file) for file in files], fresh=True
         )
@@ -526,7 +530,7 @@ class TestPipeline:
     def test_writes_states_by_the_chunk(self, name: str, cache_calls: Counter[str]) -> None:
         """Forty files, ten records a write."""
         batches = [[ImageCacheFile(wide(20 + index)(name))] for index in range(40)]
-        list(Pipeline(jobs=2, remember_every=10).run(batches))
+        list(Generation(jobs=2, remember_every=10).run(batches))
         assert cache_calls["set_many"] == 4
 
     def test_touches_states_in_the_main_thread_only(
@@ -544,7 +548,7 @@ class TestPipeline:
             monkeypatch.setattr(CountingCache, method, noted)
         storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
         batches = [files_of(name), files_of("photos/bad.jpg")]
-        list(Pipeline(jobs=2).run(batches))
+        list(Generation(jobs=2).run(batches))
         assert threads <= {threading.get_ident()}
 
     def test_of_a_dry_run_makes_and_writes_nothing(
@@ -554,8 +558,10 @@ class TestPipeline:
         files = files_of(name)
         generate_many(files[:1])
         cache_calls.clear()
-        fates = list(Pipeline(dry_run=True).run([files]))
-        assert [fate.status for fate in fates] == [Fate.EXISTING] + [Fate.WANTED] * 3
+        results = list(Generation(dry_run=True).run([files]))
+        assert [result.status for result in results] == [ResultStatus.EXISTING] + [
+            ResultStatus.WANTED
+        ] * 3
         assert cache_calls["set_many"] == 0
         assert not storages["default"].exists(files[1].name or "")
 
@@ -565,10 +571,10 @@ class TestPipeline:
         generate_many(files)
         counting.delete(files[2].name or "")
         caches["default"].clear()
-        remember_many([(files[2], files[2].cachefile_backend._record(files[2], Status.EXISTS))])
+        remember([(files[2], new_record(files[2], Status.EXISTS))])
         counting.calls.clear()
-        fates = list(Pipeline(missing_only=True).run([files]))
-        statuses = {fate.position: fate.status for fate in fates}
+        results = list(Generation(missing_only=True).run([files]))
+        statuses = {result.position: result.status for result in results}
         assert statuses == {0: "existing", 1: "existing", 2: "made", 3: "existing"}
         assert (counting.calls["listdir"], counting.calls["open"]) == (1, 1)
         assert counting.calls["exists"] <= 1

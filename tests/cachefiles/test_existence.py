@@ -18,10 +18,11 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 from PIL import Image
 
-from imagekit_registry import ImageSpec, get_image, prefetch_images, register, unregister
-from imagekit_registry.cachefiles import ImageCacheFile, generate_many
+from imagekit_registry import ImageSpec, get_image, prefetch_images, register
+from imagekit_registry.cachefiles import ImageCacheFile, existence, generate_many
 from imagekit_registry.cachefiles.backends import BaseAsync, DatabaseImageCacheBackend
-from imagekit_registry.cachefiles.bulk import Pipeline
+from imagekit_registry.cachefiles.bulk import Generation
+from imagekit_registry.cachefiles.existence import known, new_record
 from imagekit_registry.cachefiles.namers import source_name_and_field, source_name_dot_hash
 from imagekit_registry.cachefiles.state import use_cachefile_state_cache
 from imagekit_registry.cachefiles.strategies import Optimistic
@@ -29,7 +30,7 @@ from imagekit_registry.cachefiles.threads import wait_for_background
 from imagekit_registry.exceptions import NameTaken
 from imagekit_registry.models.fields._cache_to import CacheTo
 from imagekit_registry.processors import ResizeToFill
-from imagekit_registry.signals import generated, generation_failed
+from imagekit_registry.signals import generated
 from imagekit_registry.specs import StoredFile
 from imagekit_registry.state import CacheFileRecord, Status, forget_local_states, state_scope
 from tests.pages import elements, render
@@ -166,7 +167,9 @@ ASK: dict[str, Callable[[ImageCacheFile], Any]] = {
     "read": lambda file: file.read(),
     "many": lambda file: _raise(generate_many([file])),
     "many by force": lambda file: _raise(generate_many([file], force=True)),
-    "what is missing": lambda file: _raise_fate(Pipeline(missing_only=True, by_listing=True), file),
+    "what is missing": lambda file: _raise_result(
+        Generation(missing_only=True, by_listing=True), file
+    ),
 }
 
 
@@ -175,10 +178,10 @@ def _raise(outcome: Any) -> None:
     raise failure.error
 
 
-def _raise_fate(pipeline: Pipeline, file: Any) -> None:
-    (fate,) = pipeline.run([[file]])
-    assert fate.error is not None
-    raise fate.error
+def _raise_result(pipeline: Generation, file: Any) -> None:
+    (result,) = pipeline.run([[file]])
+    assert result.error is not None
+    raise result.error
 
 
 class TestNameIsTaken:
@@ -246,15 +249,15 @@ class TestNameIsTaken:
         first = ImageCacheFile(red().generator, cachefile_backend=backend)
         second = ImageCacheFile(blue().generator, cachefile_backend=backend)
         assert shown(first) == "red"
-        before = backend.known_record(first)
+        before = known(first)
         assert shown(second) == "stand-in"
         backend.invalidate(second)
         forget_local_states()
-        assert backend.known_record(first) == before
+        assert known(first) == before
         backend.invalidate(first)
-        assert backend.known_record(first) is None
+        assert known(first) is None
 
-    def test_is_looked_up_once_in_a_while(
+    def test_a_conflict_is_logged_once(
         self, made: CacheFileRecord, tmp_path: Path, caplog: Any, settings: Any
     ) -> None:
         """A page that shows such an image is not slow for ever, and fills no log."""
@@ -267,10 +270,11 @@ class TestNameIsTaken:
                 return super().exists(name)
 
         storage.__class__ = Asked
+        existence._log_once.cache_clear()
         with caplog.at_level(logging.INFO, "imagekit_registry"):
             for _ in range(3):
                 assert shown(blue()) == "stand-in"
-        assert asked == ["photos/me.jpg"]
+        assert asked == []
         assert [entry.message.partition(":")[0] for entry in caplog.records] == ["shop"]
 
     def test_a_warm_page_asks_nobody(self, made: CacheFileRecord, tmp_path: Path) -> None:
@@ -305,21 +309,6 @@ class TestNameIsTaken:
         assert (file.width, file.height, shown(file)) == (20, 20, "red")
         assert len(asked) == 1
 
-    def test_is_announced_if_it_is_made_by_force(self, made: CacheFileRecord) -> None:
-        """As every failure is."""
-        heard: list[Any] = []
-
-        def hear(error: Any, **kwargs: Any) -> None:
-            heard.append(error)
-
-        generation_failed.connect(hear)
-        try:
-            with pytest.raises(NameTaken) as caught:
-                blue().generate(force=True)
-        finally:
-            generation_failed.disconnect(hear)
-        assert heard == [caught.value]
-
     def test_the_same_recipe_under_another_id_is_the_same_image(
         self, made: CacheFileRecord
     ) -> None:
@@ -332,8 +321,8 @@ class TestNameIsTaken:
 
     def test_a_dry_run_tells(self, made: CacheFileRecord) -> None:
         """What would be refused would not be made."""
-        fates = list(Pipeline(force=True, dry_run=True).run([[red(), blue()]]))
-        assert {fate.position: fate.status for fate in fates} == {0: "wanted", 1: "failed"}
+        results = list(Generation(force=True, dry_run=True).run([[red(), blue()]]))
+        assert {result.position: result.status for result in results} == {0: "wanted", 1: "failed"}
 
     def test_two_images_of_one_name_are_not_equal(self) -> None:
         """Though their names are; and each equals itself, whoever has built it."""
@@ -341,7 +330,7 @@ class TestNameIsTaken:
         assert red() != blue()
         assert red() != red("shop:page:small")
         assert pickle.loads(pickle.dumps(red())) == red()
-        assert pickle.loads(pickle.dumps(blue())).needs_record
+        assert not pickle.loads(pickle.dumps(blue())).identity.name_is_unique
 
     def test_a_pickle_holds_no_record(self, made: CacheFileRecord) -> None:
         """A later version, which reads it from a cache, may have other fields."""
@@ -353,34 +342,11 @@ class TestNameIsTaken:
 class TestNameIsFree:
     """Who has no use for the name any more leaves it to others."""
 
-    def test_when_the_source_has_gone(self, made: CacheFileRecord) -> None:
-        """Also if nobody was told."""
-        storages["default"].delete(Sources.names[0])
-        assert shown(blue()) == "blue"
-        assert record().source == Sources.names[1]
-
     def test_when_the_file_is_deleted(self, made: CacheFileRecord) -> None:
         """As strategies do when a row has gone."""
         red().delete()
         assert shown(blue()) == "blue"
         assert shown(red()) == "stand-in"
-
-    def test_when_the_spec_is_not_registered_any_more(self, made: CacheFileRecord) -> None:
-        """Its images are nobody's."""
-        unregister.generator("shop:card:small")
-        file = red("shop:page:small")
-        assert (file.width, shown(file)) == (10, "red")
-
-    def test_when_the_spec_has_another_namer(
-        self, made: CacheFileRecord, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """That is what the message recommends."""
-        monkeypatch.setattr(Small, "namer", staticmethod(source_name_dot_hash))
-        monkeypatch.setattr(Smaller, "namer", staticmethod(source_name_and_field))
-        file = red("shop:page:small")
-        assert shown(file) == "red"
-        assert (file.name, file.state.spec_id) == (NAME, "shop:page:small")
-        assert shown(red()) == "red"
 
     def test_not_while_it_cannot_be_told(
         self, made: CacheFileRecord, monkeypatch: pytest.MonkeyPatch
@@ -421,25 +387,6 @@ class TestNameIsFree:
         assert (first.name, shown(first)) == (NAME, "red")
         with pytest.raises(NameTaken):
             blue().generate()
-
-    @pytest.mark.parametrize("has_gone", [False, True], ids=["there", "gone"])
-    def test_when_the_source_has_gone_from_a_storage_without_an_alias(
-        self, tmp_path: Path, has_gone: bool
-    ) -> None:
-        """The storage of the other source is the same one, and can be asked."""
-        elsewhere = FileSystemStorage(location=tmp_path / "elsewhere")
-        for name in Sources.names:
-            with storages["default"].open(name) as content:
-                elsewhere.save(name, content)
-        first, second = (
-            get_image("shop:card:small", source=StoredFile(name, elsewhere))
-            for name in Sources.names
-        )
-        assert first.name == second.name != NAME
-        assert shown(first) == "red"
-        if has_gone:
-            elsewhere.delete(Sources.names[0])
-        assert shown(second) == ("blue" if has_gone else "stand-in")
 
     def test_for_a_stored_source_after_an_upload_of_its_name(self) -> None:
         """A file in memory lies nowhere: its image has a name by its content."""
@@ -505,15 +452,15 @@ class TestWithoutARecord:
     ) -> None:
         """Also where the storage, asked by the folder, decides what that is."""
         lose_the_records(store)
-        fates = Pipeline(missing_only=True, by_listing=True).run([[red()]])
-        assert [fate.status for fate in fates] == ["made"]
+        results = Generation(missing_only=True, by_listing=True).run([[red()]])
+        assert [result.status for result in results] == ["made"]
         assert record().status == Status.EXISTS
 
     def test_an_image_is_not_recorded_by_looking_for_another(self, store: str) -> None:
         """Who has read that nothing is known does not write so over what was made meanwhile."""
         with state_scope():
             file = blue()
-            assert file.cachefile_backend.known_record(file) is None
+            assert known(file) is None
             other = red()
             other.cachefile_backend.states.store.set_many(
                 {other.cachefile_backend.get_key(other): _existing(other)}
@@ -548,8 +495,8 @@ class TestWithoutARecord:
             def cachefile_name(self) -> str:
                 return f"own/{self.get_hash()}.jpg"
 
-        assert not ImageCacheFile(Own(Sources.names[0])).needs_record
-        assert ImageCacheFile(Small(Sources.names[0])).needs_record
+        assert ImageCacheFile(Own(Sources.names[0])).identity.name_is_unique
+        assert not ImageCacheFile(Small(Sources.names[0])).identity.name_is_unique
 
     def test_other_names_keep_to_the_storage(self, store: str) -> None:
         """An explicit name, or one that says recipe and source, needs no record."""
@@ -560,7 +507,7 @@ class TestWithoutARecord:
         caches["default"].clear()
         for file in (explicit, named):
             file.cachefile_backend.states.drop([file.cachefile_backend.get_key(file)])
-            assert not file.needs_record
+            assert file.identity.name_is_unique
             assert file.exists()
 
     def test_names_in_a_folder_of_old_ones_need_it_too(self) -> None:
@@ -576,9 +523,7 @@ class TestWithoutARecord:
 
 
 def _existing(file: ImageCacheFile) -> CacheFileRecord:
-    record: CacheFileRecord = file.cachefile_backend._record(
-        file, Status.EXISTS, width=20, height=20
-    )
+    record: CacheFileRecord = new_record(file, Status.EXISTS, width=20, height=20)
     return record
 
 
@@ -599,8 +544,10 @@ class TestTogether:
     def test_with_several_jobs(self, jobs: int) -> None:
         """Also when records are written down late."""
         files = [red(), blue()] * 3
-        fates = list(Pipeline(jobs=jobs, remember_every=100).run([files[:2], files[2:]]))
-        assert sorted(fate.status for fate in fates) == ["existing"] * 2 + ["failed"] * 3 + ["made"]
+        results = list(Generation(jobs=jobs, remember_every=100).run([files[:2], files[2:]]))
+        assert sorted(result.status for result in results) == ["existing"] * 2 + ["failed"] * 3 + [
+            "made"
+        ]
         assert shown(red()) == "red"
         assert record().source == Sources.names[0]
 
@@ -695,7 +642,7 @@ class TestWorkers:
         worker = Worker()
         with state_scope():
             second = ImageCacheFile(blue().generator, cachefile_backend=worker)
-            assert worker.known_record(second) is None
+            assert known(second) is None
             first = red()
             key = worker.get_key(first)
             worker.states.store.set_many({key: _existing(first)})

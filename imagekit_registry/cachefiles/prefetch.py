@@ -1,0 +1,65 @@
+"""The state of the images of many objects, in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from imagekit_registry.cachefiles.existence import fetch
+from imagekit_registry.cachefiles.files import ImageCacheFile
+from imagekit_registry.exceptions import ImageKitError, InvalidArgument
+
+__all__ = ["prefetch_images"]
+
+
+def prefetch_images(objects: Iterable[Any], *spec_fields: str) -> list[Any]:
+    """Fetch the state of the images of many model instances in one round trip.
+
+    Args:
+        objects: Model instances, or a queryset of them.
+        *spec_fields: Names of their image spec fields; ``"author__avatar"`` or ``"author.avatar"``
+            is one of a related object, or of all related objects. Fetch those before
+            (``select_related``, ``prefetch_related``): each one that is not there is a query.
+
+    Returns:
+        The instances, as a list.
+
+    Raises:
+        InvalidArgument: The instances have no attribute of such a name.
+
+    Example:
+        >>> photos = prefetch_images(Photo.objects.all()[:50], "thumbnail", "banner")
+    """
+    instances = list(objects)
+    paths = [name.replace(".", "__").split("__") for name in spec_fields]
+    files = (file for item in instances for path in paths for file in _follow(item, path))
+    fetch([file for file in files if isinstance(file, ImageCacheFile)])
+    return instances
+
+
+def _follow(item: Any, path: Sequence[str]) -> Iterator[Any]:
+    """Yield what *path* leads to; nothing where a relation is empty."""
+    if item is None:
+        return
+    if not path:
+        yield item
+        return
+    try:
+        value = getattr(item, path[0])
+    except ImageKitError:
+        # Whoever asks this one for its image is told.
+        return
+    except AttributeError as error:
+        if hasattr(type(item), path[0]):
+            # A relation to one object that is not there, or an error inside of a property.
+            if hasattr(getattr(type(item), path[0]), "related"):
+                return
+            raise
+        raise InvalidArgument(
+            f"prefetch_images: {type(item).__name__} has no attribute {path[0]!r}"
+        ) from error
+    if len(path) > 1 and hasattr(value, "all"):
+        for related in value.all():
+            yield from _follow(related, path[1:])
+    else:
+        yield from _follow(value, path[1:])

@@ -1,0 +1,131 @@
+"""From the generators of files of one source to their content, and to errors of ours."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Hashable, Sequence
+from typing import IO, TypedDict, TypeGuard, cast
+
+from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.exceptions import (
+    EncodingError,
+    GenerationError,
+    ImageKitError,
+    MissingSource,
+    ProcessingError,
+    UnknownFormat,
+)
+from imagekit_registry.imaging import Encoded, Limits, read_header
+from imagekit_registry.specs import (
+    ImageSpec,
+    default_limits,
+    generate_together,
+    has_source,
+    refer_to,
+)
+
+__all__ = ["copy_for", "explained", "properties_of", "render", "source_key"]
+
+
+def source_key(file: CacheFile) -> Hashable:
+    """Return what is equal for files that can be made of one decode."""
+    spec = file.spec
+    if not _shares_decode(spec):
+        return id(file)
+    source = spec.source
+    limits: Limits | None = spec.limits
+    is_stored = isinstance(getattr(source, "name", None), str)
+    if not is_stored or not getattr(source, "_committed", True):
+        return id(source), limits
+    return str(refer_to(source)), limits
+
+
+def _shares_decode(spec: object) -> TypeGuard[ImageSpec]:
+    return (
+        isinstance(spec, ImageSpec)
+        and type(spec).generate is ImageSpec.generate
+        and has_source(spec.source)
+    )
+
+
+def render(files: Sequence[CacheFile]) -> list[IO[bytes] | ImageKitError]:
+    """Return an image or an error for each of *files*, which are of one source."""
+    specs = [file.spec for file in files]
+    try:
+        if all(map(_shares_decode, specs)):
+            return list(generate_together(cast("list[ImageSpec]", specs)))
+    except (GenerationError, MissingSource) as error:
+        return [copy_for(file, error) for file in files]
+    except Exception as error:  # noqa: BLE001 -- specs and processors are the project's code
+        if len(files) == 1:
+            return [explained(error, files[0])]
+    # They share no decode; or one of the specs is at fault, and must not take the others with it.
+    return [_render_one(file) for file in files]
+
+
+def _render_one(file: CacheFile) -> IO[bytes] | ImageKitError:
+    try:
+        content = file.spec.generate()
+    except Exception as error:  # noqa: BLE001 -- generators are the project's code
+        return explained(error, file)
+    if hasattr(content, "read"):
+        return content
+    return ProcessingError(
+        f"the generator returned a {type(content).__name__}, not an open file",
+        hint="Let its generate() return a binary file at its start.",
+    ).located(file.identity.spec_id, file.identity.source_name)
+
+
+def copy_for(file: CacheFile, error: ImageKitError) -> ImageKitError:
+    """Return *error*, which kept a whole source from being read, as that of one file."""
+    own = copy.copy(error)
+    own.__cause__ = error.__cause__
+    if isinstance(own, GenerationError):
+        own.spec_id = file.identity.spec_id
+    return own
+
+
+def explained(error: Exception, file: CacheFile | None) -> ImageKitError:
+    """Return *error* as one of ours, which names the spec, the source and the cause.
+
+    Args:
+        error: What was raised.
+        file: The file; None if it could not even be built.
+    """
+    if isinstance(error, GenerationError):
+        wrapped = error
+    elif isinstance(error, UnknownFormat):
+        wrapped = EncodingError(str(error))
+    elif isinstance(error, ImageKitError):
+        return error
+    else:
+        wrapped = ProcessingError(f"the generator raised {type(error).__name__}: {error}")
+    if wrapped is not error:
+        wrapped.__cause__ = error
+    try:
+        return (
+            wrapped.located(file.spec.describe(), file.spec.source_name)
+            if file is not None
+            else wrapped
+        )
+    except Exception:  # noqa: BLE001 -- a lazy file that cannot be built
+        return wrapped
+
+
+class _Properties(TypedDict, total=False):
+    width: int | None
+    height: int | None
+    format: str
+
+
+def properties_of(content: IO[bytes]) -> _Properties:
+    """Return size and format of an image: its own word for it, else that of its header."""
+    if isinstance(content, Encoded):
+        return {"width": content.width, "height": content.height, "format": content.format}
+    content.seek(0)
+    try:
+        header = read_header(content, default_limits())
+    except GenerationError:
+        # A generator may make no image.
+        return {}
+    return {"width": header.width, "height": header.height, "format": header.format}
