@@ -466,7 +466,7 @@ class TestWithoutARecord:
                 {other.cachefile_backend.get_key(other): _existing(other)}
             )
             assert not file.exists()
-            assert file.cachefile_backend.get_dimensions(file) == (20, 20)
+            assert (file.width, file.height) == (20, 20)
         assert record() == _existing(red())
 
     @pytest.mark.parametrize("act", ["delete", "generate by force"])
