@@ -129,7 +129,7 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
         """
         source = source_name(file)
         try:
-            name = publish(file.storage, file.name, content, replace=True, fsync=conf.FSYNC)
+            name = publish(file.storage, file.name, content)
         except GenerationError as error:
             raise error.located(file.spec_id, source) from error.__cause__
         size = content.seek(0, io.SEEK_END)
