@@ -17,7 +17,7 @@ from imagekit_registry.cachefiles._owners import needs_record
 from imagekit_registry.cachefiles.backends._belief import is_believed
 from imagekit_registry.cachefiles.backends._sources import source_fingerprint, source_name
 from imagekit_registry.cachefiles.existence import CacheFileState, FileKnowledge
-from imagekit_registry.cachefiles.locks import Lease, generation_lock
+from imagekit_registry.cachefiles.locks import GenerationLock, generation_lock
 from imagekit_registry.cachefiles.publishing import publish
 from imagekit_registry.cachefiles.threads import (
     is_in_event_loop,
@@ -253,7 +253,7 @@ class CachedFileBackend(FileKnowledge, AbstractCacheFileBackend):
 
     def lock(
         self, file: Any, wait: float, until_done: Callable[[], bool] | None
-    ) -> AbstractContextManager[Lease]:
+    ) -> AbstractContextManager[GenerationLock]:
         """Return the lock that whoever makes *file* holds.
 
         Args:
