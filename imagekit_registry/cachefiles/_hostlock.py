@@ -14,8 +14,6 @@ from pathlib import Path
 
 from imagekit_registry._breaker import breaker_of
 
-FOLDER = "imagekit-locks"
-
 #: The locks that threads of this process have, or are about to take, by the names of their files.
 _claims: dict[str, HostLock] = {}
 
@@ -83,7 +81,7 @@ class HostLock:
             stack.callback(os.close, descriptor)
             _lock(descriptor)
             if _has_name(descriptor, self._path):
-                self.killed = os.read(descriptor, 65536).decode().split()
+                self.killed = os.read(descriptor, 65536).decode("ascii", "replace").split()
                 with contextlib.suppress(OSError):  # a full disk: the lock holds without the note
                     os.write(descriptor, f"{self._note}\n".encode())
                 self._descriptor = descriptor
@@ -98,13 +96,12 @@ def _folder() -> Path:
     Anybody may have put a folder, or a link, of this name into the shared folder for temporary
     files before us. What is not a folder of our own is left alone, and the next name is tried.
     """
-    parent = Path(tempfile.gettempdir())
-    if sys.platform == "win32":  # each user has a folder for temporary files
-        (parent / FOLDER).mkdir(exist_ok=True)
-        return parent / FOLDER
-    user = os.geteuid()
+    if sys.platform == "win32":
+        user = 0  # of all files; but each user has a folder for temporary files
+    else:
+        user = os.geteuid()
     for suffix in ("", "-1", "-2", "-3"):
-        folder = parent / f"{FOLDER}-{user}{suffix}"
+        folder = Path(tempfile.gettempdir()) / f"imagekit-locks-{user}{suffix}"
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         status = folder.lstat()
