@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage
@@ -182,16 +182,15 @@ class HangingStorage(RemoteStorage):
     """A storage some of whose methods do not answer until it is told to.
 
     Attributes:
-        hung: How many calls have hung so far, in all storages of this kind.
+        gives_up: Whether its client gives up, without waiting for so long in fact.
         hangs: The methods that hang; "read" is that of the files.
         begun: How often each method was called.
         handles: The files that were opened.
     """
 
-    hung: ClassVar[int] = 0
-
-    def __init__(self, base_url: str = "/remote/") -> None:
+    def __init__(self, base_url: str = "/remote/", *, gives_up: bool = False) -> None:
         super().__init__(base_url)
+        self.gives_up = gives_up
         self.hangs: set[str] = set()
         self.begun: Counter[str] = Counter()
         self.handles: list[Any] = []
@@ -205,11 +204,8 @@ class HangingStorage(RemoteStorage):
 
     def _begin(self, method: str) -> None:
         self.begun[method] += 1
-        if method in self.hangs:
-            answers = self._answers
-            HangingStorage.hung += 1
-            if not answers.wait(60):
-                raise TimeoutError("the client gives up")
+        if method in self.hangs and (self.gives_up or not self._answers.wait(60)):
+            raise TimeoutError("the storage has not answered in 5 seconds")
 
     def open(self, name: str, mode: str = "rb") -> Any:
         self._begin("open")

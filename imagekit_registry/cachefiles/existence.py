@@ -13,7 +13,7 @@ import attrs
 
 from imagekit_registry._breaker import breaker_of
 from imagekit_registry.cachefiles.identity import CacheFile, Identity
-from imagekit_registry.cachefiles.locks import Lease, generation_lock
+from imagekit_registry.cachefiles.locks import GenerationLock, generation_lock
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.threads import would_keep_waiting
 from imagekit_registry.conf import conf
@@ -293,7 +293,7 @@ def _replace(file: CacheFile, before: CacheFileRecord | None, record: CacheFileR
 
 def lock_of(
     file: CacheFile, *, wait: float, until_done: Callable[[], bool] | None = None
-) -> AbstractContextManager[Lease]:
+) -> AbstractContextManager[GenerationLock]:
     """Return the lock that whoever makes *file* holds.
 
     Args:
@@ -301,18 +301,21 @@ def lock_of(
         wait: Seconds to wait for it.
         until_done: Tells a waiter that the other one has made it.
     """
-    try:
-        place = str(file.storage.path(file.identity.name))
-    except Exception:  # noqa: BLE001 -- no paths; or a name that is refused when it is written
-        place = ""
     return generation_lock(
         file.identity.key,
         cache=file.cachefile_backend.cache,
         timeout=conf.LOCK_TIMEOUT,
         wait=wait,
         until_done=until_done,
-        place=place,
+        place=_place_of(file),
     )
+
+
+def _place_of(file: CacheFile) -> str:
+    try:
+        return str(file.storage.path(file.identity.name))
+    except Exception:  # noqa: BLE001 -- no paths; or a name that is refused when it is written
+        return ""
 
 
 def invalidate(file: CacheFile) -> None:

@@ -376,7 +376,7 @@ class Making:
         """
         file, identity = item.file, item.file.identity
         with located(identity, "the file could not be published", wrap=PublishError):
-            name = publish(file.storage, identity.name, content, replace=True)
+            name = publish(file.storage, identity.name, content)
         size = content.seek(0, io.SEEK_END)
         record = new_record(
             file,

@@ -158,9 +158,6 @@ def fingerprint(source: Any) -> str:
         Its size in bytes and its ETag, of a storage that has a method ``get_etag(name)``, else its
         modification time; what of these the storage has; empty if it has nothing, or for a source
         outside of any storage.
-
-    Raises:
-        SourceUnavailable: The storage does not answer within ``IMAGEKIT_STORAGE_TIMEOUT``.
     """
     storage, name = getattr(source, "storage", None), getattr(source, "name", None)
     if storage is None or not name:

@@ -19,9 +19,9 @@ import django
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage
 
-from imagekit_registry.cachefiles.publishing import publish, sweep_temporaries
+from imagekit_registry.cachefiles.publishing import is_temporary, publish
 
-CONTENT = bytes(range(256)) * 8192  # 2 MiB: eight reads
+CONTENT = bytes(range(256)) * 8192  # 2 MiB: more than eight reads
 NAME = "CACHE/images/a.jpg"
 
 
@@ -71,13 +71,16 @@ def kill_one(storage: FileSystemStorage, dice: random.Random, *, inside: bool) -
         os.kill(child, signal.SIGKILL)
     status = os.waitpid(child, 0)[1]
     final = Path(storage.path(NAME))
+    files = [path for path in Path(storage.location).rglob("*") if path.is_file()]
+    hidden = [path for path in files if is_temporary(path.name)]
     left = {
         "killed": os.WIFSIGNALED(status),
         "final": final.read_bytes() == CONTENT if final.exists() else None,
-        "swept": len(sweep_temporaries(storage, "", older_than=0)),
+        "hidden": len(hidden),
+        "files": len(files) - len(hidden),
     }
-    left["files"] = sum(path.is_file() for path in Path(storage.location).rglob("*"))
-    final.unlink(missing_ok=True)
+    for path in files:
+        path.unlink()
     return left
 
 

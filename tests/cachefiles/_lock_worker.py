@@ -16,7 +16,7 @@ from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 
 from imagekit_registry.cachefiles._hostlock import HostLock
-from imagekit_registry.cachefiles.locks import Lease, generation_lock
+from imagekit_registry.cachefiles.locks import GenerationLock, generation_lock
 from imagekit_registry.exceptions import LockTimeout
 
 _ = settings.DEBUG  # reads the settings, once for all processes that are forked after this import
@@ -46,7 +46,9 @@ class SilentCache(DownCache):
     add = get = set = touch = delete = clear = _fail
 
 
-def lock(command: dict[str, Any], **kwargs: Any) -> contextlib.AbstractContextManager[Lease]:
+def lock(
+    command: dict[str, Any], **kwargs: Any
+) -> contextlib.AbstractContextManager[GenerationLock]:
     """Take the lock in the role of the host whose folder for temporary files is given."""
     tempfile.tempdir = command["tmp"]
     return generation_lock(
@@ -63,8 +65,8 @@ def generate(command: dict[str, Any], parent: Connection) -> dict[str, Any]:
     result = Path(command["result"])
     marker = result.with_suffix(".marker")
     overlap = False
-    with lock(command, until_done=result.exists) as lease:
-        if lease.acquired:
+    with lock(command, until_done=result.exists) as held:
+        if held.acquired:
             try:
                 marker.touch(exist_ok=False)
             except FileExistsError:
@@ -75,15 +77,15 @@ def generate(command: dict[str, Any], parent: Connection) -> dict[str, Any]:
             written = result.with_suffix(f".{os.getpid()}")
             written.write_text("image")
             written.replace(result)
-    return {"acquired": lease.acquired, "overlap": overlap, "image": result.read_text()}
+    return {"acquired": held.acquired, "overlap": overlap, "image": result.read_text()}
 
 
 def hold(command: dict[str, Any], parent: Connection) -> dict[str, Any]:
     """Hold the lock until the next message."""
-    with lock(command) as lease:
-        parent.send({"acquired": lease.acquired})
+    with lock(command) as held:
+        parent.send({"acquired": held.acquired})
         parent.recv()
-        return {"is_held": lease.is_held()}
+        return {"acquired": held.acquired}
 
 
 def fork(command: dict[str, Any], parent: Connection) -> dict[str, Any]:
@@ -92,19 +94,17 @@ def fork(command: dict[str, Any], parent: Connection) -> dict[str, Any]:
     The child leaves the block as anybody would; then it takes a lock of its own, and lives on.
     """
     reader, writer = os.pipe()
-    with lock(command) as lease:
+    with lock(command) as held:
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
             child = os.fork()  # with a thread running, which is the point
         if child != 0:
             outcome = os.read(reader, 100).decode()
             parent.send({"child": child, "outcome": outcome})
             parent.recv()
-            return {"is_held": lease.is_held()}
+            return {"acquired": held.acquired}
     try:
         with lock({**command, "key": "the child's", "wait": 5}) as own:
-            outcome = (
-                f"acquired: {own.acquired}, held: {own.is_held()}, parent's: {lease.is_held()}"
-            )
+            outcome = f"acquired: {own.acquired}"
     except BaseException as error:
         outcome = repr(error)
     os.write(writer, outcome.encode())
@@ -117,11 +117,11 @@ def count(command: dict[str, Any], parent: Connection) -> dict[str, Any]:
     tempfile.tempdir = command["tmp"]
     counter = Path(command["counter"])
     for _ in range(command["times"]):
-        key = HostLock(command["key"])
-        while not key.try_acquire():
+        host = HostLock(command["key"])
+        while not host.try_acquire():
             pass
         counter.write_text(str(int(counter.read_text()) + 1))
-        key.release()
+        host.release()
     return {"counted": command["times"]}
 
 

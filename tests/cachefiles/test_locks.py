@@ -8,7 +8,6 @@ import signal
 import stat
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from django.core.cache import cache as default_cache
 from django.core.cache import caches
 
 from imagekit_registry._breaker import forget_breakers
-from imagekit_registry.cachefiles import _leases
-from imagekit_registry.cachefiles.locks import Lease, generation_lock, is_shared
+from imagekit_registry.cachefiles.locks import GenerationLock, generation_lock
 from imagekit_registry.exceptions import InvalidArgument, LockTimeout
 from tests.cachefiles import _lock_worker
 from tests.conftest import require_service
@@ -200,12 +198,12 @@ class TestStampede:
         most: list[int] = []
 
         def work() -> bool:
-            with lock() as lease:
+            with lock() as held:
                 inside.append(1)
                 most.append(len(inside))
                 threading.Event().wait(0.005)
                 inside.pop()
-                return bool(lease.acquired)
+                return bool(held.acquired)
 
         assert in_threads(work) == [True] * 8
         assert most == [1] * 8
@@ -217,10 +215,10 @@ class TestStampede:
         made: list[int] = []
 
         def work() -> bool:
-            with lock(cache=cache, until_done=lambda: bool(made)) as lease:
-                if lease.acquired:
+            with lock(cache=cache, until_done=lambda: bool(made)) as held:
+                if held.acquired:
                     made.append(1)
-                return bool(lease.acquired)
+                return bool(held.acquired)
 
         assert sorted(in_threads(work)) == [False] * 7 + [True]
         assert made == [1]
@@ -242,12 +240,12 @@ class TestWaiting:
             ):
                 pytest.fail("two are inside")
         finally:
-            assert workers[0].let_go() == {"is_held": True}
-        with lock(cache=cache, wait=0) as lease:
-            assert lease.acquired
+            assert workers[0].let_go() == {"acquired": True}
+        with lock(cache=cache, wait=0) as held:
+            assert held.acquired
 
     def test_other_hosts_wait_as_well(self, workers: list[Worker], tmp_path: Path) -> None:
-        """The lease in the cache holds apart those who share no lock files."""
+        """The key in the cache holds apart those who share no lock files."""
         workers[0].ask("hold", host(tmp_path, 1), cache="files")
         with pytest.raises(LockTimeout), lock(cache="files", wait=0):
             pytest.fail("two are inside")
@@ -264,16 +262,15 @@ class TestWaiting:
             looks.append(1)
             return len(looks) == 3
 
-        with lock(until_done=is_done) as lease:
-            assert not lease.acquired
-            assert not lease.is_held()
+        with lock(until_done=is_done) as held:
+            assert not held.acquired
         assert len(looks) == 3
-        assert workers[0].let_go() == {"is_held": True}
+        assert workers[0].let_go() == {"acquired": True}
 
     def test_work_done_before_the_lock_was_free_is_not_done_again(self, tmp_path: Path) -> None:
         """Between looking and locking somebody may have finished: one looks once more."""
-        with lock(until_done=lambda: True) as lease:
-            assert not lease.acquired
+        with lock(until_done=lambda: True) as held:
+            assert not held.acquired
         assert lock_files(tmp_path) == []
 
     def test_an_error_while_looking_frees_the_lock(self) -> None:
@@ -284,8 +281,8 @@ class TestWaiting:
 
         with pytest.raises(ConnectionError), lock(until_done=fail):
             pytest.fail("not reached")
-        with lock(wait=0) as lease:
-            assert lease.acquired
+        with lock(wait=0) as held:
+            assert held.acquired
 
     @pytest.mark.parametrize("cache", ["default", *SHARED])
     @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
@@ -296,8 +293,8 @@ class TestWaiting:
         needs(cache)
         with pytest.raises(error), lock(cache=cache):
             raise error
-        with lock(cache=cache, wait=0) as lease:
-            assert lease.acquired
+        with lock(cache=cache, wait=0) as held:
+            assert held.acquired
 
     @pytest.mark.parametrize(
         ("timeout", "wait"),
@@ -318,7 +315,7 @@ class TestNesting:
         """An image made from another generated image, or many images of one decode."""
         needs(cache)
         with lock("a", cache) as a, lock("b", cache) as b, lock("c", cache) as c:
-            assert [a.is_held(), b.is_held(), c.is_held()] == [True] * 3
+            assert [a.acquired, b.acquired, c.acquired] == [True] * 3
 
     def test_two_threads_with_different_keys_are_inside_together(self) -> None:
         """Each waits, inside, for the other to be inside too."""
@@ -340,16 +337,16 @@ class TestNesting:
             lock(wait=3600),
         ):
             pytest.fail("not reached")
-        with lock(wait=0) as lease:
-            assert lease.acquired
+        with lock(wait=0) as held:
+            assert held.acquired
 
     @pytest.mark.parametrize("key", ["", "ü" * 5000, "a b\n\0", "\udc80", "../../x"])
     @pytest.mark.parametrize("cache", ["default", *SHARED])
     def test_any_text_is_a_key(self, key: str, cache: str) -> None:
         """Whatever the names of files look like."""
         needs(cache)
-        with lock(key, cache) as lease:
-            assert lease.is_held()
+        with lock(key, cache) as held:
+            assert held.acquired
 
 
 class TestDeath:
@@ -357,18 +354,30 @@ class TestDeath:
     def test_the_lock_of_a_killed_process_ends_at_once_on_its_host(
         self, victim: Worker, tmp_path: Path, cache: str
     ) -> None:
-        """Its lease has an hour to go, but who has its lock file knows that it is dead."""
+        """Its key in the cache has an hour to go, but who finds its lock file knows that it is dead."""
         needs(cache)
         victim.ask("hold", host(tmp_path), cache=cache, timeout=3600)
         victim.kill()
-        with lock(cache=cache, wait=0) as lease:
-            assert lease.is_held()
+        with lock(cache=cache, wait=0) as held:
+            assert held.acquired
+
+    def test_locks_of_processes_killed_one_after_the_other_end_at_once(
+        self, victim: Worker, cache_settings: dict[str, Any], tmp_path: Path
+    ) -> None:
+        """Each finds in the lock file who was killed before."""
+        other = Worker(cache_settings)
+        assert other.answer() == {"ready": True}
+        for worker in (victim, other):
+            worker.ask("hold", host(tmp_path), cache="files", timeout=3600, wait=0)
+            worker.kill()
+        with lock(cache="files", wait=0) as held:
+            assert held.acquired
 
     @pytest.mark.parametrize("cache", SHARED)
-    def test_the_lease_of_a_killed_process_ends_by_itself_for_other_hosts(
+    def test_the_lock_of_a_killed_process_ends_by_itself_for_other_hosts(
         self, victim: Worker, cache_settings: dict[str, Any], tmp_path: Path, cache: str
     ) -> None:
-        """It stands as long as it has time to go, and then nobody renews it."""
+        """It stands as long as it has time to go."""
         needs(cache)
         other = Worker(cache_settings)
         assert other.answer() == {"ready": True}
@@ -377,9 +386,9 @@ class TestDeath:
         for worker in (victim, other):
             worker.kill()
         with pytest.raises(LockTimeout), lock("long", cache, wait=0):
-            pytest.fail("the lease ended too early")
-        with lock("short", cache, wait=120) as lease:
-            assert lease.is_held()
+            pytest.fail("it ended too early")
+        with lock("short", cache, wait=120) as held:
+            assert held.acquired
 
     def test_a_forked_child_neither_frees_nor_prolongs_its_parent_s_lock(
         self, victim: Worker, workers: list[Worker], tmp_path: Path
@@ -387,49 +396,19 @@ class TestDeath:
         """A child leaves the block without effect, locks for itself, and may outlive its parent."""
         answer = victim.ask("fork", host(tmp_path), cache="files", timeout=3600)
         try:
-            assert answer["outcome"] == "acquired: True, held: True, parent's: False"
+            assert answer["outcome"] == "acquired: True"
             with pytest.raises(LockTimeout), lock(cache="files", wait=0):
                 pytest.fail("the child has freed it")
             other = workers[0].ask("hold", host(tmp_path, 1), cache="files", wait=0)
             assert "IMAGEKIT_LOCK_WAIT" in other["error"]
             victim.kill()
-            with lock(cache="files", wait=0) as lease:
-                assert lease.is_held()
+            with lock(cache="files", wait=0) as held:
+                assert held.acquired
         finally:
             os.kill(answer["child"], signal.SIGKILL)
 
 
-class TestLease:
-    @pytest.mark.parametrize("cache", SHARED)
-    def test_it_is_renewed_when_a_third_of_its_time_has_passed(
-        self, cache: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """So long work stays alone beyond the timeout."""
-        needs(cache)
-        touched: list[float] = []
-        done = threading.Event()
-        real = type(caches[cache]).touch
-
-        def touch(self: Any, key: str, timeout: float) -> bool:
-            found = real(self, key, timeout)
-            touched.append(timeout)
-            done.set()
-            return found
-
-        monkeypatch.setattr(type(caches[cache]), "touch", touch)
-        began = time.monotonic()
-        with lock(cache=cache, timeout=3600) as lease:
-            renewer = _leases._renewer
-            with renewer.changed:
-                assert began + 1200 <= renewer.due[lease._shared] <= time.monotonic() + 1200
-                renewer.due[lease._shared] = time.monotonic()
-                renewer.changed.notify()
-            assert done.wait(120)
-            assert touched == [3600]
-            assert lease.is_held()
-            with renewer.changed:
-                assert renewer.due[lease._shared] >= began + 1200
-
+class TestCacheLock:
     @pytest.mark.parametrize("cache", SHARED)
     def test_it_is_gone_when_the_work_is_done(
         self, workers: list[Worker], tmp_path: Path, cache: str
@@ -441,70 +420,34 @@ class TestLease:
         assert workers[0].ask("hold", host(tmp_path, 1), cache=cache, wait=0)["acquired"]
         workers[0].let_go()
 
-    def test_one_that_the_cache_has_lost_is_reported(self) -> None:
-        """The cache was flushed: from now on somebody else may be at work."""
-        with lock(cache="files") as lease:
-            assert lease.is_held()
-            caches["files"].clear()
-            assert not lease.is_held()
-
-    def test_one_that_was_lost_and_taken_again_still_counts_as_lost(self) -> None:
-        """In between somebody else may have worked; but from then on others keep out."""
-        with lock(cache="files") as lease:
-            caches["files"].clear()
-            _renew_all()
-            assert not lease.is_held()
-            assert list(Path(caches["files"]._dir).glob("*.djcache"))  # type: ignore[attr-defined]
-        assert not list(Path(caches["files"]._dir).glob("*.djcache"))  # type: ignore[attr-defined]
-
     def test_somebody_else_s_is_not_ended(self, workers: list[Worker], tmp_path: Path) -> None:
         """After a flush another host took over: our leaving must not free its lock."""
-        with lock(cache="files") as lease:
+        with lock(cache="files"):
             caches["files"].clear()
             workers[0].ask("hold", host(tmp_path, 1), cache="files")
-            _renew_all()
-            assert not lease.is_held()
-        assert workers[0].let_go() == {"is_held": True}
+        third = workers[1].ask("hold", host(tmp_path, 2), cache="files", wait=0)
+        assert "IMAGEKIT_LOCK_WAIT" in third["error"]
+        assert workers[0].let_go() == {"acquired": True}
 
-    def test_one_in_a_cache_that_goes_down_counts_until_its_end(
+    def test_leaving_raises_nothing_where_the_cache_goes_down(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Nobody else can ask the cache either; leaving the block raises nothing."""
+        """The key ends by itself."""
 
         def fail(*args: Any, **kwargs: Any) -> Any:
             raise ConnectionError("gone")
 
-        with lock(cache="files") as lease:
+        with lock(cache="files") as held:
             monkeypatch.setattr(type(caches["files"]), "get", fail)
-            assert lease.is_held()
-        assert not lease.is_held()
-
-    def test_many_are_renewed_by_one_thread_that_ends_when_idle(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """At most one thread a process, and none in a process that makes no images."""
-        monkeypatch.setattr(_leases, "IDLE_SECONDS", 0.05)
-        renewer = _leases._Renewer()
-        monkeypatch.setattr(_leases, "_renewer", renewer)
-        before = set(threading.enumerate())
-        with lock("a", "files"), lock("b", "files"), lock("c", "files"):
-            (thread,) = set(threading.enumerate()) - before
-            assert thread.daemon
-        with renewer.changed:
-            renewer.changed.notify()
-        thread.join(timeout=30)
-        assert not thread.is_alive()
-        with lock("a", "files") as lease:
-            assert lease.is_held()
-            assert renewer.thread is not None
+        assert held.acquired
 
     @pytest.mark.parametrize("name", ["down", "silent"])
     def test_a_cache_that_is_down_is_not_asked_for_every_image(self, name: str) -> None:
         """After the first failures it is left alone for a moment; the host's lock remains."""
         kind: Any = type(caches[name])
         for _ in range(3):
-            with lock(cache=name) as lease:
-                assert lease.acquired
+            with lock(cache=name) as held:
+                assert held.acquired
         before = kind.calls
         with lock(cache=name):
             pass
@@ -584,8 +527,8 @@ class TestLockFiles:
             name = lock_files(tmp_path)[0]
         target = tmp_path / "target"
         name.symlink_to(target)
-        with lock() as lease:
-            assert lease.acquired
+        with lock() as held:
+            assert held.acquired
             assert not target.exists()
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
@@ -615,7 +558,6 @@ class TestLockFiles:
             for suffix in ("", "-1", "-2", "-3"):
                 (place / f"imagekit-locks-{os.geteuid()}{suffix}").write_bytes(b"")
         monkeypatch.setattr(tempfile, "tempdir", str(place))
-        monkeypatch.setattr("imagekit_registry.cachefiles._hostlock._process.complained_at", None)
         inside: list[int] = []
 
         def work() -> bool:
@@ -625,39 +567,21 @@ class TestLockFiles:
                 return len([inside.pop()]) == 1 and not inside
 
         assert in_threads(work, 4) == [True] * 4
-        assert caplog.text.count("No lock file") == 1
+        assert caplog.text.count("A lock file in") == 1
 
 
-class TestIsShared:
-    @pytest.mark.parametrize(
-        ("name", "expected"),
-        [("default", False), ("dummy", False), ("files", True), ("redis", True), ("down", True)],
-    )
-    def test_local_memory_and_the_dummy_are_not(self, name: str, expected: bool) -> None:
-        """Whether other processes see what one writes."""
-        needs(name)
-        assert is_shared(caches[name]) is expected
-
+class TestCaches:
     def test_the_proxy_of_the_default_cache_is_looked_through(self, settings: Any) -> None:
         """`django.core.cache.cache` stands for another object."""
-        assert not is_shared(default_cache)
         settings.CACHES = {**settings.CACHES, "default": settings.CACHES["files"]}
-        assert is_shared(default_cache)
-        with generation_lock("a", cache=default_cache, timeout=30, wait=0) as lease:
-            assert isinstance(lease, Lease)
-            assert lease.is_held()
+        with generation_lock("a", cache=default_cache, timeout=30, wait=0) as held:
+            assert isinstance(held, GenerationLock)
+            assert held.acquired
 
     def test_a_cache_that_is_in_no_setting_works(self, tmp_path: Path) -> None:
         """One that somebody has made by hand."""
         from django.core.cache.backends.filebased import FileBasedCache
 
         own = FileBasedCache(str(tmp_path / "own"), {})
-        assert is_shared(own)
-        with generation_lock("a", cache=own, timeout=30, wait=0) as lease:
-            assert lease.is_held()
-
-
-def _renew_all() -> None:
-    """Do what the renewing thread does when a third of the timeout has passed."""
-    for lease in list(_leases._renewer.due):
-        lease.renew()
+        with generation_lock("a", cache=own, timeout=30, wait=0) as held:
+            assert held.acquired

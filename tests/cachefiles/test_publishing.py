@@ -27,8 +27,7 @@ from django.core.files.storage import (
     default_storage,
 )
 
-from imagekit_registry.cachefiles import _atomic
-from imagekit_registry.cachefiles.publishing import is_temporary, publish, sweep_temporaries
+from imagekit_registry.cachefiles.publishing import _temporary_name, is_temporary, publish
 from imagekit_registry.exceptions import PublishError
 
 NAME = "CACHE/images/a.jpg"
@@ -143,13 +142,6 @@ class TestOnFileSystems:
         assert {exists for exists, _ in seen} == {False}
         assert all(all(names) for _, names in seen)
 
-    def test_a_file_that_is_there_stays(self, disk: Storage, media: Path) -> None:
-        """Who comes second keeps what is published, and leaves nothing of its own."""
-        publish(disk, NAME, io.BytesIO(b"first"))
-        assert publish(disk, NAME, io.BytesIO(b"second")) == NAME
-        assert (media / NAME).read_bytes() == b"first"
-        assert files_below(media) == [NAME]
-
     def test_replacing_never_leaves_a_moment_without_the_file(
         self, disk: Storage, media: Path
     ) -> None:
@@ -157,7 +149,7 @@ class TestOnFileSystems:
         publish(disk, NAME, io.BytesIO(b"first"))
         seen: set[bytes] = set()
         new = WatchedContent(b"second", lambda: seen.add((media / NAME).read_bytes()))
-        assert publish(disk, NAME, new, replace=True) == NAME
+        assert publish(disk, NAME, new) == NAME
         assert seen == {b"first"}
         assert (media / NAME).read_bytes() == b"second"
         assert files_below(media) == [NAME]
@@ -166,15 +158,14 @@ class TestOnFileSystems:
         """Replacing puts another file in the place, and writes nothing into the old one."""
         publish(disk, NAME, io.BytesIO(b"first"))
         with (media / NAME).open("rb") as reader:
-            publish(disk, NAME, io.BytesIO(b"second"), replace=True)
+            publish(disk, NAME, io.BytesIO(b"second"))
             assert reader.read() == b"first"
 
-    @pytest.mark.parametrize("replace", [False, True], ids=["keep", "replace"])
-    def test_a_failing_read_leaves_nothing(self, disk: Storage, media: Path, replace: bool) -> None:
+    def test_a_failing_read_leaves_nothing(self, disk: Storage, media: Path) -> None:
         """Our exception, with its cause, and no file of any name."""
         error = RuntimeError("the encoder's buffer is gone")
         with pytest.raises(PublishError, match="buffer is gone") as caught:
-            publish(disk, NAME, WatchedContent(b"x", fail_with(error)), replace=replace)
+            publish(disk, NAME, WatchedContent(b"x", fail_with(error)))
         assert caught.value.__cause__ is error
         assert files_below(media) == []
 
@@ -193,7 +184,7 @@ class TestOnFileSystems:
             largest_file(100_000),
             pytest.raises(PublishError, match="Raise the limit") as caught,
         ):
-            publish(disk, NAME, io.BytesIO(b"x" * 1_000_000), replace=True)
+            publish(disk, NAME, io.BytesIO(b"x" * 1_000_000))
         assert isinstance(caught.value.__cause__, OSError)
         assert (media / NAME).read_bytes() == b"old"
         assert files_below(media) == [NAME]
@@ -235,14 +226,13 @@ class TestOnFileSystems:
             publish(disk, name, io.BytesIO(b"image"))
         assert files_below(media.parent) == []
 
-    @pytest.mark.parametrize("replace", [False, True], ids=["keep", "replace"])
     def test_a_folder_in_the_place_of_the_file_is_our_error(
-        self, disk: Storage, media: Path, replace: bool
+        self, disk: Storage, media: Path
     ) -> None:
         """A folder of the wanted name is left alone."""
         (media / NAME).mkdir(parents=True)
         with pytest.raises(PublishError):
-            publish(disk, NAME, io.BytesIO(b"image"), replace=replace)
+            publish(disk, NAME, io.BytesIO(b"image"))
         assert files_below(media) == []
 
     def test_a_file_in_the_place_of_the_folder_is_our_error(
@@ -263,34 +253,12 @@ class TestOnFileSystems:
         assert publish(storage, "CACHE/a.jpg", io.BytesIO(b"image")) == "CACHE/a.jpg"
         assert files_below(tmp_path / "elsewhere" / "images") == ["a.jpg"]
 
-    @pytest.mark.parametrize("replace", [False, True], ids=["keep", "replace"])
-    def test_a_link_that_points_nowhere_gives_way(
-        self, disk: Storage, media: Path, replace: bool
-    ) -> None:
+    def test_a_link_that_points_nowhere_gives_way(self, disk: Storage, media: Path) -> None:
         """A dangling link is no file that somebody published."""
         (media / NAME).parent.mkdir(parents=True)
         (media / NAME).symlink_to(media / "gone.jpg")
-        publish(disk, NAME, io.BytesIO(b"image"), replace=replace)
+        publish(disk, NAME, io.BytesIO(b"image"))
         assert (media / NAME).read_bytes() == b"image"
-        assert files_below(media) == [NAME]
-
-    def test_flushing_to_the_disk_gives_the_same_file(self, disk: Storage, media: Path) -> None:
-        """With fsync the file and all folders up to the root are flushed; the result is equal."""
-        assert publish(disk, NAME, io.BytesIO(b"image"), fsync=True) == NAME
-        assert files_below(media) == [NAME]
-
-    def test_where_there_are_no_hard_links_a_rename_serves(
-        self, disk: Storage, media: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """FAT and some network file systems: the first file still stays."""
-
-        def refuse(*args: Any) -> None:
-            raise PermissionError(errno.EPERM, "no hard links here")
-
-        monkeypatch.setattr(Path, "hardlink_to", refuse)
-        publish(disk, NAME, io.BytesIO(b"first"))
-        publish(disk, NAME, io.BytesIO(b"second"))
-        assert (media / NAME).read_bytes() == b"first"
         assert files_below(media) == [NAME]
 
     def test_a_folder_removed_meanwhile_is_made_again(self, media: Path) -> None:
@@ -469,22 +437,12 @@ class Breaking(Remote):
 
 class TestOnOtherStorages:
     @pytest.mark.parametrize("make", [Remote, Overwriting, InMemoryStorage])
-    @pytest.mark.parametrize("replace", [False, True], ids=["keep", "replace"])
-    def test_a_new_file_has_the_wanted_name(
-        self, make: Callable[[], Storage], replace: bool
-    ) -> None:
+    def test_a_new_file_has_the_wanted_name(self, make: Callable[[], Storage]) -> None:
         """Saved once, by the storage's public interface."""
         storage = make()
-        assert publish(storage, NAME, io.BytesIO(b"image"), replace=replace) == NAME
+        assert publish(storage, NAME, io.BytesIO(b"image")) == NAME
         assert read(storage, NAME) == b"image"
         assert storage.listdir("CACHE/images")[1] == ["a.jpg"] if make is InMemoryStorage else True
-
-    def test_somebody_faster_is_kept_and_our_file_goes(self) -> None:
-        """The storage renamed ours: there is one file, at the wanted name."""
-        storage = Remote()
-        publish(storage, NAME, io.BytesIO(b"first"))
-        assert publish(storage, NAME, io.BytesIO(b"second")) == NAME
-        assert storage.content == {NAME: b"first"}
 
     def test_somebody_faster_is_kept_where_there_was_nothing_to_replace(self) -> None:
         """Two who could not lock make the same image: the name that the other one knows stays."""
@@ -495,14 +453,14 @@ class TestOnOtherStorages:
                 return super().save(name, content, max_length)
 
         storage = Racing()
-        assert publish(storage, NAME, io.BytesIO(b"second"), replace=True) == NAME
+        assert publish(storage, NAME, io.BytesIO(b"second")) == NAME
         assert storage.content == {NAME: b"first"}
 
     def test_replacing_where_names_are_never_reused_returns_the_new_name(self) -> None:
         """The new file is complete before the old one goes; one file remains."""
         storage = Remote()
         publish(storage, NAME, io.BytesIO(b"first"))
-        got = publish(storage, NAME, io.BytesIO(b"second"), replace=True)
+        got = publish(storage, NAME, io.BytesIO(b"second"))
         assert got != NAME
         assert storage.content == {got: b"second"}
         assert storage.calls[-2:] == [("save", got), ("delete", NAME)]
@@ -511,7 +469,7 @@ class TestOnOtherStorages:
         """InMemoryStorage renames on collision too."""
         storage = InMemoryStorage()
         publish(storage, NAME, io.BytesIO(b"first"))
-        got = publish(storage, NAME, io.BytesIO(b"second"), replace=True)
+        got = publish(storage, NAME, io.BytesIO(b"second"))
         assert storage.listdir("CACHE/images")[1] == [got.rpartition("/")[2]]
         assert read(storage, got) == b"second"
 
@@ -519,16 +477,13 @@ class TestOnOtherStorages:
         """As S3 does by default."""
         storage = Overwriting()
         publish(storage, NAME, io.BytesIO(b"first"))
-        assert publish(storage, NAME, io.BytesIO(b"second"), replace=True) == NAME
+        assert publish(storage, NAME, io.BytesIO(b"second")) == NAME
         assert storage.content == {NAME: b"second"}
 
-    @pytest.mark.parametrize("replace", [False, True], ids=["keep", "replace"])
-    def test_another_spelling_of_the_same_file_is_not_deleted_as_litter(
-        self, replace: bool
-    ) -> None:
+    def test_another_spelling_of_the_same_file_is_not_deleted_as_litter(self) -> None:
         """A storage that normalises names returns another one, of the only file there is."""
         storage = Normalising()
-        got = publish(storage, "CACHE/A.JPG", io.BytesIO(b"image"), replace=replace)
+        got = publish(storage, "CACHE/A.JPG", io.BytesIO(b"image"))
         assert got == "cache/a.jpg"
         assert storage.content == {"cache/a.jpg": b"image"}
 
@@ -564,7 +519,7 @@ class TestOnOtherStorages:
         storage = Refusing()
         storage.content[NAME] = b"first, of another size"
         with pytest.raises(PublishError):
-            publish(storage, NAME, io.BytesIO(b"second"), replace=True)
+            publish(storage, NAME, io.BytesIO(b"second"))
         assert storage.content == {NAME: b"first, of another size"}
 
     def test_a_storage_that_does_not_delete_costs_no_image(
@@ -579,7 +534,7 @@ class TestOnOtherStorages:
         storage = Keeping()
         publish(storage, NAME, io.BytesIO(b"first"))
         with caplog.at_level(logging.WARNING):
-            got = publish(storage, NAME, io.BytesIO(b"second"), replace=True)
+            got = publish(storage, NAME, io.BytesIO(b"second"))
         assert storage.content[got] == b"second"
         assert "deleting is not allowed" in caplog.text
 
@@ -600,7 +555,7 @@ class TestTemporaries:
     )
     def test_their_names_are_recognised_and_short(self, name: str) -> None:
         """Any temporary name is ours, hidden, and fits beside any final name."""
-        temporary = _atomic.temporary_name(name)
+        temporary = _temporary_name(name)
         assert is_temporary(temporary)
         assert is_temporary(f"CACHE/images/{temporary}")
         assert temporary.startswith(".")
@@ -621,44 +576,6 @@ class TestTemporaries:
     def test_names_of_others_are_not_theirs(self, name: str) -> None:
         """Sweeping must never touch a file that is not ours."""
         assert not is_temporary(name)
-
-    def test_sweeping_removes_old_ones_and_nothing_else(self, media: Path) -> None:
-        """Old temporaries at any depth go; young ones may be at work, others are not ours."""
-        storage = FileSystemStorage()
-        old = [".imagekit-tmp-0123456789abcdef.jpg", "a/b/.imagekit-tmp-fedcba9876543210"]
-        kept = ["a/.imagekit-tmp-00000000000000aa.png", "a/b/photo.jpg", ".imagekit-tmp-mine"]
-        for name in old + kept:
-            (media / name).parent.mkdir(parents=True, exist_ok=True)
-            (media / name).write_bytes(b"x")
-        for name in [*old, "a/b/photo.jpg", ".imagekit-tmp-mine"]:
-            os.utime(media / name, (1_000_000_000, 1_000_000_000))
-        assert sweep_temporaries(storage, "", older_than=3600) == sorted(old)
-        assert files_below(media) == sorted(kept)
-
-    def test_sweeping_ends_where_links_lead_in_circles(self, media: Path) -> None:
-        """A folder that links to its own parent is entered once."""
-        (media / "a").mkdir()
-        (media / "a" / "loop").symlink_to(media)
-        (media / "a" / ".imagekit-tmp-0123456789abcdef").write_bytes(b"x")
-        swept = sweep_temporaries(FileSystemStorage(), "", older_than=0)
-        assert swept == ["a/.imagekit-tmp-0123456789abcdef"]
-
-    def test_sweeping_does_not_follow_a_link_named_like_a_temporary(self, media: Path) -> None:
-        """Only regular files are removed."""
-        (media / ".imagekit-tmp-0123456789abcdef").symlink_to(media / "a.jpg")
-        assert sweep_temporaries(FileSystemStorage(), "", older_than=0) == []
-
-    @pytest.mark.parametrize("make", [FileSystemStorage, InMemoryStorage, Remote])
-    def test_where_there_is_no_such_folder_nothing_is_swept(
-        self, make: Callable[[], Storage]
-    ) -> None:
-        """No folder, or no file system: an empty list, not an error."""
-        assert sweep_temporaries(make(), "CACHE/images", older_than=0) == []
-
-    def test_sweeping_outside_of_the_storage_is_refused(self) -> None:
-        """As for publishing."""
-        with pytest.raises(PublishError):
-            sweep_temporaries(FileSystemStorage(), "../..", older_than=0)
 
 
 @pytest.mark.machine
@@ -683,4 +600,4 @@ class TestKilled:
         assert all(outcome["files"] == bool(outcome["final"]) for outcome in outcomes)
         # The test has killed in the middle: otherwise it says nothing.
         assert sum(outcome["killed"] for outcome in outcomes) >= 15
-        assert sum(outcome["swept"] for outcome in outcomes) >= 5
+        assert sum(outcome["hidden"] for outcome in outcomes) >= 5

@@ -38,7 +38,7 @@ def test_sigkill_at_any_moment_leaves_nothing_or_the_whole_file_and_is_healed(
     outcomes = json.loads(run.stdout)
     assert len(outcomes) == 30
     assert all(all(outcome["final"]) for outcome in outcomes)
-    # At once: the lease of the dead one has half a minute to go.
+    # At once: the key of the dead one in the cache has half a minute to go.
     assert [outcome["next"] for outcome in outcomes] == [0] * 30
     # Killed before, while and after the file was written: otherwise this says nothing.
     assert sum(outcome["killed"] for outcome in outcomes) >= 25

@@ -79,7 +79,7 @@ def names(stored_photo: Any) -> list[str]:
 
 
 class SharedDeadCache(BaseCache):
-    """The same of a kind that processes share, so that leases are taken in it."""
+    """The same of a kind that processes share, so that locks are taken in it."""
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
@@ -143,7 +143,7 @@ def _assert_one_line_each(caplog: Any, text: str = "") -> None:
     assert text in caplog.text
     of_what = Counter(record.args[0] for record in caplog.records if record.args)
     assert set(of_what.values()) <= {1}, of_what
-    # The state of images, and the leases for making them.
+    # The state of images, and the locks for making them.
     assert len(caplog.records) <= 2
 
 

@@ -70,7 +70,7 @@ class TestOneImageIsMadeOnce:
     def test_with_a_shared_cache(
         self, apart: float, large_photo: Path, tmp_path: Path, redis: Any
     ) -> None:
-        """The lease in the cache, and the lock file, both hold."""
+        """The key in the cache, and the lock file, both hold."""
         _stampede(large_photo, tmp_path, redis, apart=apart)
 
     @at_once_and_apart
@@ -79,14 +79,14 @@ class TestOneImageIsMadeOnce:
         _stampede(large_photo, tmp_path, LOCAL_MEMORY, apart=apart)
 
     def test_on_eight_hosts(self, large_photo: Path, tmp_path: Path, redis: Any) -> None:
-        """The lease in the cache alone holds: no host sees the lock files of another."""
+        """The key in the cache alone holds: no host sees the lock files of another."""
         _stampede(large_photo, tmp_path, redis, hosts=PROCESSES)
 
     def test_on_eight_hosts_with_all_state_in_a_database(
         self, large_photo: Path, tmp_path: Path, postgresql: Any
     ) -> None:
-        """Leases in Django's database cache, records in the table."""
-        cache = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "leases"}
+        """Locks in Django's database cache, records in the table."""
+        cache = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "locks"}
         _stampede(large_photo, tmp_path, cache, apart=0.05, hosts=PROCESSES, database=postgresql)
 
 
@@ -104,7 +104,7 @@ class TestTwoImagesOfOneName:
         self, large_photo: Path, tmp_path: Path, postgresql: Any
     ) -> None:
         """As with a cache."""
-        cache = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "leases"}
+        cache = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "locks"}
         _stampede(large_photo, tmp_path, cache, hosts=PROCESSES, database=postgresql, rivals=True)
 
 

@@ -359,11 +359,9 @@ class TestRemoved:
         self, run: Run, made: list[ImageCacheFile], media: Path
     ) -> None:
         """After an hour it is nobody's."""
-        from imagekit_registry.cachefiles import _atomic
-
         folder = media / "CACHE" / "images" / "photos"
-        young = folder / _atomic.temporary_name("a.jpg")
-        old = folder / _atomic.temporary_name("b.jpg")
+        young = folder / ".imagekit-tmp-0123456789abcdef.jpg"
+        old = folder / ".imagekit-tmp-fedcba9876543210.jpg"
         for path in (young, old):
             path.write_bytes(b"half")
         os.utime(old, (time.time() - 7200, time.time() - 7200))
