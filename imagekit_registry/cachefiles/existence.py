@@ -125,7 +125,7 @@ class FileKnowledge:
             Status.GENERATING: conf.LOCK_TIMEOUT,
             Status.FAILED: conf.RETRY_AFTER,
             Status.MISSING: self.existence_check_timeout,
-        }.get(state)
+        }.get(Status(state))
         retry_at = None if seconds is None else time.time() + seconds
         self.remember(file, self._record(file, state, retry_at=retry_at))
 

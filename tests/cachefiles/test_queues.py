@@ -17,7 +17,7 @@ from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.db import transaction
 
-from imagekit_registry._breaker import forget_breakers
+from imagekit_registry._breaker import breaker_of
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many, get_image
 from imagekit_registry.cachefiles.backends import (
     RQ,
@@ -76,9 +76,9 @@ class ListQueue(QueueBackend):
 @pytest.fixture(autouse=True)
 def no_memory() -> Iterator[None]:
     """Let no test know of the queues that failed in another."""
-    forget_breakers()
+    breaker_of.cache_clear()
     yield
-    forget_breakers()
+    breaker_of.cache_clear()
 
 
 @pytest.fixture
@@ -322,7 +322,7 @@ class TestOutages:
         queue.error = ConnectionError("refused")
         (tag,) = elements(render("{% generateimage 'tests:banner' source=p %}", p=name))
         assert tag["src"].startswith("data:image/svg+xml")
-        forget_breakers()
+        breaker_of.cache_clear()
         queue.error = None
         (tag,) = elements(render("{% generateimage 'tests:banner' source=p %}", p=name))
         queue.work()
@@ -361,7 +361,7 @@ class TestOutages:
         with transaction.atomic():
             photo = Photo.objects.create(original_image=name)
             assert photo.banner.url
-        forget_breakers()
+        breaker_of.cache_clear()
         queue.error = None
         forget_local_states()
         assert photo.banner.url

@@ -87,7 +87,7 @@ def test_a_message_is_not_unpickled(mark: Path, stored_photo: Any) -> None:
     assert not mark.exists()
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_a_poisoned_table_runs_nothing(mark: Path, stored_photo: Any, settings: Any) -> None:
     """The same in the database."""
     settings.IMAGEKIT_STATE_STORE = "database"

@@ -210,7 +210,7 @@ class TestKept:
         assert storages["default"].exists(name)
 
     def test_what_lies_outside_of_the_folder(
-        self, run: Run, group: Group, settings: Any, db: None
+        self, run: Run, group: Group, settings: Any, transactional_db: None
     ) -> None:
         """Even if the ledger knows it and nothing calls for it any more."""
         settings.IMAGEKIT_STATE_STORE = "database"
@@ -443,7 +443,7 @@ class TestLedger:
     """The table knows what was made, also where the storage cannot list."""
 
     def test_cleans_storages_that_cannot_list(
-        self, run: Run, group: Group, settings: Any, db: None
+        self, run: Run, group: Group, settings: Any, transactional_db: None
     ) -> None:
         """Files go by their records; that the storage was not listed is told."""
         settings.IMAGEKIT_STATE_STORE = "database"
@@ -458,12 +458,12 @@ class TestLedger:
         result = run("cleanimages", "--json")
         assert len(removed(result)) == 2
         assert len(storages["cloud"].contents) == 2  # type: ignore[attr-defined]
-        assert len(list(DatabaseStateStore().iter_all())) == 2
+        assert len(list(DatabaseStateStore().iter_items())) == 2
         assert result.status == 0
         assert "NotImplementedError" in result.document["unlisted"][0]
 
     def test_failures_are_told_and_the_record_stays(
-        self, run: Run, group: Group, settings: Any, db: None
+        self, run: Run, group: Group, settings: Any, transactional_db: None
     ) -> None:
         """A storage that does not let go is an error; the next run tries again."""
         settings.IMAGEKIT_STATE_STORE = "database"
@@ -482,7 +482,7 @@ class TestLedger:
         assert "read-only" in str(result.error)
         (failure,) = result.document["failures"]
         assert failure["spec_id"] == "shop:photo:small"
-        assert len(list(DatabaseStateStore().iter_all())) == 2
+        assert len(list(DatabaseStateStore().iter_items())) == 2
 
 
 class TestArguments:

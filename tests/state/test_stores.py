@@ -332,7 +332,7 @@ class TestDatabaseStateStore:
         """More records than one statement holds are all written."""
         store = database_store(alias)
         store.set_many({str(number): FULL for number in range(2_500)})
-        assert len(list(store.iter_all())) == 2_500
+        assert len(list(store.iter_items())) == 2_500
 
     def test_listeners_to_every_model_cost_no_query(self) -> None:
         """An app that listens to all deletions does not make us fetch what we delete."""
@@ -427,19 +427,12 @@ class TestDatabaseStateStore:
         assert store.by_source() == []
 
     @every_database
-    def test_the_ledger_knows_what_a_spec_has_produced(self, alias: str) -> None:
-        """`cleanimages` works spec by spec."""
-        store = database_store(alias)
-        store.set_many({key: make(key, spec_id=key[0]) for key in ["a1", "a2", "b1"]})
-        assert sorted(record.name for record in store.by_spec("a")) == ["a1", "a2"]
-
-    @every_database
     def test_the_whole_ledger_is_read_in_chunks(self, alias: str) -> None:
         """Every record once, a query for each chunk, also if rows vanish meanwhile."""
         store = database_store(alias)
         store.set_many({str(number): make(str(number)) for number in range(25)})
         with CaptureQueriesContext(connections[alias]) as queries:
-            names = [record.name for record in store.iter_all(chunk_size=10)]
+            names = [record.name for _, record in store.iter_items(chunk_size=10)]
         assert sorted(names) == sorted(map(str, range(25)))
         assert statements(queries) == ["SELECT"] * 3
         seen = []
@@ -497,7 +490,7 @@ def test_two_writers_of_the_same_files_do_not_wait_for_each_other(alias: str) ->
     for writer in writers:
         writer.join()
     assert errors == []
-    assert len(list(store.iter_all())) == 200
+    assert len(list(store.iter_items())) == 200
 
 
 @pytest.mark.django_db(transaction=True, databases="__all__")
