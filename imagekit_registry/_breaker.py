@@ -55,15 +55,13 @@ class Breaker:
             self._rests_until = started + PAUSE
         try:
             result = operation()
-        except (SynchronousOnlyOperation, TransactionManagementError) as error:
-            # Called from an event loop, or in a transaction that was broken before: the store is
-            # well, and others may use it.
-            self._log(error)
-            return default
         except Exception as error:  # noqa: BLE001 - whatever a store raises, the page goes on
-            ended = self._clock()
-            pause = min(max(PAUSE, PAUSE_FACTOR * (ended - started)), LONGEST_PAUSE)
-            self._rests_until = ended + pause
+            # Called from an event loop, or in a transaction that was broken before, a store is well,
+            # and others may use it.
+            if not isinstance(error, SynchronousOnlyOperation | TransactionManagementError):
+                ended = self._clock()
+                pause = min(max(PAUSE, PAUSE_FACTOR * (ended - started)), LONGEST_PAUSE)
+                self._rests_until = ended + pause
             self._log(error)
             return default
         self._rests_until = None

@@ -117,7 +117,8 @@ class Checker:
             yield from self._check_batch(batch)
         yield from unnamed
         for access in list(self._accesses.values()):
-            yield from self._check_ledger(access)
+            if access.store.is_ledger:
+                yield from self._check_ledger(access)
 
     # Files that rows call for.
 

@@ -109,7 +109,8 @@ class Cleaner:
         self.inventory.take()
         self._judge = Judge(self.inventory)
         for access in list(self.inventory.accesses.values()):
-            yield from self._by_ledger(access)
+            if access.store.is_ledger:
+                yield from self._by_ledger(access)
         for reference, storage in sorted(self.inventory.storages.items()):
             yield from self._by_listing(reference, storage)
 

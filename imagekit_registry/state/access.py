@@ -105,9 +105,12 @@ class StateAccess:
         """
         keys = list(dict.fromkeys(keys))
         table = self._table()
-        known = self._known(keys, table)
-        unknown = [key for key in keys if fresh or key not in known]
-        for key, record in self._ask(unknown).items() if unknown else ():
+        known = {} if fresh else self._known(keys, table)
+        unknown = [key for key in keys if key not in known]
+        answer = self._ask(unknown) if unknown else {}
+        if fresh and not answer:
+            known = self._known(keys, table)
+        for key, record in answer.items():
             known[key] = record
             # What another thread of this request has written meanwhile is newer.
             if fresh or key not in table:
@@ -158,7 +161,7 @@ class StateAccess:
         """Return what the store has, or lacks, and remember it; nothing if it does not answer."""
         self._delete_outdated()
         version = self._local.version
-        answer = self._breaker.call(lambda: dict(self.store.get_many(keys)), None)
+        answer = self._breaker.call(partial(self.store.get_many, keys), None)
         if answer is None:
             return {}
         found: Table = {}
@@ -189,7 +192,7 @@ class StateAccess:
 
     def _is_in_transaction(self) -> bool:
         try:
-            return self.store.is_in_transaction()
+            return self.store.is_transactional and self.store.is_in_transaction()
         except Exception:  # noqa: BLE001 -- the store says what is wrong when it is used
             return False
 

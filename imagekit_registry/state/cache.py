@@ -81,7 +81,8 @@ class CacheStateStore(BaseStateStore):
         now = time.time()
         by_timeout: dict[int | None, dict[str, str]] = {}
         for key, record in records.items():
-            by_timeout.setdefault(_timeout(record, now), {})[key] = record.encode()
+            values = by_timeout.setdefault(_timeout(record, now), {})
+            values[key] = record.encode()
         for timeout, values in by_timeout.items():
             self.cache.set_many(values, timeout)
 

@@ -38,6 +38,7 @@ class DatabaseStateStore(BaseStateStore):
     """
 
     is_ledger = True
+    is_transactional = True
 
     def __init__(self, using: str | None = None) -> None:
         self.using = using
@@ -59,7 +60,7 @@ class DatabaseStateStore(BaseStateStore):
                 key_digest=_digest(key),
                 source_digest=_digest(record.source),
                 key=key,
-                **attrs.asdict(record),
+                **vars(record),
             )
             for key, record in records.items()
             if _can_be_held(key, record)
@@ -177,7 +178,7 @@ def _digest(text: str) -> str:
 
 def _can_be_held(key: str, record: CacheFileRecord) -> bool:
     """Return whether every database can hold the row of *record*."""
-    text = key + "".join(value for value in attrs.astuple(record) if isinstance(value, str))
+    text = key + "".join(value for value in vars(record).values() if isinstance(value, str))
     has_surrogates = text.encode(errors="ignore").decode() != text
     return (
         "\0" not in text

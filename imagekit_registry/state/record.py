@@ -17,11 +17,15 @@ VERSION = 2
 MAX_ERROR = 300
 MAX_TEXT = 4_000
 MAX_ENCODED = 32_000
-#: Largest width, height and failure count, and largest size in bytes, that a record may hold.
-MAX_COUNT = 2**31 - 1
-MAX_SIZE = 2**63 - 1
-#: Latest moment that a record may hold, in seconds since the epoch (the year 5138).
-MAX_MOMENT = 1e11
+#: Largest number in each of the fields that hold no texts, as far as every database goes.
+LARGEST: dict[str, float] = {
+    "width": 2**31 - 1,
+    "height": 2**31 - 1,
+    "size": 2**63 - 1,
+    "failures": 2**31 - 1,
+    "made_at": 1e11,  # the year 5138
+    "retry_at": 1e11,
+}
 
 
 class Status(StrEnum):
@@ -45,7 +49,7 @@ def _clean_error(text: str) -> str:
     return text if len(text) <= MAX_ERROR else text[: MAX_ERROR - 1] + "…"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class CacheFileRecord:
     """What is known of one cache file, so that a page need not ask its storage.
 
@@ -113,8 +117,7 @@ class CacheFileRecord:
 
     def encode(self) -> str:
         """Return the record as a short line of ASCII, for a cache: without what is not known."""
-        fields = attrs.asdict(self, recurse=False)
-        told = {name: value for name, value in fields.items() if value != _DEFAULTS[name]}
+        told = {name: value for name, value in vars(self).items() if value != _DEFAULTS[name]}
         return _to_json({"v": VERSION, **told})
 
     @classmethod
@@ -134,10 +137,10 @@ class CacheFileRecord:
         if value in _WORDS:
             return _WORDS[value]
         try:
-            fields = json.loads(value)
+            fields = _from_json(value)
             if not isinstance(fields, dict) or fields.pop("v", None) != VERSION:
                 return None
-            if all(_is_sound(name, value) for name, value in fields.items()):
+            if all(map(_is_sound, fields, fields.values())):
                 return cls(**fields)
         except (InvalidArgument, RecursionError, TypeError, ValueError):
             pass  # no JSON, no such status, or a field that is unknown or missing
@@ -149,29 +152,21 @@ def _is_sound(name: str, value: object) -> bool:
     match value:
         case str():
             longest = MAX_ERROR if name == "error" else MAX_TEXT
-            return name not in _LARGEST and len(value) <= longest
+            return name not in LARGEST and len(value) <= longest
         case bool():
             return False
         case int():
-            return 0 <= value <= _LARGEST.get(name, -1)
+            return 0 <= value <= LARGEST.get(name, -1)
         case float():
             # NaN compares to nothing, and so is refused.
-            return name.endswith("_at") and 0 <= value <= _LARGEST.get(name, -1)
+            return name.endswith("_at") and 0 <= value <= LARGEST.get(name, -1)
     return False
 
 
-#: The largest number that each field may hold; all others hold texts.
-_LARGEST: dict[str, float] = {
-    "width": MAX_COUNT,
-    "height": MAX_COUNT,
-    "size": MAX_SIZE,
-    "failures": MAX_COUNT,
-    "made_at": MAX_MOMENT,
-    "retry_at": MAX_MOMENT,
-}
 _DEFAULTS = {name: field.default for name, field in attrs.fields_dict(CacheFileRecord).items()}
 #: The words that django-imagekit keeps in its cache. Without a moment, only "exists" counts.
 _WORDS = {str(status): CacheFileRecord(name="", status=status) for status in Status}
 _WORDS["does_not_exist"] = _WORDS[Status.MISSING]
 # What is no string or number becomes a string, which `decode` then refuses: encoding never fails.
 _to_json = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_from_json = json.JSONDecoder().decode

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from weakref import WeakKeyDictionary
 
+import attrs
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
 from imagekit_registry.state.record import CacheFileRecord
@@ -18,6 +19,7 @@ __all__ = ["Scope", "close_request_scope", "current_scope", "open_request_scope"
 Table = dict[str, CacheFileRecord | None]
 
 
+@attrs.define(eq=False)
 class Scope:
     """What one request, or one `state_scope` block, has read and written.
 
@@ -25,12 +27,11 @@ class Scope:
     that it has ended.
     """
 
-    def __init__(self, outer: Scope | None = None, *, of_request: bool = False) -> None:
-        self.outer = outer
-        self.of_request = of_request
-        self.is_open = True
-        #: By the access that reads through them.
-        self.tables: defaultdict[object, Table] = defaultdict(dict)
+    outer: Scope | None = None
+    of_request: bool = False
+    is_open: bool = True
+    #: By the access that reads through them.
+    tables: defaultdict[object, Table] = attrs.field(factory=lambda: defaultdict(dict))
 
     def close(self) -> None:
         """End the scope, and free what it holds."""

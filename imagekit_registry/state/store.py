@@ -61,16 +61,18 @@ class StateStore(Protocol):
 class BaseStateStore(StateStore):
     """A store with all that the layers may ask for: what is here does for one of three methods."""
 
+    #: Whether `by_source` and `iter_items` know what was made.
+    is_ledger = False
+    #: Whether what is written may be part of a transaction of the caller's.
+    is_transactional = False
+
     def is_in_transaction(self) -> bool:
-        """Return whether what is written now would be part of a transaction of the caller's."""
+        """Return whether what is written now would be part of a transaction."""
         return False
 
     def after_commit(self, write: Callable[[], object]) -> None:
         """Call *write* when the caller's transaction is committed, and never if it is not."""
         write()
-
-    #: Whether `by_source` finds what was made of a source.
-    is_ledger = False
 
     def by_source(self, *sources: str) -> list[CacheFileRecord]:
         """Return the records of what was made of the source images named *sources*."""
@@ -87,6 +89,7 @@ class _AdaptedStore(BaseStateStore):
     def __init__(self, store: StateStore) -> None:
         self.store = store
         self.is_ledger = hasattr(store, "by_source")
+        self.is_transactional = hasattr(store, "is_in_transaction")
         for name in ("is_in_transaction", "after_commit", "by_source", "iter_items"):
             if hasattr(store, name):
                 setattr(self, name, getattr(store, name))
