@@ -1,6 +1,18 @@
-"""Room for every status; no search by spec any more."""
+"""Room for every status, and another word for one; no search by spec any more."""
 
 from django.db import migrations, models
+
+
+def rename_status(apps, schema_editor):
+    """Write "generating" in place of "making"."""
+    rows = apps.get_model("imagekit_registry", "CacheFileRecordRow").objects
+    rows.using(schema_editor.connection.alias).filter(status="making").update(status="generating")
+
+
+def delete_records(apps, schema_editor):
+    """Empty the table, on the way back: its rows have no `spec_digest`, and are hints."""
+    rows = apps.get_model("imagekit_registry", "CacheFileRecordRow").objects
+    rows.using(schema_editor.connection.alias).all().delete()
 
 
 class Migration(migrations.Migration):
@@ -14,4 +26,5 @@ class Migration(migrations.Migration):
             name="status",
             field=models.CharField(max_length=16),
         ),
+        migrations.RunPython(rename_status, delete_records),
     ]

@@ -73,8 +73,10 @@ class CacheStateStore(BaseStateStore):
             if not _is_unreadable(error):
                 raise
             values = self._get_readable(keys)
-        decoded = {key: CacheFileRecord.decode(value) for key, value in values.items()}
-        return {key: record for key, record in decoded.items() if record is not None}
+        decode = CacheFileRecord.decode
+        return {
+            key: record for key, value in values.items() if (record := decode(value)) is not None
+        }
 
     def set_many(self, records: Mapping[str, CacheFileRecord]) -> None:
         """Keep *records*: one call to the cache for each timeout that occurs among them."""

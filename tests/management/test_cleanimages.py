@@ -20,7 +20,8 @@ from imagekit_registry.cachefiles import ImageCacheFile, generate_many, namers
 from imagekit_registry.maintenance import clean
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.state import DatabaseStateStore, forget_local_states, get_state_access
+from imagekit_registry.state import DatabaseStateStore, get_state_access
+from imagekit_registry.testing import forget_state
 from tests.management.conftest import Group, Large, Result, Small, cached, files_of
 from tests.storages import BrokenStorage, content_of
 from tests.testapp.models import Photo, Plain
@@ -293,7 +294,7 @@ class TestRemoved:
         assert removed(result) == {file.name: "no row has its source any more" for file in made[:2]}
         assert cached() == {file.name for file in made[2:]}
         assert not storages["default"].exists("CACHE/images/photos/rocket")
-        forget_local_states()
+        forget_state()
         assert not get_image("shop:photo:small", source=made[0].source).exists()
 
     def test_what_a_former_recipe_made(

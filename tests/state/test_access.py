@@ -704,6 +704,20 @@ class TestTransactions:
             assert access.get_many("abc", fresh=True) == {"a": make(size=2)}
         assert access.get_many("abc", fresh=True) == {"a": make(size=2)}
 
+    def test_of_which_a_part_is_rolled_back_keep_the_rest(self, settings: Any) -> None:
+        """What was done to the files of that part is done: the storage is asked for them alone."""
+        settings.IMAGEKIT_LOCAL_STATE_TTL = 0
+        access = StateAccess(DatabaseStateStore())
+        access.put_many({"a": make(size=1), "b": make(size=1)})
+        with transaction.atomic():
+            access.put("a", make(size=2))
+            with transaction.atomic():
+                access.drop("b")
+                transaction.set_rollback(True)
+            assert access.get_many("ab") == {"a": make(size=2)}
+        assert access.get_many("ab") == {"a": make(size=2)}
+        assert access.store.get_many("ab") == {"a": make(size=2)}
+
     def test_that_are_rolled_back_leave_nothing_to_be_believed(self, settings: Any) -> None:
         """Rows come back, but files do not: the storage is asked."""
         settings.IMAGEKIT_LOCAL_STATE_TTL = 0
