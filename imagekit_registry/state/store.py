@@ -88,11 +88,11 @@ class _AdaptedStore(BaseStateStore):
 
     def __init__(self, store: StateStore) -> None:
         self.store = store
-        self.is_ledger = hasattr(store, "by_source")
-        self.is_transactional = hasattr(store, "is_in_transaction")
         for name in ("is_in_transaction", "after_commit", "by_source", "iter_items"):
             if hasattr(store, name):
                 setattr(self, name, getattr(store, name))
+        self.is_ledger = "by_source" in vars(self)
+        self.is_transactional = "is_in_transaction" in vars(self)
 
     def get_many(self, keys: Iterable[str]) -> Mapping[str, CacheFileRecord]:
         return self.store.get_many(keys)
