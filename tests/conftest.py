@@ -15,7 +15,7 @@ from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from imagekit_registry._breaker import forget_breakers
+from imagekit_registry._breaker import breaker_of
 from imagekit_registry.registry import generator_registry, source_group_registry
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 from tests.caches import CountingCache
@@ -44,7 +44,7 @@ def media(tmp_path: Path, settings: Any) -> Iterator[Path]:
     root.mkdir()
     settings.MEDIA_ROOT = root
     caches["default"].clear()
-    forget_breakers()
+    breaker_of.cache_clear()
     yield root
     caches["default"].clear()
 

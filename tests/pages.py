@@ -14,7 +14,7 @@ from PIL import Image
 
 from imagekit_registry import ImageSpec, register, unregister
 from imagekit_registry.processors import ResizeToFill, ResizeToFit
-from imagekit_registry.state import forget_local_states
+from imagekit_registry.testing import forget_state
 from tests.caches import CountingCache
 
 
@@ -76,7 +76,7 @@ def served(url: str) -> Image.Image:
 
 def be_fresh() -> None:
     """Be a process that has rendered nothing yet, beside a cache that knows all."""
-    forget_local_states()
+    forget_state()
     CountingCache.calls.clear()
 
 

@@ -16,7 +16,7 @@ from imagekit_registry.admin import AdminThumbnail
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many
 from imagekit_registry.imaging._decoder_pillow import PillowImage
 from imagekit_registry.processors import ResizeToFit
-from imagekit_registry.state import forget_local_states
+from imagekit_registry.testing import forget_state
 from tests.caches import CountingCache
 from tests.pages import Banner, elements, registered, render
 from tests.storages import CountingStorage
@@ -133,7 +133,7 @@ class TestFreshProcess:
     def test_asks_the_cache_once_in_a_batch(self, page: Callable[[list[Photo]], str]) -> None:
         """Exactly one ``get_many``, for all of the images."""
         page(list(Photo.objects.all()))
-        forget_local_states()
+        forget_state()
         forget_counts()
         assert len(elements(page(list(Photo.objects.all())))) == PHOTOS
         assert CountingCache.calls == {"get_many": 1}
@@ -143,7 +143,7 @@ class TestFreshProcess:
     def test_asks_the_cache_once_after_a_prefetch(self, page: Callable[[list[Photo]], str]) -> None:
         """``prefetch_images`` makes the one round trip."""
         page(list(Photo.objects.all()))
-        forget_local_states()
+        forget_state()
         forget_counts()
         page(prefetch_images(Photo.objects.all(), "with_spec"))
         assert CountingCache.calls == {"get_many": 1}
@@ -154,7 +154,7 @@ class TestFreshProcess:
     def test_asks_the_cache_once_for_peers(self, page: Callable[[list[Photo]], str]) -> None:
         """With ``FETCH_PEERS``, the first image brings the state of the others."""
         page(list(Photo.objects.all()))
-        forget_local_states()
+        forget_state()
         rows: Any = Photo.objects.all()
         fresh = list(rows.fetch_mode(models.FETCH_PEERS))
         forget_counts()

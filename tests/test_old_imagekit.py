@@ -28,7 +28,8 @@ from imagekit_registry.models.fields import ProcessedImageField
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.state import Status, forget_local_states
+from imagekit_registry.state import Status
+from imagekit_registry.testing import forget_state
 from tests.storages import CountingStorage, content_of
 from tests.testapp.models import OldPhoto, RecordingImageCacheBackend, Thumbnail, Watermark
 
@@ -354,7 +355,7 @@ class TestDatabaseBackend:
         backend = DatabaseImageCacheBackend()
 
         def shown() -> tuple[Any, ...]:
-            forget_local_states()
+            forget_state()
             spec = Thumbnail(photo.original_image)
             file = ImageCacheFile(spec, storage=storage, cachefile_backend=backend)
             return file.url, file.width, file.height
@@ -369,7 +370,7 @@ class TestDatabaseBackend:
         path = Path(photo.in_table.path)
         path.write_bytes(b"something else")
         CacheFileRecordRow.objects.all().delete()
-        forget_local_states()
+        forget_state()
         assert photo.in_table.url
         assert path.read_bytes()[:3] == b"\xff\xd8\xff"
 
@@ -394,7 +395,7 @@ class TestDatabaseBackend:
         """A second look finds it valid."""
         photo.in_table.generate()
         before = Path(photo.in_table.path).stat()
-        forget_local_states()
+        forget_state()
         assert OldPhoto.objects.get(pk=photo.pk).in_table.url
         after = Path(photo.in_table.path).stat()
         assert (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino)

@@ -117,7 +117,7 @@ class Checker:
             yield from self._check_batch(batch)
         yield from unnamed
         for access in list(self._accesses.values()):
-            if hasattr(access.store, "iter_items"):
+            if access.store.is_ledger:
                 yield from self._check_ledger(access)
 
     # Files that rows call for.
@@ -217,8 +217,7 @@ class Checker:
 
     def _check_ledger(self, access: StateAccess) -> Iterator[Problem]:
         dropped: list[str] = []
-        store: Any = access.store
-        for key, record in store.iter_items():
+        for key, record in access.store.iter_items():
             if fingerprint_of(record.storage, record.name) in self._seen:
                 continue
             if self.patterns and not matches(record.spec_id, self.patterns):

@@ -108,7 +108,7 @@ class Cleaner:
         self.inventory.take()
         self._judge = Judge(self.inventory)
         for access in list(self.inventory.accesses.values()):
-            if hasattr(access.store, "iter_items"):
+            if access.store.is_ledger:
                 yield from self._by_ledger(access)
         for reference, storage in sorted(self.inventory.storages.items()):
             yield from self._by_listing(reference, storage)
@@ -117,8 +117,7 @@ class Cleaner:
 
     def _by_ledger(self, access: StateAccess) -> Iterator[Leftover]:
         dropped: list[str] = []
-        store: Any = access.store
-        for key, record in store.iter_items():
+        for key, record in access.store.iter_items():
             self.on_progress()
             leftover = self._judge_record(record)
             if leftover is None:

@@ -17,11 +17,10 @@ class CacheFileRecordRow(models.Model):
 
     key_digest = models.CharField(max_length=32, primary_key=True)
     source_digest = models.CharField(max_length=32)
-    spec_digest = models.CharField(max_length=32)
     key = models.TextField()
 
     name = models.TextField()
-    status = models.CharField(max_length=7)
+    status = models.CharField(max_length=16)
     storage = models.TextField(blank=True)
     width = models.IntegerField(null=True)
     height = models.IntegerField(null=True)
@@ -39,10 +38,7 @@ class CacheFileRecordRow(models.Model):
     published_name = models.TextField(blank=True)
 
     class Meta:  # noqa: D106
-        indexes = (
-            models.Index(fields=["source_digest"], name="imagekit_record_source"),
-            models.Index(fields=["spec_digest"], name="imagekit_record_spec"),
-        )
+        indexes = (models.Index(fields=["source_digest"], name="imagekit_record_source"),)
         verbose_name = "cache file record"
         verbose_name_plural = "cache file records"
 

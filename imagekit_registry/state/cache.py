@@ -6,10 +6,14 @@ import math
 import time
 import zlib
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+
+from django.core.cache import BaseCache, InvalidCacheBackendError, caches
+from django.utils.connection import ConnectionProxy
 
 from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import InvalidConfiguration
 from imagekit_registry.state.record import CacheFileRecord, Status
+from imagekit_registry.state.store import BaseStateStore
 
 __all__ = ["CacheStateStore"]
 
@@ -25,19 +29,7 @@ _UNREADABLE = (
 )
 
 
-class _Cache(Protocol):
-    """The part of Django's cache API that is used here."""
-
-    def get(self, key: str) -> Any: ...
-
-    def get_many(self, keys: Iterable[str]) -> dict[str, Any]: ...
-
-    def set_many(self, data: dict[str, Any], timeout: float | None) -> Any: ...
-
-    def delete_many(self, keys: list[str]) -> Any: ...
-
-
-class CacheStateStore:
+class CacheStateStore(BaseStateStore):
     """Keeps records in one of Django's caches, as text.
 
     Args:
@@ -51,8 +43,26 @@ class CacheStateStore:
         'a.jpg'
     """
 
-    def __init__(self, cache: _Cache) -> None:
+    def __init__(self, cache: BaseCache | ConnectionProxy[BaseCache]) -> None:
         self.cache = cache
+
+    @classmethod
+    def from_settings(cls) -> CacheStateStore:
+        """Return the store in the cache that ``IMAGEKIT_CACHE_BACKEND`` names.
+
+        Raises:
+            InvalidConfiguration: ``CACHES`` has no such alias, or one that cannot be used.
+        """
+        alias = conf.CACHE_BACKEND
+        try:
+            caches[alias]
+        except InvalidCacheBackendError as error:
+            raise InvalidConfiguration(
+                f"IMAGEKIT_CACHE_BACKEND is {alias!r}: {error} Write one of the aliases in CACHES:"
+                f" {', '.join(sorted(map(repr, caches)))}"
+            ) from error
+        # A proxy, because Django keeps one cache object per thread and some clients depend on it.
+        return cls(ConnectionProxy(caches, alias))
 
     def get_many(self, keys: Iterable[str]) -> dict[str, CacheFileRecord]:
         """Return the records that are there and whole, by key."""
@@ -64,16 +74,17 @@ class CacheStateStore:
                 raise
             values = self._get_readable(keys)
         decode = CacheFileRecord.decode
-        decoded = ((key, decode(value)) for key, value in values.items())
-        return {key: record for key, record in decoded if record is not None}
+        return {
+            key: record for key, value in values.items() if (record := decode(value)) is not None
+        }
 
     def set_many(self, records: Mapping[str, CacheFileRecord]) -> None:
         """Keep *records*: one call to the cache for each timeout that occurs among them."""
         now = time.time()
-        by_timeout: dict[float | None, dict[str, str]] = {}
+        by_timeout: dict[int | None, dict[str, str]] = {}
         for key, record in records.items():
-            timeout = _timeout(record, now)
-            by_timeout.setdefault(timeout, {})[key] = record.encode()
+            values = by_timeout.setdefault(_timeout(record, now), {})
+            values[key] = record.encode()
         for timeout, values in by_timeout.items():
             self.cache.set_many(values, timeout)
 
@@ -81,9 +92,9 @@ class CacheStateStore:
         """Forget the records of *keys*."""
         self.cache.delete_many(list(keys))
 
-    def _get_readable(self, keys: Iterable[str]) -> dict[str, Any]:
+    def _get_readable(self, keys: Iterable[str]) -> dict[str, object]:
         """Ask for one key after the other: one damaged value must not hide all the others."""
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         for key in keys:
             try:
                 values[key] = self.cache.get(key)
@@ -98,12 +109,12 @@ def _is_unreadable(error: Exception) -> bool:
     return isinstance(error, _UNREADABLE) or type(error).__name__ == "UnpicklingError"
 
 
-def _timeout(record: CacheFileRecord, now: float) -> float | None:
+def _timeout(record: CacheFileRecord, now: float) -> int | None:
     """Return for how long the cache keeps *record*, in whole seconds; None: for ever.
 
-    A failure is kept for longer than it is believed, or each new one would be counted as the
-    first, and the back-off would never grow. So is what tells that a file that is there was made of
-    an earlier image: it would pass for the present one as soon as that is forgotten.
+    A failure is kept for longer than it counts, or each new one would be counted as the first, and
+    the back-off would never grow. So is what tells that a file that is there was made of an earlier
+    image: it would pass for the present one as soon as that is forgotten.
     """
     if record.status == Status.EXISTS:
         return conf.CACHE_TIMEOUT

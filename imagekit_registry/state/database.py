@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from hashlib import blake2b
-from typing import Any
 
 import attrs
 from django.apps import apps
@@ -13,15 +12,15 @@ from django.db import Error, connections, models, router, transaction
 
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.state.record import CacheFileRecord
+from imagekit_registry.state.store import BaseStateStore
 
 __all__ = ["DatabaseStateStore"]
 
 #: The columns that hold a record, by the record's own field names.
 _COLUMNS = tuple(attrs.fields_dict(CacheFileRecord))
-_DIGESTS = ("source_digest", "spec_digest")
 
 
-class DatabaseStateStore:
+class DatabaseStateStore(BaseStateStore):
     """Keeps records in a table; needs ``imagekit_registry`` migrated.
 
     Reads and writes go to the database that the routers choose for *writing*: a replica that lags
@@ -38,24 +37,16 @@ class DatabaseStateStore:
         ['a.jpg']
     """
 
+    is_ledger = True
+    is_transactional = True
+
     def __init__(self, using: str | None = None) -> None:
         self.using = using
-
-    # -- the state store
 
     def get_many(self, keys: Iterable[str]) -> dict[str, CacheFileRecord]:
         """Return the records that are there, by key: one query."""
         by_digest = {_digest(key): key for key in keys}
-        alias, rows = self._rows()
-        found: dict[str, CacheFileRecord] = {}
-        with _guarded(alias, writes=False):
-            for digests in _chunks(list(by_digest), alias):
-                query = rows.filter(pk__in=digests).values_list("pk", *_COLUMNS)
-                for digest, *values in query:
-                    record = _record(values)
-                    if record is not None:
-                        found[by_digest[digest]] = record
-        return found
+        return {by_digest[digest]: record for digest, record in self._find("pk", list(by_digest))}
 
     def set_many(self, records: Mapping[str, CacheFileRecord]) -> None:
         """Insert or replace *records*: one query.
@@ -64,17 +55,25 @@ class DatabaseStateStore:
         out rather than losing the others.
         """
         alias, rows = self._rows()
-        made = [_row(rows.model, key, record) for key, record in records.items()]
-        # One order for all writers: two that lock the same rows cannot wait for each other.
-        ordered = sorted((row for row in made if row is not None), key=lambda row: str(row.pk))
-        if not ordered:
+        made = [
+            rows.model(
+                key_digest=_digest(key),
+                source_digest=_digest(record.source),
+                key=key,
+                **vars(record),
+            )
+            for key, record in records.items()
+            if _can_be_held(key, record)
+        ]
+        if not made:
             return
         with _guarded(alias, writes=True):
             has_target = connections[alias].features.supports_update_conflicts_with_target
             rows.bulk_create(
-                ordered,
+                # One order for all writers: two that lock the same rows cannot wait for each other.
+                sorted(made, key=lambda row: str(row.pk)),
                 update_conflicts=True,
-                update_fields=("key", *_DIGESTS, *_COLUMNS),
+                update_fields=("key", "source_digest", *_COLUMNS),
                 unique_fields=["key_digest"] if has_target else None,
             )
 
@@ -86,8 +85,6 @@ class DatabaseStateStore:
                 # `delete()` would first fetch all rows if any app listens to every model's signals.
                 rows.filter(pk__in=digests)._raw_delete(alias)
 
-    # -- the caller's transaction
-
     # Rows that are written stay locked until the transaction ends. Two requests that show the same
     # images would wait for each other; and one of two that have locked them the other way round
     # would be rolled back, by MariaDB with all that it has saved.
@@ -95,30 +92,17 @@ class DatabaseStateStore:
     def is_in_transaction(self) -> bool:
         """Return whether what is written now would be part of a transaction of the caller's."""
         alias, _ = self._rows()
-        # The transaction that Django's `TestCase` begins around each test never ends for the test.
-        return any(
-            not getattr(block, "_from_testcase", False)
-            for block in connections[alias].atomic_blocks
-        )
+        return connections[alias].in_atomic_block
 
-    def after_commit(self, write: Callable[[], None]) -> None:
+    def after_commit(self, write: Callable[[], object]) -> None:
         """Call *write* when the caller's transaction is committed, and never if it is not."""
         alias, _ = self._rows()
         transaction.on_commit(write, using=alias)
 
-    # -- the ledger
-
     def by_source(self, *sources: str) -> list[CacheFileRecord]:
         """Return what was made of the source images named *sources*: one query."""
-        return self._where("source_digest", sources)
-
-    def by_spec(self, *spec_ids: str) -> list[CacheFileRecord]:
-        """Return what was made by the generators with these ids: one query."""
-        return self._where("spec_digest", spec_ids)
-
-    def iter_all(self, chunk_size: int = 2_000) -> Iterator[CacheFileRecord]:
-        """Yield every record, in no meaningful order and in flat memory; see `iter_items`."""
-        return (record for _, record in self.iter_items(chunk_size))
+        digests = [_digest(source) for source in sources]
+        return [record for _, record in self._find("source_digest", digests)]
 
     def iter_items(self, chunk_size: int = 2_000) -> Iterator[tuple[str, CacheFileRecord]]:
         """Yield every key with its record, in no meaningful order and in flat memory.
@@ -143,17 +127,20 @@ class DatabaseStateStore:
                 return
             last = chunk[-1][0]
 
-    def _where(self, column: str, texts: Iterable[str]) -> list[CacheFileRecord]:
+    def _find(self, column: str, digests: list[str]) -> Iterator[tuple[str, CacheFileRecord]]:
+        """Yield the digest of its key with each record that has one of *digests* in *column*."""
         alias, rows = self._rows()
-        found: list[Any] = []
+        ordered = rows.order_by("pk").values_list("pk", *_COLUMNS)
+        found: list[tuple[str, ...]] = []
         with _guarded(alias, writes=False):
-            for digests in _chunks([_digest(text) for text in texts], alias):
-                query = rows.filter(**{f"{column}__in": digests}).order_by("pk")
-                found += query.values_list(*_COLUMNS)
-        records = map(_record, found)
-        return [record for record in records if record is not None]
+            for chunk in _chunks(digests, alias):
+                found += ordered.filter(**{f"{column}__in": chunk})
+        for digest, *values in found:
+            record = _record(values)
+            if record is not None:
+                yield digest, record
 
-    def _rows(self) -> tuple[str, models.QuerySet[Any]]:
+    def _rows(self) -> tuple[str, models.QuerySet[models.Model]]:
         # By name: models stand above this room.
         model = apps.get_model("imagekit_registry", "CacheFileRecordRow")
         alias = self.using or router.db_for_write(model)
@@ -189,32 +176,20 @@ def _digest(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _row(model: type[models.Model], key: str, record: CacheFileRecord) -> models.Model | None:
-    """Return the row for *record*, or None if not every database can hold it."""
-    values: dict[str, Any] = {name: getattr(record, name) for name in _COLUMNS}
-    texts = "".join([key, *(value for value in values.values() if isinstance(value, str))])
-    if "\0" in texts or not _is_utf8(texts) or CacheFileRecord.decode(record.encode()) != record:
-        return None
-    return model(
-        key_digest=_digest(key),
-        source_digest=_digest(record.source),
-        spec_digest=_digest(record.spec_id),
-        key=key,
-        **values,
+def _can_be_held(key: str, record: CacheFileRecord) -> bool:
+    """Return whether every database can hold the row of *record*."""
+    text = key + "".join(value for value in vars(record).values() if isinstance(value, str))
+    has_surrogates = text.encode(errors="ignore").decode() != text
+    return (
+        "\0" not in text
+        and not has_surrogates
+        and CacheFileRecord.decode(record.encode()) == record
     )
 
 
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _record(values: Iterable[Any]) -> CacheFileRecord | None:
+def _record(values: Iterable[object]) -> CacheFileRecord | None:
     """Return the record in the columns of a row; None for one that another version has written."""
     try:
-        return CacheFileRecord(**dict(zip(_COLUMNS, values, strict=True)))
+        return CacheFileRecord(**dict(zip(_COLUMNS, values, strict=True)))  # type: ignore[arg-type]
     except InvalidArgument:
         return None

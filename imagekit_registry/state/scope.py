@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from weakref import WeakKeyDictionary
 
+import attrs
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
 from imagekit_registry.state.record import CacheFileRecord
 
 __all__ = ["Scope", "close_request_scope", "current_scope", "open_request_scope", "state_scope"]
 
+#: Records by key; None for what is known to be absent from the store.
 Table = dict[str, CacheFileRecord | None]
 
 
+@attrs.define(eq=False)
 class Scope:
     """What one request, or one `state_scope` block, has read and written.
 
-    A key with None is known to be absent from the store. The scope outlives its context in tasks
-    and threads that were started meanwhile; `is_open` tells them that it has ended.
+    It outlives its context in tasks and threads that were started meanwhile; `is_open` tells them
+    that it has ended.
     """
 
-    __slots__ = ("is_open", "of_request", "outer", "tables")
-
-    def __init__(self, outer: Scope | None = None, *, of_request: bool = False) -> None:
-        self.outer = outer
-        self.of_request = of_request
-        self.is_open = True
-        #: By the access that reads through them.
-        self.tables: dict[object, Table] = {}
+    outer: Scope | None = None
+    of_request: bool = False
+    is_open: bool = True
+    #: By the access that reads through them.
+    tables: defaultdict[object, Table] = attrs.field(factory=lambda: defaultdict(dict))
 
     def close(self) -> None:
         """End the scope, and free what it holds."""
         self.is_open = False
-        self.tables = {}
+        self.tables.clear()
         if _scope.get() is self:
             _scope.set(self.outer)
 
@@ -71,9 +72,9 @@ def state_scope() -> Iterator[Scope]:
         ...     inner is outer
         True
     """
-    scope = current_scope()
-    if scope is not None:
-        yield scope
+    outer = current_scope()
+    if outer is not None:
+        yield outer
         return
     scope = Scope()
     _scope.set(scope)

@@ -1,13 +1,13 @@
-"""What a state store must do."""
+"""What a state store must do, and what it may do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
 from imagekit_registry.state.record import CacheFileRecord
 
-__all__ = ["StateStore"]
+__all__ = ["BaseStateStore", "StateStore", "adapt_store"]
 
 
 @runtime_checkable
@@ -23,9 +23,8 @@ class StateStore(Protocol):
     alone for a moment; a page is never lost by it. A store holds hints: it may forget what it
     likes, when it likes.
 
-    A store that is part of the caller's transaction may have two more methods, as the database table
-    has: ``is_in_transaction()``, and ``after_commit(write)``, which calls ``write()`` if it is
-    committed. It is then written to from there.
+    A store may have any of the other methods of `BaseStateStore` as well; whether it inherits from
+    that class is its own affair.
 
     Keys are short strings. A store hands back what it was given, past its time or not: the reader
     asks `CacheFileRecord.is_current`.
@@ -57,3 +56,54 @@ class StateStore(Protocol):
     def delete_many(self, keys: Iterable[str]) -> None:
         """Forget the records of *keys*, in one round trip; keys that are not there are no error."""
         ...
+
+
+class BaseStateStore(StateStore):
+    """A store with all that the layers may ask for: what is here does for one of three methods."""
+
+    #: Whether `by_source` and `iter_items` know what was made.
+    is_ledger = False
+    #: Whether what is written may be part of a transaction of the caller's.
+    is_transactional = False
+
+    def is_in_transaction(self) -> bool:
+        """Return whether what is written now would be part of a transaction."""
+        return False
+
+    def after_commit(self, write: Callable[[], object]) -> None:
+        """Call *write* when the caller's transaction is committed, and never if it is not."""
+        write()
+
+    def by_source(self, *sources: str) -> list[CacheFileRecord]:
+        """Return the records of what was made of the source images named *sources*."""
+        return []
+
+    def iter_items(self) -> Iterator[tuple[str, CacheFileRecord]]:
+        """Yield every key with its record, in no meaningful order and in flat memory."""
+        return iter(())
+
+
+class _AdaptedStore(BaseStateStore):
+    """A store that inherits nothing of ours, with what it lacks."""
+
+    def __init__(self, store: StateStore) -> None:
+        self.store = store
+        for name in ("is_in_transaction", "after_commit", "by_source", "iter_items"):
+            if hasattr(store, name):
+                setattr(self, name, getattr(store, name))
+        self.is_ledger = "by_source" in vars(self)
+        self.is_transactional = "is_in_transaction" in vars(self)
+
+    def get_many(self, keys: Iterable[str]) -> Mapping[str, CacheFileRecord]:
+        return self.store.get_many(keys)
+
+    def set_many(self, records: Mapping[str, CacheFileRecord]) -> None:
+        self.store.set_many(records)
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        self.store.delete_many(keys)
+
+
+def adapt_store(store: StateStore) -> BaseStateStore:
+    """Return *store* with all methods that the layers may call."""
+    return store if isinstance(store, BaseStateStore) else _AdaptedStore(store)

@@ -21,7 +21,8 @@ from imagekit_registry.cachefiles.existence import lock_of, look_up
 from imagekit_registry.exceptions import GenerationError, LockTimeout, UnreadableImage
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated, generation_failed
-from imagekit_registry.state import Status, forget_local_states
+from imagekit_registry.state import Status
+from imagekit_registry.testing import forget_state
 from tests.pages import forget_everything, render
 from tests.storages import RemoteStorage
 
@@ -220,7 +221,7 @@ class TestWorkers:
         """Return a function that asks for the image as another request does."""
 
         def look() -> ImageCacheFile:
-            forget_local_states()
+            forget_state()
             file = ImageCacheFile(Thumbnail(name), cachefile_backend=queue)
             assert file.url.startswith("/media/CACHE/")
             assert file.width == 60
@@ -267,7 +268,7 @@ class TestWorkers:
         storages["default"].save(name, ContentFile(b"no image"))
         delays = []
         for number in range(3):
-            forget_local_states()
+            forget_state()
             file = ImageCacheFile(Thumbnail(name), cachefile_backend=queue)
             file.generate()
             assert len(queue.messages) == number + 1
@@ -342,6 +343,6 @@ class TestStates:
         backend.set_state(file, status)
         assert backend.get_state(file, check_if_unknown=False) == status
         monkeypatch.setattr("time.time", lambda: now + (seconds or 10**8) + 1)
-        forget_local_states()
+        forget_state()
         expected = None if seconds else status
         assert backend.get_state(file, check_if_unknown=False) == expected

@@ -21,7 +21,6 @@ from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, gen
 from imagekit_registry.cachefiles.backends import BaseAsync, Simple
 from imagekit_registry.cachefiles.bulk import Generation, ResultStatus
 from imagekit_registry.cachefiles.existence import lock_of, new_record, remember
-from imagekit_registry.cachefiles.threads import wait_for_background
 from imagekit_registry.exceptions import (
     EncodingError,
     InvalidArgument,
@@ -36,7 +35,8 @@ from imagekit_registry.imaging import Limits, PillowDecoder
 from imagekit_registry.processors import ResizeToFill, ResizeToFit
 from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.state import Status, forget_local_states, get_state_access, state_scope
+from imagekit_registry.state import Status, get_state_access, state_scope
+from imagekit_registry.testing import forget_state, wait_for_images
 from tests.caches import CountingCache
 from tests.storages import BrokenStorage, CountingStorage
 from tests.testapp.models import Album, ConcreteChild, Photo
@@ -151,7 +151,7 @@ class TestOneSource:
     def test_that_exists_costs_one_read(self, name: str, cache_calls: Counter[str]) -> None:
         """In a fresh process; in a warm one nothing."""
         generate_many(files_of(name))
-        forget_local_states()
+        forget_state()
         cache_calls.clear()
         files = files_of(name)
         assert generate_many(files).existing == tuple(files)
@@ -169,7 +169,7 @@ class TestOneSource:
         """A flushed cache costs a look at the storage, not an image."""
         generate_many(files_of(name))
         caches["default"].clear()
-        forget_local_states()
+        forget_state()
         files = files_of(name)
         assert generate_many(files).existing == tuple(files)
         assert files[0].state.status == Status.EXISTS
@@ -458,11 +458,11 @@ class TestEventLoop:
             return generate_many([*good, *bad])
 
         first = asyncio.run(view())
-        wait_for_background()
+        wait_for_images()
         assert first.made == (*good, *bad)
         assert len(decodes) == 2
         second = asyncio.run(view())
-        wait_for_background()
+        wait_for_images()
         assert second.existing == tuple(good)
         assert [type(failure.error) for failure in second.failures] == [RetryLater]
         assert len(decodes) == 2
@@ -604,7 +604,7 @@ class TestPrefetch:
     def test_is_one_round_trip(self, rows: Any, cache_calls: Counter[str], objects: Any) -> None:
         """However many instances and fields; the page itself then asks nothing."""
         generate_many([row.thumbnail for row in rows] + [row.banner for row in rows], force=True)
-        forget_local_states()
+        forget_state()
         cache_calls.clear()
         with state_scope():
             photos = prefetch_images(objects(), "thumbnail", "banner")
@@ -622,7 +622,7 @@ class TestPrefetch:
         row = ConcreteChild.objects.create(image=stored_photo(), album=album)
         ConcreteChild.objects.create(image="")
         generate_many([row.small])
-        forget_local_states()
+        forget_state()
         cache_calls.clear()
         with state_scope():
             (found,) = prefetch_images(Album.objects.prefetch_related("pictures"), path)

@@ -11,9 +11,8 @@ import pytest
 from django.core.files.base import ContentFile
 
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles.threads import wait_for_background
 from imagekit_registry.specs import ImageSpec, StoredFile
-from imagekit_registry.state import forget_local_states
+from imagekit_registry.testing import forget_state, wait_for_images
 from tests.pages import Banner, Wide
 from tests.storages import RemoteStorage
 
@@ -45,7 +44,7 @@ def image_of(far: FarStorage) -> Callable[[type[ImageSpec]], ImageCacheFile]:
     """Return a function that gives the image of the photograph, as a new process sees it."""
 
     def look(spec: type[ImageSpec]) -> ImageCacheFile:
-        forget_local_states()
+        forget_state()
         return ImageCacheFile(spec(StoredFile("a.jpg", far)), storage=far)
 
     return look
@@ -70,7 +69,7 @@ def test_no_storage_is_asked_in_the_loop(what: str, far: FarStorage, image_of: A
         "shown": lambda file: file.shown(),
     }
     in_the_loop(lambda: looks[what](image_of(Banner)))
-    wait_for_background()
+    wait_for_images()
     threads = {thread for _, thread in far.asked}
     assert far.exists(image_of(Banner).name)
     assert threads
@@ -81,14 +80,14 @@ def test_sizes_that_hang_on_no_source_are_known(image_of: Any) -> None:
     """A page has the width and height of what is cropped before it is made."""
     file = in_the_loop(lambda: image_of(Banner).shown())
     assert (file.width, file.height) == (120, 40)
-    wait_for_background()
+    wait_for_images()
 
 
 def test_other_sizes_are_known_when_the_image_is_made(image_of: Any) -> None:
     """What keeps the proportions of its source has no size before that is read."""
     file = in_the_loop(lambda: image_of(Wide).shown())
     assert (file.width, file.height) == (None, None)
-    wait_for_background()
+    wait_for_images()
     file = in_the_loop(lambda: image_of(Wide).shown())
     assert file.width is not None
     assert max(file.width, file.height) == 600
@@ -111,6 +110,6 @@ def test_an_image_that_is_there_is_not_made_again(far: FarStorage, image_of: Any
     caches["default"].clear()
     far.asked.clear()
     assert in_the_loop(lambda: image_of(Banner).url)
-    wait_for_background()
+    wait_for_images()
     assert "exists" in {name for name, _ in far.asked}
     assert "save" not in {name for name, _ in far.asked}

@@ -26,13 +26,13 @@ from imagekit_registry.cachefiles.existence import known, new_record
 from imagekit_registry.cachefiles.namers import source_name_and_field, source_name_dot_hash
 from imagekit_registry.cachefiles.state import use_cachefile_state_cache
 from imagekit_registry.cachefiles.strategies import Optimistic
-from imagekit_registry.cachefiles.threads import wait_for_background
 from imagekit_registry.exceptions import NameTaken
 from imagekit_registry.models.fields._cache_to import CacheTo
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.state import CacheFileRecord, Status, forget_local_states, state_scope
+from imagekit_registry.state import CacheFileRecord, Status, state_scope
+from imagekit_registry.testing import forget_state, wait_for_images
 from tests.pages import elements, render
 from tests.storages import CountingStorage
 
@@ -148,14 +148,14 @@ def lose_the_records(store: str) -> None:
     caches["default"].clear()
     file = red()
     file.cachefile_backend.states.drop([file.cachefile_backend.get_key(file)])
-    forget_local_states()
+    forget_state()
 
 
 @pytest.fixture
 def made() -> CacheFileRecord:
     """Make the image of the red source, and return its record."""
     red().generate()
-    forget_local_states()
+    forget_state()
     return record()
 
 
@@ -252,7 +252,7 @@ class TestNameIsTaken:
         before = known(first)
         assert shown(second) == "stand-in"
         backend.invalidate(second)
-        forget_local_states()
+        forget_state()
         assert known(first) == before
         backend.invalidate(first)
         assert known(first) is None
@@ -565,7 +565,7 @@ class TestTogether:
                 assert first["src"] == f"/media/{NAME}"
                 assert second["src"].startswith("data:")
                 assert (second["width"], second["height"]) == ("20", "20")
-            forget_local_states()
+            forget_state()
         assert shown(red()) == "red"
 
     def test_states_that_were_fetched_before(self, made: CacheFileRecord) -> None:
@@ -596,7 +596,7 @@ class TestTogether:
             return outcome, blue().url
 
         outcome, url = asyncio.run(ask())
-        wait_for_background()
+        wait_for_images()
         assert [type(failure.error) for failure in outcome.failures] == [NameTaken]
         assert not outcome.made
         assert url.startswith("data:")

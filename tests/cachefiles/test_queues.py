@@ -17,7 +17,7 @@ from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.db import transaction
 
-from imagekit_registry._breaker import forget_breakers
+from imagekit_registry._breaker import breaker_of
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many, get_image
 from imagekit_registry.cachefiles.backends import (
     RQ,
@@ -28,10 +28,7 @@ from imagekit_registry.cachefiles.backends import (
     Tasks,
     load_backend,
 )
-from imagekit_registry.cachefiles.threads import (
-    run_in_background,
-    wait_for_background,
-)
+from imagekit_registry.cachefiles.threads import run_in_background
 from imagekit_registry.exceptions import (
     GenerationError,
     InvalidFileBackendError,
@@ -41,7 +38,8 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generation_failed
 from imagekit_registry.specs import ImageSpec
-from imagekit_registry.state import StateAccess, forget_local_states, get_state_access
+from imagekit_registry.state import StateAccess, get_state_access
+from imagekit_registry.testing import forget_state, wait_for_images
 from imagekit_registry.workers import make_images
 from tests.conftest import require_service
 from tests.pages import Banner, elements, registered, render, served
@@ -69,16 +67,16 @@ class ListQueue(QueueBackend):
     def work(self) -> None:
         """Be the worker, until the queue is empty."""
         while self.messages:
-            forget_local_states()
+            forget_state()
             make_images(self.messages.pop(0))
 
 
 @pytest.fixture(autouse=True)
 def no_memory() -> Iterator[None]:
     """Let no test know of the queues that failed in another."""
-    forget_breakers()
+    breaker_of.cache_clear()
     yield
-    forget_breakers()
+    breaker_of.cache_clear()
 
 
 @pytest.fixture
@@ -139,7 +137,7 @@ class TestMessages:
         """The page asks, and shows where the images will be."""
         before = elements(render(PAGE, photo=name))
         queue.work()
-        forget_local_states()
+        forget_state()
         after = elements(render(PAGE, photo=name))
         assert [served(tag["src"]).size for tag in after] == [(120, 40), (90, 60)]
         assert before == after
@@ -150,7 +148,7 @@ class TestMessages:
     ) -> None:
         """However many pages ask for it meanwhile."""
         for _ in range(3):
-            forget_local_states()
+            forget_state()
             render(PAGE, photo=name)
         assert len(queue.messages) == 2
 
@@ -179,7 +177,7 @@ class TestMessages:
         file = get_image(banner, source=name)
         queue.generate_now(file)
         caches["default"].clear()
-        forget_local_states()
+        forget_state()
         outcome = generate_many([file, get_image(banner, source=name)])
         assert (len(outcome.existing), outcome.made, queue.messages) == (2, (), [])
 
@@ -195,7 +193,7 @@ class TestMessages:
         wider = type("Wider", (Banner,), {"processors": [ResizeToFill(160, 40)]})
         with registered(banner=named(wider)):
             for _ in range(3):
-                forget_local_states()
+                forget_state()
                 assert get_image("tests:banner", source=name).url
             assert len(queue.messages) == 1
             queue.work()
@@ -289,10 +287,10 @@ class TestLostState:
             render(page, p=name)
             queue.work()
             caches["default"].clear()
-            forget_local_states()
+            forget_state()
             assert get_image("tests:banner", source=name)
             caches["default"].clear()
-            forget_local_states()
+            forget_state()
             (tag,) = elements(render(page, p=name))
         assert served(tag["src"]).size == (120, 40)
         assert queue.messages == []
@@ -305,7 +303,7 @@ class TestLostState:
         queue.work()
         settings.CACHES = {"default": {"BACKEND": "tests.faults.test_outages.DeadCache"}}
         for _ in range(3):
-            forget_local_states()
+            forget_state()
             (tag,) = elements(render("{% generateimage 'tests:banner' source=p %}", p=name))
             assert served(tag["src"]).size == (120, 40)
         assert queue.messages == []
@@ -322,7 +320,7 @@ class TestOutages:
         queue.error = ConnectionError("refused")
         (tag,) = elements(render("{% generateimage 'tests:banner' source=p %}", p=name))
         assert tag["src"].startswith("data:image/svg+xml")
-        forget_breakers()
+        breaker_of.cache_clear()
         queue.error = None
         (tag,) = elements(render("{% generateimage 'tests:banner' source=p %}", p=name))
         queue.work()
@@ -361,9 +359,9 @@ class TestOutages:
         with transaction.atomic():
             photo = Photo.objects.create(original_image=name)
             assert photo.banner.url
-        forget_breakers()
+        breaker_of.cache_clear()
         queue.error = None
-        forget_local_states()
+        forget_state()
         assert photo.banner.url
         assert len(queue.messages) == 1
 
@@ -467,7 +465,7 @@ class TestAsyncViews:
             return get_image(banner, source=name).url
 
         url = asyncio.run(view())
-        wait_for_background()
+        wait_for_images()
         queue.work()
         assert served(url).size == (120, 40)
 
@@ -492,7 +490,7 @@ class TestAsyncViews:
 
         asyncio.run(view())
         is_over.set()
-        wait_for_background()
+        wait_for_images()
         assert sorted(len(message["images"]) for message in queue.messages) == [1, 2]
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
@@ -509,14 +507,14 @@ class TestAsyncViews:
         if not child:
             try:
                 run_in_background("child", answer)
-                wait_for_background()
+                wait_for_images()
             finally:
                 os._exit(0)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             assert pipe.read() == b"done"
         os.waitpid(child, 0)
-        wait_for_background()
+        wait_for_images()
 
 
 class TestLibraries:

@@ -23,7 +23,7 @@ from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.specs import refer_to
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup, _watcher
-from imagekit_registry.state import forget_local_states
+from imagekit_registry.testing import forget_state
 from tests.pages import elements, render
 from tests.storages import RemoteStorage
 from tests.testapp.models import Album, Concrete, ConcreteChild, Plain
@@ -98,7 +98,7 @@ def row(cached: Any) -> Concrete:
     )
     show(row)
     assert len(cached()) == 6
-    forget_local_states()
+    forget_state()
     return ConcreteChild.objects.get(pk=row.pk)
 
 

@@ -25,7 +25,7 @@ from imagekit_registry import get_image
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import GenerationError
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.state import forget_local_states
+from imagekit_registry.testing import forget_state
 from tests.conftest import PHOTOS
 
 SMALL = 64 * 1024
@@ -57,7 +57,7 @@ class Site:
     def file(self, size: tuple[int, int]) -> ImageCacheFile:
         """Return an image as a new process sees it, one that nobody has told anything."""
         caches["default"].clear()
-        forget_local_states()
+        forget_state()
         source = StoredFile("rocket.jpg", storages["originals"])
         width, height = size
         return get_image(

@@ -20,7 +20,7 @@ from django.db import connections, transaction
 from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
-from imagekit_registry._breaker import forget_breakers
+from imagekit_registry._breaker import breaker_of
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import (
     GenerationError,
@@ -31,7 +31,8 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated
-from imagekit_registry.state import DatabaseStateStore, Status, forget_local_states, state_scope
+from imagekit_registry.state import DatabaseStateStore, Status, state_scope
+from imagekit_registry.testing import forget_state
 from tests.storages import BrokenStorage
 
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
@@ -132,7 +133,7 @@ def lost_database(django_db_blocker: Any) -> Iterator[None]:
 def _look_twice(spec_id: str, names: list[str]) -> None:
     """Look at a page of images in one process, and in another one."""
     for _ in range(2):
-        forget_local_states()
+        forget_state()
         with state_scope():
             files = [get_image(spec_id, source=name) for name in names]
             assert all(file.url and _is_good(file) for file in files)
@@ -176,7 +177,7 @@ class TestCaches:
     ) -> None:
         """Every image is there, twice over, and made once; one line is logged, not one an image."""
         settings.CACHES = {"default": cache}
-        forget_breakers()
+        breaker_of.cache_clear()
         made: list[str] = []
 
         def note(file: Any, **kwargs: Any) -> None:
@@ -221,7 +222,7 @@ class TestCaches:
         file = get_image(spec_id, source=names[0])
         made = Path(file.path).stat().st_mtime_ns
         caches["default"].clear()
-        forget_local_states()
+        forget_state()
         again = get_image(spec_id, source=names[0])
         assert _is_good(again)
         assert Path(again.path).stat().st_mtime_ns == made
@@ -272,7 +273,7 @@ class TestMakers:
         with pytest.raises(UnreadableImage):
             get_image(spec_id, source=name).generate()
         monkeypatch.setattr("time.time", lambda: right)
-        forget_local_states()
+        forget_state()
         with pytest.raises(UnreadableImage):
             get_image(spec_id, source=name).generate()
 
@@ -359,6 +360,6 @@ def test_a_file_deleted_before_a_rollback_is_made_again(
         get_image(spec_id, source=names[0]).delete()
         transaction.set_rollback(True)
     assert not file.storage.exists(file.name or "")
-    forget_local_states()
+    forget_state()
     assert get_image(spec_id, source=names[0]).url
     assert file.storage.exists(file.name or "")

@@ -13,7 +13,8 @@ from imagekit_registry.cachefiles import get_image
 from imagekit_registry.cachefiles.backends import Message
 from imagekit_registry.exceptions import InvalidMessage
 from imagekit_registry.models.records import CacheFileRecordRow
-from imagekit_registry.state import CacheFileRecord, forget_local_states
+from imagekit_registry.state import CacheFileRecord
+from imagekit_registry.testing import forget_state
 from imagekit_registry.workers import make_images
 from tests.pages import Banner, registered, render, served
 
@@ -54,7 +55,7 @@ def test_a_poisoned_cache_runs_nothing(index: int, mark: Path, stored_photo: Any
         file = get_image("tests:banner", source=name)
         key = file.cachefile_backend.get_key(file)
         caches["default"].set(key, poisons(mark)[index])
-        forget_local_states()
+        forget_state()
         html = render("{% generateimage 'tests:banner' source=photo %}", photo=name)
     assert served(html.partition('src="')[2].partition('"')[0]).size == (120, 40)
     assert not mark.exists()
@@ -87,7 +88,7 @@ def test_a_message_is_not_unpickled(mark: Path, stored_photo: Any) -> None:
     assert not mark.exists()
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_a_poisoned_table_runs_nothing(mark: Path, stored_photo: Any, settings: Any) -> None:
     """The same in the database."""
     settings.IMAGEKIT_STATE_STORE = "database"
@@ -100,7 +101,7 @@ def test_a_poisoned_table_runs_nothing(mark: Path, stored_photo: Any, settings: 
         for field in CacheFileRecordRow._meta.get_fields():
             if getattr(field, "get_internal_type", str)() == "TextField":
                 CacheFileRecordRow.objects.update(**{field.name: poison})
-        forget_local_states()
+        forget_state()
         html = render("{% generateimage 'tests:banner' source=photo %}", photo=name)
     assert "<img" in html
     assert not mark.exists()

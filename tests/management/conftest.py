@@ -17,7 +17,7 @@ from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.state import forget_local_states
+from imagekit_registry.testing import forget_state
 
 
 class Group:
@@ -85,14 +85,14 @@ def run(db: None) -> Callable[..., Result]:
     """Return a function that calls a command as a process of its own would, with no memory."""
 
     def call(name: str, *args: str, **options: Any) -> Result:
-        forget_local_states()
+        forget_state()
         out, err = io.StringIO(), io.StringIO()
         error = None
         try:
             call_command(name, *args, stdout=out, stderr=err, **options)
         except CommandError as caught:
             error = caught
-        forget_local_states()
+        forget_state()
         return Result(out.getvalue(), err.getvalue(), error)
 
     return call

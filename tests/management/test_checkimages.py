@@ -238,7 +238,7 @@ class TestRepairing:
         assert backend.scheduled == [file.name]
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 class TestLedger:
     """With the state in the database, what template tags made is checked as well."""
 
@@ -255,7 +255,7 @@ class TestLedger:
         result = run("checkimages", "--json")
         assert (result.document["good"], problems(result)) == (1, [("gone", files[0].name, False)])
         assert run("checkimages", "--repair").status == 0
-        (record,) = DatabaseStateStore().iter_all()
+        ((_, record),) = DatabaseStateStore().iter_items()
         assert (record.name, record.status) == (files[1].name, Status.EXISTS)
         file = get_image("imagekit:thumbnail", source=name, width=30)
         assert file.width == 30

@@ -20,7 +20,8 @@ from imagekit_registry.cachefiles import ImageCacheFile, generate_many, namers
 from imagekit_registry.maintenance import clean
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.state import DatabaseStateStore, forget_local_states, get_state_access
+from imagekit_registry.state import DatabaseStateStore, get_state_access
+from imagekit_registry.testing import forget_state
 from tests.management.conftest import Group, Large, Result, Small, cached, files_of
 from tests.storages import BrokenStorage, content_of
 from tests.testapp.models import Photo, Plain
@@ -210,7 +211,7 @@ class TestKept:
         assert storages["default"].exists(name)
 
     def test_what_lies_outside_of_the_folder(
-        self, run: Run, group: Group, settings: Any, db: None
+        self, run: Run, group: Group, settings: Any, transactional_db: None
     ) -> None:
         """Even if the ledger knows it and nothing calls for it any more."""
         settings.IMAGEKIT_STATE_STORE = "database"
@@ -293,7 +294,7 @@ class TestRemoved:
         assert removed(result) == {file.name: "no row has its source any more" for file in made[:2]}
         assert cached() == {file.name for file in made[2:]}
         assert not storages["default"].exists("CACHE/images/photos/rocket")
-        forget_local_states()
+        forget_state()
         assert not get_image("shop:photo:small", source=made[0].source).exists()
 
     def test_what_a_former_recipe_made(
@@ -441,7 +442,7 @@ class TestLedger:
     """The table knows what was made, also where the storage cannot list."""
 
     def test_cleans_storages_that_cannot_list(
-        self, run: Run, group: Group, settings: Any, db: None
+        self, run: Run, group: Group, settings: Any, transactional_db: None
     ) -> None:
         """Files go by their records; that the storage was not listed is told."""
         settings.IMAGEKIT_STATE_STORE = "database"
@@ -456,12 +457,12 @@ class TestLedger:
         result = run("cleanimages", "--json")
         assert len(removed(result)) == 2
         assert len(storages["cloud"].contents) == 2  # type: ignore[attr-defined]
-        assert len(list(DatabaseStateStore().iter_all())) == 2
+        assert len(list(DatabaseStateStore().iter_items())) == 2
         assert result.status == 0
         assert "NotImplementedError" in result.document["unlisted"][0]
 
     def test_failures_are_told_and_the_record_stays(
-        self, run: Run, group: Group, settings: Any, db: None
+        self, run: Run, group: Group, settings: Any, transactional_db: None
     ) -> None:
         """A storage that does not let go is an error; the next run tries again."""
         settings.IMAGEKIT_STATE_STORE = "database"
@@ -480,7 +481,7 @@ class TestLedger:
         assert "read-only" in str(result.error)
         (failure,) = result.document["failures"]
         assert failure["spec_id"] == "shop:photo:small"
-        assert len(list(DatabaseStateStore().iter_all())) == 2
+        assert len(list(DatabaseStateStore().iter_items())) == 2
 
 
 class TestArguments:

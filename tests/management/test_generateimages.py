@@ -21,7 +21,7 @@ from imagekit_registry.maintenance.inventory import compile_pattern
 from imagekit_registry.management import _commands
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.signals import generated
-from imagekit_registry.state import DatabaseStateStore
+from imagekit_registry.state import DatabaseStateStore, Status
 from imagekit_registry.workers import make_images
 from tests.cachefiles.test_queues import ListQueue
 from tests.management.conftest import Group, Later, Result, Small, cached
@@ -161,17 +161,22 @@ class TestMaking:
 
     @pytest.mark.django_db
     def test_keeps_workers_away_from_the_database(
-        self, run: Run, settings: Any, stored_photo: Any
+        self,
+        run: Run,
+        settings: Any,
+        stored_photo: Any,
+        django_capture_on_commit_callbacks: Any,
     ) -> None:
         """Rows and states are the main thread's, inside of whatever transaction it has open."""
         settings.IMAGEKIT_STATE_STORE = "database"
         names = [stored_photo(name=f"photos/{index}.jpg") for index in range(5)]
         for name in [*names, "photos/gone.jpg"]:
             Photo.objects.create(original_image=name)
-        document = run("generateimages", "testapp:photo", "--jobs=3", "--json").document
+        with django_capture_on_commit_callbacks(execute=True):
+            document = run("generateimages", "testapp:photo", "--jobs=3", "--json").document
         assert (document["made"], document["failed"]) == (15, 3)
-        statuses = [record.status for record in DatabaseStateStore().iter_all()]
-        assert (statuses.count("exists"), statuses.count("failed")) == (15, 3)
+        statuses = [record.status for _, record in DatabaseStateStore().iter_items()]
+        assert (statuses.count(Status.EXISTS), statuses.count(Status.FAILED)) == (15, 3)
 
     def test_hands_files_to_asynchronous_backends(self, run: Run, group: Group) -> None:
         """What is made later counts as made."""

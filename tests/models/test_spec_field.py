@@ -26,7 +26,7 @@ from imagekit_registry.models.fields import ImageSpecField as SameImageSpecField
 from imagekit_registry.models.fields import spec_fields_of
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.registry import cachefile_registry, generator_registry, source_group_registry
-from imagekit_registry.state import forget_local_states
+from imagekit_registry.testing import forget_state
 from tests.storages import content_of
 from tests.testapp.models import (
     Concrete,
@@ -401,7 +401,7 @@ def many(photos: Path, cache_calls: Counter[str]) -> list[Photo]:
     ]
     for row in rows:
         row.thumbnail.generate()
-    forget_local_states()
+    forget_state()
     cache_calls.clear()
     return rows
 

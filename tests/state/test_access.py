@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -328,7 +329,7 @@ class TestLocalStates:
                 states.put({key: truth[key][0]})
             elif step == "d":
                 truth.pop(key, None)
-                states.drop([key])
+                states.put({key: None})
             elif step == "t":
                 clock.now += value
             found = states.get(key)
@@ -336,17 +337,18 @@ class TestLocalStates:
             assert found is None or (found == record and clock.now - written < 10)
             assert len(states) <= size
 
-    def test_what_is_asked_for_stays(self) -> None:
-        """Records that pages use outlive any number that are seen once."""
-        states = LocalStates(100, ttl=10)
-        states.put({"used": make()})
-        for number in range(10_000):
-            states.put({str(number): make()})
-            assert states.get("used") == make()
+    def test_what_was_written_last_stays(self) -> None:
+        """When it is full, the older half goes; what is written again counts as new."""
+        states = LocalStates(10, ttl=10, clock=time.monotonic, now=time.time)
+        for key in "abcdefghij":
+            states.put({key: make(key)})
+        states.put({"a": make("a")})
+        states.put({"k": make("k")})
+        assert [key for key in "abcdefghijk" if states.get(key)] == ["a", "h", "i", "j", "k"]
 
     def test_threads_may_use_it_together(self) -> None:
         """Nothing is lost, torn or unbounded under eight threads."""
-        states = LocalStates(50, ttl=1_000)
+        states = LocalStates(50, ttl=1_000, clock=time.monotonic, now=time.time)
         errors: list[object] = []
 
         def work(mine: int) -> None:
@@ -356,7 +358,7 @@ class TestLocalStates:
                 found = states.get(key)
                 if found is not None and found.name != f"{key}:{number}":
                     errors.append(found)
-                states.drop([key])
+                states.put({key: None})
                 if states.get(key) is not None:
                     errors.append(key)
                 states.get(f"{(mine + 1) % 8}:{number % 20}")
@@ -672,7 +674,7 @@ class TestTransactions:
             thread.join()
         assert errors == []
         assert {row.title for row in Plain.objects.using(alias).all()} == {"a", "b"}
-        assert [record.size for record in store.iter_all()] == [5, 5]
+        assert [record.size for _, record in store.iter_items()] == [5, 5]
 
     def test_write_the_state_when_they_are_committed(self) -> None:
         """In the order in which it came to be."""
@@ -701,6 +703,20 @@ class TestTransactions:
             access.drop("b")
             assert access.get_many("abc", fresh=True) == {"a": make(size=2)}
         assert access.get_many("abc", fresh=True) == {"a": make(size=2)}
+
+    def test_of_which_a_part_is_rolled_back_keep_the_rest(self, settings: Any) -> None:
+        """What was done to the files of that part is done: the storage is asked for them alone."""
+        settings.IMAGEKIT_LOCAL_STATE_TTL = 0
+        access = StateAccess(DatabaseStateStore())
+        access.put_many({"a": make(size=1), "b": make(size=1)})
+        with transaction.atomic():
+            access.put("a", make(size=2))
+            with transaction.atomic():
+                access.drop("b")
+                transaction.set_rollback(True)
+            assert access.get_many("ab") == {"a": make(size=2)}
+        assert access.get_many("ab") == {"a": make(size=2)}
+        assert access.store.get_many("ab") == {"a": make(size=2)}
 
     def test_that_are_rolled_back_leave_nothing_to_be_believed(self, settings: Any) -> None:
         """Rows come back, but files do not: the storage is asked."""

@@ -6,7 +6,7 @@ import asyncio
 import io
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -24,10 +24,12 @@ from imagekit_registry.exceptions import InvalidConfiguration
 from imagekit_registry.state import (
     CacheStateStore,
     DatabaseStateStore,
+    StateAccess,
     StateStore,
     get_state_store,
 )
 from imagekit_registry.state.record import CacheFileRecord, Status
+from imagekit_registry.state.store import adapt_store
 from tests.conftest import require_service
 
 DATABASES = ["default", "postgresql", "mariadb"]
@@ -332,7 +334,7 @@ class TestDatabaseStateStore:
         """More records than one statement holds are all written."""
         store = database_store(alias)
         store.set_many({str(number): FULL for number in range(2_500)})
-        assert len(list(store.iter_all())) == 2_500
+        assert len(list(store.iter_items())) == 2_500
 
     def test_listeners_to_every_model_cost_no_query(self) -> None:
         """An app that listens to all deletions does not make us fetch what we delete."""
@@ -427,19 +429,12 @@ class TestDatabaseStateStore:
         assert store.by_source() == []
 
     @every_database
-    def test_the_ledger_knows_what_a_spec_has_produced(self, alias: str) -> None:
-        """`cleanimages` works spec by spec."""
-        store = database_store(alias)
-        store.set_many({key: make(key, spec_id=key[0]) for key in ["a1", "a2", "b1"]})
-        assert sorted(record.name for record in store.by_spec("a")) == ["a1", "a2"]
-
-    @every_database
     def test_the_whole_ledger_is_read_in_chunks(self, alias: str) -> None:
         """Every record once, a query for each chunk, also if rows vanish meanwhile."""
         store = database_store(alias)
         store.set_many({str(number): make(str(number)) for number in range(25)})
         with CaptureQueriesContext(connections[alias]) as queries:
-            names = [record.name for record in store.iter_all(chunk_size=10)]
+            names = [record.name for _, record in store.iter_items(chunk_size=10)]
         assert sorted(names) == sorted(map(str, range(25)))
         assert statements(queries) == ["SELECT"] * 3
         seen = []
@@ -497,7 +492,7 @@ def test_two_writers_of_the_same_files_do_not_wait_for_each_other(alias: str) ->
     for writer in writers:
         writer.join()
     assert errors == []
-    assert len(list(store.iter_all())) == 200
+    assert len(list(store.iter_items())) == 200
 
 
 @pytest.mark.django_db(transaction=True, databases="__all__")
@@ -608,3 +603,52 @@ class TestGetStateStore:
         settings.IMAGEKIT_CACHE_BACKEND = "imges"
         with pytest.raises(InvalidConfiguration, match=r"IMAGEKIT_CACHE_BACKEND.*'default'"):
             get_state_store()
+
+
+class LedgerStore(DictStateStore):
+    """A store that inherits nothing of ours, and is a ledger in a transaction."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[Callable[[], object]] = []
+
+    def is_in_transaction(self) -> bool:
+        return True
+
+    def after_commit(self, write: Callable[[], object]) -> None:
+        self.writes.append(write)
+
+    def by_source(self, *sources: str) -> list[CacheFileRecord]:
+        return [record for record in self.records.values() if record.source in sources]
+
+    def iter_items(self) -> Iterator[tuple[str, CacheFileRecord]]:
+        return iter(self.records.items())
+
+
+class TestAdaptStore:
+    def test_a_store_of_three_methods_gets_the_others(self) -> None:
+        """Nobody has to ask what it can."""
+        store = adapt_store(DictStateStore())
+        store.set_many({"a": FULL})
+        assert store.get_many("ab") == {"a": FULL}
+        assert (store.is_ledger, store.is_transactional) == (False, False)
+        assert not store.is_in_transaction()
+        assert (store.by_source(FULL.source), list(store.iter_items())) == ([], [])
+        store.delete_many("a")
+        assert store.get_many("a") == {}
+
+    def test_what_a_store_of_somebody_else_can_is_used(self) -> None:
+        """By its methods, and not by what it inherits from."""
+        theirs = LedgerStore()
+        access = StateAccess(theirs)
+        access.put("a", FULL)
+        assert theirs.records == {}
+        theirs.writes.pop()()
+        assert theirs.records == {"a": FULL}
+        assert access.by_source([FULL.source]) == [FULL]
+        assert list(access.store.iter_items()) == [("a", FULL)]
+
+    def test_ours_are_what_they_were(self) -> None:
+        """What inherits from the base class is taken as it is."""
+        store = DatabaseStateStore()
+        assert adapt_store(store) is store

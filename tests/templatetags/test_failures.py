@@ -24,7 +24,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.state import forget_local_states
+from imagekit_registry.testing import forget_state
 from tests.conftest import PHOTOS
 from tests.pages import Banner, elements, forget_everything, registered, render, served
 from tests.storages import BrokenStorage, CountingStorage
@@ -353,7 +353,7 @@ class TestStorages:
         settings.CACHES = {
             "default": {"BACKEND": "tests.templatetags.test_failures.DownCache", "LOCATION": "x"}
         }
-        forget_local_states()
+        forget_state()
         assert render(tag, photo=name) == expected
 
 

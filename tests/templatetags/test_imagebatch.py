@@ -20,7 +20,8 @@ from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import NotRegistered, UnreadableImage
 from imagekit_registry.html import active_batch
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.state import forget_local_states, state_scope
+from imagekit_registry.state import state_scope
+from imagekit_registry.testing import forget_state
 from tests.pages import be_fresh, elements, forget_everything, render
 from tests.storages import StrictStorage
 
@@ -70,7 +71,7 @@ class TestBatches:
             body.replace("{% imagebatch %}", "").replace("{% endimagebatch %}", ""), names=names
         )
         caches["default"].clear()
-        forget_local_states()
+        forget_state()
         batch = render("{% imagebatch %}" + body + "{% endimagebatch %}", names=names)
         assert batch == plain
         assert render("{% imagebatch %}" + body + "{% endimagebatch %}", names=names) == plain
@@ -82,7 +83,7 @@ class TestBatches:
             "{% thumbnail '21x21' name %}{% endimagebatch %}{% endcache %}"
         )
         for _ in range(2):
-            forget_local_states()
+            forget_state()
             html = render(
                 "{% imagebatch %}{% for name in names %}{% include inner %}{% endfor %}"
                 "{% endimagebatch %}",

@@ -28,7 +28,7 @@ from django.db import transaction  # noqa: E402
 
 from imagekit_registry.cachefiles import get_image  # noqa: E402
 from imagekit_registry.cachefiles.backends import Message, get_default_cachefile_backend  # noqa: E402
-from imagekit_registry.state import forget_local_states  # noqa: E402
+from imagekit_registry.testing import forget_state  # noqa: E402
 from tests.pages import elements, render, served  # noqa: E402
 from tests.testapp.models import Photo  # noqa: E402
 from tests.workers._settings import BACKEND, TAG  # noqa: E402
@@ -232,7 +232,7 @@ def store(photo: str, title: str) -> Photo:
 
 def show(photo: Photo) -> list[dict[str, Any]]:
     """Render the page as a process that remembers nothing, and return its images."""
-    forget_local_states()
+    forget_state()
     shown = elements(render(PAGE, photo=Photo.objects.get(pk=photo.pk)))
     return [{name: tag.get(name) for name in ("src", "width", "height")} for tag in shown]
 
@@ -323,14 +323,14 @@ def json_message(photo: Photo) -> dict[str, Any]:
 
 
 def is_made(photo: Photo) -> list[bool]:
-    forget_local_states()
+    forget_state()
     backend = get_default_cachefile_backend()
     files = [photo.thumbnail]
     return [backend.get_state(file, check_if_unknown=False) == "exists" for file in files]
 
 
 def is_failed(file: Any) -> bool:
-    forget_local_states()
+    forget_state()
     return bool(file.state.status == "failed")
 
 

@@ -1,0 +1,35 @@
+"""What test suites of projects need: forgetting what is known of images, and waiting for them."""
+
+from __future__ import annotations
+
+from imagekit_registry.cachefiles.threads import wait_for_background
+from imagekit_registry.state import current_scope, forget_local_states
+
+__all__ = ["forget_state", "wait_for_images"]
+
+
+def forget_state() -> None:
+    """Forget what this process, and this request or block, remembers of the state of images.
+
+    For tests that change files, caches or tables behind the back of the library: what is asked for
+    next is asked of the state store.
+
+    Example:
+        >>> caches["default"].clear()
+        >>> forget_state()
+    """
+    forget_local_states()
+    scope = current_scope()
+    if scope is not None:
+        scope.tables.clear()
+
+
+def wait_for_images() -> None:
+    """Wait until threads of this process have made what was handed to them.
+
+    Async views hand them the images that are not there yet.
+
+    Example:
+        >>> wait_for_images()
+    """
+    wait_for_background()
