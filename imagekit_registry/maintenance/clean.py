@@ -27,7 +27,7 @@ from imagekit_registry.cachefiles.listing import Listing, walk
 from imagekit_registry.cachefiles.namers import is_inside, source_stem
 from imagekit_registry.cachefiles.publishing import is_temporary
 from imagekit_registry.conf import Conf, conf
-from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration
+from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration, NotRegistered
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.maintenance.inventory import Inventory, every_record, in_chunks, matches
 from imagekit_registry.registry import generator_registry
@@ -141,9 +141,14 @@ class Cleaner:
                 self.unlisted.append(f"{entry.folder}: {_explain(entry.error)}")
                 continue
             folders.append(entry.folder)
-            names = (posixpath.join(entry.folder, basename) for basename in entry.files)
-            unseen = (name for name in names if hash((reference, name)) not in self._seen)
-            for chunk in in_chunks(unseen):
+            names = []
+            for basename in entry.files:
+                place = (reference, posixpath.join(entry.folder, basename))
+                if place in self.inventory or hash(place) in self._seen:
+                    self.on_progress()
+                else:
+                    names.append(place[1])
+            for chunk in in_chunks(names):
                 found = self._with_records(reference, storage, chunk)
                 yield from self._remove(get_state_access(), found)
         if isinstance(storage, FileSystemStorage) and not self.dry_run:
@@ -155,11 +160,7 @@ class Cleaner:
     def _with_records(self, reference: str, storage: Any, names: Iterable[str]) -> Iterator[_Found]:
         """Yield listed files with their records, but for uploads of which nothing is known."""
         key_of = Simple().get_key
-        keys = {
-            name: key_of(SimpleNamespace(name=name, storage=storage))
-            for name in names
-            if (reference, name) not in self.inventory
-        }
+        keys = {name: key_of(SimpleNamespace(name=name, storage=storage)) for name in names}
         found = get_state_access().get_many(keys.values())
         records = {name: found[key] for name, key in keys.items() if key in found}
         unknown = {name for name in keys if name not in records or not records[name].spec_id}
@@ -236,13 +237,7 @@ class Cleaner:
         return made_at < self._started - age
 
     def _storage(self, reference: str) -> Any:
-        """Return the storage of that reference.
-
-        Raises:
-            InvalidConfiguration: There is none any more.
-        """
-        known = self.inventory.storages.get(reference)
-        return known if known is not None else resolve_storage(reference or "default")
+        return self.inventory.storages.get(reference) or resolve_storage(reference or "default")
 
 
 def _explain(error: Exception) -> str:
@@ -261,11 +256,14 @@ class _Reasons:
         self._inventory = inventory
         self._listing = Listing()
         self._stems = lru_cache(maxsize=100)(self._list_stems)
-        self._exists = lru_cache(maxsize=10_000)(self._ask)
+        self._exists = lru_cache(maxsize=10_000)(
+            lambda reference, name: self._storage(reference).exists(name)
+        )
         # Some fields have storages that have no alias in ``STORAGES``.
         self._of_fields = {
             storage_reference(field.storage): field.storage for _, field in _file_fields()
         }
+        self._of_fields.pop("", None)
 
     def of_record(self, record: CacheFileRecord) -> Reason | None:
         """Return why the file of *record*, which nothing calls for, is an orphan.
@@ -274,8 +272,10 @@ class _Reasons:
         row: it is an orphan if its source is gone, or if its spec, which must take nothing but a
         source, gives another name today.
         """
-        ids = generator_registry.get_ids()
-        spec = generator_registry.lookup(record.spec_id) if record.spec_id in ids else None
+        try:
+            spec = generator_registry.lookup(record.spec_id)
+        except NotRegistered:
+            spec = None
         if spec is None and not _is_class(record.spec_id):
             return Reason.NO_SPEC
         if not record.source:
@@ -297,16 +297,16 @@ class _Reasons:
         if not stem:
             return None
         folder, basename = posixpath.split(stem)
-        for place in {*storages.backends, *self._of_fields}:
-            stems = self._stems(place or "default", folder)
+        for reference in {*storages.backends, *self._of_fields}:
+            stems = self._stems(reference, folder)
             if stems is None or basename in stems:
                 return None
         return Reason.SOURCE_GONE
 
-    def _list_stems(self, place: str, folder: str) -> Set[str] | None:
+    def _list_stems(self, reference: str, folder: str) -> Set[str] | None:
         """Return the names of the files in a folder, with and without extensions; None: who knows."""
         try:
-            names = self._listing.names(self._storage(place), folder)
+            names = self._listing.names(self._storage(reference), folder)
         except InvalidStorageError:
             return frozenset()
         return names and {posixpath.splitext(name)[0] for name in names} | names
@@ -314,25 +314,18 @@ class _Reasons:
     def _is_gone(self, source: SourceReference) -> bool:
         """Return whether a source is certainly not there any more."""
         try:
-            return not self._exists(source.storage or "default", source.name)
+            return not self._exists(source.storage, source.name)
         except Exception:  # noqa: BLE001 -- a storage that does not answer says nothing
             return False
 
-    def _ask(self, place: str, name: str) -> bool:
-        return bool(self._storage(place).exists(name))
-
-    def _storage(self, place: str) -> Any:
-        """Return a storage by its reference.
-
-        Raises:
-            InvalidStorageError: There is none any more.
-        """
-        return storages[place] if place in storages.backends else self._of_fields[place]
+    def _storage(self, reference: str) -> Any:
+        alias = reference or "default"
+        return storages[alias] if alias in storages.backends else self._of_fields[reference]
 
     def _name_today(self, record: CacheFileRecord, source: SourceReference) -> str:
         """Return the name that the spec gives the file today; empty if that cannot be told."""
         try:
-            file = StoredFile(source.name, self._storage(source.storage or "default"))
+            file = StoredFile(source.name, self._storage(source.storage))
             if str(refer_to(file)) != record.source:
                 return ""
             spec = generator_registry.get(record.spec_id, source=file)
@@ -343,21 +336,19 @@ class _Reasons:
 
 def _file_fields() -> Iterator[tuple[type[Model], FileField]]:
     for model in apps.get_models():
-        for field in model._meta.local_concrete_fields:
-            if isinstance(field, FileField):
-                yield model, field
+        fields = model._meta.local_concrete_fields
+        yield from ((model, field) for field in fields if isinstance(field, FileField))
 
 
-def held_by_rows(names: Iterable[str]) -> set[str]:
+def held_by_rows(names: Set[str]) -> Set[str]:
     """Return those of *names* that a row of any model has in a file field: somebody's uploads.
 
     Raises:
         DatabaseError: A table cannot be read.
     """
-    wanted = list(names)
     held: set[str] = set()
-    for model, field in _file_fields():
-        rows = model._base_manager.filter(**{f"{field.attname}__in": wanted})
+    for model, field in _file_fields() if names else ():
+        rows = model._base_manager.filter(**{f"{field.attname}__in": names})
         held.update(rows.values_list(field.attname, flat=True))
     return held
 
@@ -380,12 +371,9 @@ def _takes_only_a_source(spec: object) -> bool:
     return False
 
 
-def _has_fixed_name(cls: Any) -> bool:
+def _has_fixed_name(spec: Any) -> bool:
     """Return whether a spec gives the same name for every object that has the source."""
-    names = attrs.fields_dict(Recipe)
-    return (
-        not any(isinstance(inspect.getattr_static(cls, name), property) for name in names)
-        and cls.get_hash is ImageSpec.get_hash
-        and cls.cachefile_name is ImageSpec.cachefile_name
-        and cls.namer is None
-    )
+    parts = [inspect.getattr_static(spec, name) for name in attrs.fields_dict(Recipe)]
+    own = (spec.get_hash, spec.cachefile_name, spec.namer)
+    is_plain = own == (ImageSpec.get_hash, ImageSpec.cachefile_name, None)
+    return is_plain and not any(isinstance(part, property) for part in parts)

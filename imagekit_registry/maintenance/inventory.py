@@ -158,7 +158,8 @@ class Inventory:
     def __init__(self) -> None:
         self.files: set[int] = set()
         self.errors: Errors = []
-        self.storages = {storage_reference(get_storage()): get_storage()}
+        storage = get_storage()
+        self.storages = {storage_reference(storage): storage}
         self.accesses = [get_state_access()]
         self.fed = {spec_id for _, spec_id in source_group_registry.pairs()}
         self.fed |= cachefile_registry.ids()
@@ -170,19 +171,19 @@ class Inventory:
     def take(self) -> None:
         """Go through all sources of all generators."""
         for batch in every_batch(generator_registry.get_ids(), self.errors):
+            for file in batch:
+                storage, source = file.storage, file.source
+                self.storages.setdefault(self._add(storage, file.name), storage)
+                # A cache file may be the source of another spec's.
+                self._add(getattr(source, "storage", None), getattr(source, "name", None))
             items = list(filter(None, map(item_of, batch)))
-            # A storage that gives names of its own has published some under other ones.
             fetch(items)
             for item in items:
                 if item.backend.states not in self.accesses:
                     self.accesses.append(item.backend.states)
-                if item.before is not None:
+                # A storage that gives names of its own has published some under other ones.
+                if item.before is not None and item.before.published_name:
                     self._add(item.file.storage, item.before.published_name)
-            for file in batch:
-                self.storages.setdefault(self._add(file.storage, file.name), file.storage)
-                # A cache file may be the source of another spec's.
-                source = file.source
-                self._add(getattr(source, "storage", None), getattr(source, "name", None))
 
     def _add(self, storage: Any, name: str | None) -> str:
         reference = storage_reference(storage)
