@@ -28,12 +28,8 @@ _LOADED: Mapping[str, tuple[str, Callable[[Any], object], str]] = {
     "cachefile_storage": ("E015", load_storage, "a storage, its alias or its dotted path"),
     "cachefile_backend": ("E015", load_backend, "a backend, its class or its dotted path"),
     "cachefile_strategy": ("E015", load_strategy, "a strategy, its class, its path or a dict"),
-    "namer": ("E015", partial(load_callable, "namer"), "a function, or its dotted path"),
-    "fallback": (
-        "E016",
-        load_fallback,
-        "'placeholder', another of the words, a function or its path",
-    ),
+    "namer": ("E015", partial(load_callable, "namer"), "a function of the generator, or its path"),
+    "fallback": ("E016", load_fallback, "'placeholder', 'empty', a function or its path"),
 }
 
 
@@ -73,8 +69,8 @@ def check_parts() -> Iterator[CheckMessage]:
         get_state_store,
         partial(load_decoder, conf.DECODER),
     ]
-    parts = [attempt(load)[0] for load in loads]
-    for part in {id(part): part for part in parts}.values():
+    for load in loads:
+        part, _ = attempt(load)
         check = getattr(part, "check", None)
         if callable(check):
             yield from guarded(f"The part {type(part).__name__}", type(part), check)

@@ -178,34 +178,31 @@ class Checker:
     def _check_records(
         self, access: StateAccess, chunk: Sequence[tuple[str, CacheFileRecord]]
     ) -> Iterator[Problem]:
-        dropped: list[str] = []
+        dropped = []
         for key, record in chunk:
             is_meant = not self.patterns or matches(record.spec_id, self.patterns)
             if not is_meant or hash((record.storage, record.name)) in self._seen:
                 continue
             self.on_progress()
-            kind, cause = self._compare_record(record)
-            if kind in COUNTED:
-                self.counts[kind] += kind == Kind.GOOD
+            name = record.published_name or record.name
+            kind, cause = Kind.FAILED, record.error
+            if record.status != Status.FAILED:
+                if record.status != Status.EXISTS or not name:
+                    continue
+                try:
+                    is_there = self._listing.has(resolve_storage(record.storage or "default"), name)
+                    kind, cause = Kind.GOOD if is_there else Kind.GONE, CAUSES[Kind.GONE]
+                except Exception as error:  # noqa: BLE001 -- storages raise what they like
+                    kind, cause = Kind.UNREACHABLE, f"{type(error).__name__}: {error}"
+            if kind == Kind.GOOD:
+                self.counts[kind] += 1
                 continue
             # Nobody can tell what it was made with; whoever asks for it next can.
             is_repaired = self.repair and kind != Kind.UNREACHABLE
             dropped += [key] * is_repaired
-            name = record.published_name or record.name
             yield Problem(kind, name, record.spec_id, record.source, cause, is_repaired)
-        access.drop(dropped)
-
-    def _compare_record(self, record: CacheFileRecord) -> tuple[Kind, str]:
-        name = record.published_name or record.name
-        if record.status == Status.FAILED:
-            return Kind.FAILED, record.error
-        if record.status != Status.EXISTS or not name:
-            return Kind.MISSING, ""
-        try:
-            is_there = self._listing.has(resolve_storage(record.storage or "default"), name)
-        except Exception as error:  # noqa: BLE001 -- storages raise what they like
-            return Kind.UNREACHABLE, f"{type(error).__name__}: {error}"
-        return (Kind.GOOD, "") if is_there else (Kind.GONE, CAUSES[Kind.GONE])
+        if dropped:
+            access.drop(dropped)
 
 
 def _record(items: Sequence[Item]) -> None:

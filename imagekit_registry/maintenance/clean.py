@@ -183,16 +183,18 @@ class Cleaner:
             reason = self._reason_for(reference, name, record)
             if reason is None:
                 continue
-            of = (record.spec_id, record.source, record.size) if record is not None else ()
-            error = ""
-            if not self.dry_run:
-                try:
+            orphan = Orphan(name, reference, reason)
+            if record is not None:
+                orphan = Orphan(name, reference, reason, record.spec_id, record.source, record.size)
+            try:
+                if not self.dry_run:
                     self._storage(reference).delete(name)
                     removed.append(key)
-                except Exception as problem:  # noqa: BLE001 -- storages raise what they like
-                    error = _explain(problem)
-            yield attrs.evolve(Orphan(name, reference, reason, *of), error=error)
-        access.drop(removed)
+            except Exception as error:  # noqa: BLE001 -- storages raise what they like
+                orphan = attrs.evolve(orphan, error=_explain(error))
+            yield orphan
+        if removed:
+            access.drop(removed)
 
     def _reason_for(
         self, reference: str, name: str, record: CacheFileRecord | None

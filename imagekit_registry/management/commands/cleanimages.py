@@ -47,14 +47,10 @@ class Command(ImageCommand):
 
     help = _HELP
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Return the parser, whose description keeps its lines."""
-        kwargs.setdefault("formatter_class", _Formatter)
-        return super().create_parser(prog_name, subcommand, **kwargs)
-
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
         super().add_arguments(parser)
+        parser.formatter_class = _Formatter
         parser.add_argument(
             "--dry-run", action="store_true", help="Only list what would be removed."
         )
