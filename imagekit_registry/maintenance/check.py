@@ -21,11 +21,11 @@ from imagekit_registry.maintenance.inventory import Errors, every_batch, every_r
 from imagekit_registry.specs import fingerprint
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
 
-__all__ = ["Checker", "Kind", "Problem"]
+__all__ = ["COUNTED", "Checker", "Kind", "Problem"]
 
 
 class Kind(StrEnum):
-    """What a file is found to be: the first four are nothing wrong, and only counted."""
+    """What a file is found to be."""
 
     GOOD = "good"
     MISSING = "missing"
@@ -46,6 +46,7 @@ CAUSES = {
     Kind.OUTDATED: "it was made by another recipe",
     Kind.STALE: "its source has been overwritten since it was made",
 }
+#: What is nothing wrong, and only counted.
 COUNTED = frozenset({Kind.GOOD, Kind.MISSING, Kind.UNRECORDED, Kind.UNCHECKED})
 
 
