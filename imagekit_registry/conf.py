@@ -5,18 +5,20 @@ Values are fetched from Django's settings on each access, so that ``override_set
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from typing import Any, Generic, TypeVar, overload
 
 from django.conf import settings as django_settings
-from django.utils.functional import empty
 
 __all__ = ["Conf", "Setting", "all_settings", "conf", "publish_defaults", "settings"]
 
 T = TypeVar("T")
 
+#: Says what a value must be, such as "a number, 0 or more"; None of a value that is right.
+Rule = Callable[[object], str | None]
+
 _MISSING: Any = object()
-_LAZY: dict[str, Any] = object.__getattribute__(django_settings, "__dict__")
 
 #: Pillow save options per output format, before a spec's own ``options`` are added.
 FORMAT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -41,18 +43,101 @@ ALLOWED_FORMATS = frozenset(
 )
 
 
+# Rules: what ``manage.py check`` asks of a value by itself, without importing anything.
+
+
+def rule_for(expected: str, is_right: Callable[[Any], bool]) -> Rule:
+    """Return a rule that says what is *expected* of a value that is not right."""
+    return lambda value: None if is_right(value) else expected
+
+
+def optional(rule: Rule) -> Rule:
+    """Return a rule that takes None besides."""
+
+    def take_none(value: object) -> str | None:
+        expected = None if value is None else rule(value)
+        return expected and f"{expected}, or None"
+
+    return take_none
+
+
+def dotted_path(what: str) -> Rule:
+    """Return a rule for a text that may be the dotted path of *what*."""
+    return rule_for(f"the dotted path of a {what}", lambda value: isinstance(value, str))
+
+
+def one_of(*words: str) -> Rule:
+    """Return a rule for some words, a callable, or a text that may be the dotted path of one."""
+    return rule_for(
+        f"one of {', '.join(map(repr, words))}, a function, or the dotted path of one",
+        lambda value: (
+            value in words or callable(value) or (isinstance(value, str) and "." in value)
+        ),
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_list(value: Any, is_right: Callable[[Any], bool]) -> bool:
+    is_list = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    return is_list and all(map(is_right, value))
+
+
+def _is_folder(value: object) -> bool:
+    text = value.replace("\\", "/") if isinstance(value, str) else ""
+    parts = text.split("/")
+    is_above = text.startswith("/") or ".." in parts or ":" in parts[0]
+    return bool(text.strip("/. ")) and not is_above
+
+
+def _is_format_options(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(v, Mapping) for v in value.values())
+
+
+positive = rule_for("a number, more than 0", lambda value: _is_number(value) and value > 0)
+not_negative = rule_for("a number, 0 or more", lambda value: _is_number(value) and value >= 0)
+one_or_more = rule_for("a number, 1 or more", lambda value: _is_number(value) and value >= 1)
+boolean = rule_for("True or False", lambda value: isinstance(value, bool))
+text = rule_for("a string", lambda value: isinstance(value, str))
+name = rule_for("a name", lambda value: isinstance(value, str) and value != "")
+names = rule_for(
+    "a list of names", lambda value: _is_list(value, lambda item: isinstance(item, str))
+)
+scales = rule_for(
+    "a list of numbers above 0",
+    lambda value: _is_list(value, lambda item: _is_number(item) and item > 0),
+)
+folder = rule_for("the name of a folder inside the storage: relative, without '..'", _is_folder)
+format_options = rule_for("a dict of formats, each with a dict of its options", _is_format_options)
+
+
 class Setting(Generic[T]):
     """One setting: a descriptor that asks Django's settings each time it is read.
 
     Args:
         default: The value if the project sets none.
         doc: What the setting means, in one line, with units.
+        rule: What a value must be, as far as it can be told without importing anything.
+        example: A value that is right, for what says that another one is not; the default if that
+            is no example.
         debug_default: The value if the project sets none and ``DEBUG`` is on.
     """
 
-    def __init__(self, default: T, doc: str, **debug_default: T) -> None:
+    def __init__(
+        self,
+        default: T,
+        doc: str,
+        rule: Rule = lambda value: None,
+        *,
+        example: T | None = None,
+        **debug_default: T,
+    ) -> None:
         self.default = default
         self.debug_default = debug_default.get("debug_default", default)
+        self.rule = rule
+        self.example = default if example is None else example
         self.__doc__ = doc
         self.name = ""
 
@@ -68,20 +153,11 @@ class Setting(Generic[T]):
     def __get__(self, instance: Conf | None, owner: type[Conf]) -> Setting[T] | T:
         if instance is None:
             return self
-        # Past the lazy object around them: a page reads settings thousands of times.
-        wrapped = _LAZY["_wrapped"]
-        if wrapped is empty:
-            wrapped = django_settings
-        value = getattr(wrapped, self.name, _MISSING)
+        value = getattr(django_settings, self.name, _MISSING)
         if value is _MISSING:
-            return self._default_now(wrapped)
+            return self.debug_default if django_settings.DEBUG else self.default
         found: T = value
         return found
-
-    def _default_now(self, wrapped: Any) -> T:
-        if self.debug_default is self.default:
-            return self.default
-        return self.debug_default if wrapped.DEBUG else self.default
 
 
 class Conf:
@@ -95,21 +171,26 @@ class Conf:
     CACHEFILE_NAMER = Setting(
         "imagekit_registry.cachefiles.namers.hash",
         "Dotted path of the namer for generators that are not specs.",
+        dotted_path("namer"),
     )
     SPEC_CACHEFILE_NAMER = Setting(
         "imagekit_registry.cachefiles.namers.source_name_as_path",
         "Dotted path of the namer for specs.",
+        dotted_path("namer"),
     )
     CACHEFILE_DIR = Setting(
-        "CACHE/images", "Folder in the cache file storage under which all cache files lie."
+        "CACHE/images", "Folder in the cache file storage under which all cache files lie.", folder
     )
     DEFAULT_CACHEFILE_BACKEND = Setting(
-        "imagekit_registry.cachefiles.backends.Simple", "Dotted path of the cache file backend."
+        "imagekit_registry.cachefiles.backends.Simple",
+        "Dotted path of the cache file backend.",
+        dotted_path("cache file backend"),
     )
     DEFAULT_IMAGE_CACHE_BACKEND = Setting[str | None](
         None,
         "Dotted path of an old three-method backend (validate, invalidate, clear);"
         " takes the place of the cache file backend.",
+        optional(dotted_path("image cache backend")),
     )
     DEFAULT_CACHEFILE_STRATEGY = Setting(
         "imagekit_registry.cachefiles.strategies.JustInTime",
@@ -119,63 +200,101 @@ class Conf:
         "default", "Storage of the cache files: an alias from STORAGES, or a dotted path."
     )
     CACHE_BACKEND = Setting("default", "Alias, from CACHES, of the cache that holds the state.")
-    CACHE_PREFIX = Setting("imagekit:", "What the keys in the cache start with.")
+    CACHE_PREFIX = Setting("imagekit:", "What the keys in the cache start with.", text)
     CACHE_TIMEOUT = Setting[int | None](
         None,
         "Seconds for which the state of an existing file is kept; None: for ever (300 under DEBUG).",
+        optional(not_negative),
         debug_default=300,
     )
     USE_MEMCACHED_SAFE_CACHE_KEY = Setting(
-        True, "Whether cache keys are shortened to what memcached accepts."
+        True,
+        "Whether cache keys are shortened to what memcached accepts.",
+        boolean,
     )
     DEFAULT_THUMBNAIL_FORMAT = Setting[str | None](
         None, "Format of the thumbnail tag's images; None: that of the source."
     )
     DEFAULT_THUMBNAIL_SRCSET_SCALES = Setting[list[float] | None](
-        None, "Pixel densities that the thumbnail tag adds as srcset, such as [2, 3]."
+        None,
+        "Pixel densities that the thumbnail tag adds as srcset, such as [2, 3].",
+        optional(scales),
+        example=[2, 3],
     )
     FORMAT_OPTIONS = Setting[Mapping[str, Mapping[str, Any]]](
-        {}, "Pillow save options per format; laid over the built-in ones, under those of a spec."
+        {},
+        "Pillow save options per format; laid over the built-in ones, under those of a spec.",
+        format_options,
+        example={"JPEG": {"quality": 80}},
     )
     DECODER = Setting("pillow", "What decodes sources: 'pillow', 'vips' or a dotted path.")
     STATE_STORE = Setting("cache", "Where the state is kept: 'cache', 'database' or a dotted path.")
     LOCAL_STATE_TTL = Setting(
-        10.0, "Seconds for which a process trusts the state that it has read; 0: not at all."
+        10.0,
+        "Seconds for which a process trusts the state that it has read; 0: not at all.",
+        not_negative,
     )
-    LOCAL_STATE_SIZE = Setting(10_000, "Number of cache files whose state a process remembers.")
+    LOCAL_STATE_SIZE = Setting(
+        10_000, "Number of cache files whose state a process remembers.", not_negative
+    )
     ON_ERROR = Setting[str | Callable[..., Any]](
         "placeholder",
         "What a page shows for an image that cannot be made: 'raise' (the default under DEBUG),"
         " 'placeholder', 'source', 'empty', or a callable (also by dotted path).",
+        one_of("empty", "placeholder", "raise", "source"),
         debug_default="raise",
     )
     MAX_PIXELS = Setting[int | None](
-        100_000_000, "Largest source that is decoded, in pixels: width x height."
+        100_000_000,
+        "Largest source that is decoded, in pixels: width x height.",
+        optional(one_or_more),
     )
     MAX_OUTPUT_PIXELS = Setting[int | None](
-        25_000_000, "Largest image that is made, in pixels of width x height."
+        25_000_000,
+        "Largest image that is made, in pixels of width x height.",
+        optional(one_or_more),
     )
-    MAX_FRAMES = Setting[int | None](500, "Largest number of frames of an animation.")
-    MAX_BYTES = Setting[int | None](100 * 1024 * 1024, "Largest source file, in bytes.")
+    MAX_FRAMES = Setting[int | None](
+        500, "Largest number of frames of an animation.", optional(one_or_more)
+    )
+    MAX_BYTES = Setting[int | None](
+        100 * 1024 * 1024, "Largest source file, in bytes.", optional(one_or_more)
+    )
     MAX_SECONDS = Setting[float | None](
-        10.0, "Longest time, in seconds, for making the images of one source."
+        10.0,
+        "Longest time, in seconds, for making the images of one source.",
+        optional(positive),
     )
-    ALLOWED_FORMATS = Setting[frozenset[str]](
-        ALLOWED_FORMATS, "Formats, by Pillow's names, that sources may have."
+    ALLOWED_FORMATS = Setting[Iterable[str]](
+        ALLOWED_FORMATS,
+        "Formats, by Pillow's names, that sources may have.",
+        names,
+        example=["JPEG", "PNG", "WEBP"],
     )
     QUEUE = Setting[str | None](
-        None, "Name of the queue for workers; None: the default one of the backend's library."
+        None,
+        "Name of the queue for workers; None: the default one of the backend's library.",
+        optional(name),
+        example="images",
     )
     LOCK_TIMEOUT = Setting(
-        30.0, "Seconds after which the lock of a process that died while making an image ends."
+        30.0,
+        "Seconds after which the lock of a process that died while making an image ends.",
+        positive,
     )
     LOCK_WAIT = Setting(
-        20.0, "Seconds for which a request waits while somebody else makes the image it needs."
+        20.0,
+        "Seconds for which a request waits while somebody else makes the image it needs.",
+        not_negative,
     )
     RETRY_AFTER = Setting(
-        60.0, "Seconds before a failed image is tried again; doubles with each failure."
+        60.0,
+        "Seconds before a failed image is tried again; doubles with each failure.",
+        not_negative,
     )
-    RETRY_AFTER_MAX = Setting(86_400.0, "Longest time, in seconds, between two tries.")
+    RETRY_AFTER_MAX = Setting(
+        86_400.0, "Longest time, in seconds, between two tries.", not_negative
+    )
 
 
 def all_settings() -> dict[str, Setting[Any]]:

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.core.checks import CheckMessage, run_checks
+from django.core.cache import caches
+from django.core.checks import WARNING, CheckMessage, run_checks
 from django.core.files.storage import FileSystemStorage
 
 from imagekit_registry import ImageSpec, register, unregister
 from imagekit_registry.checks import MESSAGES, check_all
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.registry import generator_registry, source_group_registry
+from imagekit_registry.state import CacheStateStore
 from tests.storages import CountingStorage
 from tests.testapp.models import Photo
 
@@ -166,6 +168,8 @@ class TestSettings:
             pytest.param("MAX_SECONDS", 0, "E009", "more than 0, or None", id="no time"),
             pytest.param("MAX_FRAMES", True, "E009", "a number", id="true"),
             pytest.param("USE_MEMCACHED_SAFE_CACHE_KEY", "yes", "E009", "True or False", id="bool"),
+            pytest.param("QUEUE", "", "E009", "a name, or None", id="queue"),
+            pytest.param("DEFAULT_CACHEFILE_BACKEND", object(), "E009", "dotted path", id="object"),
             pytest.param("CACHE_PREFIX", None, "E009", "a string", id="prefix"),
             pytest.param("ALLOWED_FORMATS", "JPEG", "E009", "a list", id="formats"),
             pytest.param("DEFAULT_THUMBNAIL_SRCSET_SCALES", [0], "E009", "above 0", id="scales"),
@@ -285,14 +289,27 @@ class TestSpecs:
     def test_with_a_broken_class_do_not_end_the_checks(self, registered: Any) -> None:
         """What a check stumbles over is an error as well, and the others are still told."""
 
+        class Rude:
+            @property
+            def process(self) -> Any:
+                raise RuntimeError("not today")
+
+        registered("tests:rude", spec(processors=[Rude()]))
+        registered("tests:bad", spec(format="XYZ"))
+        assert sorted(map(str, ids(check_all(None)))) == ["imagekit.E011", "imagekit.E018"]
+
+    def test_whose_storage_fails_when_it_is_asked_are_errors(self, registered: Any) -> None:
+        """The storage is the project's code."""
+
         class Rude(FileSystemStorage):
             @property
             def open(self) -> Any:
                 raise RuntimeError("not today")
 
         registered("tests:rude", spec(cachefile_storage=Rude()))
-        registered("tests:bad", spec(format="XYZ"))
-        assert sorted(map(str, ids(check_all(None)))) == ["imagekit.E011", "imagekit.E018"]
+        (message,) = check_all(None)
+        assert message.id == "imagekit.E015"
+        assert "not today" in str(message.msg)
 
     def test_that_are_fed_must_be_registered(self) -> None:
         """A source group for an id that nobody has would fail when an image is saved."""
@@ -333,6 +350,25 @@ class TestFields:
         finally:
             register.generator(id, registered)
         assert ids(messages) == ["imagekit.E017"]
+
+
+class Checked(CacheStateStore):
+    """A state store that has something to say of itself."""
+
+    def __init__(self) -> None:
+        super().__init__(caches["default"])
+
+    def check(self) -> list[CheckMessage]:
+        return [CheckMessage(WARNING, "It is full.", hint="Empty it.", id="tests.W001")]
+
+
+class TestParts:
+    """Backends, the state store and the decoder check themselves."""
+
+    def test_a_state_store_with_a_check_is_asked(self, settings: Any) -> None:
+        """What it returns is told as it is."""
+        settings.IMAGEKIT_STATE_STORE = "tests.test_checks.Checked"
+        assert ids(check_all(None)) == ["tests.W001"]
 
 
 class TestQueues:

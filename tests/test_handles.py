@@ -96,7 +96,7 @@ class TestImages:
             lambda file: (list(file.chunks()), file.close()),
             lambda file: (file.open(), file.open(), file.close(), file.close()),
             lambda file: (file.read(), file.delete()),
-            lambda file: (existence.invalidate(file), file.width, file.height),
+            lambda file: (existence.known(file), file.width, file.height),
         ],
         ids=["answers", "state", "made", "read", "chunks", "opened", "deleted", "measured"],
     )

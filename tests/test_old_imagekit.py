@@ -323,6 +323,7 @@ class TestThreeMethods:
             spec = Thumbnail(photo.original_image)
             file = ImageCacheFile(spec, cachefile_backend=backend)
             assert file.width == 100
+            assert isinstance(file.cachefile_backend, ImageCacheBackendAdapter)
             (call,) = file.cachefile_backend.image_cache_backend.calls[-1:]
             assert call == ("validate", file.name)
 

@@ -258,15 +258,16 @@ class Generation:
         # What a worker remembers is older than the message that it was just sent.
         records = fetch([item.file for item in items.values()], fresh=self.here)
         groups: dict[object, _Group] = {}
-        for item, item.before in zip(items.values(), records, strict=True):
+        for item, record in zip(items.values(), records, strict=True):
+            item.before = record
             try:
                 if not decide(item, self._policy, self._news):
                     self._queue.extend(item.results(ResultStatus.EXISTING))
                     continue
                 backend = item.file.cachefile_backend
                 is_for_worker = backend.is_async and not self.here
-                key = (source_key(item.file), backend if is_for_worker else None)
-                groups.setdefault(key, _Group([], is_for_worker)).items.append(item)
+                together = (source_key(item.file), backend if is_for_worker else None)
+                groups.setdefault(together, _Group([], is_for_worker)).items.append(item)
             except Exception as error:  # noqa: BLE001 -- as above
                 failure = explained(error, item.file)
                 self._queue.extend(item.results(ResultStatus.FAILED, failure))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.files.base import File
@@ -60,13 +60,13 @@ class _ReadOnlyFile(ImageFile):
 
     file = property(_get_file, _set_file, _del_file)
 
-    def open(self, mode: str = "rb", *args: Any, **kwargs: Any) -> Any:
+    def open(self, mode: str | None = "rb", *args: Any, **kwargs: Any) -> Self:
         """Open the content for reading, at its start.
 
         Raises:
             ValueError: *mode* is one for writing: a cache file is written by its backend.
         """
-        if set(mode) - set("rb"):
+        if set(mode or "") - set("rb"):
             raise ValueError(f"A cache file can be opened for reading only, not in mode {mode!r}.")
         if self._file is None or self._file.closed:
             self._file = self._open()

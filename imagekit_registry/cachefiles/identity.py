@@ -10,6 +10,7 @@ from django.core.files.storage import Storage
 from imagekit_registry._loading import sanitize_cache_key, storage_reference
 from imagekit_registry.conf import conf
 from imagekit_registry.specs import BaseImageSpec, has_source, refer_to
+from imagekit_registry.state import CacheFileRecord
 
 if TYPE_CHECKING:
     from imagekit_registry.cachefiles.backends import AbstractCacheFileBackend
@@ -49,6 +50,7 @@ class CacheFile(Protocol):
 
     name: str | None
     storage: Storage
+    generator: object
     spec: BaseImageSpec
     cachefile_backend: AbstractCacheFileBackend
     cachefile_strategy: Strategy
@@ -56,6 +58,31 @@ class CacheFile(Protocol):
     @property
     def identity(self) -> Identity:
         """What the file is."""
+        ...
+
+    @property
+    def spec_id(self) -> str:
+        """What errors, records and logs call the generator."""
+        ...
+
+    @property
+    def state(self) -> CacheFileRecord:
+        """The record of the file."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """The URL; that of the fallback while the image cannot be had."""
+        ...
+
+    @property
+    def width(self) -> int | None:
+        """The width in pixels."""
+        ...
+
+    @property
+    def height(self) -> int | None:
+        """The height in pixels."""
         ...
 
 

@@ -6,15 +6,13 @@ an error like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage
 
-from imagekit_registry.checks._backends import check_backends
 from imagekit_registry.checks._settings import check_settings
-from imagekit_registry.checks._specs import check_source_groups, check_specs
+from imagekit_registry.checks._specs import check_parts, check_source_groups, check_specs
 from imagekit_registry.models.fields import spec_fields_of
 
 __all__ = ["MESSAGES", "check_all"]
@@ -46,7 +44,7 @@ MESSAGES = {
 }
 
 
-def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+def check_all(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list[CheckMessage]:
     """Return everything that is wrong with settings, spec fields and registered specs.
 
     Registered with Django's checks by the app; see `MESSAGES` for the ids.
@@ -61,20 +59,14 @@ def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         *_check_fields(app_configs),
         *check_specs(),
         *check_source_groups(),
-        *check_backends(),
+        *check_parts(),
     ]
-    seen: set[tuple[str | None, str]] = set()
-    messages = []
-    for message in found:
-        # Proxies and subclasses have their parents' fields.
-        key = (message.id, str(message.msg))
-        if key not in seen:
-            seen.add(key)
-            messages.append(message)
-    return messages
+    # Proxies and subclasses have their parents' fields.
+    unique = {(message.id, str(message.msg)): message for message in reversed(found)}
+    return list(reversed(unique.values()))
 
 
-def _check_fields(app_configs: Any) -> Iterator[CheckMessage]:
+def _check_fields(app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:
     """Ask the spec fields, which Django does not: they are no columns."""
     for app in apps.get_app_configs() if app_configs is None else app_configs:
         for model in app.get_models():

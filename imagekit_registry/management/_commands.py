@@ -7,7 +7,8 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -16,7 +17,7 @@ from imagekit_registry.exceptions import GenerationError, ImageKitError
 from imagekit_registry.maintenance.inventory import compile_pattern, matches
 from imagekit_registry.registry import generator_registry
 
-__all__ = ["ImageCommand", "Progress", "counted", "describe", "duration", "interrupted"]
+Options = dict[str, Any]
 
 #: Exit status of a command that Ctrl-C has ended, as shells have it.
 INTERRUPTED = 130
@@ -42,34 +43,89 @@ class ImageCommand(BaseCommand):
             help="Write one JSON document to the standard output, and nothing else there.",
         )
 
-    def select(self, patterns: Sequence[str]) -> list[str]:
-        """Return the ids that *patterns* mean, in the order of their registration.
+    @contextmanager
+    def progress(
+        self, unit: str, options: Options, total: Callable[[], int | None] = lambda: None
+    ) -> Iterator[Callable[[], None]]:
+        """Show that the command is alive: a bar on a terminal, a line now and then elsewhere.
+
+        Ctrl-C ends what is done inside of it, and the command goes on to its report.
+
+        Args:
+            unit: What is counted: ``"image"``.
+            options: The options of the command.
+            total: Tells how many there are, or None; asked only for a bar.
+
+        Returns:
+            What is to be called for each of them.
+        """
+        count, said_at = 0, time.monotonic()
+        is_quiet = options["json"] or options["verbosity"] < 1
+        bar: Any = None
+        self.started, self.is_interrupted = said_at, False
+
+        def step() -> None:
+            nonlocal count, said_at
+            count += 1
+            if bar is not None:
+                bar.update()
+            elif not is_quiet and time.monotonic() - said_at >= LINE_INTERVAL:
+                said_at = time.monotonic()
+                self.stderr.write(f"{counted(count, unit)} ...", lambda text: text)
+
+        try:
+            if not is_quiet and sys.stderr.isatty():
+                bar = _make_bar(unit, total())
+            yield step
+        except KeyboardInterrupt:
+            self.is_interrupted = True
+        finally:
+            if bar is not None:
+                bar.close()
+
+    def report(
+        self,
+        options: Options,
+        document: dict[str, object],
+        lines: Iterable[str],
+        complaints: Sequence[str],
+    ) -> None:
+        """Write what has been done: as JSON, or in words.
 
         Raises:
-            CommandError: A pattern means none; the message lists ids that are like it.
+            CommandError: There are complaints, or Ctrl-C has ended the work.
         """
-        known = generator_registry.get_ids()
-        compiled = [compile_pattern(pattern) for pattern in patterns]
-        for pattern, expression in zip(patterns, compiled, strict=True):
-            if not matches_any(expression, known):
-                near = difflib.get_close_matches(pattern, known, n=5, cutoff=0.4)
-                listed = ", ".join(near or sorted(known))
-                hint = f"Did you mean: {listed}?" if near else f"There are: {listed}."
-                raise CommandError(f"No spec has the id {pattern!r}. {hint}")
-        return [id for id in known if not compiled or matches(id, compiled)]
-
-    def report(self, document: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:
-        """Write what has been done: as JSON, or in words."""
-        if as_json:
-            self.stdout.write(json.dumps(document, indent=2, sort_keys=True, default=str))
-            return
+        if options["json"]:
+            document["command"] = type(self).__module__.rpartition(".")[2]
+            document["interrupted"] = self.is_interrupted
+            document["seconds"] = round(time.monotonic() - self.started, 3)
+            lines = [json.dumps(document, indent=2, sort_keys=True, default=str)]
         for line in lines:
             self.stdout.write(line)
+        if self.is_interrupted:
+            text = (
+                "Interrupted. What was done until now is kept; run the command again for the rest."
+            )
+            raise CommandError(text, returncode=INTERRUPTED)
+        if complaints:
+            raise CommandError("\n".join(complaints))
 
 
-def matches_any(expression: re.Pattern[str], ids: Sequence[str]) -> bool:
-    """Return whether *expression* matches one of *ids*."""
-    return any(expression.match(id) for id in ids)
+def select(patterns: Sequence[str]) -> list[str]:
+    """Return the ids that *patterns* mean, in the order of their registration; all without any.
+
+    Raises:
+        CommandError: A pattern means none; the message lists ids that are like it.
+    """
+    known = generator_registry.get_ids()
+    compiled = [compile_pattern(pattern) for pattern in patterns]
+    for pattern, expression in zip(patterns, compiled, strict=True):
+        if not any(expression.match(spec_id) for spec_id in known):
+            near = difflib.get_close_matches(pattern, known, n=5, cutoff=0.4)
+            listed = ", ".join(near or sorted(known))
+            hint = f"Did you mean: {listed}?" if near else f"There are: {listed}."
+            raise CommandError(f"No spec has the id {pattern!r}. {hint}")
+    return [spec_id for spec_id in known if not compiled or matches(spec_id, compiled)]
 
 
 def describe(error: ImageKitError, spec_id: str = "", file: str = "") -> dict[str, str]:
@@ -106,55 +162,9 @@ def duration(text: str) -> float:
     return float(found[1]) * _UNITS[found[2] or "s"]
 
 
-def interrupted() -> CommandError:
-    """Return the error that ends a command after Ctrl-C."""
-    text = "Interrupted. What was done until now is kept; run the command again for the rest."
-    return CommandError(text, returncode=INTERRUPTED)
-
-
-class Progress:
-    """Shows that a command is alive: a bar on a terminal, a line now and then elsewhere.
-
-    Args:
-        command: The command.
-        unit: What is counted: ``"image"``.
-        quiet: Whether to show nothing.
-        total: Tells how many there are, or None; asked only for a bar.
-    """
-
-    def __init__(
-        self,
-        command: BaseCommand,
-        unit: str,
-        *,
-        quiet: bool,
-        total: Callable[[], int | None] = lambda: None,
-    ) -> None:
-        self._command = command
-        self._unit = unit
-        self._quiet = quiet
-        self._total = total
-        self._count = 0
-        self._said_at = time.monotonic()
-        self._bar: Any = None
-
-    def __enter__(self) -> Progress:
-        if not self._quiet and sys.stderr.isatty():
-            self._bar = _make_bar(self._unit, self._total())
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def step(self) -> None:
-        """One more is done."""
-        self._count += 1
-        if self._bar is not None:
-            self._bar.update()
-        elif not self._quiet and time.monotonic() - self._said_at >= LINE_INTERVAL:
-            self._said_at = time.monotonic()
-            self._command.stderr.write(f"{counted(self._count, self._unit)} ...", lambda text: text)
+def place_of(spec_id: str, source: str) -> str:
+    """Return a spec and a source in words, as far as they are known."""
+    return " of ".join(part for part in (spec_id, source and repr(source)) if part)
 
 
 def _make_bar(unit: str, total: int | None) -> Any:

@@ -31,7 +31,7 @@ from imagekit_registry.models.fields._cache_to import CacheTo
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.state import CacheFileRecord, Status, state_scope
+from imagekit_registry.state import CacheFileRecord, Status, get_state_access, state_scope
 from imagekit_registry.testing import forget_state, wait_for_images
 from tests.pages import elements, render
 from tests.storages import CountingStorage
@@ -139,7 +139,7 @@ def record() -> CacheFileRecord:
     """Return the one record that the store has of the name."""
     file = red()
     key = file.cachefile_backend.get_key(file)
-    found: CacheFileRecord = file.cachefile_backend.states.store.get_many([key])[key]
+    found: CacheFileRecord = get_state_access().store.get_many([key])[key]
     return found
 
 
@@ -147,7 +147,7 @@ def lose_the_records(store: str) -> None:
     """Be a process that knows nothing, beside a store that knows nothing."""
     caches["default"].clear()
     file = red()
-    file.cachefile_backend.states.drop([file.cachefile_backend.get_key(file)])
+    get_state_access().drop([file.cachefile_backend.get_key(file)])
     forget_state()
 
 
@@ -462,7 +462,7 @@ class TestWithoutARecord:
             file = blue()
             assert known(file) is None
             other = red()
-            other.cachefile_backend.states.store.set_many(
+            get_state_access().store.set_many(
                 {other.cachefile_backend.get_key(other): _existing(other)}
             )
             assert not file.exists()
@@ -478,7 +478,7 @@ class TestWithoutARecord:
         assert first.exists()
         theirs = _existing(second)
         key = first.cachefile_backend.get_key(first)
-        first.cachefile_backend.states.store.set_many({key: theirs})
+        get_state_access().store.set_many({key: theirs})
         if act == "delete":
             first.delete()
         else:
@@ -506,7 +506,7 @@ class TestWithoutARecord:
         named.generate()
         caches["default"].clear()
         for file in (explicit, named):
-            file.cachefile_backend.states.drop([file.cachefile_backend.get_key(file)])
+            get_state_access().drop([file.cachefile_backend.get_key(file)])
             assert file.identity.name_is_unique
             assert file.exists()
 

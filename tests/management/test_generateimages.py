@@ -17,7 +17,6 @@ from imagekit_registry import ImageSpec, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, get_image
 from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.generatorlibrary import THUMBNAIL_ID
-from imagekit_registry.maintenance.inventory import compile_pattern
 from imagekit_registry.management import _commands
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.signals import generated
@@ -38,23 +37,6 @@ def contents() -> dict[str, bytes]:
 
 class TestPatterns:
     """Which specs are meant."""
-
-    @pytest.mark.parametrize(
-        ("pattern", "matched", "others"),
-        [
-            pytest.param("a:b", ["a:b", "a:b:c"], ["a", "a:bc", "x:a:b"], id="prefix"),
-            pytest.param("a:*:c", ["a:b:c", "a:b:c:d"], ["a:b:x:c", "a:c"], id="star"),
-            pytest.param("a:**:c", ["a:b:c", "a:b:x:c"], ["a:c", "b:b:c"], id="two stars"),
-            pytest.param("a*:c", ["a:c", "ab:c"], ["a:b:c"], id="star within a segment"),
-            pytest.param("*", ["a", "a:b"], [], id="everything"),
-            pytest.param("a.b", ["a.b"], ["axb"], id="a point is a point"),
-        ],
-    )
-    def test_match_as_documented(self, pattern: str, matched: list[str], others: list[str]) -> None:
-        """`*` stays in its segment, `**` does not, and what lies under a match matches."""
-        expression = compile_pattern(pattern)
-        assert all(expression.match(id) for id in matched)
-        assert not any(expression.match(id) for id in others)
 
     def test_that_mean_nothing_are_errors_with_near_ids(self, run: Run, group: Group) -> None:
         """A slip of the pen must not look like success."""

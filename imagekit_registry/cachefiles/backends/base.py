@@ -90,6 +90,41 @@ class AbstractCacheFileBackend:
         """Make *file* here, unless it exists; with *force* in any case."""
         self.generate(file, force)
 
+    def get_key(self, file: CacheFile) -> str:
+        """Return the key under which the state of *file* is kept."""
+        return file.identity.key
+
+    def get_state(self, file: CacheFile, check_if_unknown: bool = True) -> str | None:
+        """Return the status word of *file*, one of `CacheFileState`.
+
+        Args:
+            file: The cache file.
+            check_if_unknown: Whether to ask the storage if nothing is known; else None is
+                returned for that.
+        """
+        key, words = file.identity.key, get_active_state_cache()
+        # A word under a name that several images may have does not say which of them it is about.
+        if words is not None and words.get(key) is not None and file.identity.name_is_unique:
+            return str(words[key])
+        record = self.get_record(file) if check_if_unknown else existence.known(file)
+        if words is not None:
+            words[key] = record.status if record else None
+        return record.status if record else None
+
+    def set_state(self, file: CacheFile, state: str) -> None:
+        """Remember a status word for *file*, and nothing else about it.
+
+        All but "exists" end by themselves: what is being made after ``IMAGEKIT_LOCK_TIMEOUT``, what
+        failed after ``IMAGEKIT_RETRY_AFTER``, what is missing after `existence_check_timeout`.
+        """
+        seconds = {
+            Status.GENERATING: conf.LOCK_TIMEOUT,
+            Status.FAILED: conf.RETRY_AFTER,
+            Status.MISSING: self.existence_check_timeout,
+        }.get(Status(state))
+        retry_at = None if seconds is None else time.time() + seconds
+        existence.remember([(file, existence.new_record(file, state, retry_at=retry_at))])
+
     def hand_over(self, files: Sequence[CacheFile], force: bool = False) -> None:
         """Have *files* of one source made."""
         for file in files:
@@ -162,42 +197,6 @@ class CachedFileBackend(AbstractCacheFileBackend):
         if self._own_states is None or self._own_states[0] is not self._cache:
             self._own_states = (self._cache, StateAccess(CacheStateStore(self._cache)))
         return self._own_states[1]
-
-    def get_key(self, file: Any) -> str:
-        """Return the key under which the state of *file* is kept."""
-        key: str = file.identity.key
-        return key
-
-    def get_state(self, file: Any, check_if_unknown: bool = True) -> str | None:
-        """Return the status word of *file*, one of `CacheFileState`.
-
-        Args:
-            file: The cache file.
-            check_if_unknown: Whether to ask the storage if nothing is known; else None is
-                returned for that.
-        """
-        key, words = file.identity.key, get_active_state_cache()
-        # A word under a name that several images may have does not say which of them it is about.
-        if words is not None and words.get(key) is not None and file.identity.name_is_unique:
-            return str(words[key])
-        record = self.get_record(file) if check_if_unknown else existence.known(file)
-        if words is not None:
-            words[key] = record.status if record else None
-        return record.status if record else None
-
-    def set_state(self, file: Any, state: str) -> None:
-        """Remember a status word for *file*, and nothing else about it.
-
-        All but "exists" end by themselves: what is being made after ``IMAGEKIT_LOCK_TIMEOUT``, what
-        failed after ``IMAGEKIT_RETRY_AFTER``, what is missing after `existence_check_timeout`.
-        """
-        seconds = {
-            Status.GENERATING: conf.LOCK_TIMEOUT,
-            Status.FAILED: conf.RETRY_AFTER,
-            Status.MISSING: self.existence_check_timeout,
-        }.get(Status(state))
-        retry_at = None if seconds is None else time.time() + seconds
-        existence.remember([(file, existence.new_record(file, state, retry_at=retry_at))])
 
     def exists(self, file: Any) -> bool:
         """Return whether *file* exists: by its state; the storage is asked if there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from django.core.files.storage import storages
@@ -106,7 +106,7 @@ def _describe_file(file: CacheFile) -> dict[str, Any]:
         # With what a worker will read: JSON knows no tuples, for one.
         arguments = json.loads(json.dumps(dict(spec.spec_arguments), allow_nan=False))
         source = {} if spec.source is None else {"source": spec.source}
-        twin = type(file)(generator_registry.get(spec.spec_id, **source, **arguments))
+        twin = cast(Any, type(file))(generator_registry.get(spec.spec_id, **source, **arguments))
         is_same = (twin.name, twin.identity.digest) == (file.name, identity.digest)
     except (TypeError, ValueError, RecursionError, ImageKitError) as error:
         raise _Unspeakable from error

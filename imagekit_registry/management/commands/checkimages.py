@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import Any
 
 import attrs
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
-from imagekit_registry.maintenance.check import Checker, Problem
+from imagekit_registry.maintenance.check import COUNTED, Checker, Kind, Problem
 from imagekit_registry.maintenance.inventory import compile_pattern
-from imagekit_registry.management._commands import (
-    ImageCommand,
-    Progress,
-    counted,
-    interrupted,
-)
+from imagekit_registry.management._commands import ImageCommand, counted, place_of, select
 
 __all__ = ["Command"]
 
@@ -48,54 +42,39 @@ class Command(ImageCommand):
         Raises:
             CommandError: A pattern matches no id, or something is wrong and stays so.
         """
-        started = time.monotonic()
         patterns = [compile_pattern(pattern) for pattern in options["ids"]]
-        ids = self.select(options["ids"])
-        checker = Checker(ids=ids, patterns=patterns, repair=options["repair"])
+        checker = Checker(select(options["ids"]), patterns, options["repair"])
         problems: list[Problem] = []
-        is_interrupted = False
-        quiet = options["json"] or options["verbosity"] < 1
-        try:
-            with Progress(self, "image", quiet=quiet) as progress:
-                checker.on_progress = progress.step
-                problems.extend(checker.run())
-        except KeyboardInterrupt:
-            is_interrupted = True
-        left = [problem for problem in problems if not problem.repaired]
-        document = {
-            "command": "checkimages",
-            "specs": ids,
-            "interrupted": is_interrupted,
-            "good": checker.good,
-            "missing": checker.missing,
-            "unrecorded": checker.unrecorded,
-            "unchecked": checker.unchecked,
+        with self.progress("image", options) as step:
+            checker.on_progress = step
+            problems.extend(checker.run())
+        left = sum(not problem.repaired for problem in problems)
+        document: dict[str, object] = {
+            "specs": checker.ids,
+            **{str(kind): checker.counts[kind] for kind in COUNTED},
             "problems": [attrs.asdict(problem) for problem in problems],
-            "remaining": len(left),
-            "seconds": round(time.monotonic() - started, 3),
+            "remaining": left,
         }
-        lines = _lines(checker, problems) if options["verbosity"] > 0 else []
-        self.report(document, lines, options["json"])
-        if is_interrupted:
-            raise interrupted()
-        if left:
-            hint = "" if options["repair"] else " Call the command with --repair to mend them."
-            raise CommandError(f"{counted(len(left), 'image')} with problems.{hint}")
+        lines = _lines(checker.counts, problems) if options["verbosity"] > 0 else []
+        hint = "" if options["repair"] else " Call the command with --repair to mend them."
+        complaints = [f"{counted(left, 'image')} with problems.{hint}"] if left else []
+        self.report(options, document, lines, complaints)
 
 
-def _lines(checker: Checker, problems: list[Problem]) -> list[str]:
+def _lines(counts: Counter[str], problems: list[Problem]) -> list[str]:
     lines = []
     for item in problems:
         done = " Repaired." if item.repaired else ""
-        where = " of ".join(part for part in (item.spec, repr(item.source)) if part != "''")
         name = f" ({item.file})" if item.file else ""
+        where = place_of(item.spec, item.source)
         lines.append(f"{item.kind}: {where}{name}: {item.cause}.{done}")
-    counts = Counter(item.kind for item in problems)
-    summary = [f"{number:,} {kind}" for kind, number in sorted(counts.items())]
+    kinds = sorted(Counter(item.kind for item in problems).items())
     others = (
-        (checker.missing, "yet to be made"),
-        (checker.unrecorded, "of which nothing was known"),
-        (checker.unchecked, "whose backend keeps no state"),
+        (counts[Kind.MISSING], "yet to be made"),
+        (counts[Kind.UNRECORDED], "of which nothing was known"),
+        (counts[Kind.UNCHECKED], "whose backend keeps no state"),
     )
+    summary = [f"{counted(counts[Kind.GOOD], 'image')} in order"]
+    summary += [f"{number:,} {kind}" for kind, number in kinds]
     summary += [f"{number:,} {text}" for number, text in others if number]
-    return [*lines, ", ".join([f"{counted(checker.good, 'image')} in order", *summary]) + "."]
+    return [*lines, f"{', '.join(summary)}."]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from argparse import RawDescriptionHelpFormatter
 from collections import Counter
 from typing import Any
 
@@ -10,16 +10,9 @@ import attrs
 from django.core.management.base import CommandError, CommandParser, DjangoHelpFormatter
 
 from imagekit_registry.exceptions import InvalidConfiguration
-from imagekit_registry.maintenance.clean import Cleaner, Leftover
+from imagekit_registry.maintenance.clean import Cleaner, Orphan
 from imagekit_registry.maintenance.inventory import compile_pattern
-from imagekit_registry.management._commands import (
-    ImageCommand,
-    Progress,
-    counted,
-    describe,
-    duration,
-    interrupted,
-)
+from imagekit_registry.management._commands import ImageCommand, counted, describe, duration
 
 __all__ = ["Command"]
 
@@ -45,11 +38,8 @@ a file field; what was made since the command began. Whatever is removed by mist
 """
 
 
-class _Formatter(DjangoHelpFormatter):
+class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
     """Keeps the lines of the description."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text
 
 
 class Command(ImageCommand):
@@ -57,14 +47,10 @@ class Command(ImageCommand):
 
     help = _HELP
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Return the parser, whose description keeps its lines."""
-        kwargs.setdefault("formatter_class", _Formatter)
-        return super().create_parser(prog_name, subcommand, **kwargs)
-
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
         super().add_arguments(parser)
+        parser.formatter_class = _Formatter
         parser.add_argument(
             "--dry-run", action="store_true", help="Only list what would be removed."
         )
@@ -82,12 +68,11 @@ class Command(ImageCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Remove what is left over.
+        """Remove the orphans.
 
         Raises:
             CommandError: Something could not be removed, or not be found out.
         """
-        started = time.monotonic()
         # Ids of specs that are gone are meant as well, so they need not be registered.
         cleaner = Cleaner(
             patterns=[compile_pattern(pattern) for pattern in options["ids"]],
@@ -95,79 +80,62 @@ class Command(ImageCommand):
             dry_run=options["dry_run"],
             unknown=options["unknown"],
         )
-        removed: list[Leftover] = []
-        is_interrupted = False
-        quiet = options["json"] or options["verbosity"] < 1
+        removed: list[Orphan] = []
+        failures: list[Orphan] = []
+        is_quiet = options["json"] or options["verbosity"] < 1
+        word = "would remove" if options["dry_run"] else "removed"
         try:
-            with Progress(self, "file", quiet=quiet) as progress:
-                cleaner.on_progress = progress.step
-                for leftover in cleaner.run():
-                    removed.append(leftover)
-                    if not options["json"] and options["verbosity"] > 0:
-                        self._say(leftover, options["dry_run"])
-        except KeyboardInterrupt:
-            is_interrupted = True
+            with self.progress("file", options) as step:
+                cleaner.on_progress = step
+                for orphan in cleaner.run():
+                    (failures if orphan.error else removed).append(orphan)
+                    if not (orphan.error or is_quiet):
+                        self.stdout.write(f"{word} {orphan.name}: {orphan.reason}")
         except InvalidConfiguration as error:
             raise CommandError(str(error)) from error
-        done = [item for item in removed if not item.error]
-        failed = [item for item in removed if item.error]
-        document = {
-            "command": "cleanimages",
+        document: dict[str, object] = {
             "dry_run": options["dry_run"],
-            "interrupted": is_interrupted,
-            "removed": [attrs.asdict(item) for item in done],
-            "failures": [attrs.asdict(item) for item in failed],
+            "removed": [attrs.asdict(orphan) for orphan in removed],
+            "failures": [attrs.asdict(orphan) for orphan in failures],
             "kept": cleaner.kept,
             "foreign": cleaner.foreign,
             "outside": cleaner.outside,
             "unlisted": cleaner.unlisted,
-            "problems": [describe(error, id) for id, error in cleaner.inventory.problems],
-            "seconds": round(time.monotonic() - started, 3),
+            "problems": [describe(error, spec_id) for spec_id, error in cleaner.inventory.errors],
         }
-        lines = _lines(cleaner, done, options["dry_run"]) if options["verbosity"] > 0 else []
-        self.report(document, lines, options["json"])
-        if is_interrupted:
-            raise interrupted()
-        complaints = _complaints(cleaner, failed)
-        if complaints:
-            raise CommandError("\n".join(complaints))
-
-    def _say(self, leftover: Leftover, dry_run: bool) -> None:
-        if not leftover.error:
-            word = "would remove" if dry_run else "removed"
-            self.stdout.write(f"{word} {leftover.name}: {leftover.reason}")
+        lines = [] if is_quiet else _lines(cleaner, removed)
+        self.report(options, document, lines, _complaints(cleaner, failures))
 
 
-def _lines(cleaner: Cleaner, done: list[Leftover], dry_run: bool) -> list[str]:
+def _lines(cleaner: Cleaner, removed: list[Orphan]) -> list[str]:
     lines = []
-    if cleaner.foreign:
-        lines.append(f"{counted(len(cleaner.foreign), 'file')} of names that we do not give, left:")
-        lines += [f"  {name}" for name in cleaner.foreign[:LISTED]]
-    if cleaner.outside:
-        lines.append(f"{counted(len(cleaner.outside), 'file')} outside of the folder, left:")
-        lines += [f"  {name}" for name in cleaner.outside[:LISTED]]
+    for names, where in (
+        (cleaner.foreign, "of names that we do not give"),
+        (cleaner.outside, "outside of the folder"),
+    ):
+        if names:
+            lines.append(f"{counted(len(names), 'file')} {where}, left:")
+            lines += [f"  {name}" for name in names[:LISTED]]
     if cleaner.kept:
         lines.append(f"{counted(cleaner.kept, 'file')} that no row calls for, left.")
-    size = sum(item.size or 0 for item in done)
+    reasons = Counter(orphan.reason for orphan in removed)
+    lines += [f"  {number:,}: {reason}" for reason, number in sorted(reasons.items())]
+    size = sum(orphan.size or 0 for orphan in removed)
     freed = f", {size:,} bytes that are known of" if size else ""
-    verb = "would be removed" if dry_run else "removed"
-    lines += [
-        f"  {number:,}: {reason}"
-        for reason, number in sorted(Counter(item.reason for item in done).items())
-    ]
-    return [*lines, f"{counted(len(done), 'file')} {verb}{freed}."]
+    verb = "would be removed" if cleaner.dry_run else "removed"
+    return [*lines, f"{counted(len(removed), 'file')} {verb}{freed}."]
 
 
-def _complaints(cleaner: Cleaner, failed: list[Leftover]) -> list[str]:
-    lines = [f"{item.name} could not be removed: {item.error}" for item in failed]
-    # That a storage cannot list is no fault; the ledger is there for it.
+def _complaints(cleaner: Cleaner, failures: list[Orphan]) -> list[str]:
+    lines = [f"{item.name} could not be removed: {item.error}" for item in failures]
+    # That a storage cannot list is no fault; its records are there for it.
     unlisted = [text for text in cleaner.unlisted if "NotImplementedError" not in text]
     lines += [f"Not listed: {text}" for text in unlisted]
-    problems = cleaner.inventory.problems
-    if problems:
+    errors = cleaner.inventory.errors
+    if errors:
         lines.append(
             "Some files could not be named, so that only what has lost its source or its spec was"
             " removed:"
         )
-        lines += [f"  {error}" for _, error in problems[:LISTED]]
+        lines += [f"  {error}" for _, error in errors[:LISTED]]
     return lines

@@ -7,19 +7,11 @@ import time
 from functools import partial
 from typing import Any
 
-import attrs
 from django.core.management.base import CommandError, CommandParser
 
-from imagekit_registry.cachefiles.bulk import Generation, Result, ResultStatus
-from imagekit_registry.exceptions import ImageKitError
-from imagekit_registry.maintenance.inventory import every_batch, expected_count
-from imagekit_registry.management._commands import (
-    ImageCommand,
-    Progress,
-    counted,
-    describe,
-    interrupted,
-)
+from imagekit_registry.cachefiles.bulk import Generation, ResultStatus
+from imagekit_registry.maintenance.inventory import Errors, every_batch, expected_count
+from imagekit_registry.management._commands import ImageCommand, counted, describe, place_of, select
 
 __all__ = ["Command"]
 
@@ -32,38 +24,6 @@ def _jobs(text: str) -> int:
     if not 1 <= number <= 256:
         raise argparse.ArgumentTypeError("must be from 1 to 256")
     return number
-
-
-@attrs.define
-class _Tally:
-    """What has become of how many images."""
-
-    made: int = 0
-    existing: int = 0
-    wanted: list[dict[str, str]] = attrs.field(factory=list)
-    failures: list[dict[str, str]] = attrs.field(factory=list)
-    interrupted: bool = False
-
-    def add(self, result: Result) -> None:
-        if result.error is not None:
-            name = "" if result.status != ResultStatus.FAILED else _name_of(result.file)
-            self.failures.append(describe(result.error, file=name))
-        elif result.status == ResultStatus.MADE:
-            self.made += 1
-        elif result.status == ResultStatus.EXISTING:
-            self.existing += 1
-        else:
-            self.wanted.append({"spec": result.file.spec_id, "file": result.file.name})
-
-    def fail(self, spec_id: str, error: ImageKitError) -> None:
-        self.failures.append(describe(error, spec_id))
-
-
-def _name_of(file: Any) -> str:
-    try:
-        return file.name or ""
-    except Exception:  # noqa: BLE001 -- a lazy file that cannot be built
-        return ""
 
 
 class Command(ImageCommand):
@@ -106,10 +66,8 @@ class Command(ImageCommand):
         """
         if options["force"] and options["missing"]:
             raise CommandError("Give either --force or --missing: they contradict each other.")
-        ids = self.select(options["ids"])
-        started = time.monotonic()
-        tally = _Tally()
-        pipeline = Generation(
+        ids = select(options["ids"])
+        generation = Generation(
             jobs=options["jobs"],
             force=options["force"],
             retry=not options["missing"],
@@ -118,59 +76,48 @@ class Command(ImageCommand):
             by_listing=True,
             remember_every=REMEMBER_EVERY,
         )
-        quiet = options["json"] or options["verbosity"] < 1
-        try:
-            with Progress(
-                self, "image", quiet=quiet, total=partial(expected_count, ids)
-            ) as progress:
-                for result in pipeline.run(every_batch(ids, tally.fail)):
-                    tally.add(result)
-                    progress.step()
-                    if options["verbosity"] > 1 and not options["json"]:
-                        self.stdout.write(f"{result.status:8} {_name_of(result.file)}")
-        except KeyboardInterrupt:
-            tally.interrupted = True
-        self._finish(ids, tally, time.monotonic() - started, options)
-
-    def _finish(
-        self, ids: list[str], tally: _Tally, seconds: float, options: dict[str, Any]
-    ) -> None:
-        document = {
-            "command": "generateimages",
+        counts = dict.fromkeys((ResultStatus.MADE, ResultStatus.EXISTING), 0)
+        wanted: list[dict[str, str]] = []
+        failures: list[dict[str, str]] = []
+        errors: Errors = []
+        with self.progress("image", options, partial(expected_count, ids)) as step:
+            for result in generation.run(every_batch(ids, errors)):
+                step()
+                name = str(result.file.name)
+                if result.error is not None:
+                    file = name if result.status == ResultStatus.FAILED else ""
+                    failures.append(describe(result.error, file=file))
+                elif result.status in counts:
+                    counts[result.status] += 1
+                else:
+                    wanted.append({"spec": result.file.spec_id, "file": name})
+                if options["verbosity"] > 1 and not options["json"]:
+                    self.stdout.write(f"{result.status:8} {name}")
+        failures += [describe(error, spec_id) for spec_id, error in errors]
+        made, existing = counts.values()
+        document: dict[str, object] = {
             "specs": ids,
             "dry_run": options["dry_run"],
-            "interrupted": tally.interrupted,
-            "made": tally.made,
-            "existing": tally.existing,
-            "failed": len(tally.failures),
-            "failures": tally.failures,
-            "seconds": round(seconds, 3),
+            "made": made,
+            "existing": existing,
+            "failed": len(failures),
+            "failures": failures,
         }
+        lines = [f"would make {item['file']}" for item in wanted]
+        summary = (
+            f"{counted(made, 'image')} made, {existing:,} existed, {len(failures):,} failed,"
+            f" in {time.monotonic() - self.started:.1f} s."
+        )
         if options["dry_run"]:
-            document["wanted"] = tally.wanted
-        lines = [f"would make {item['file']}" for item in tally.wanted]
-        if options["verbosity"] > 0:
-            lines.append(_summary(tally, seconds, options["dry_run"]))
-        self.report(document, lines, options["json"])
-        if tally.interrupted:
-            raise interrupted()
-        if tally.failures:
-            raise CommandError(_listed(tally.failures))
+            document["wanted"] = wanted
+            summary = f"{counted(len(wanted), 'image')} would be made; {existing:,} exist."
+        lines += [summary] if options["verbosity"] > 0 else []
+        self.report(options, document, lines, _complaints(failures))
 
 
-def _summary(tally: _Tally, seconds: float, dry_run: bool) -> str:
-    if dry_run:
-        return f"{counted(len(tally.wanted), 'image')} would be made; {tally.existing:,} exist."
-    return (
-        f"{counted(tally.made, 'image')} made, {tally.existing:,} existed,"
-        f" {len(tally.failures):,} failed, in {seconds:.1f} s."
-    )
-
-
-def _listed(failures: list[dict[str, str]]) -> str:
-    lines = [f"{counted(len(failures), 'image')} could not be made:"]
+def _complaints(failures: list[dict[str, str]]) -> list[str]:
+    lines = [f"{counted(len(failures), 'image')} could not be made:"] if failures else []
     for item in failures:
-        where = " of ".join(part for part in (item["spec"], repr(item["source"])) if part != "''")
         hint = f" {item['hint']}" if item["hint"] else ""
-        lines.append(f"  {where}: {item['cause']}.{hint}")
-    return "\n".join(lines)
+        lines.append(f"  {place_of(item['spec'], item['source'])}: {item['cause']}.{hint}")
+    return lines
