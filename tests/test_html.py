@@ -17,17 +17,21 @@ from hypothesis import strategies as st
 from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.generatorlibrary import Rendition
 from imagekit_registry.html import (
     ImgMarkup,
     PictureMarkup,
-    Rendition,
     build_attributes,
     is_attribute_name,
     plan_picture,
     show,
 )
-from imagekit_registry.html._arguments import parse_dimensions, parse_formats, parse_numbers
-from imagekit_registry.html._attributes import settle_attributes
+from imagekit_registry.html._arguments import (
+    parse_dimensions,
+    parse_formats,
+    parse_numbers,
+    settle_attributes,
+)
 from imagekit_registry.html._elements import Candidate
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.specs import StoredFile
