@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from types import MethodType
 
 from imagekit_registry.conf import conf
@@ -24,6 +25,10 @@ __all__ = [
 
 THUMBNAIL_ID = "imagekit:thumbnail"
 ADMIN_PREVIEW_ID = "imagekit:admin:preview"
+
+
+#: A page asks for the same few sizes again and again, and processors do not change.
+_processor_of = lru_cache(maxsize=256, typed=True)(ThumbnailProcessor)
 
 
 class Thumbnail(ImageSpec):
@@ -49,9 +54,13 @@ class Thumbnail(ImageSpec):
         upscale: bool | None = None,
         format: str | None = None,
     ) -> None:
-        self.processors = [
-            ThumbnailProcessor(width, height, anchor=anchor, crop=crop, upscale=upscale)
-        ]
+        arguments = (width, height, anchor, crop, upscale)
+        try:
+            processor = _processor_of(*arguments)
+        except TypeError:
+            # One of them cannot be hashed: an anchor that is a list.
+            processor = ThumbnailProcessor(*arguments)
+        self.processors = [processor]
         self.format = format or conf.DEFAULT_THUMBNAIL_FORMAT
         super().__init__(source)
 

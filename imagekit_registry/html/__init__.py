@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from imagekit_registry.html._arguments import is_attribute_name
 from imagekit_registry.html._batch import active_batch, attempt, batched, show
 from imagekit_registry.html._django_batch import TagNode, waiting
-from imagekit_registry.html._elements import ImgMarkup, Markup, PictureMarkup, build_attributes
+from imagekit_registry.html._elements import (
+    ImgMarkup,
+    Markup,
+    PictureMarkup,
+    build_attributes,
+    is_attribute_name,
+)
 from imagekit_registry.html._tags import (
     TAGS,
     Tag,

@@ -1,9 +1,9 @@
-"""What templates give: dimensions, scales, widths, formats and attributes, checked."""
+"""Dimensions, scales, widths and formats as templates write them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -12,9 +12,6 @@ from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.imaging.formats import can_write, normalize_format
 
 _DIMENSIONS = re.compile(r"\s*(\d{0,5})\s*x\s*(\d{0,5})\s*", re.ASCII)
-# What the HTML standard allows in a name (13.1.2.3 Attributes): neither control characters nor
-# blanks, quotes, angle brackets, slashes and equals signs; "<" is a parse error on top of that.
-_ATTRIBUTE_NAME = re.compile(r"""[^\x00-\x20\x7f-\x9f"'<>/=`\ufdd0-\ufdef\ufffe\uffff]+""")
 _LONGEST = 50
 _MOST_NUMBERS = 20
 _MOST_FORMATS = 10
@@ -120,34 +117,3 @@ def parse_formats(value: object) -> list[tuple[str, str]]:
         if can_write(format):
             formats[format] = _ON_THE_WEB[format]
     return list(formats.items())
-
-
-def is_attribute_name(name: str) -> bool:
-    """Return whether *name* can be the name of an HTML attribute.
-
-    Example:
-        >>> is_attribute_name("data-id"), is_attribute_name("a b")
-        (True, False)
-    """
-    return _ATTRIBUTE_NAME.fullmatch(name) is not None
-
-
-def settle_attributes(attributes: Mapping[str, object] | None) -> dict[str, str | bool]:
-    """Return *attributes* as they are now, however late they are written.
-
-    Args:
-        attributes: Values by name. None and False leave the attribute out.
-
-    Raises:
-        InvalidArgument: A name is no name of an attribute, or is ``src``, which the tag writes.
-    """
-    settled: dict[str, str | bool] = {}
-    for name, value in attributes.items() if attributes else ():
-        if not _ATTRIBUTE_NAME.fullmatch(str(name)):
-            raise InvalidArgument(f"{str(name)[:50]!r} is no name of an HTML attribute.")
-        if name.lower() == "src":
-            raise InvalidArgument("The attribute 'src' is written by the tag itself.")
-        is_flag = value is True or value is False or value is None
-        # A lazy translation, for one, is another text later.
-        settled[name] = bool(value) if is_flag else str(value)
-    return settled

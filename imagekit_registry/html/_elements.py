@@ -11,15 +11,48 @@ import attrs
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.fallbacks import StandIn, stand_in_for
 from imagekit_registry.exceptions import GenerationError, ImageKitError, InvalidArgument
-from imagekit_registry.html._arguments import is_attribute_name, settle_attributes
 
 #: What has just failed to be made, and why.
 Failures = Mapping[ImageCacheFile, ImageKitError]
 NO_FAILURES: Failures = {}
 
+# What the HTML standard allows in a name (13.1.2.3 Attributes): neither control characters nor
+# blanks, quotes, angle brackets, slashes and equals signs; "<" is a parse error on top of that.
+_ATTRIBUTE_NAME = re.compile(r"""[^\x00-\x20\x7f-\x9f"'<>/=`\ufdd0-\ufdef\ufffe\uffff]+""")
 _BLANKS = re.compile(r"\s")
 _SIDES = frozenset(["height", "width"])
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+
+
+def is_attribute_name(name: str) -> bool:
+    """Return whether *name* can be the name of an HTML attribute.
+
+    Example:
+        >>> is_attribute_name("data-id"), is_attribute_name("a b")
+        (True, False)
+    """
+    return _ATTRIBUTE_NAME.fullmatch(name) is not None
+
+
+def settle_attributes(attributes: Mapping[str, object] | None) -> dict[str, str | bool]:
+    """Return *attributes* as they are now, however late they are written.
+
+    Args:
+        attributes: Values by name. None and False leave the attribute out.
+
+    Raises:
+        InvalidArgument: A name is no name of an attribute, or is ``src``, which the tag writes.
+    """
+    settled: dict[str, str | bool] = {}
+    for name, value in attributes.items() if attributes else ():
+        if not _ATTRIBUTE_NAME.fullmatch(str(name)):
+            raise InvalidArgument(f"{str(name)[:50]!r} is no name of an HTML attribute.")
+        if name.lower() == "src":
+            raise InvalidArgument("The attribute 'src' is written by the tag itself.")
+        is_flag = value is True or value is False or value is None
+        # A lazy translation, for one, is another text later.
+        settled[name] = bool(value) if is_flag else str(value)
+    return settled
 
 
 def build_attributes(attributes: Mapping[str, object]) -> str:
@@ -38,7 +71,7 @@ def build_attributes(attributes: Mapping[str, object]) -> str:
         ' alt="a &quot;cat&quot;"'
     """
     for name in attributes:
-        if not is_attribute_name(name):
+        if not _ATTRIBUTE_NAME.fullmatch(name):
             raise InvalidArgument(f"{name[:50]!r} is no name of an HTML attribute.")
     return _write_attributes(attributes)
 
@@ -100,12 +133,11 @@ def _build_choice(
     if candidates[0].density is None:
         by_width = [f"{url} {width}w" for width, url in sorted(urls.items())]
         return {"srcset": ", ".join(by_width), "sizes": sizes or "100vw"}
-    if len(candidates) == 1 and not own_url:
-        return {"srcset": urls.popitem()[1]}
-    by_density = [f"{url} {density}x" for density, url in urls.items()]
     if own_url:
-        by_density.insert(0, f"{_srcset_url(own_url)} 1x")
-    return {"srcset": " , ".join(by_density)}
+        urls = {1: _srcset_url(own_url)} | urls
+    elif len(candidates) == 1:
+        return {"srcset": urls.popitem()[1]}
+    return {"srcset": " , ".join(f"{url} {density}x" for density, url in urls.items())}
 
 
 def _srcset_url(url: str) -> str:
@@ -151,8 +183,7 @@ class ImgMarkup:
             return "", False
         attributes: dict[str, object] = {**self.attributes}
         if _SIDES.isdisjoint(map(str.lower, attributes)):
-            attributes["width"] = shown.width
-            attributes["height"] = shown.height
+            attributes |= {"width": shown.width, "height": shown.height}
         attributes["src"] = shown.url
         if is_image and self.candidates:
             attributes |= _build_choice(self.candidates, self.sizes, failures, shown.url)
@@ -174,8 +205,7 @@ class PictureMarkup:
     @property
     def files(self) -> Sequence[ImageCacheFile]:
         """All images, of every format and size."""
-        others = (each.file for candidates in self.sources.values() for each in candidates)
-        return [*self.img.files, *others]
+        return [*self.img.files, *[each.file for some in self.sources.values() for each in some]]
 
     def render(self, failures: Failures = NO_FAILURES) -> str:
         """Return the element; only the image that stands in, if the image cannot be made."""
@@ -184,8 +214,7 @@ class PictureMarkup:
             return img
         sources = ""
         for media_type, candidates in self.sources.items():
-            choice = _build_choice(candidates, self.img.sizes, failures)
-            if choice:
+            if choice := _build_choice(candidates, self.img.sizes, failures):
                 sources += f"<source{_write_attributes({'type': media_type} | choice)} />"
         return f"<picture>{sources}{img}</picture>"
 
