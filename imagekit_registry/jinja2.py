@@ -136,7 +136,7 @@ class ImagekitExtension(Extension):
             for child in node.iter_child_nodes(only=_TRANSPARENT.get(type(node), ())):
                 self._let_wait(child)
 
-    def _wait(self, function: Callable[..., object], *args: object, **kwargs: object) -> object:
+    def _wait(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> object:
         """Return a mark, unless the name of our function stands for another one here."""
         if isinstance(function, _Function):
             return function.show(args, kwargs, waits=True)
