@@ -1,19 +1,34 @@
-"""Generators that every project has: those behind the thumbnail tag and the admin's previews."""
+"""Generators that every project has: those behind the tags and the admin's previews."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from functools import lru_cache
+from types import MethodType
 
 from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.imaging.formats import normalize_format
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.processors import Thumbnail as ThumbnailProcessor
 from imagekit_registry.registry import generator_registry
-from imagekit_registry.specs import ImageSpec
+from imagekit_registry.specs import BaseImageSpec, ImageSpec
 
-__all__ = ["ADMIN_PREVIEW_ID", "THUMBNAIL_ID", "AdminPreview", "Thumbnail", "register_all"]
+__all__ = [
+    "ADMIN_PREVIEW_ID",
+    "THUMBNAIL_ID",
+    "AdminPreview",
+    "Rendition",
+    "Thumbnail",
+    "register_all",
+]
 
 THUMBNAIL_ID = "imagekit:thumbnail"
 ADMIN_PREVIEW_ID = "imagekit:admin:preview"
+
+
+#: A page asks for the same few sizes again and again, and processors do not change.
+_processor_of = lru_cache(maxsize=256, typed=True)(ThumbnailProcessor)
 
 
 class Thumbnail(ImageSpec):
@@ -31,17 +46,21 @@ class Thumbnail(ImageSpec):
 
     def __init__(
         self,
-        source: Any = None,
+        source: object = None,
         width: int | None = None,
         height: int | None = None,
-        anchor: Any = None,
+        anchor: str | Sequence[float] | None = None,
         crop: bool | None = None,
         upscale: bool | None = None,
         format: str | None = None,
     ) -> None:
-        self.processors = [
-            ThumbnailProcessor(width, height, anchor=anchor, crop=crop, upscale=upscale)
-        ]
+        arguments = (width, height, anchor, crop, upscale)
+        try:
+            processor = _processor_of(*arguments)
+        except TypeError:
+            # One of them cannot be hashed: an anchor that is a list.
+            processor = ThumbnailProcessor(*arguments)
+        self.processors = [processor]
         self.format = format or conf.DEFAULT_THUMBNAIL_FORMAT
         super().__init__(source)
 
@@ -58,6 +77,47 @@ class AdminPreview(ImageSpec):
     animated = False
     cachefile_backend = "imagekit_registry.cachefiles.backends.Simple"
     cachefile_strategy = "imagekit_registry.cachefiles.strategies.JustInTime"
+
+
+#: What a rendition has of its own.
+_CHANGED = frozenset(["format", "namer", "options", "processors", "spec_arguments"])
+_KEPT = (BaseImageSpec.__annotations__.keys() | ImageSpec.__annotations__.keys()) - _CHANGED
+
+
+class Rendition(ImageSpec):
+    """The image of another spec, in another format, or no wider than a width.
+
+    Args:
+        spec: The other spec, with its source.
+        format: The format, by Pillow's name; None for the other spec's.
+        width: The largest width, in pixels; None for the other spec's. Nothing is enlarged.
+
+    Raises:
+        InvalidArgument: *spec* is no image spec, or makes its images in a way of its own.
+    """
+
+    def __init__(
+        self, spec: object, *, format: str | None = None, width: int | None = None
+    ) -> None:
+        if not isinstance(spec, ImageSpec) or type(spec).generate is not ImageSpec.generate:
+            called = getattr(spec, "spec_id", None) or type(spec).__name__
+            raise InvalidArgument(
+                f"The generator {called!r} makes its images in a way of its own, in one format and"
+                " size. Leave out 'formats' and 'widths', or make it an ImageSpec."
+            )
+        super().__init__(spec.source)
+        vars(self).update({name: getattr(spec, name) for name in _KEPT})
+        namer = spec.namer
+        # A function in a class body has become a method of the other spec.
+        is_own = isinstance(namer, MethodType) and namer.__self__ is spec
+        self.namer = namer.__func__ if is_own else namer
+        self.processors = list(spec.processors or ())
+        if width is not None:
+            self.processors.append(ResizeToFit(width, upscale=False))
+        same = format is None or normalize_format(spec.format or "") == format
+        self.format = spec.format if same else format
+        # Options are those of the spec's own format; another one does not know them.
+        self.options = dict(spec.options or {}) if same else None
 
 
 def register_all() -> None:

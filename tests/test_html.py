@@ -14,22 +14,18 @@ from django.utils.safestring import mark_safe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.generatorlibrary import Rendition
 from imagekit_registry.html import (
     ImgMarkup,
     PictureMarkup,
-    Rendition,
     build_attributes,
     is_attribute_name,
-    plan_picture,
     show,
 )
 from imagekit_registry.html._arguments import parse_dimensions, parse_formats, parse_numbers
-from imagekit_registry.html._attributes import settle_attributes
-from imagekit_registry.html._elements import Candidate
-from imagekit_registry.processors import ResizeToFill
+from imagekit_registry.html._elements import Candidate, settle_attributes
 from imagekit_registry.specs import StoredFile
 from tests.pages import Banner, Wide, elements
 from tests.storages import StrictStorage
@@ -112,6 +108,14 @@ class TestAttributes:
         """A second one would win over ours in a browser, or not."""
         with pytest.raises(InvalidArgument, match="'src' is written by the tag"):
             settle_attributes({name: "x"})
+
+    def test_an_element_of_python_code_has_checked_attributes(self, stored_photo: Any) -> None:
+        """They are escaped; a name that is none is refused when the element is made."""
+        file = ImageCacheFile(Banner(stored_photo()))
+        (img,) = elements(ImgMarkup(file, {"alt": '"<b>', "title": None}).render())
+        assert set(img) == {"alt", "width", "height", "src"}
+        with pytest.raises(InvalidArgument, match="no name of an HTML attribute"):
+            ImgMarkup(file, {"a b": "x"})
 
 
 class TestArguments:
@@ -248,71 +252,6 @@ class TestSrcset:
         assert found["srcset"].count("w") >= 4
         assert storage.calls["open"] == 1
         storage.assert_clean()
-
-
-class Odd(ImageSpec):
-    """A spec with everything that may differ."""
-
-    format = "JPEG"
-    options = {"quality": 33}
-    animated = False
-    background = "#123456"
-    metadata = "copyright"
-    fallback = "empty"
-
-    @property
-    def processors(self) -> Any:
-        return [ResizeToFill(60, 40)]
-
-    @processors.setter
-    def processors(self, value: Any) -> None:
-        raise AssertionError("a rendition changed the spec it is made of")
-
-    def namer(generator: Any) -> str:  # noqa: N805
-        return f"odd/{generator.get_hash()}"
-
-
-class OwnWay(Banner):
-    """A spec that makes its images in a way of its own."""
-
-    def generate(self) -> Any:
-        raise AssertionError("not asked for")
-
-
-class TestRendition:
-    """What a spec makes, in another format or width."""
-
-    def test_keeps_all_that_is_not_changed(self) -> None:
-        """Same recipe, same name: nothing is made twice."""
-        spec = Odd("a.jpg")
-        same = Rendition(spec)
-        assert same.get_hash() == spec.get_hash()
-        assert ImageCacheFile(same).name == ImageCacheFile(spec).name
-        assert same.fallback == "empty"
-
-    def test_leaves_options_to_the_format_that_they_are_for(self) -> None:
-        """The quality of a JPEG says nothing of an AVIF."""
-        spec = Odd("a.jpg")
-        assert Rendition(spec, width=9).options == {"quality": 33}
-        assert Rendition(spec, format="WEBP").options is None
-        assert Rendition(spec, format="JPEG").get_hash() == spec.get_hash()
-        assert Rendition(spec, format="WEBP", width=9).recipe.background == "#123456"
-
-    def test_refuses_a_generator_with_a_way_of_its_own(self) -> None:
-        """It names the generator, and what to leave out."""
-        for generator in (OwnWay("a.jpg"), object()):
-            with pytest.raises(InvalidArgument, match="Leave out 'formats' and 'widths'"):
-                Rendition(generator, width=5)
-
-    def test_is_not_needed_for_a_plain_picture(self, stored_photo: Any) -> None:
-        """A generator of any kind can be shown in a picture without formats and widths."""
-        from tests.pages import registered
-
-        with registered(plain=Banner, own=OwnWay):
-            html = show(lambda: plan_picture(["tests:plain"], {"source": stored_photo()}))
-            assert html.startswith("<picture><img ")
-            with pytest.raises(InvalidArgument, match="'tests:own'"):
-                plan_picture(["tests:own"], {"source": "a.jpg", "widths": "5"})
 
 
 def test_a_mark_of_a_batch_cannot_be_guessed() -> None:

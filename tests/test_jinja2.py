@@ -112,7 +112,7 @@ class TestFunctions:
         """By name, in words that say what to write."""
         with pytest.raises(InvalidArgumentType, match=r"thumbnail\(\) takes dimensions and source"):
             environment.from_string("{{ thumbnail('9x9') }}").render()
-        with pytest.raises(InvalidArgumentType, match=r"picture\(\) takes a spec's id, or dimen"):
+        with pytest.raises(InvalidArgumentType, match=r"picture\(\) takes the spec's id, or dimen"):
             environment.from_string("{{ picture() }}").render()
         with pytest.raises(NotRegistered, match="'tests:no'"):
             environment.from_string("{{ generateimage('tests:no') }}").render()

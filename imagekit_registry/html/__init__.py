@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from imagekit_registry.html._attributes import build_attributes, is_attribute_name
-from imagekit_registry.html._batch import active_batch, batched
-from imagekit_registry.html._django_batch import waiting
-from imagekit_registry.html._elements import ImgMarkup, Markup, PictureMarkup, attempt, show
+from imagekit_registry.html._batch import active_batch, attempt, batched, show
+from imagekit_registry.html._django_batch import TagNode, waiting
+from imagekit_registry.html._elements import (
+    ImgMarkup,
+    Markup,
+    PictureMarkup,
+    build_attributes,
+    is_attribute_name,
+)
 from imagekit_registry.html._tags import (
+    TAGS,
+    Tag,
+    image_file,
     plan_image,
     plan_picture,
     plan_thumbnail,
     thumbnail_file,
 )
-from imagekit_registry.html._variants import Rendition
 
 __all__ = [
+    "TAGS",
     "ImgMarkup",
     "Markup",
     "PictureMarkup",
-    "Rendition",
+    "Tag",
+    "TagNode",
     "active_batch",
     "attempt",
     "batched",
     "build_attributes",
+    "image_file",
     "is_attribute_name",
     "plan_image",
     "plan_picture",

@@ -9,32 +9,26 @@ from itertools import islice
 from typing import Any
 
 from imagekit_registry.exceptions import InvalidArgument
-from imagekit_registry.imaging.formats import can_write, extension_to_mimetype, normalize_format
-
-__all__ = ["Sides", "parse_dimensions", "parse_formats", "parse_numbers"]
-
-#: Width and height in pixels; None for a side that is left free.
-Sides = tuple[int | None, int | None]
+from imagekit_registry.imaging.formats import can_write, normalize_format
 
 _DIMENSIONS = re.compile(r"\s*(\d{0,5})\s*x\s*(\d{0,5})\s*", re.ASCII)
 _LONGEST = 50
 _MOST_NUMBERS = 20
 _MOST_FORMATS = 10
-#: Formats that browsers show, by their file name extensions.
+#: Formats that browsers show, with their media types.
 _ON_THE_WEB = {
-    "AVIF": ".avif",
-    "GIF": ".gif",
-    "HEIF": ".heif",
-    "JPEG": ".jpg",
-    "JPEG2000": ".jp2",
-    "JXL": ".jxl",
-    "PNG": ".png",
-    "WEBP": ".webp",
+    "AVIF": "image/avif",
+    "GIF": "image/gif",
+    "HEIF": "image/heif",
+    "JPEG": "image/jpeg",
+    "JPEG2000": "image/jp2",
+    "JXL": "image/jxl",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
 }
-_MEDIA_TYPE_OF_JXL = "image/jxl"
 
 
-def parse_dimensions(dimensions: Any) -> Sides:
+def parse_dimensions(dimensions: object) -> tuple[int | None, int | None]:
     """Return width and height, in pixels; None for a side that is left free.
 
     Args:
@@ -52,7 +46,7 @@ def parse_dimensions(dimensions: Any) -> Sides:
 
 
 @lru_cache(maxsize=256)
-def _parse_dimensions(text: str) -> Sides:
+def _parse_dimensions(text: str) -> tuple[int | None, int | None]:
     found = _DIMENSIONS.fullmatch(text)
     sides = [int(side) if side else None for side in found.groups()] if found else []
     if not any(sides) or 0 in sides:
@@ -62,7 +56,16 @@ def _parse_dimensions(text: str) -> Sides:
     return sides[0], sides[1]
 
 
-def parse_numbers(value: Any, argument: str, most: float) -> list[float]:
+def _split(value: object, most: int) -> list[Any]:
+    """Return what is in a list, or in a text with blanks between the parts."""
+    if value is None:
+        return []
+    parts = value.replace(",", " ").split() if isinstance(value, str) else value
+    # One more than there may be: the list may be endless.
+    return list(islice(parts, most + 1)) if isinstance(parts, Iterable) else [parts]
+
+
+def parse_numbers(value: object, argument: str, most: float) -> list[float]:
     """Return the numbers of a list, or of a text with blanks between them.
 
     Args:
@@ -77,13 +80,8 @@ def parse_numbers(value: Any, argument: str, most: float) -> list[float]:
         >>> parse_numbers("1.5 2", "srcset", 10)
         [1.5, 2.0]
     """
-    if value is None:
-        return []
-    parts = value.replace(",", " ").split() if isinstance(value, str) else value
-    # One more than there may be: the list may be endless.
-    parts = islice(parts, _MOST_NUMBERS + 1) if isinstance(parts, Iterable) else [parts]
     try:
-        numbers = [float(part) for part in parts]
+        numbers = [float(part) for part in _split(value, _MOST_NUMBERS)]
     except (TypeError, ValueError, OverflowError):
         numbers = [0.0]
     if len(numbers) > _MOST_NUMBERS or not all(0 < number <= most for number in numbers):
@@ -94,7 +92,7 @@ def parse_numbers(value: Any, argument: str, most: float) -> list[float]:
     return numbers
 
 
-def parse_formats(value: Any) -> list[tuple[str, str]]:
+def parse_formats(value: object) -> list[tuple[str, str]]:
     """Return formats with their media types; those that cannot be written here are left out.
 
     Args:
@@ -107,10 +105,7 @@ def parse_formats(value: Any) -> list[tuple[str, str]]:
         >>> parse_formats("webp jpg")
         [('WEBP', 'image/webp'), ('JPEG', 'image/jpeg')]
     """
-    if value is None:
-        return []
-    parts = value.replace(",", " ").split() if isinstance(value, str) else value
-    names = list(islice(parts, _MOST_FORMATS + 1)) if isinstance(parts, Iterable) else [parts]
+    names = _split(value, _MOST_FORMATS)
     formats: dict[str, str] = {}
     for name in names:
         format = normalize_format(name) if isinstance(name, str) else ""
@@ -120,5 +115,5 @@ def parse_formats(value: Any) -> list[tuple[str, str]]:
                 f" {', '.join(_ON_THE_WEB)}, such as 'AVIF WEBP', not {str(value)[:_LONGEST]!r}."
             )
         if can_write(format):
-            formats[format] = extension_to_mimetype(_ON_THE_WEB[format]) or _MEDIA_TYPE_OF_JXL
+            formats[format] = _ON_THE_WEB[format]
     return list(formats.items())

@@ -1,24 +1,97 @@
-"""Many tags, one round trip: what they show is filled in when all of them are known."""
+"""When the HTML of tags is written: at once, or by the batch around them, after one round trip."""
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import TypeVar, cast
 
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
 
-from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles.existence import fetch
+from imagekit_registry.cachefiles import ImageCacheFile, generate_many
+from imagekit_registry.cachefiles.existence import fetch, known
 from imagekit_registry.cachefiles.state import records_are_known
-from imagekit_registry.html._elements import Markup, attempt, guard
-from imagekit_registry.html._resolved import Answers
-from imagekit_registry.state import state_scope
+from imagekit_registry.cachefiles.strategies import makes_when_required
+from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import (
+    GenerationError,
+    InvalidArgument,
+    InvalidArgumentType,
+    MissingSource,
+)
+from imagekit_registry.html._elements import NO_FAILURES, Failures, Markup
+from imagekit_registry.state import Status, state_scope
 
-__all__ = ["Batch", "LentFile", "active_batch", "batched"]
+_logger = logging.getLogger("imagekit_registry.html")
+
+#: What values from outside can cause: a missing image, a size from a query string.
+_INPUT_ERRORS = (InvalidArgument, InvalidArgumentType, MissingSource)
+#: A source without a name is read for its name, so that planning can fail as making can.
+_PLANNING_ERRORS = (*_INPUT_ERRORS, GenerationError)
+
+T = TypeVar("T")
+Render = Callable[[Failures], str]
+
+
+def attempt(
+    plan: Callable[..., T], *args: object, errors: tuple[type[Exception], ...] = _PLANNING_ERRORS
+) -> T | None:
+    """Return what ``plan(*args)`` gives, or None if input from outside makes it impossible.
+
+    Args:
+        plan: Makes the cache files of a tag, and no images.
+        *args: What it takes.
+        errors: What such input causes.
+
+    Raises:
+        ImageKitError: ``IMAGEKIT_ON_ERROR`` is ``"raise"``, or a programmer erred.
+    """
+    try:
+        return plan(*args)
+    except errors as error:
+        if conf.ON_ERROR == "raise":
+            raise
+        _logger.warning("%s", error)
+        return None
+
+
+def _write(render: Render, failures: Failures) -> SafeString:
+    # Images that cannot be made have been dealt with by then: a `GenerationError` is to be raised.
+    return SafeString(attempt(render, failures, errors=_INPUT_ERRORS) or "")
+
+
+def _write_now(files: Sequence[ImageCacheFile], render: Render) -> SafeString:
+    if len(files) < 2:
+        return _write(render, NO_FAILURES)
+    with state_scope():
+        return _write(render, _make_missing(files))
+
+
+def _make_missing(files: Sequence[ImageCacheFile]) -> Failures:
+    """Fetch the state of *files* in one round trip, and make together what is missing.
+
+    Call it in a `state_scope`, which keeps what was read.
+    """
+    fetch(files)
+    missing = [file for file in files if _is_to_be_made(file)]
+    if len(missing) < 2:
+        return NO_FAILURES
+    return {failure.file: failure.error for failure in generate_many(missing).failures}
+
+
+def _is_to_be_made(file: ImageCacheFile) -> bool:
+    """Return whether the page would make *file* at once, since it is missing."""
+    backend = file.cachefile_backend
+    if not file.name or backend.states is None or backend.is_async:
+        return False
+    if not makes_when_required(file.cachefile_strategy):
+        return False
+    record = known(file)
+    return record is None or record.status not in {Status.EXISTS, Status.FAILED}
 
 
 class Batch:
@@ -31,62 +104,45 @@ class Batch:
     def __init__(self) -> None:
         # Nobody can guess it: a text that looks like a mark is a text.
         self._token = str(secrets.randbits(64))
-        self._waiting: list[Markup] = []
-        self._lent: list[ImageCacheFile] = []
+        self._waiting: list[tuple[Sequence[ImageCacheFile], Render]] = []
+        # By the ids of the objects that stand for them, which are kept, so that these stay theirs.
+        self._lent: dict[int, tuple[object, ImageCacheFile]] = {}
 
-    def show(self, plan: Callable[[], Markup]) -> SafeString:
-        """Return a mark for what ``plan()`` gives, or its HTML if that costs no round trip."""
-        markup = attempt(plan)
-        return SafeString("" if markup is None else self.add(markup))
+    def add(self, files: Sequence[ImageCacheFile], render: Render) -> SafeString:
+        """Return a mark for what *render* gives, or its HTML if nothing of *files* is to be fetched."""
+        if records_are_known(files):
+            return _write_now(files, render)
+        self._waiting.append((files, render))
+        return SafeString(f"\ue000{self._token}:{len(self._waiting) - 1}\ue001")
 
-    def add(self, markup: Markup) -> str:
-        """Return a mark for *markup*, or its HTML if that costs no round trip."""
-        if records_are_known(markup.files):
-            return guard(lambda: markup.render(Answers.about(markup.files)))
-        self._waiting.append(markup)
-        return f"\ue000{self._token}:{len(self._waiting) - 1}\ue001"
-
-    def lend(self, file: ImageCacheFile) -> ImageCacheFile | LentFile:
+    def lend(self, file: ImageCacheFile) -> ImageCacheFile:
         """Return *file* for a variable; when it is used, the state of all files is fetched."""
         if records_are_known([file]):
             return file
-        self._lent.append(file)
-        return LentFile(file, self)
 
-    def fetch(self) -> None:
-        """Fetch the state of all files that the batch knows of by now, in one round trip."""
-        lent, self._lent = self._lent, []
-        fetch([*lent, *(file for markup in self._waiting for file in markup.files)])
+        def hand_out() -> ImageCacheFile:
+            lent, self._lent = self._lent.values(), {}
+            fetch([*(other for _, other in lent), *self._files()])
+            return file
+
+        lazy = SimpleLazyObject(hand_out)
+        self._lent[id(lazy)] = (lazy, file)
+        return cast("ImageCacheFile", lazy)
+
+    def lent_file(self, value: object) -> ImageCacheFile | None:
+        """Return the file that a variable stands for, if nobody has used any yet; else None."""
+        return self._lent.get(id(value), (None, None))[1]
 
     def fill(self, text: str) -> str:
         """Return *text* with the marks filled in, after one round trip for all of them."""
         if not self._waiting:
             return text
-        answers = Answers.about([file for markup in self._waiting for file in markup.files])
+        failures = _make_missing(self._files())
         pattern = re.compile(f"\ue000{self._token}:(\\d+)\ue001")
-        return pattern.sub(
-            lambda found: guard(lambda: self._waiting[int(found[1])].render(answers)), text
-        )
+        return pattern.sub(lambda found: _write(self._waiting[int(found[1])][1], failures), text)
 
-
-class LentFile(SimpleLazyObject):  # type: ignore[type-arg]
-    """A cache file in a variable of a batch, whose state may not have been fetched yet."""
-
-    def __init__(self, file: ImageCacheFile, batch: Batch) -> None:
-        def hand_out() -> ImageCacheFile:
-            batch.fetch()
-            return file
-
-        super().__init__(hand_out)
-        self.__dict__["_lent_file"] = file
-
-
-def waiting_file(value: Any) -> ImageCacheFile | None:
-    """Return the cache file behind a variable of a batch that nobody has used yet, else None."""
-    if type(value) is not LentFile:
-        return None
-    file: ImageCacheFile = value.__dict__["_lent_file"]
-    return None if records_are_known([file]) else file
+    def _files(self) -> list[ImageCacheFile]:
+        return [file for files, _ in self._waiting for file in files]
 
 
 _active: ContextVar[Batch | None] = ContextVar("imagekit_batch", default=None)
@@ -107,3 +163,22 @@ def batched(render: Callable[[], str]) -> SafeString:
         finally:
             _active.reset(token)
         return SafeString(batch.fill(text))
+
+
+def show(plan: Callable[..., Markup], *args: object, waits: bool = False) -> SafeString:
+    """Return the HTML of what ``plan(*args)`` gives; what breaks is handled as the settings say.
+
+    Args:
+        plan: Makes the cache files, and no images.
+        *args: What it takes.
+        waits: Whether a mark can stand for the HTML, which the batch around it fills in.
+
+    Raises:
+        ImageKitError: ``IMAGEKIT_ON_ERROR`` is ``"raise"``, or a programmer erred.
+    """
+    markup = attempt(plan, *args)
+    if markup is None:
+        return SafeString("")
+    batch = _active.get() if waits else None
+    write = _write_now if batch is None else batch.add
+    return write(markup.files, markup.render)

@@ -1,115 +1,103 @@
-"""What a tag shows: an image, or a choice of images, as HTML."""
+"""What a tag shows, as HTML: an image, or a choice of images."""
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 import attrs
-from django.utils.safestring import SafeString
 
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import (
-    GenerationError,
-    InvalidArgument,
-    InvalidArgumentType,
-    MissingSource,
-)
-from imagekit_registry.html._attributes import Attributes, build_attributes
-from imagekit_registry.html._resolved import Answers
-from imagekit_registry.state import state_scope
+from imagekit_registry.cachefiles.fallbacks import Fallback, fallback_for
+from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.exceptions import GenerationError, ImageKitError, InvalidArgument
 
-__all__ = [
-    "Candidate",
-    "ImgMarkup",
-    "Markup",
-    "PictureMarkup",
-    "SourceMarkup",
-    "attempt",
-    "guard",
-    "show",
-]
+#: What has just failed to be made, and why.
+Failures = Mapping[CacheFile, ImageKitError]
+NO_FAILURES: Failures = {}
 
-_logger = logging.getLogger("imagekit_registry.html")
-
-#: What values from outside can cause: a missing image, a size from a query string.
-_INPUT_ERRORS = (InvalidArgument, InvalidArgumentType, MissingSource)
+# What the HTML standard allows in a name (13.1.2.3 Attributes): neither control characters nor
+# blanks, quotes, angle brackets, slashes and equals signs; "<" is a parse error on top of that.
+_ATTRIBUTE_NAME = re.compile(r"""[^\x00-\x20\x7f-\x9f"'<>/=`\ufdd0-\ufdef\ufffe\uffff]+""")
 _BLANKS = re.compile(r"\s")
+_SIDES = frozenset(["height", "width"])
+_ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 
 
-class Markup(Protocol):
-    """**Protocol**: HTML to be, and the files that it needs.
+def is_attribute_name(name: str) -> bool:
+    """Return whether *name* can be the name of an HTML attribute.
 
-    Built by the tags, rendered by them at once or by the batch around them, in the same thread.
+    Example:
+        >>> is_attribute_name("data-id"), is_attribute_name("a b")
+        (True, False)
     """
-
-    @property
-    def files(self) -> Sequence[ImageCacheFile]:
-        """The cache files that `render` asks for their state."""
-
-    def render(self, answers: Answers) -> str:
-        """Return the HTML."""
+    return _ATTRIBUTE_NAME.fullmatch(name) is not None
 
 
-T = TypeVar("T")
-
-
-def attempt(plan: Callable[[], T]) -> T | None:
-    """Return what ``plan()`` gives, or None if input from outside makes it impossible.
+def settle_attributes(attributes: Mapping[str, object] | None) -> dict[str, str | bool]:
+    """Return *attributes* as they are now, however late they are written.
 
     Args:
-        plan: Makes the cache files of a tag, and no images.
+        attributes: Values by name. None and False leave the attribute out.
 
     Raises:
-        ImageKitError: ``IMAGEKIT_ON_ERROR`` is ``"raise"``, or a programmer erred.
+        InvalidArgument: A name is no name of an attribute, or is ``src``, which the tag writes.
     """
-    try:
-        return plan()
-    except (*_INPUT_ERRORS, GenerationError) as error:
-        # A source without a name is read for its name, so that planning can fail as making can.
-        _pass_over(error)
-        return None
+    settled: dict[str, str | bool] = {}
+    for name, value in attributes.items() if attributes else ():
+        if not _ATTRIBUTE_NAME.fullmatch(str(name)):
+            raise InvalidArgument(f"{str(name)[:50]!r} is no name of an HTML attribute.")
+        if name.lower() == "src":
+            raise InvalidArgument("The attribute 'src' is written by the tag itself.")
+        is_flag = value is True or value is False or value is None
+        # A lazy translation, for one, is another text later.
+        settled[name] = bool(value) if is_flag else str(value)
+    return settled
 
 
-def guard(render: Callable[[], str]) -> str:
-    """Return what ``render()`` gives, or nothing if input from outside makes it impossible.
+def build_attributes(attributes: Mapping[str, object]) -> str:
+    """Return attributes as HTML, each with a blank before it.
 
-    Images that cannot be made have been dealt with by then: a `GenerationError` is to be raised.
+    Args:
+        attributes: Values by name. None and False leave the attribute out, True leaves its value
+            out; any other value is escaped, also if it was marked safe: what is safe between tags
+            may end an attribute.
 
     Raises:
-        ImageKitError: ``IMAGEKIT_ON_ERROR`` is ``"raise"``, or a programmer erred.
+        InvalidArgument: A name is no name of an attribute.
+
+    Example:
+        >>> build_attributes({"alt": 'a "cat"', "hidden": False})
+        ' alt="a &quot;cat&quot;"'
     """
-    try:
-        return render()
-    except _INPUT_ERRORS as error:
-        _pass_over(error)
-        return ""
+    for name in attributes:
+        if not _ATTRIBUTE_NAME.fullmatch(name):
+            raise InvalidArgument(f"{name[:50]!r} is no name of an HTML attribute.")
+    return _write_attributes(attributes)
 
 
-def _pass_over(error: Exception) -> None:
-    if conf.ON_ERROR == "raise":
+def _write_attributes(attributes: Mapping[str, object]) -> str:
+    parts = [
+        f" {name}" if value is True else f' {name}="{str(value).translate(_ESCAPED)}"'
+        for name, value in attributes.items()
+        if value is not None and value is not False
+    ]
+    return "".join(parts)
+
+
+def _look_up(file: ImageCacheFile, failures: Failures) -> tuple[Fallback, bool]:
+    """Return the URL and size of an image, and True; or those of what stands in, and False."""
+    error = failures.get(file) if failures else None
+    if error is None:
+        try:
+            return file.shown(), file.fallback is None
+        except GenerationError as found:
+            error = found
+    if not isinstance(error, GenerationError):
         raise error
-    _logger.warning("%s", error)
-
-
-def show(plan: Callable[[], Markup]) -> SafeString:
-    """Return the HTML of what ``plan()`` gives; what breaks is handled as the settings say.
-
-    Raises:
-        ImageKitError: ``IMAGEKIT_ON_ERROR`` is ``"raise"``, or a programmer erred.
-    """
-    markup = attempt(plan)
-    if markup is None:
-        return SafeString("")
-    files = markup.files
-    if len(files) < 2:
-        return SafeString(guard(lambda: markup.render(Answers())))
-    with state_scope():
-        return SafeString(guard(lambda: markup.render(Answers.about(files))))
+    # If failures are to be raised, this raises it (again).
+    return fallback_for(file, error), False
 
 
 @attrs.frozen
@@ -127,22 +115,30 @@ class Candidate:
     width: int = 0
 
 
-def build_srcset(candidates: Sequence[Candidate], answers: Answers) -> str:
-    """Return the value of a ``srcset``; each width once, since a small source has fewer."""
-    by_density: dict[str, str] = {}
-    by_width: dict[int, str] = {}
-    for candidate in candidates:
-        shown = answers.offered(candidate.file)
-        if shown is None:
-            continue
-        url = _srcset_url(shown.url)
-        if candidate.density is not None:
-            by_density.setdefault(f"{candidate.density}x", url)
-        else:
-            by_width.setdefault(shown.width or candidate.width, url)
-    if by_density:
-        return " , ".join(f"{url} {density}" for density, url in by_density.items())
-    return ", ".join(f"{url} {width}w" for width, url in sorted(by_width.items()))
+def _build_choice(
+    candidates: Sequence[Candidate], sizes: str, failures: Failures, own_url: str = ""
+) -> dict[str, str]:
+    """Return the attributes ``srcset`` and ``sizes``; none if there is no image to choose.
+
+    A browser that has chosen an image shows nothing at all if it does not load: what is not there
+    yet is not offered, and what stands in for an image stands in once. Each width is offered once,
+    since a small source has fewer. *own_url* is that of another image, for plain screens.
+    """
+    urls: dict[float, str] = {}
+    for each in candidates:
+        shown, is_image = _look_up(each.file, failures)
+        if is_image and shown.url and each.file:
+            urls.setdefault(each.density or shown.width or each.width, _srcset_url(shown.url))
+    if not urls:
+        return {}
+    if candidates[0].density is None:
+        by_width = [f"{url} {width}w" for width, url in sorted(urls.items())]
+        return {"srcset": ", ".join(by_width), "sizes": sizes or "100vw"}
+    if own_url:
+        urls = {1: _srcset_url(own_url)} | urls
+    elif len(candidates) == 1:
+        return {"srcset": urls.popitem()[1]}
+    return {"srcset": " , ".join(f"{url} {density}x" for density, url in urls.items())}
 
 
 def _srcset_url(url: str) -> str:
@@ -162,70 +158,37 @@ class ImgMarkup:
             them is given: the browser then keeps the proportions.
         candidates: Larger or smaller ones of the image, for its ``srcset``.
         sizes: How wide the image is shown, as the ``sizes`` attribute has it.
+
+    Raises:
+        InvalidArgument: A name is no name of an attribute, or is ``src``, which is written anyway.
     """
 
     file: ImageCacheFile
-    attributes: Attributes = attrs.field(factory=dict)
+    attributes: Mapping[str, str | bool] = attrs.field(default=None, converter=settle_attributes)
     candidates: tuple[Candidate, ...] = ()
     sizes: str = ""
 
     @property
     def files(self) -> Sequence[ImageCacheFile]:
         """The image and those that may be shown in its place."""
-        return (self.file, *(candidate.file for candidate in self.candidates))
+        return [self.file, *[candidate.file for candidate in self.candidates]]
 
-    def render(self, answers: Answers) -> str:
+    def render(self, failures: Failures = NO_FAILURES) -> str:
         """Return the element; nothing if there is neither an image nor what stands in for it."""
-        return self.render_and_tell(answers)[0]
+        return self.render_and_tell(failures)[0]
 
-    def render_and_tell(self, answers: Answers) -> tuple[str, bool]:
+    def render_and_tell(self, failures: Failures) -> tuple[str, bool]:
         """Return the element, and whether it shows the image and not what stands in for it."""
-        shown, is_image = answers.about_one(self.file)
+        shown, is_image = _look_up(self.file, failures)
         if not shown.url:
             return "", False
-        attributes: dict[str, Any] = dict(self.attributes)
-        if not any(name.lower() in {"width", "height"} for name in attributes):
-            attributes["width"] = shown.width
-            attributes["height"] = shown.height
+        attributes: dict[str, object] = {**self.attributes}
+        if _SIDES.isdisjoint(map(str.lower, attributes)):
+            attributes |= {"width": shown.width, "height": shown.height}
         attributes["src"] = shown.url
-        if self.candidates and is_image:
-            attributes.update(self._choice(answers, _srcset_url(shown.url)))
-        return f"<img{build_attributes(attributes)} />", is_image
-
-    def _choice(self, answers: Answers, url: str) -> dict[str, str]:
-        srcset = build_srcset(self.candidates, answers)
-        if not srcset:
-            return {}
-        if self.candidates[0].density is not None:
-            return {"srcset": f"{url} 1x , {srcset}"}
-        return {"srcset": srcset, "sizes": self.sizes or "100vw"}
-
-
-@attrs.frozen
-class SourceMarkup:
-    """A ``<source>`` element of a picture: the image in another format.
-
-    Args:
-        media_type: Of the format, such as ``image/avif``.
-        candidates: The image in that format, in one size or several.
-        sizes: How wide the image is shown, as the ``sizes`` attribute has it.
-    """
-
-    media_type: str
-    candidates: tuple[Candidate, ...]
-    sizes: str = ""
-
-    def render(self, answers: Answers) -> str:
-        """Return the element; nothing if there is no such image."""
-        srcset = build_srcset(self.candidates, answers)
-        if not srcset:
-            return ""
-        attributes = {"type": self.media_type, "srcset": srcset}
-        if self.candidates[0].density is None:
-            attributes["sizes"] = self.sizes or "100vw"
-        elif len(self.candidates) == 1:
-            attributes["srcset"] = srcset.split()[0]
-        return f"<source{build_attributes(attributes)} />"
+        if is_image and self.candidates:
+            attributes |= _build_choice(self.candidates, self.sizes, failures, shown.url)
+        return f"<img{_write_attributes(attributes)} />", is_image
 
 
 @attrs.frozen
@@ -234,22 +197,28 @@ class PictureMarkup:
 
     Args:
         img: The ``<img>`` within, which browsers show that know none of the formats.
-        sources: The other formats, best first.
+        sources: The image in other formats by media type, best first; each in one size or several.
     """
 
     img: ImgMarkup
-    sources: tuple[SourceMarkup, ...] = ()
+    sources: Mapping[str, tuple[Candidate, ...]] = attrs.field(factory=dict)
 
     @property
     def files(self) -> Sequence[ImageCacheFile]:
         """All images, of every format and size."""
-        others = (each.file for source in self.sources for each in source.candidates)
-        return (*self.img.files, *others)
+        return [*self.img.files, *[each.file for some in self.sources.values() for each in some]]
 
-    def render(self, answers: Answers) -> str:
+    def render(self, failures: Failures = NO_FAILURES) -> str:
         """Return the element; only the image that stands in, if the image cannot be made."""
-        img, is_image = self.img.render_and_tell(answers)
+        img, is_image = self.img.render_and_tell(failures)
         if not is_image:
             return img
-        sources = [source.render(answers) for source in self.sources]
-        return f"<picture>{''.join(sources)}{img}</picture>"
+        sources = ""
+        for media_type, candidates in self.sources.items():
+            if choice := _build_choice(candidates, self.img.sizes, failures):
+                sources += f"<source{_write_attributes({'type': media_type} | choice)} />"
+        return f"<picture>{sources}{img}</picture>"
+
+
+#: HTML to be, and the files that it needs; rendered at once, or by the batch around it.
+Markup = ImgMarkup | PictureMarkup

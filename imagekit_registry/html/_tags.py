@@ -1,41 +1,30 @@
-"""From the arguments of a tag to what it shows; the same for each template language."""
+"""The tags: from their arguments to what they show, the same for each template language."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import attrs
 
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgument, InvalidArgumentType
-from imagekit_registry.generatorlibrary import THUMBNAIL_ID
-from imagekit_registry.html._arguments import (
-    Sides,
-    parse_dimensions,
-    parse_formats,
-    parse_numbers,
-)
-from imagekit_registry.html._attributes import settle_attributes
-from imagekit_registry.html._elements import Candidate, ImgMarkup, PictureMarkup, SourceMarkup
-from imagekit_registry.html._variants import Rendition
-
-__all__ = ["plan_image", "plan_picture", "plan_thumbnail", "thumbnail_file"]
-
-#: Arguments of the generator that a thumbnail's unnamed arguments stand for.
-_UNNAMED = ("height", "source", "width")
+from imagekit_registry.generatorlibrary import THUMBNAIL_ID, Rendition
+from imagekit_registry.html._arguments import parse_dimensions, parse_formats, parse_numbers
+from imagekit_registry.html._elements import Candidate, ImgMarkup, Markup, PictureMarkup
 
 _DENSEST = 10
 _WIDEST = 65_535
-_WITH_FLAGS = ("crop", "upscale")
-_TRUE = frozenset(["1", "true", "yes", "on"])
-_FALSE = frozenset(["0", "false", "no", "off", ""])
+_ON = frozenset(["1", "true", "yes", "on"])
+_OFF = frozenset(["0", "false", "no", "off", ""])
 
-_Values = Mapping[str, Any]
+# What templates give may be anything.
+Unnamed = Sequence[Any]
+Named = Mapping[str, Any]
 
 
-def plan_image(
-    args: Sequence[Any], kwargs: _Values, html: Mapping[str, Any] | None = None
-) -> ImgMarkup:
+def plan_image(args: Unnamed, kwargs: Named, html: Named | None = None) -> ImgMarkup:
     """Return the ``<img>`` of a registered generator.
 
     Args:
@@ -43,13 +32,15 @@ def plan_image(
         kwargs: What the generator takes, such as ``source``.
         html: Attributes of the element.
     """
-    (id,) = args
-    return ImgMarkup(get_image(id, **kwargs), settle_attributes(html))
+    return ImgMarkup(get_image(*args, **kwargs), html)
 
 
-def plan_thumbnail(
-    args: Sequence[Any], kwargs: _Values, html: Mapping[str, Any] | None = None
-) -> ImgMarkup:
+def image_file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
+    """Return the cache file of a registered generator; arguments as for `plan_image`."""
+    return get_image(*args, **kwargs)
+
+
+def plan_thumbnail(args: Unnamed, kwargs: Named, html: Named | None = None) -> ImgMarkup:
     """Return the ``<img>`` of a thumbnail.
 
     Args:
@@ -60,19 +51,15 @@ def plan_thumbnail(
         html: Attributes of the element.
     """
     thumbnail = _Thumbnail(args, kwargs)
-    file = thumbnail.at(*thumbnail.sides)
-    return ImgMarkup(file, settle_attributes(html), thumbnail.denser())
+    return ImgMarkup(thumbnail.file(), html, thumbnail.for_densities())
 
 
-def thumbnail_file(args: Sequence[Any], kwargs: _Values) -> ImageCacheFile:
+def thumbnail_file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
     """Return the cache file of a thumbnail; arguments as for `plan_thumbnail`."""
-    thumbnail = _Thumbnail(args, kwargs)
-    return thumbnail.at(*thumbnail.sides)
+    return _Thumbnail(args, kwargs).file()
 
 
-def plan_picture(
-    args: Sequence[Any], kwargs: _Values, html: Mapping[str, Any] | None = None
-) -> PictureMarkup:
+def plan_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> PictureMarkup:
     """Return the ``<picture>`` of a spec or of a thumbnail: in several formats and sizes.
 
     Args:
@@ -92,103 +79,117 @@ def plan_picture(
     widths = sorted({max(1, round(number)) for number in numbers})
     sizes = str(rest.pop("sizes", None) or "")
     if len(args) == 1:
-        (id,) = args
-        file = get_image(id, **rest)
+        file = get_image(*args, **rest)
         candidates = tuple(
-            Candidate(_rendition(file, width=width), width=width) for width in widths
+            Candidate(ImageCacheFile(Rendition(file.generator, width=width)), width=width)
+            for width in widths
         )
     else:
         thumbnail = _Thumbnail(args, rest)
-        file = thumbnail.at(*thumbnail.sides)
-        candidates = thumbnail.at_widths(widths) if widths else thumbnail.denser()
-    img = ImgMarkup(file, settle_attributes(html), candidates, sizes)
-    sources = []
-    own_format = getattr(file.generator, "format", None)
-    base = () if widths else (Candidate(file, 1.0),)
-    for format, media_type in formats:
-        if format != (own_format or "").upper():
-            others = tuple(
-                Candidate(_rendition(each.file, format=format), each.density, each.width)
-                for each in (*base, *candidates)
-            )
-            sources.append(SourceMarkup(media_type, others, sizes))
-    return PictureMarkup(img, tuple(sources))
-
-
-def _rendition(file: ImageCacheFile, **changes: Any) -> ImageCacheFile:
-    return ImageCacheFile(Rendition(file.generator, **changes))
+        file = thumbnail.file()
+        candidates = thumbnail.for_widths(widths) if widths else thumbnail.for_densities()
+    img = ImgMarkup(file, html, candidates, sizes)
+    own_format = getattr(file.generator, "format", None) or ""
+    offered = candidates if widths else (Candidate(file, 1.0), *candidates)
+    sources = {
+        media_type: tuple(
+            attrs.evolve(each, file=ImageCacheFile(Rendition(each.file.generator, format=format)))
+            for each in offered
+        )
+        for format, media_type in formats
+        if format != own_format.upper()
+    }
+    return PictureMarkup(img, sources)
 
 
 class _Thumbnail:
     """A thumbnail in any size: the arguments of its tag, understood.
 
     Raises:
-        InvalidArgument: The dimensions, the densities or a flag make no sense.
+        InvalidArgument: The dimensions or a flag make no sense.
+        InvalidArgumentType: An argument is given twice, or is of the wrong type.
     """
 
-    def __init__(self, args: Sequence[Any], kwargs: _Values) -> None:
-        *id, dimensions, source = args
-        self.sides: Sides = parse_dimensions(dimensions)
-        self.arguments = _clean(kwargs)
-        named = self.arguments.pop("id", None)
-        self.id: Any = id[0] if id else named or THUMBNAIL_ID
-        for name in _UNNAMED:
-            if name in self.arguments:
+    def __init__(self, args: Unnamed, kwargs: Named) -> None:
+        *first, dimensions, source = args
+        self.sides = parse_dimensions(dimensions)
+        arguments = {**kwargs}
+        for name in ("crop", "upscale"):
+            if name in arguments and isinstance(value := arguments[name], str):
+                word = value.strip().lower()
+                if word not in _ON | _OFF:
+                    raise InvalidArgument(
+                        f"The argument {name!r} must be 1 or 0, not {value[:50]!r}."
+                    )
+                arguments[name] = word in _ON
+        format = arguments.get("format")
+        if format is not None and not isinstance(format, str):
+            raise InvalidArgumentType(
+                f"The argument 'format' must be the name of a format, not {format!r}."
+            )
+        for name in ("height", "source", "width"):
+            if name in arguments:
                 raise InvalidArgumentType(
                     f"The argument {name!r} of a thumbnail is given by name; it comes from the"
                     " unnamed ones."
                 )
-        self.srcset = (
-            self.arguments.pop("srcset")
-            if "srcset" in self.arguments
-            else conf.DEFAULT_THUMBNAIL_SRCSET_SCALES
-        )
-        self.arguments["source"] = source
+        named = arguments.pop("id", None)
+        self.spec_id = first[0] if first else named or THUMBNAIL_ID
+        if "srcset" not in arguments:
+            arguments["srcset"] = conf.DEFAULT_THUMBNAIL_SRCSET_SCALES
+        self.srcset = arguments.pop("srcset")
+        self.arguments = {**arguments, "source": source}
 
-    def at(self, width: int | None, height: int | None) -> ImageCacheFile:
-        """Return its file in a size, in pixels."""
-        return get_image(self.id, width=width, height=height, **self.arguments)
+    def file(self, scale: float = 1) -> ImageCacheFile:
+        """Return its file, in its own size or a multiple of that."""
+        # Cut off, not rounded, as django-imagekit does.
+        return self._in_size(*[side and (int(side * scale) or 1) for side in self.sides])
 
-    def denser(self) -> tuple[Candidate, ...]:
+    def _in_size(self, width: int | None, height: int | None) -> ImageCacheFile:
+        return get_image(self.spec_id, width=width, height=height, **self.arguments)
+
+    def for_densities(self) -> tuple[Candidate, ...]:
         """Return larger ones, for denser screens."""
-        scales = parse_numbers(self.srcset, "srcset", _DENSEST)
-        return tuple(
-            Candidate(self.at(*(_times(side, scale) for side in self.sides)), scale)
-            for scale in dict.fromkeys(scales)
-            if scale != 1
-        )
+        if self.srcset is None:
+            return ()
+        scales = dict.fromkeys(parse_numbers(self.srcset, "srcset", _DENSEST))
+        return tuple(Candidate(self.file(scale), scale) for scale in scales if scale != 1)
 
-    def at_widths(self, widths: Sequence[int]) -> tuple[Candidate, ...]:
+    def for_widths(self, widths: Sequence[int]) -> tuple[Candidate, ...]:
         """Return it in several widths, in pixels, in the proportions of its dimensions."""
         width, height = self.sides
         if width is None:
             raise InvalidArgument(
                 f"The argument 'widths' needs a width in the dimensions, which are 'x{height}'."
             )
-        return tuple(
-            Candidate(self.at(each, height and max(1, round(height * each / width))), width=each)
-            for each in widths
-        )
+        candidates = []
+        for each in widths:
+            file = self._in_size(each, height and (round(height * each / width) or 1))
+            candidates.append(Candidate(file, width=each))
+        return tuple(candidates)
 
 
-def _times(side: int | None, scale: float) -> int | None:
-    # Cut off, not rounded, as django-imagekit does.
-    return None if side is None else max(1, int(side * scale))
+@attrs.frozen
+class Tag:
+    """A tag, as every template language has it.
+
+    Args:
+        plan: Returns what it shows, of unnamed and named arguments and HTML attributes.
+        file: Returns its cache file for a variable; None if it shows several.
+        counts: How many unnamed arguments it may have.
+        takes: What these are, for messages.
+    """
+
+    plan: Callable[[Unnamed, Named, Named | None], Markup]
+    file: Callable[[Unnamed, Named], ImageCacheFile] | None
+    counts: tuple[int, ...]
+    takes: str
 
 
-def _clean(arguments: _Values) -> dict[str, Any]:
-    """Return arguments of a thumbnail with what templates write as text made what it means."""
-    cleaned = dict(arguments)
-    for name in _WITH_FLAGS:
-        value = cleaned.get(name)
-        if isinstance(value, str):
-            word = value.strip().lower()
-            if word not in _TRUE | _FALSE:
-                raise InvalidArgument(f"The argument {name!r} must be 1 or 0, not {value[:50]!r}.")
-            cleaned[name] = word in _TRUE
-    format = cleaned.get("format")
-    if format is not None and not isinstance(format, str):
-        raise InvalidArgumentType(
-            f"The argument 'format' must be the name of a format, not {format!r}."
-        )
-    return cleaned
+_SIZED = "dimensions and source, or a generator's id, dimensions and source"
+#: By their names.
+TAGS: Mapping[str, Tag] = {
+    "generateimage": Tag(plan_image, image_file, (1,), "the generator's id"),
+    "picture": Tag(plan_picture, None, (1, 2, 3), f"the spec's id, or {_SIZED}"),
+    "thumbnail": Tag(plan_thumbnail, thumbnail_file, (2, 3), _SIZED),
+}

@@ -119,19 +119,18 @@ class Checker:
 
     def _check_batch(self, batch: Sequence[ImageCacheFile]) -> Iterator[Problem]:
         items: list[Item] = []
-        for file in batch:
+        for each in batch:
             self.on_progress()
-            access = file.cachefile_backend.states
+            access = each.cachefile_backend.states
             if access is None:
                 self.counts[Kind.UNCHECKED] += 1
                 continue
-            items.append(Item(file))
-            self._seen.add(hash((file.identity.storage, file.identity.name)))
+            items.append(Item(each))
+            self._seen.add(hash((each.identity.storage, each.identity.name)))
             if access not in self._accesses:
                 self._accesses.append(access)
-        for item, record in zip(
-            items, fetch([item.file for item in items], fresh=True), strict=True
-        ):
+        records = fetch([item.file for item in items], fresh=True)
+        for item, record in zip(items, records, strict=True):
             item.before = record
         fingerprints: dict[str, str] = {}
         found: list[tuple[CacheFile, Problem]] = []
