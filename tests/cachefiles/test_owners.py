@@ -22,12 +22,11 @@ from imagekit_registry import ImageSpec, get_image, prefetch_images, register, u
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many
 from imagekit_registry.cachefiles.backends import BaseAsync, DatabaseImageCacheBackend
 from imagekit_registry.cachefiles.bulk import Pipeline
-from imagekit_registry.cachefiles.namers import source_name_and_field, source_name_dot_hash
+from imagekit_registry.cachefiles.namers import CacheTo, source_name_and_field, source_name_dot_hash
 from imagekit_registry.cachefiles.state import use_cachefile_state_cache
 from imagekit_registry.cachefiles.strategies import Optimistic
 from imagekit_registry.cachefiles.threads import wait_for_background
 from imagekit_registry.exceptions import NameTaken
-from imagekit_registry.models.fields._cache_to import CacheTo
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.specs import StoredFile

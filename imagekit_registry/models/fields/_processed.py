@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Unpack
 
 from django.core import checks
 from django.core.files.base import File
+from django.core.files.storage import Storage
 from django.db import models
 from django.db.models.fields.files import ImageFieldFile
 from django.db.models.signals import class_prepared, pre_save
 
 from imagekit_registry.exceptions import NotRegistered
-from imagekit_registry.forms._formfield import ProcessedUploadField
-from imagekit_registry.forms._uploads import ProcessedUpload, process_upload
-from imagekit_registry.imaging import Limits
+from imagekit_registry.forms.fields import ProcessedImageField as ProcessedFormField
+from imagekit_registry.forms.fields import ProcessedUpload, process_upload
 from imagekit_registry.models.fields._spec import default_spec_id, spec_id_errors
+from imagekit_registry.processors import Processor
 from imagekit_registry.registry import generator_registry
-from imagekit_registry.specs import SpecHost
-
-__all__ = ["ProcessedImageField", "ProcessedImageFieldFile"]
+from imagekit_registry.specs import FieldAttributes, SpecHost, show_attributes, split_attributes
 
 
 class ProcessedImageFieldFile(ImageFieldFile):
@@ -29,7 +29,7 @@ class ProcessedImageFieldFile(ImageFieldFile):
     field: ProcessedImageField
     _committed: bool
 
-    def save(self, name: str, content: Any, save: bool = True) -> None:
+    def save(self, name: str, content: File[Any], save: bool = True) -> None:
         """Process *content* and store the result.
 
         Args:
@@ -71,6 +71,32 @@ def _with_extension_of(name: str, upload: ProcessedUpload) -> str:
     return f"{stem}{upload.extension}"
 
 
+class _Arguments(FieldAttributes, total=False):
+    """What the field takes by name: its spec's attributes, and what Django's field takes."""
+
+    upload_to: str | Path | Callable[[Any, str], str | Path]
+    storage: Storage | Callable[[], Storage] | None
+    max_length: int | None
+    blank: bool
+    null: bool
+    default: object
+    db_default: object
+    help_text: Any
+    validators: Iterable[Callable[[Any], None]]
+    error_messages: Mapping[str, Any] | None
+    editable: bool
+    unique: bool
+    primary_key: bool
+    db_index: bool
+    db_column: str | None
+    db_comment: str | None
+    db_tablespace: str | None
+    choices: Any
+    unique_for_date: str | None
+    unique_for_month: str | None
+    unique_for_year: str | None
+
+
 class ProcessedImageField(models.ImageField, SpecHost):
     """An image field that runs its spec over an upload before anything is stored.
 
@@ -78,24 +104,14 @@ class ProcessedImageField(models.ImageField, SpecHost):
     migrations it is a field like any other, without its recipe.
 
     Args:
-        processors: What is done to the image, in this order.
-        format: Pillow's name of the format to write; None: the upload's own.
-        options: Options of Pillow's ``Image.save`` for the format.
-        verbose_name: As for Django's ``ImageField``.
-        name: As for Django's ``ImageField``.
+        processors, format, options, autoconvert: As in `SpecAttributes`.
+        verbose_name, name: As for Django's ``ImageField``.
         width_field: Name of the field that gets the width of the processed image, in pixels.
         height_field: Name of the field that gets the height of the processed image, in pixels.
-        autoconvert: Whether the mode is converted to one that the format holds; True if None.
         spec: A spec, in place of attributes of one.
         spec_id: The id under which the spec is registered; ``app:model:field`` if None.
-        auto_orient: Whether the EXIF orientation is applied before the processors.
-        color: ``"srgb"`` converts embedded colour profiles, ``"keep"`` leaves them.
-        metadata: What is kept of it: ``"strip"``, ``"copyright"`` or ``"keep"``.
-        animated: Whether an animation stays one where the format can hold it.
-        background: The colour under transparent parts where the format has no transparency.
-        limits: Limits for uploads to this field alone.
-        decode_small: Whether the upload may be decoded at a fraction of its size.
-        **kwargs: What else Django's ``ImageField`` takes, such as ``upload_to``.
+        **kwargs: `SpecAttributes`, but for those of cache files, and what Django's ``ImageField``
+            takes, such as ``upload_to``.
 
     Raises:
         InvalidArgumentType: A spec is given together with attributes of one.
@@ -111,48 +127,36 @@ class ProcessedImageField(models.ImageField, SpecHost):
     width_field: str | None
     height_field: str | None
 
+    @show_attributes(FieldAttributes, and_others=True)
     def __init__(
         self,
-        processors: Sequence[Any] | None = None,
+        processors: Sequence[Processor] | None = None,
         format: str | None = None,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, object] | None = None,
         verbose_name: Any = None,
         name: str | None = None,
         width_field: str | None = None,
         height_field: str | None = None,
         autoconvert: bool | None = None,
-        spec: Any = None,
+        spec: Callable[..., object] | None = None,
         spec_id: str | None = None,
-        *,
-        auto_orient: bool | None = None,
-        color: str | None = None,
-        metadata: str | None = None,
-        animated: bool | None = None,
-        background: Any = None,
-        limits: Limits | None = None,
-        decode_small: bool | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[_Arguments],
     ) -> None:
         if spec is None and spec_id is None and autoconvert is None:
             # A field without any recipe still checks its uploads.
             autoconvert = True
+        attributes, others = split_attributes(kwargs)
         SpecHost.__init__(
             self,
-            spec=spec,
-            spec_id=spec_id,
+            spec,
+            spec_id,
             processors=processors,
             format=format,
             options=options,
             autoconvert=autoconvert,
-            auto_orient=auto_orient,
-            color=color,
-            metadata=metadata,
-            animated=animated,
-            background=background,
-            limits=limits,
-            decode_small=decode_small,
+            **attributes,
         )
-        models.ImageField.__init__(self, verbose_name, name, width_field, height_field, **kwargs)
+        models.ImageField.__init__(self, verbose_name, name, width_field, height_field, **others)
         self._is_historical = False
 
     def deconstruct(self) -> Any:
@@ -217,7 +221,7 @@ class ProcessedImageField(models.ImageField, SpecHost):
 
     def formfield(self, **kwargs: Any) -> Any:
         """Return a form field that processes the upload, so that its errors are shown there."""
-        form_class = partial(ProcessedUploadField, host=self)
+        form_class = partial(ProcessedFormField, spec_id=str(self.spec_id), autoconvert=None)
         return super().formfield(**{"form_class": form_class, **kwargs})
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, Unpack, overload
 from weakref import ref
 
 import attrs
@@ -14,21 +14,20 @@ from django.db import models
 from django.db.models.signals import class_prepared
 
 from imagekit_registry.cachefiles import ImageCacheFile, prefetch_images
+from imagekit_registry.cachefiles.namers import CacheTo
 from imagekit_registry.cachefiles.strategies import PreCache
 from imagekit_registry.exceptions import (
     ImageKitError,
     InvalidArgumentType,
     InvalidConfiguration,
 )
-from imagekit_registry.imaging import Limits
-from imagekit_registry.models.fields._cache_to import CacheTo
+from imagekit_registry.processors import Processor
 from imagekit_registry.registry import generator_registry, register
-from imagekit_registry.specs import SpecHost
+from imagekit_registry.specs import FieldAttributes, SpecHost, show_attributes
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 
-__all__ = ["ImageSpecField", "default_spec_id", "spec_fields_of", "spec_id_errors"]
-
-_T = TypeVar("_T")
+_Namer = Callable[[Any], str]
+_Storage = Storage | str | Callable[[], Storage]
 
 
 def default_spec_id(model: type[models.Model], name: str) -> str:
@@ -98,7 +97,7 @@ def _peers_of(instance: models.Model) -> list[models.Model]:
     return [peer for reference in getattr(state, "peers", ()) if (peer := reference()) is not None]
 
 
-def _either(new: str, value: _T | None, old: str, old_value: _T | None) -> _T | None:
+def _either(new: str, value: Any, old: str, old_value: Any) -> Any:
     """Return what was given under the new name of an argument, or under the old one."""
     if value is not None and old_value is not None:
         raise InvalidArgumentType(f"{old!r} is the old name of {new!r}; give only one of them.")
@@ -112,30 +111,18 @@ class ImageSpecField(SpecHost):
     model, the field itself.
 
     Args:
-        processors: What is done to the image, in this order.
-        format: Pillow's name of the format to write; None: the source's own.
-        options: Options of Pillow's ``Image.save`` for the format.
+        processors, format, options, autoconvert: As in `SpecAttributes`.
         source: The name of the image field; may be left out if the model has exactly one.
-        cachefile_storage: Where the file lies: a storage, an alias, a dotted path.
-        autoconvert: Whether the mode is converted to one that the format holds.
-        cachefile_backend: What makes the file, and knows its state.
-        cachefile_strategy: What decides when it is made.
+        cachefile_storage, cachefile_backend, cachefile_strategy: As in `SpecAttributes`.
         spec: A spec, in place of attributes of one.
         id: The id under which the spec is registered; ``app:model:field`` if None.
-        namer: What names the cache file: a callable or a dotted path.
-        auto_orient: Whether the EXIF orientation is applied before the processors.
-        color: ``"srgb"`` converts embedded colour profiles, ``"keep"`` leaves them.
-        metadata: What is kept of it: ``"strip"``, ``"copyright"`` or ``"keep"``.
-        animated: Whether an animation stays one where the format can hold it.
-        background: The colour under transparent parts where the format has no transparency.
-        fallback: What stands in while there is no image.
-        limits: Limits for this spec alone.
-        decode_small: Whether the source may be decoded at a fraction of its size.
+        namer, fallback: As in `SpecAttributes`.
         image_field: Old name of *source*.
         image_cache_backend: Old name of *cachefile_backend*: validate, invalidate, clear.
         storage: Old name of *cachefile_storage*.
         cache_to: Old way to name files: a callable (instance, path, specname, extension).
         pre_cache: Old way to say that the file is made when its source is saved.
+        **attributes: The other `SpecAttributes`.
 
     Raises:
         InvalidArgumentType: A spec is given together with attributes of one, or an argument
@@ -147,40 +134,35 @@ class ImageSpecField(SpecHost):
         ...     thumbnail = ImageSpecField([ResizeToFill(100, 60)], format="JPEG")
     """
 
+    @show_attributes(FieldAttributes)
     def __init__(
         self,
-        processors: Sequence[Any] | None = None,
+        processors: Sequence[Processor] | None = None,
         format: str | None = None,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, object] | None = None,
         source: str | None = None,
-        cachefile_storage: Storage | str | Callable[[], Storage] | None = None,
+        cachefile_storage: _Storage | None = None,
         autoconvert: bool | None = None,
-        cachefile_backend: Any = None,
-        cachefile_strategy: Any = None,
-        spec: Any = None,
+        cachefile_backend: object = None,
+        cachefile_strategy: object = None,
+        spec: Callable[..., object] | None = None,
         id: str | None = None,
         *,
-        namer: Callable[[Any], str] | str | None = None,
-        auto_orient: bool | None = None,
-        color: str | None = None,
-        metadata: str | None = None,
-        animated: bool | None = None,
-        background: Any = None,
-        fallback: Any = None,
-        limits: Limits | None = None,
-        decode_small: bool | None = None,
+        namer: _Namer | str | None = None,
+        fallback: object = None,
         image_field: str | None = None,
-        image_cache_backend: Any = None,
-        storage: Storage | str | Callable[[], Storage] | None = None,
+        image_cache_backend: object = None,
+        storage: _Storage | None = None,
         cache_to: Callable[[Any, str, str, str], str] | str | None = None,
         pre_cache: bool | None = None,
+        **attributes: Unpack[FieldAttributes],
     ) -> None:
         self.source = _either("source", source, "image_field", image_field)
         naming = None if cache_to is None else CacheTo(cache_to)
         strategy = PreCache if pre_cache else None
         super().__init__(
-            spec=spec,
-            spec_id=id,
+            spec,
+            id,
             processors=processors,
             format=format,
             options=options,
@@ -193,14 +175,8 @@ class ImageSpecField(SpecHost):
                 "cachefile_strategy", cachefile_strategy, "pre_cache", strategy
             ),
             namer=_either("namer", namer, "cache_to", naming),
-            auto_orient=auto_orient,
-            color=color,
-            metadata=metadata,
-            animated=animated,
-            background=background,
             fallback=fallback,
-            limits=limits,
-            decode_small=decode_small,
+            **attributes,
         )
         self.name = ""
         self.model: type[models.Model] | None = None
