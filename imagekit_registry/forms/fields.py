@@ -111,12 +111,12 @@ class _Arguments(FieldAttributes, total=False):
 
     required: bool
     widget: forms.Widget | type[forms.Widget] | None
-    label: Any
+    label: object
     initial: object
-    help_text: Any
-    error_messages: Mapping[str, Any] | None
+    help_text: object
+    error_messages: Mapping[str, object] | None
     show_hidden_initial: bool
-    validators: Sequence[Callable[[Any], None]]
+    validators: Sequence[Callable[..., None]]
     localize: bool
     disabled: bool
     label_suffix: str | None

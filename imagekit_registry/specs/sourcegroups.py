@@ -198,7 +198,7 @@ class _Watcher:
         for model in get_nonabstract_descendants(group.model_class):
             self._watch(model)
 
-    def _watch(self, sender: type[Model], **kwargs: Any) -> None:
+    def _watch(self, sender: type[Model], **kwargs: object) -> None:
         """Watch the sources of a model, and whoever shares their columns: parents and proxies."""
         names = {g.image_field for g in self._groups if issubclass(sender, g.model_class)}
         # A parent may be watched for another child.
@@ -223,7 +223,7 @@ class _Watcher:
         raw: bool,
         using: str,
         update_fields: frozenset[str] | None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         for name in sorted(self._watched[sender].intersection(instance.__dict__)):
             if update_fields is not None and name not in update_fields:

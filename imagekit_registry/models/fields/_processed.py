@@ -42,7 +42,7 @@ class ProcessedImageFieldFile(ImageFieldFile):
                 nothing is stored then.
         """
         processed = self.field.process(content, name)
-        if self._committed and not self.closed and getattr(self, "_file", None) is not content:
+        if self._committed and not self.closed and self.__dict__.get("_file") is not content:
             self.close()  # the image that is replaced
         if not isinstance(processed, ProcessedUpload):
             super().save(name, processed, save)
@@ -61,7 +61,7 @@ class ProcessedImageFieldFile(ImageFieldFile):
             self.name = _with_extension_of(str(self.name), processed)
 
     def _replace_content(self, content: ProcessedUpload) -> None:
-        if getattr(self, "_file", None) is not None:
+        if self.__dict__.get("_file") is not None:
             self.file = content
         self.__dict__.pop("_dimensions_cache", None)
 
@@ -74,16 +74,16 @@ def _with_extension_of(name: str, upload: ProcessedUpload) -> str:
 class _Arguments(FieldAttributes, total=False):
     """What the field takes by name: its spec's attributes, and what Django's field takes."""
 
-    upload_to: str | Path | Callable[[Any, str], str | Path]
+    upload_to: str | Path | Callable[..., str | Path]
     storage: Storage | Callable[[], Storage] | None
     max_length: int | None
     blank: bool
     null: bool
     default: object
     db_default: object
-    help_text: Any
-    validators: Iterable[Callable[[Any], None]]
-    error_messages: Mapping[str, Any] | None
+    help_text: object
+    validators: Iterable[Callable[..., None]]
+    error_messages: Mapping[str, object] | None
     editable: bool
     unique: bool
     primary_key: bool
@@ -91,7 +91,7 @@ class _Arguments(FieldAttributes, total=False):
     db_column: str | None
     db_comment: str | None
     db_tablespace: str | None
-    choices: Any
+    choices: object
     unique_for_date: str | None
     unique_for_month: str | None
     unique_for_year: str | None
@@ -159,7 +159,7 @@ class ProcessedImageField(models.ImageField, SpecHost):
         models.ImageField.__init__(self, verbose_name, name, width_field, height_field, **others)
         self._is_historical = False
 
-    def deconstruct(self) -> Any:
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
         """Leave the recipe out of migrations: it changes nothing in the database."""
         name, _, args, kwargs = super().deconstruct()
         return name, "imagekit_registry.models.ProcessedImageField", args, kwargs
@@ -181,7 +181,7 @@ class ProcessedImageField(models.ImageField, SpecHost):
             pre_save.connect(self._process_early, sender=cls)
             class_prepared.connect(self._adopt_subclass)
 
-    def _adopt_subclass(self, sender: type[models.Model], **kwargs: Any) -> None:
+    def _adopt_subclass(self, sender: type[models.Model], **kwargs: object) -> None:
         if sender is not self.model and issubclass(sender, self.model):
             pre_save.connect(self._process_early, sender=sender)
 
@@ -190,8 +190,8 @@ class ProcessedImageField(models.ImageField, SpecHost):
         sender: type[models.Model],
         instance: models.Model,
         raw: bool,
-        update_fields: Any = None,
-        **kwargs: Any,
+        update_fields: Iterable[str] | None = None,
+        **kwargs: object,
     ) -> None:
         value = instance.__dict__.get(self.attname)
         if raw or not isinstance(value, File) or getattr(value, "_committed", False):
@@ -203,13 +203,13 @@ class ProcessedImageField(models.ImageField, SpecHost):
             file.process()
             self.update_dimension_fields(instance, force=True)
 
-    def process(self, content: Any, name: str) -> Any:
+    def process(self, content: File[Any], name: str) -> File[Any]:
         """Return what the spec makes of *content*, or *content* itself if it is done already.
 
         Raises:
             GenerationError: It is no image, beyond the limits, or could not be processed.
         """
-        if getattr(content, "processed_by", None) == self.spec_id:
+        if isinstance(content, ProcessedUpload) and content.processed_by == self.spec_id:
             return content
         try:
             generator_registry.lookup(str(self.spec_id))

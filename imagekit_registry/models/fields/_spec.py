@@ -7,8 +7,10 @@ from typing import Any, Unpack, overload
 from weakref import ref
 
 import attrs
+import django
 from django.core import checks
 from django.core.exceptions import FieldDoesNotExist
+from django.core.files import File
 from django.core.files.storage import Storage
 from django.db import models
 from django.db.models.signals import class_prepared
@@ -70,31 +72,32 @@ class _Memo:
     """The cache file of one instance, and all that it was made from; neither pickled nor copied."""
 
     owner: ref[models.Model]
-    raw_source: Any
+    raw_source: object
     source_name: str | None
     version: int
     file: ImageCacheFile
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return (_nothing, ())
 
 
-def _raw_source(instance: models.Model, name: str) -> Any:
+def _raw_source(instance: models.Model, name: str) -> object:
     """Return the value of the source past Django's descriptor, unless it is yet to be loaded."""
     values = instance.__dict__
     return values[name] if name in values else getattr(instance, name)
 
 
-def _name_of(source: Any) -> str | None:
-    return source if isinstance(source, str) else getattr(source, "name", None)
+def _name_of(source: object) -> str | None:
+    name = source.name if isinstance(source, File) else source
+    return name if isinstance(name, str) else None
 
 
 def _peers_of(instance: models.Model) -> list[models.Model]:
     """Return the instances fetched together with this one, where Django keeps track of them."""
-    state = instance._state
-    if not getattr(getattr(state, "fetch_mode", None), "track_peers", False):
+    state: Any = instance._state
+    if django.VERSION < (6, 1) or not state.fetch_mode.track_peers:
         return []
-    return [peer for reference in getattr(state, "peers", ()) if (peer := reference()) is not None]
+    return [peer for reference in state.peers if (peer := reference()) is not None]
 
 
 def _either(new: str, value: Any, old: str, old_value: Any) -> Any:
@@ -181,7 +184,8 @@ class ImageSpecField(SpecHost):
         self.name = ""
         self.model: type[models.Model] | None = None
         self._memo_name = ""
-        self._sources: dict[type[models.Model], str] = {}
+        #: The sources of the models that have one image field, if none is named.
+        self._found: dict[type[models.Model], str] = {}
 
     # On the model.
 
@@ -198,25 +202,23 @@ class ImageSpecField(SpecHost):
             sender = None if cls._meta.abstract else cls
             class_prepared.connect(self._find_source, sender=sender)
 
-    def _find_source(self, sender: type[models.Model], **kwargs: Any) -> None:
-        if self.model is None or not issubclass(sender, self.model):
-            return
-        if getattr(sender, self.name, None) is not self or self._known_source(sender):
-            return
-        candidates = self._candidates(sender)
-        if len(candidates) == 1:
-            self._feed_from(sender, candidates[0])
+    def _find_source(self, sender: type[models.Model], **kwargs: object) -> None:
+        if self in spec_fields_of(sender) and not self._known_source(sender):
+            candidates = self._candidates(sender)
+            if len(candidates) == 1:
+                self._feed_from(sender, candidates[0])
 
     @staticmethod
     def _candidates(model: type[models.Model]) -> list[str]:
         return [f.attname for f in model._meta.fields if isinstance(f, models.ImageField)]
 
     def _feed_from(self, model: type[models.Model], source: str) -> None:
-        self._sources[model] = source
+        self._found[model] = source
         register.source_group(str(self.spec_id), ImageFieldSourceGroup.shared(model, source))
 
     def _known_source(self, model: type[models.Model]) -> str | None:
-        return next((self._sources[cls] for cls in model.__mro__ if cls in self._sources), None)
+        found = (self._found[cls] for cls in model.__mro__ if cls in self._found)
+        return self.source or next(found, None)
 
     def source_of(self, model: type[models.Model]) -> str:
         """Return the name of the field that holds the source in instances of *model*.
@@ -224,10 +226,9 @@ class ImageSpecField(SpecHost):
         Raises:
             InvalidConfiguration: None was given, and the model has no image field, or several.
         """
-        known = self._sources.get(model) or self._known_source(model)
+        known = self._known_source(model)
         if known is None:
             raise InvalidConfiguration(" ".join(self._source_problem(model)))
-        self._sources[model] = known
         return known
 
     def _source_problem(self, model: type[models.Model]) -> tuple[str, str]:
@@ -245,9 +246,11 @@ class ImageSpecField(SpecHost):
         )
         return problem, "Name one with source=."
 
-    def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
+    def check(
+        self, *, model: type[models.Model] | None = None, **kwargs: object
+    ) -> list[checks.CheckMessage]:
         """Return what is wrong with this field, for Django's system checks."""
-        model = kwargs.get("model") or self.model
+        model = model or self.model
         if model is None:
             return []
         where = f"{model._meta.label}.{self.name}"
@@ -256,6 +259,7 @@ class ImageSpecField(SpecHost):
         if source is None:
             problem, hint = self._source_problem(model)
             return [*errors, checks.Error(problem, hint=hint, obj=self, id="imagekit.E002")]
+        text = f"{where} has the source {source!r}, which is no ImageField."
         hint = "Name an ImageField of the model with source=."
         try:
             field = model._meta.get_field(source)
@@ -263,26 +267,24 @@ class ImageSpecField(SpecHost):
             if not hasattr(model, source):
                 text = f"{where} has the source {source!r}, which the model does not have."
                 errors.append(checks.Error(text, hint=hint, obj=self, id="imagekit.E003"))
-        else:
-            if not isinstance(field, models.ImageField):
-                text = f"{where} has the source {source!r}, which is no ImageField."
-                if isinstance(field, models.FileField):
-                    hint = "An ImageField checks that what is uploaded to it is an image."
-                    errors.append(checks.Warning(text, hint=hint, obj=self, id="imagekit.W003"))
-                else:
-                    errors.append(checks.Error(text, hint=hint, obj=self, id="imagekit.E004"))
+            return errors
+        if isinstance(field, models.FileField) and not isinstance(field, models.ImageField):
+            hint = "An ImageField checks that what is uploaded to it is an image."
+            errors.append(checks.Warning(text, hint=hint, obj=self, id="imagekit.W003"))
+        elif not isinstance(field, models.ImageField):
+            errors.append(checks.Error(text, hint=hint, obj=self, id="imagekit.E004"))
         return errors
 
     # On an instance.
 
     @overload
-    def __get__(self, instance: None, owner: Any) -> ImageSpecField: ...
+    def __get__(self, instance: None, owner: object) -> ImageSpecField: ...
 
     @overload
-    def __get__(self, instance: models.Model, owner: Any) -> ImageCacheFile: ...
+    def __get__(self, instance: models.Model, owner: object) -> ImageCacheFile: ...
 
     def __get__(
-        self, instance: models.Model | None, owner: Any = None
+        self, instance: models.Model | None, owner: object = None
     ) -> ImageSpecField | ImageCacheFile:
         if instance is None:
             return self
@@ -297,7 +299,7 @@ class ImageSpecField(SpecHost):
         self._prefetch_peers(instance)
         return file
 
-    def __set__(self, instance: models.Model, value: Any) -> None:
+    def __set__(self, instance: models.Model, value: object) -> None:
         instance.__dict__[self.name] = value
 
     def __delete__(self, instance: models.Model) -> None:
