@@ -163,7 +163,7 @@ class ProcessedImageField(forms.ImageField, SpecHost):
         "unprocessable": _("The image could not be processed. Upload another one."),
     }
 
-    @show_attributes(FieldAttributes, and_others=True)
+    @show_attributes(FieldAttributes)
     def __init__(
         self,
         processors: Sequence[Processor] | None = None,

@@ -82,15 +82,8 @@ def split_attributes(arguments: Mapping[str, object]) -> tuple[FieldAttributes, 
     return ours, {name: value for name, value in arguments.items() if name not in names}
 
 
-def show_attributes(
-    attributes: type, *, and_others: bool = False
-) -> Callable[[_Function], _Function]:
-    """Let ``inspect.signature`` show the names in a typed dictionary, instead of ``**attributes``.
-
-    Args:
-        attributes: `SpecAttributes`, or a part of it.
-        and_others: Whether the function takes other names as well, and ``**`` is shown for them.
-    """
+def show_attributes(attributes: type) -> Callable[[_Function], _Function]:
+    """Let ``inspect.signature`` show the names in a typed dictionary before ``**attributes``."""
 
     def decorate(function: _Function) -> _Function:
         signature = inspect.signature(function)
@@ -99,8 +92,8 @@ def show_attributes(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
             for name, kind in get_type_hints(attributes).items()
         ]
-        parameters = [*named, *shown, others] if and_others else [*named, *shown]
-        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        shown_signature = signature.replace(parameters=[*named, *shown, others])
+        function.__signature__ = shown_signature  # type: ignore[attr-defined]
         return function
 
     return decorate

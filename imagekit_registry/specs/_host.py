@@ -58,7 +58,7 @@ class SpecHost:
     Args:
         spec: A spec class, or any callable that takes ``source``.
         spec_id: The id to register it under; may be set later.
-        **attributes: `SpecAttributes`, in place of *spec*; None counts as not given.
+        **spec_attributes: `SpecAttributes`, in place of *spec*; None counts as not given.
 
     Raises:
         InvalidArgumentType: Both a spec and attributes of one are given, or what is none.
@@ -74,10 +74,10 @@ class SpecHost:
         self,
         spec: Callable[..., object] | None = None,
         spec_id: str | None = None,
-        **attributes: Unpack[SpecAttributes],
+        **spec_attributes: Unpack[SpecAttributes],
     ) -> None:
-        check_attributes(attributes)
-        given = {name: value for name, value in attributes.items() if value is not None}
+        check_attributes(spec_attributes)
+        given = {name: value for name, value in spec_attributes.items() if value is not None}
         if given and spec:
             raise InvalidArgumentType(
                 "Give either a spec or the attributes of one"

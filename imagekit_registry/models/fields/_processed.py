@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -67,8 +68,7 @@ class ProcessedImageFieldFile(ImageFieldFile):
 
 
 def _with_extension_of(name: str, upload: ProcessedUpload) -> str:
-    stem = name.rpartition(".")[0] if "." in name.rpartition("/")[2] else name
-    return f"{stem}{upload.extension}"
+    return f"{posixpath.splitext(name)[0]}{upload.extension}"
 
 
 class _Arguments(FieldAttributes, total=False):
@@ -127,7 +127,7 @@ class ProcessedImageField(models.ImageField, SpecHost):
     width_field: str | None
     height_field: str | None
 
-    @show_attributes(FieldAttributes, and_others=True)
+    @show_attributes(FieldAttributes)
     def __init__(
         self,
         processors: Sequence[Processor] | None = None,
