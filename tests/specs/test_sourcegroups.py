@@ -11,7 +11,7 @@ import django
 import pytest
 from django.core import serializers
 from django.core.files.storage import FileSystemStorage, storages
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models.signals import post_delete, post_init, post_save, pre_delete, pre_save
 from django.test.utils import isolate_apps
 
@@ -158,6 +158,13 @@ class TestSaved:
     def test_another_name(self, item: AlbumPhoto, log: Log) -> None:
         """A name that is assigned is another image."""
         item.image = "albums/two.jpg"
+        item.save()
+        assert log.take() == [("deleted", "one"), ("saved", "two")]
+
+    def test_another_name_and_then_its_own_file(self, item: AlbumPhoto, log: Log) -> None:
+        """The file of an instance is not what its row holds."""
+        item.image = "albums/two.jpg"
+        item.image = item.image
         item.save()
         assert log.take() == [("deleted", "one"), ("saved", "two")]
 
@@ -597,6 +604,13 @@ class TestCosts:
             assert dict(field.storage.calls) == {}
         finally:
             field.storage = kept
+
+    def test_saves_without_a_new_image_leave_nothing_for_the_commit(self, item: AlbumPhoto) -> None:
+        """A long transaction does not keep every row that it has saved."""
+        with transaction.atomic():
+            item.title = "b"
+            item.save()
+            assert connection.run_on_commit == []
 
     def test_one_announcement_serves_all_specs_of_a_source(self, photos: Path, log: Log) -> None:
         """Fields with the same source share a group."""
