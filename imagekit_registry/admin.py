@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import attrs
 from django.contrib.admin.widgets import AdminFileWidget
 from django.db import models
 from django.template.loader import get_template
@@ -59,14 +58,16 @@ class AdminThumbnail:
         self.image_field = image_field
         self.template = template
 
-    def __call__(self, obj: Any) -> SafeString | str:
+    def __call__(self, obj: models.Model) -> SafeString | str:
         """Return the HTML for one model instance.
 
         Raises:
             InvalidArgument: The model has no such field.
         """
         thumbnail = self._get_thumbnail(obj)
-        if not _is_there(thumbnail):
+        # A cache file that has a name is to be made; it would be false where it is missing.
+        is_there = thumbnail.name if isinstance(thumbnail, ImageCacheFile) else thumbnail
+        if not is_there:
             return ""
         try:
             return self._render(obj, thumbnail)
@@ -82,7 +83,7 @@ class AdminThumbnail:
             _logger.warning("The thumbnail of %r cannot be shown: %s", obj, error)
             return ""
 
-    def _get_thumbnail(self, obj: Any) -> Any:
+    def _get_thumbnail(self, obj: models.Model) -> Any:
         if callable(self.image_field):
             return self.image_field(obj)
         try:
@@ -95,11 +96,11 @@ class AdminThumbnail:
                 " has no such field. Name one of its image fields or image spec fields."
             ) from error
 
-    def _render(self, obj: Any, thumbnail: Any) -> SafeString:
-        original = getattr(thumbnail, "source", None) or thumbnail
+    def _render(self, obj: models.Model, thumbnail: Any) -> SafeString:
         # Only a cache file knows its size without being opened.
         is_cache_file = isinstance(thumbnail, ImageCacheFile)
         shown = thumbnail.shown() if is_cache_file else Fallback(thumbnail.url)
+        original = (is_cache_file and thumbnail.source) or thumbnail
         link = _link_to(obj, original)
         image = _linked_img(obj, shown, link)
         template: Any = get_template(self.template or _TEMPLATE)
@@ -118,14 +119,7 @@ class AdminThumbnail:
         return SafeString(template.render(context))
 
 
-def _is_there(image: Any) -> bool:
-    """Return whether there is an image to show, whatever becomes of making it."""
-    if isinstance(image, ImageCacheFile):
-        return bool(image.name)
-    return bool(image)
-
-
-def _linked_img(obj: Any, shown: Fallback, link: str) -> SafeString:
+def _linked_img(obj: models.Model, shown: Fallback, link: str) -> SafeString:
     """Return the element, within its link if it has one; nothing if there is nothing to show."""
     if not shown.url:
         return SafeString("")
@@ -141,7 +135,7 @@ def _linked_img(obj: Any, shown: Fallback, link: str) -> SafeString:
     return SafeString(f"<a{build_attributes({'href': link})}>{img}</a>" if link else img)
 
 
-def _link_to(obj: Any, original: Any) -> str:
+def _link_to(obj: models.Model, original: object) -> str:
     """Return the address of the object's page, else of the original image, else nothing."""
     get_absolute_url = getattr(obj, "get_absolute_url", None)
     if get_absolute_url is not None:
@@ -160,21 +154,13 @@ def _tell_cause(error: GenerationError) -> SafeString:
     )
 
 
-@attrs.frozen
-class _Preview:
-    """What is shown beside the file input.
-
-    Args:
-        url: The address of the preview; empty if there is none.
-        width: In pixels, if known.
-        height: In pixels, if known.
-        problem: Why there is none.
-    """
+class _Preview(NamedTuple):
+    """What is shown beside the file input."""
 
     url: str = ""
     width: int | None = None
     height: int | None = None
-    problem: str = ""
+    problem: str = ""  # Why there is no URL.
 
 
 class ImageAdminWidget(AdminFileWidget):
@@ -196,13 +182,13 @@ class ImageAdminWidget(AdminFileWidget):
         """Return whether *value* is a stored image; an upload that is not saved yet is none."""
         return bool(getattr(value, "_committed", True) and super().is_initial(value))
 
-    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+    def get_context(self, name: str, value: object, attrs: dict[str, Any] | None) -> dict[str, Any]:
         """Add the preview to what Django's template is given."""
         context = super().get_context(name, value, attrs)
         context["widget"]["preview"] = self._get_preview(value) if self.is_initial(value) else None
         return context
 
-    def _get_preview(self, value: Any) -> _Preview:
+    def _get_preview(self, value: object) -> _Preview:
         try:
             file = get_image(self.preview_id, source=value)
             # Not by way of the URL: the form must open whatever IMAGEKIT_ON_ERROR says, so that

@@ -6,13 +6,17 @@ import contextlib
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
+
+import attrs
 
 from imagekit_registry.exceptions import AlreadyRegistered, InvalidArgumentType, NotRegistered
 
 __all__ = [
     "CacheFileRegistry",
     "GeneratorRegistry",
+    "RegisteredGroup",
+    "SourceGroup",
     "SourceGroupRegistry",
     "cachefile_registry",
     "generator_registry",
@@ -22,17 +26,18 @@ __all__ = [
 ]
 
 G = TypeVar("G")
+_CacheFiles = Callable[[], Iterable[Any]]
 
 
 class GeneratorRegistry:
     """Generators by id, so that a site can replace what an app has registered."""
 
     def __init__(self) -> None:
-        self._generators: dict[str, Any] = {}
+        self._generators: dict[str, object] = {}
         #: Counts changes; what is built from a registered generator is stale when it differs.
         self.version = 0
 
-    def register(self, id: str, generator: Any) -> None:
+    def register(self, id: str, generator: object) -> None:
         """Register *generator* under *id*.
 
         Args:
@@ -62,22 +67,22 @@ class GeneratorRegistry:
         del self._generators[id]
         self.version += 1
 
-    def lookup(self, id: str) -> Any:
-        """Return what is registered under *id*, without calling it.
+    def lookup(self, spec_id: str) -> Any:
+        """Return what is registered under *spec_id*, without calling it.
 
         Raises:
             NotRegistered: Nothing is; the message lists the nearest ids.
         """
         try:
-            return self._generators[id]
+            return self._generators[spec_id]
         except (KeyError, TypeError):
-            near = difflib.get_close_matches(str(id), self._generators, n=3)
+            near = difflib.get_close_matches(str(spec_id), self._generators, n=3)
             hint = (
                 f"Did you mean {', '.join(map(repr, near))}?"
                 if near
-                else ("Register it in an imagegenerators.py of an installed app.")
+                else "Register it in an imagegenerators.py of an installed app."
             )
-            raise NotRegistered(f"No generator has the id {id!r}. {hint}") from None
+            raise NotRegistered(f"No generator has the id {spec_id!r}. {hint}") from None
 
     def get(self, id: str, **kwargs: Any) -> Any:
         """Return the generator *id*, made with *kwargs* (``source=`` for a spec).
@@ -106,7 +111,9 @@ class GeneratorRegistry:
         return list(self._generators)
 
 
-def _explain(error: TypeError, id: str, registered: Any, kwargs: dict[str, Any]) -> TypeError:
+def _explain(
+    error: TypeError, spec_id: str, registered: Callable[..., object], kwargs: dict[str, object]
+) -> TypeError:
     """Return an error that names the generator if the arguments do not fit, else *error*."""
     try:
         signature = inspect.signature(registered)
@@ -116,7 +123,7 @@ def _explain(error: TypeError, id: str, registered: Any, kwargs: dict[str, Any])
         signature.bind(**kwargs)
     except TypeError as misfit:
         return InvalidArgumentType(
-            f"The generator {id!r} takes {signature}, not ({', '.join(sorted(kwargs))}): {misfit}."
+            f"The generator {spec_id!r} takes {signature}, not ({', '.join(sorted(kwargs))}): {misfit}."
         )
     return error
 
@@ -128,24 +135,24 @@ class CacheFileRegistry:
     """
 
     def __init__(self, groups: SourceGroupRegistry) -> None:
-        self._cachefiles: dict[str, list[Callable[[], Iterable[Any]]]] = {}
+        self._cachefiles: dict[str, list[_CacheFiles]] = {}
         self._groups = groups
-        self._make_file: Callable[..., Any] | None = None
+        self._make_file: Callable[..., object] | None = None
 
-    def bind(self, make_file: Callable[..., Any]) -> None:
+    def bind(self, make_file: Callable[..., object]) -> None:
         """Say how a cache file is made: ``make_file(id, source=...)``.
 
         The room of cache files lies above this one, so it introduces itself.
         """
         self._make_file = make_file
 
-    def register(self, generator_id: str, cachefiles: Callable[[], Iterable[Any]]) -> None:
+    def register(self, generator_id: str, cachefiles: _CacheFiles) -> None:
         """Associate the files that *cachefiles* yields with a generator."""
         known = self._cachefiles.setdefault(generator_id, [])
         if cachefiles not in known:
             known.append(cachefiles)
 
-    def unregister(self, generator_id: str, cachefiles: Callable[[], Iterable[Any]]) -> None:
+    def unregister(self, generator_id: str, cachefiles: _CacheFiles) -> None:
         """Dissociate the files; nothing happens if they were not associated."""
         known = self._cachefiles.get(generator_id, [])
         if cachefiles in known:
@@ -153,7 +160,7 @@ class CacheFileRegistry:
 
     def ids(self) -> set[str]:
         """Return the ids for which files are registered."""
-        return {id for id, known in self._cachefiles.items() if known}
+        return {spec_id for spec_id, known in self._cachefiles.items() if known}
 
     def registered(self, generator_id: str) -> Iterator[Any]:
         """Yield the files that were registered for a generator; none of source groups."""
@@ -170,44 +177,85 @@ class CacheFileRegistry:
                 yield self._make_file(generator_id, source=source)
 
 
+class SourceGroup(Protocol):
+    """**Protocol**: images that others are made of.
+
+    A group sends ``source_saved`` and ``source_deleted``, with itself as the sender. It may also
+    have ``count()``, which returns how many sources `files` yields, and ``is_told_of(source)``,
+    which says whether it announces what becomes of a source.
+    """
+
+    def files(self) -> Iterable[Any]:
+        """Yield the sources. Commands ask for them, one group after the other."""
+
+
+@attrs.frozen
+class RegisteredGroup:
+    """A source group, and a generator that it feeds.
+
+    Args:
+        group: The group, as it was registered.
+        spec_id: The id of the generator.
+        count: The group's method; if it has none, one that returns None.
+        is_told_of: The group's method; if it has none, one that returns False.
+    """
+
+    group: SourceGroup
+    spec_id: str
+    count: Callable[[], int | None]
+    is_told_of: Callable[[object], bool]
+
+
 class SourceGroupRegistry:
     """Which sources feed which generators."""
 
     def __init__(self) -> None:
-        self._groups: list[tuple[Any, str]] = []
+        self._groups: list[RegisteredGroup] = []
 
-    def register(self, generator_id: str, source_group: Any) -> None:
+    def register(self, generator_id: str, source_group: SourceGroup) -> None:
         """Feed a generator from a source group: any object with ``files()``."""
-        if (source_group, generator_id) not in self._groups:
-            self._groups.append((source_group, generator_id))
+        if (source_group, generator_id) not in self.pairs():
+            count = getattr(source_group, "count", lambda: None)
+            is_told_of = getattr(source_group, "is_told_of", lambda source: False)
+            known = RegisteredGroup(source_group, generator_id, count, is_told_of)
+            self._groups.append(known)
 
-    def unregister(self, generator_id: str, source_group: Any) -> None:
+    def unregister(self, generator_id: str, source_group: SourceGroup) -> None:
         """Stop feeding a generator from a source group."""
-        self._groups = [pair for pair in self._groups if pair != (source_group, generator_id)]
+        pair = (source_group, generator_id)
+        self._groups = [known for known in self._groups if (known.group, known.spec_id) != pair]
 
-    def pairs(self) -> list[tuple[Any, str]]:
-        """Return every source group with the id of a generator that it feeds."""
+    def registered(self) -> list[RegisteredGroup]:
+        """Return every source group, once for each generator that it feeds."""
         return list(self._groups)
 
-    def groups_of(self, generator_id: str) -> list[Any]:
-        """Return the source groups that feed a generator."""
-        return [group for group, id in self._groups if id == generator_id]
+    def pairs(self) -> list[tuple[SourceGroup, str]]:
+        """Return every source group as it was registered, with the id of a generator."""
+        return [(known.group, known.spec_id) for known in self._groups]
 
-    def ids_of(self, source_group: Any) -> list[str]:
+    def groups_of(self, generator_id: str) -> list[SourceGroup]:
+        """Return the source groups that feed a generator."""
+        return [known.group for known in self._groups if known.spec_id == generator_id]
+
+    def ids_of(self, source_group: object) -> list[str]:
         """Return the ids of the generators that a source group feeds."""
-        return [id for group, id in self._groups if group is source_group]
+        return [known.spec_id for known in self._groups if known.group is source_group]
 
 
 class _Register:
     """The registering half of the public face: ``register.generator(...)`` and its siblings."""
 
+    def __init__(self) -> None:
+        self.cachefiles = cachefile_registry.register
+        self.source_group = source_group_registry.register
+
     @overload
     def generator(self, id: str) -> Callable[[G], G]: ...
 
     @overload
-    def generator(self, id: str, generator: Any) -> None: ...
+    def generator(self, id: str, generator: object) -> None: ...
 
-    def generator(self, id: str, generator: Any = None) -> Any:
+    def generator(self, id: str, generator: object = None) -> object:
         """Register a generator; without *generator*, return a decorator that does.
 
         Raises:
@@ -228,33 +276,14 @@ class _Register:
         generator_registry.register(id, generator)
         return None
 
-    def cachefiles(self, generator_id: str, cachefiles: Callable[[], Iterable[Any]]) -> None:
-        """Associate the cache files that *cachefiles* yields with a generator."""
-        cachefile_registry.register(generator_id, cachefiles)
-
-    def source_group(self, generator_id: str, source_group: Any) -> None:
-        """Feed a generator from a source group."""
-        source_group_registry.register(generator_id, source_group)
-
 
 class _Unregister:
     """The removing half of the public face: ``unregister.generator(...)`` and its siblings."""
 
-    def generator(self, id: str) -> None:
-        """Remove a generator.
-
-        Raises:
-            NotRegistered: Nothing has the id.
-        """
-        generator_registry.unregister(id)
-
-    def cachefiles(self, generator_id: str, cachefiles: Callable[[], Iterable[Any]]) -> None:
-        """Dissociate cache files from a generator."""
-        cachefile_registry.unregister(generator_id, cachefiles)
-
-    def source_group(self, generator_id: str, source_group: Any) -> None:
-        """Stop feeding a generator from a source group."""
-        source_group_registry.unregister(generator_id, source_group)
+    def __init__(self) -> None:
+        self.generator = generator_registry.unregister
+        self.cachefiles = cachefile_registry.unregister
+        self.source_group = source_group_registry.unregister
 
 
 generator_registry = GeneratorRegistry()

@@ -313,7 +313,7 @@ class TestSpecs:
 
     def test_that_are_fed_must_be_registered(self) -> None:
         """A source group for an id that nobody has would fail when an image is saved."""
-        group = object()
+        group: Any = object()
         register.source_group("imagekit:thumbnial", group)
         try:
             (message,) = check_all(None)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from django.utils.module_loading import import_string
+
+from imagekit_registry import ImageSpec, forms
+from imagekit_registry.exceptions import InvalidArgumentType
+from imagekit_registry.models import ImageSpecField, ProcessedImageField
+from imagekit_registry.specs import BaseImageSpec, SpecAttributes, SpecHost
 
 SIGNATURES = {
     "processors.AddBorder": "(thickness, color=None)",
@@ -51,7 +56,7 @@ SIGNATURES = {
     "registry.generator_registry.get": "(id, **kwargs)",
     "registry.register.cachefiles": "(generator_id, cachefiles)",
     "registry.register.source_group": "(generator_id, source_group)",
-    "specs.SpecHost": "(spec=None, spec_id=None, **spec_attributes)",
+    "specs.SpecHost": "(spec=None, spec_id=None)",
     "specs.sourcegroups.ImageFieldSourceGroup": "(model_class, image_field)",
     "utils.get_by_qname": "(path, desc)",
     "utils.get_singleton": "(class_path, desc)",
@@ -79,7 +84,7 @@ def signature_of(target: Any, options_of_ours: bool) -> str:
 
 @pytest.mark.parametrize(("name", "expected"), SIGNATURES.items(), ids=list(SIGNATURES))
 def test_arguments_and_defaults_are_the_same(name: str, expected: str) -> None:
-    """By position and by name; fields take more, after a star."""
+    """By position and by name; what has a spec takes its attributes as well, after a star."""
     module, _, attribute = name.partition(".")
     path = f"imagekit_registry.{module}.{attribute}"
     try:
@@ -87,4 +92,40 @@ def test_arguments_and_defaults_are_the_same(name: str, expected: str) -> None:
     except ImportError:
         owner, _, method = path.rpartition(".")
         target = getattr(import_string(owner), method)
-    assert signature_of(target, options_of_ours="Field(" not in f"{name}(") == expected
+    assert (
+        signature_of(target, options_of_ours="Field" not in name and "Host" not in name) == expected
+    )
+
+
+FIELDS = [ImageSpecField, ProcessedImageField, forms.ProcessedImageField, SpecHost]
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=["spec", "processed", "form", "host"])
+def test_signatures_of_fields_show_the_attributes_of_a_spec(field: Any) -> None:
+    """What editors and `help()` show has every name, though they are declared in one place."""
+    shown = inspect.signature(field).parameters
+    expected = set(SpecAttributes.__annotations__)
+    if field in (ProcessedImageField, forms.ProcessedImageField):
+        # What is processed when it is uploaded has no cache file.
+        expected -= {"cachefile_backend", "cachefile_storage", "cachefile_strategy"}
+        expected -= {"fallback", "namer"}
+    assert expected <= set(shown)
+    assert shown["color"].annotation == Literal["srgb", "keep"] | None
+
+
+def test_attributes_of_a_spec_are_those_that_fields_take() -> None:
+    """A spec class can say no less, and no more, but for what the registry sets."""
+    names = {*BaseImageSpec.__annotations__, *ImageSpec.__annotations__}
+    assert names - {"spec_id", "spec_arguments"} == set(SpecAttributes.__annotations__)
+
+
+def test_a_wrong_attribute_is_told_by_its_name() -> None:
+    """When the module is imported, and by type checkers before."""
+    with pytest.raises(InvalidArgumentType, match=r"no attribute 'colour'.* color"):
+        ImageSpecField(colour="srgb")  # type: ignore[call-arg]
+    with pytest.raises(InvalidArgumentType, match="colour"):
+        SpecHost(colour=None)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="colour"):
+        ProcessedImageField(colour="srgb")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="colour"):
+        forms.ProcessedImageField(spec_id="tests:colour", colour="srgb")  # type: ignore[call-arg]

@@ -2,36 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import io
+import logging
+import math
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Unpack
 
-from imagekit_registry.exceptions import InvalidArgumentType
-from imagekit_registry.forms._formfield import ProcessedUploadField
-from imagekit_registry.imaging import Limits
-from imagekit_registry.specs import SpecHost
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.files import File
+from django.core.files.uploadedfile import InMemoryUploadedFile
+from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext_lazy as _
+from PIL import Image
 
-__all__ = ["ProcessedImageField"]
+from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import (
+    GenerationError,
+    InvalidArgumentType,
+    LimitExceeded,
+    MissingSource,
+    ProcessingError,
+    SourceUnavailable,
+    UnknownFormat,
+    UnreadableImage,
+)
+from imagekit_registry.imaging import Header, Limits, read_header
+from imagekit_registry.imaging.formats import (
+    extension_to_mimetype,
+    format_to_mimetype,
+    suggest_extension,
+)
+from imagekit_registry.processors import Processor
+from imagekit_registry.specs import (
+    FieldAttributes,
+    ImageSpec,
+    SpecHost,
+    default_limits,
+    open_source,
+    show_attributes,
+    split_attributes,
+)
+
+__all__ = ["ProcessedImageField", "ProcessedUpload", "process_upload"]
+
+_logger = logging.getLogger("imagekit_registry.forms")
 
 
-class ProcessedImageField(ProcessedUploadField, SpecHost):
+class ProcessedUpload(InMemoryUploadedFile):
+    """What a spec has made of an upload: a file in memory that knows its name, size and type.
+
+    Args:
+        content: The image.
+        name: Its file name; the extension suits the format.
+        format: Pillow's name of the format, if known.
+        processed_by: The id of the spec, so that the upload is not processed by it once more.
+    """
+
+    image: Image.Image | None = None
+
+    def __init__(
+        self, content: io.BytesIO, name: str, format: str | None, processed_by: str | None
+    ) -> None:
+        self.extension = posixpath.splitext(name)[1]
+        self.format = format
+        self.processed_by = processed_by
+        media_type = extension_to_mimetype(self.extension) or "application/octet-stream"
+        size = content.getbuffer().nbytes
+        super().__init__(content, None, name, media_type, size, charset=None)
+
+
+def process_upload(host: SpecHost, content: File[Any], name: str) -> ProcessedUpload:
+    """Return what the spec of *host* makes of an upload; nothing is stored.
+
+    Args:
+        host: A field with a spec.
+        content: The uploaded file; it is left open, at the position that it had.
+        name: Its file name.
+
+    Raises:
+        GenerationError: It is no image, beyond the limits, or could not be processed.
+    """
+    spec = host.get_spec(source=content)
+    try:
+        result = spec.generate()
+    except GenerationError as error:
+        raise error.located(host.spec_id, name) from error.__cause__
+    except MissingSource:
+        raise
+    except Exception as error:
+        raise ProcessingError(
+            f"the generator raised {type(error).__name__}: {error}",
+            spec_id=host.spec_id,
+            source=name,
+        ) from error
+    result.seek(0)
+    buffer = result if isinstance(result, io.BytesIO) else io.BytesIO(result.read())
+    format = getattr(result, "format", None) or getattr(spec, "format", None)
+    stem = posixpath.splitext(name)[0]
+    processed_name = f"{stem}{suggest_extension(name, format)}"
+    return ProcessedUpload(buffer, processed_name, format, host.spec_id)
+
+
+class _Arguments(FieldAttributes, total=False):
+    """What the field takes by name: its spec's attributes, and what Django's field takes."""
+
+    required: bool
+    widget: forms.Widget | type[forms.Widget] | None
+    label: object
+    initial: object
+    help_text: object
+    error_messages: Mapping[str, object] | None
+    show_hidden_initial: bool
+    validators: Sequence[Callable[..., None]]
+    localize: bool
+    disabled: bool
+    label_suffix: str | None
+    template_name: str | None
+    bound_field_class: type[forms.BoundField] | None
+    max_length: int | None
+    allow_empty_file: bool
+
+
+class ProcessedImageField(forms.ImageField, SpecHost):
     """An image field of a form whose cleaned value is the processed upload.
 
     Args:
-        processors: What is done to the image, in this order.
-        format: Pillow's name of the format to write; None: the upload's own.
-        options: Options of Pillow's ``Image.save`` for the format.
-        autoconvert: Whether the mode is converted to one that the format holds.
+        processors, format, options, autoconvert: As in `SpecAttributes`.
         spec_id: The id under which the spec is registered. A form field is not told its name, so
             it must be given.
         spec: A spec, in place of attributes of one.
-        auto_orient: Whether the EXIF orientation is applied before the processors.
-        color: ``"srgb"`` converts embedded colour profiles, ``"keep"`` leaves them.
-        metadata: What is kept of it: ``"strip"``, ``"copyright"`` or ``"keep"``.
-        animated: Whether an animation stays one where the format can hold it.
-        background: The colour under transparent parts where the format has no transparency.
-        limits: Limits for uploads to this field alone.
-        decode_small: Whether the upload may be decoded at a fraction of its size.
-        **kwargs: What Django's form ``ImageField`` takes, such as ``required``.
+        **kwargs: `SpecAttributes`, but for those of cache files, and what Django's form
+            ``ImageField`` takes, such as ``required``.
 
     Raises:
         InvalidArgumentType: *spec_id* is missing, or a spec is given together with attributes.
@@ -43,44 +147,129 @@ class ProcessedImageField(ProcessedUploadField, SpecHost):
         ...     )
     """
 
+    default_error_messages = {
+        "too_many_pixels": _(
+            "The image has too many pixels. At most %(limit)s are allowed, such as %(side)s by"
+            " %(side)s: make it smaller and upload it again."
+        ),
+        "too_many_bytes": _("The file is too large. At most %(limit)s are allowed."),
+        "too_many_frames": _(
+            "The animation has too many frames. At most %(limit)s are allowed: shorten it and"
+            " upload it again."
+        ),
+        "too_complex": _(
+            "The image is too large or too complex to be processed. Upload a smaller one."
+        ),
+        "unprocessable": _("The image could not be processed. Upload another one."),
+    }
+
+    @show_attributes(FieldAttributes)
     def __init__(
         self,
-        processors: Sequence[Any] | None = None,
+        processors: Sequence[Processor] | None = None,
         format: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        autoconvert: bool = True,
+        options: Mapping[str, object] | None = None,
+        autoconvert: bool | None = True,
         spec_id: str | None = None,
-        spec: Any = None,
-        *,
-        auto_orient: bool | None = None,
-        color: str | None = None,
-        metadata: str | None = None,
-        animated: bool | None = None,
-        background: Any = None,
-        limits: Limits | None = None,
-        decode_small: bool | None = None,
-        **kwargs: Any,
+        spec: Callable[..., object] | None = None,
+        **kwargs: Unpack[_Arguments],
     ) -> None:
         if spec_id is None:
             raise InvalidArgumentType(
                 "A ProcessedImageField of a form needs a spec_id, such as 'accounts:avatar': a"
                 " form field is not told its name."
             )
+        attributes, others = split_attributes(kwargs)
+        if spec is not None and autoconvert:
+            # True is what a spec has by itself, so it contradicts no given spec.
+            autoconvert = None
         SpecHost.__init__(
             self,
-            spec=spec,
-            spec_id=spec_id,
+            spec,
+            spec_id,
             processors=processors,
             format=format,
             options=options,
-            # True is what a spec has by itself, so it contradicts no given spec.
-            autoconvert=None if spec is not None and autoconvert else autoconvert,
-            auto_orient=auto_orient,
-            color=color,
-            metadata=metadata,
-            animated=animated,
-            background=background,
-            limits=limits,
-            decode_small=decode_small,
+            autoconvert=autoconvert,
+            **attributes,
         )
-        ProcessedUploadField.__init__(self, **kwargs)
+        forms.ImageField.__init__(self, **others)
+
+    def to_python(self, data: Any) -> Any:
+        """Return the upload, if it is an image within the limits; only its header is read.
+
+        Raises:
+            ValidationError: It is not.
+        """
+        upload = forms.FileField.to_python(self, data)
+        if upload is None:
+            return None
+        limits = self._limits_for(upload)
+        try:
+            with open_source(upload) as file:
+                header = read_header(file, limits)
+        except GenerationError as error:
+            raise self._explain(error, limits) from error
+        _annotate(upload, header)
+        return upload
+
+    def clean(self, data: Any, initial: Any = None) -> Any:
+        """Return the processed upload; what was stored before if there is none.
+
+        Raises:
+            ValidationError: The upload is no image, or could not be processed.
+        """
+        upload = super().clean(data, initial)
+        if not upload or upload is initial or isinstance(upload, ProcessedUpload):
+            return upload
+        try:
+            processed = process_upload(self, upload, upload.name)
+        except GenerationError as error:
+            raise self._explain(error, self._limits_for(upload)) from error
+        with suppress(Exception):
+            processed.image = Image.open(processed)
+        processed.seek(0)
+        return processed
+
+    def _limits_for(self, upload: File[Any]) -> Limits:
+        spec = self.get_spec(source=upload)
+        return (spec.limits if isinstance(spec, ImageSpec) else None) or default_limits()
+
+    def _explain(self, error: GenerationError, limits: Limits) -> ValidationError:
+        """Return *error* in words for the person who uploads.
+
+        Raises:
+            GenerationError: *error* itself, if it is for the developer and failures are raised.
+        """
+        if isinstance(error, UnreadableImage | SourceUnavailable):
+            return ValidationError(self.error_messages["invalid_image"], code="invalid_image")
+        if isinstance(error, LimitExceeded):
+            code, params = _limit_params(error.limit, limits)
+            return ValidationError(self.error_messages[code], code=code, params=params)
+        if conf.ON_ERROR == "raise":
+            raise error
+        _logger.error("%s", error, exc_info=error)
+        return ValidationError(self.error_messages["unprocessable"], code="unprocessable")
+
+
+def _limit_params(limit: str, limits: Limits) -> tuple[str, dict[str, str] | None]:
+    if limit == "pixels" and limits.max_pixels:
+        side = math.isqrt(limits.max_pixels)
+        return "too_many_pixels", {"limit": f"{limits.max_pixels:,}", "side": f"{side:,}"}
+    if limit == "bytes" and limits.max_bytes:
+        return "too_many_bytes", {"limit": filesizeformat(limits.max_bytes)}
+    if limit == "frames" and limits.max_frames:
+        return "too_many_frames", {"limit": f"{limits.max_frames:,}"}
+    return "too_complex", None
+
+
+def _annotate(upload: Any, header: Header) -> None:
+    """Set what Django's field sets on an upload, for validators: its image and content type."""
+    with suppress(UnknownFormat):
+        upload.content_type = format_to_mimetype(header.format)
+    # Above this many pixels Pillow warns, and warnings may be errors; our own limits are checked.
+    if header.width * header.height < (Image.MAX_IMAGE_PIXELS or 0):
+        with suppress(Exception):
+            format = "JPEG" if header.format == "MPO" else header.format
+            upload.image = Image.open(upload, formats=[format])
+    upload.seek(0)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from imagekit_registry.exceptions import MissingSource
+from imagekit_registry.specs._attributes import (
+    FieldAttributes,
+    SpecAttributes,
+    show_attributes,
+    split_attributes,
+)
 from imagekit_registry.specs._digest import canonical_text, digest
 from imagekit_registry.specs._host import SpecHost, create_spec_class
 from imagekit_registry.specs._sources import (
@@ -26,9 +32,11 @@ from imagekit_registry.specs._spec import (
 
 __all__ = [
     "BaseImageSpec",
+    "FieldAttributes",
     "ImageSpec",
     "MissingSource",
     "SourceReference",
+    "SpecAttributes",
     "SpecHost",
     "StoredFile",
     "adapt_generator",
@@ -44,4 +52,6 @@ __all__ = [
     "load_decoder",
     "open_source",
     "refer_to",
+    "show_attributes",
+    "split_attributes",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FunctionType
-from typing import Any
+from typing import Any, Unpack
 
 from imagekit_registry.exceptions import (
     AlreadyRegistered,
@@ -13,15 +14,14 @@ from imagekit_registry.exceptions import (
     NotRegistered,
 )
 from imagekit_registry.registry import generator_registry, register
+from imagekit_registry.specs._attributes import SpecAttributes, check_attributes, show_attributes
 from imagekit_registry.specs._spec import ImageSpec
-
-__all__ = ["SpecHost", "create_spec_class"]
 
 
 class _DynamicSpec(ImageSpec):
     """A spec made of keyword arguments; unpickled through the registry, by its id."""
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
         return (_restore, (self.spec_id,), self.__getstate__())
 
 
@@ -35,15 +35,13 @@ def _restore(spec_id: str) -> ImageSpec:
     )
 
 
-def create_spec_class(attributes: dict[str, Any]) -> type[ImageSpec]:
+def create_spec_class(attributes: Mapping[str, object]) -> type[ImageSpec]:
     """Return a subclass of `ImageSpec` with these class attributes.
 
     Raises:
         InvalidArgumentType: `ImageSpec` has no such attribute.
     """
-    for name in attributes:
-        if not hasattr(ImageSpec, name):
-            raise InvalidArgumentType(f"An image spec has no attribute {name!r}.")
+    check_attributes(attributes)
     members = {
         name: staticmethod(value) if isinstance(value, FunctionType) else value
         for name, value in attributes.items()
@@ -60,10 +58,10 @@ class SpecHost:
     Args:
         spec: A spec class, or any callable that takes ``source``.
         spec_id: The id to register it under; may be set later.
-        **spec_attributes: Attributes of a spec, in place of *spec*; None counts as not given.
+        **spec_attributes: `SpecAttributes`, in place of *spec*; None counts as not given.
 
     Raises:
-        InvalidArgumentType: Both a spec and attributes of one are given.
+        InvalidArgumentType: Both a spec and attributes of one are given, or what is none.
 
     Example:
         >>> host = SpecHost(processors=[ResizeToFill(50, 50)], spec_id="shop:small")
@@ -71,9 +69,14 @@ class SpecHost:
 
     spec_id: str | None = None
 
+    @show_attributes(SpecAttributes)
     def __init__(
-        self, spec: Any = None, spec_id: str | None = None, **spec_attributes: Any
+        self,
+        spec: Callable[..., object] | None = None,
+        spec_id: str | None = None,
+        **spec_attributes: Unpack[SpecAttributes],
     ) -> None:
+        check_attributes(spec_attributes)
         given = {name: value for name, value in spec_attributes.items() if value is not None}
         if given and spec:
             raise InvalidArgumentType(
@@ -94,7 +97,7 @@ class SpecHost:
             with suppress(AlreadyRegistered):
                 register.generator(id, self._original_spec)
 
-    def get_spec(self, source: Any) -> Any:
+    def get_spec(self, source: object) -> Any:
         """Return the spec that the registry has under this host's id.
 
         Args:

@@ -3,74 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache, partial
-from typing import Any, ClassVar
-from weakref import ReferenceType, WeakKeyDictionary, ref
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
-import attrs
 from django.core.exceptions import FieldDoesNotExist
 from django.core.files import File
-from django.db import models, transaction
+from django.db import transaction
+from django.db.models import Model, QuerySet
 from django.db.models.fields.files import FieldFile, FileDescriptor
 from django.db.models.signals import class_prepared, post_delete, post_save
+from django.dispatch import Signal
 
 from imagekit_registry.signals import source_deleted, source_saved
 
 __all__ = ["ImageFieldSourceGroup", "get_nonabstract_descendants"]
 
-#: Where an instance keeps the names of its sources as its row has them.
-_LOADED = "_imagekit_loaded"
-#: Where it keeps the names of fields that were given a new file since.
-_FRESH = "_imagekit_fresh"
+_UID = "imagekit_registry.watch"
 
 
-@attrs.define(eq=False)
-class _Note:
-    """What an instance knew of a field before a save, in case that is rolled back.
+class _Known(NamedTuple):
+    """What an instance knows of one of its source fields."""
 
-    Args:
-        field_name: The name of the field.
-        before: The source's name in the row; None if there was none, or it was not known.
-        saved: The source's name that was saved.
-        was_fresh: Whether the field had been given a new file.
-        is_committed: Whether there is no way back.
-    """
-
-    field_name: str
-    before: str | None
-    saved: str | None
-    was_fresh: bool
-    is_committed: bool = False
-    _pending: ReferenceType[_Pending] | None = None
-
-    def announced(self) -> _Pending:
-        """Return what the callbacks that wait for the commit keep."""
-        pending = _Pending(self)
-        self._pending = ref(pending)
-        return pending
-
-    @property
-    def is_undone(self) -> bool:
-        """Whether the save was rolled back."""
-        return not self.is_committed and (self._pending is None or self._pending() is None)
+    name: str | None = None  # The source's name in the committed row, if there is one and known.
+    version: int = 0  # Which of the files that the field was given is the content of that source.
+    given: int = 0  # How many new files the field was given: the version of what it holds now.
+    is_pending: bool = False  # Whether something else was saved since, which may be rolled back.
 
 
-@attrs.define(eq=False)
-class _Pending:
-    """Lives as long as callbacks wait for a commit: Django drops them on a rollback.
-
-    It has no other word for that.
-    """
-
-    note: _Note
+_NOTHING = _Known()
+#: Where an instance keeps what it knows, by field. Never changed in place: copies share it.
+_KNOWN = "_imagekit_sources"
 
 
-#: The notes of each instance, the oldest first, by what Django keeps of its state: instances without
-#: a primary key cannot be keys, and copies of an instance have a state of their own.
-_notes: WeakKeyDictionary[Any, tuple[_Note, ...]] = WeakKeyDictionary()
+def _known(instance: Model, field_name: str) -> _Known:
+    known: dict[str, _Known] = instance.__dict__.get(_KNOWN, {})
+    return known.get(field_name, _NOTHING)
 
 
-def get_nonabstract_descendants(model: type[models.Model]) -> Iterator[type[models.Model]]:
+def _note(instance: Model, field_name: str, **changes: Any) -> None:
+    known = _known(instance, field_name)._replace(**changes)
+    instance.__dict__[_KNOWN] = {**instance.__dict__.get(_KNOWN, {}), field_name: known}
+
+
+def get_nonabstract_descendants(model: type[Model]) -> Iterator[type[Model]]:
     """Yield *model*, unless it is abstract, and all models that derive from it."""
     if not model._meta.abstract:
         yield model
@@ -78,15 +53,20 @@ def get_nonabstract_descendants(model: type[models.Model]) -> Iterator[type[mode
         yield from get_nonabstract_descendants(subclass)
 
 
+def _shares_rows(model: type[Model], other: type[Model]) -> bool:
+    """Return whether every row of *model* is one of *other*: it, a parent, or a proxy of these."""
+    return issubclass(model._meta.concrete_model or model, other._meta.concrete_model or other)
+
+
 class ImageFieldSourceGroup:
     """The images in one field of all instances of a model and its subclasses.
 
     From its making on, the group sends ``source_saved`` when the row of a new image is committed,
-    and ``source_deleted`` when that of an image that is gone is. An image counts as new if its
-    name differs from the one that was loaded, if it was uploaded since, or if it was written again
-    under the same name. What was announced in a transaction that was rolled back is announced by the
-    next save. A column that was left out of the query is not loaded to find out: if its
-    image is replaced or its row deleted, nobody is told of the image that was there.
+    and ``source_deleted`` when that of an image that is gone is, whichever class of the row was
+    saved: the model, a parent or a proxy. An image is new if its name is not the one that the row
+    had, or if it was uploaded or written again. What was rolled back is announced by the next save.
+    A column that was left out of the query is not loaded to find out: if its image is replaced or
+    its row deleted, nobody is told of the image that was there.
 
     Args:
         model_class: The model; its subclasses, proxies and, if it is abstract, everything that
@@ -99,35 +79,25 @@ class ImageFieldSourceGroup:
         ['photos/bulldog.jpg']
     """
 
-    _shared: ClassVar[dict[tuple[type[models.Model], str], ImageFieldSourceGroup]] = {}
+    _shared: ClassVar[dict[tuple[type[Model], str], ImageFieldSourceGroup]] = {}
 
-    def __init__(self, model_class: type[models.Model], image_field: str) -> None:
+    def __init__(self, model_class: type[Model], image_field: str) -> None:
         self.model_class = model_class
         self.image_field = image_field
         _watcher.add(self)
 
     @classmethod
-    def shared(cls, model_class: type[models.Model], image_field: str) -> ImageFieldSourceGroup:
+    def shared(cls, model_class: type[Model], image_field: str) -> ImageFieldSourceGroup:
         """Return the one group that all spec fields with this source share."""
         key = (model_class, image_field)
-        if key not in cls._shared:
-            cls._shared[key] = cls(model_class, image_field)
-        return cls._shared[key]
+        return cls._shared.get(key) or cls._shared.setdefault(key, cls(*key))
 
     def files(self) -> Iterator[FieldFile]:
         """Yield the image of every row that has one; rows are fetched in chunks."""
         for model in self._tables():
             for instance in self._rows(model).iterator(chunk_size=500):
-                source = getattr(instance, self.image_field)
-                if source:
+                if source := getattr(instance, self.image_field):
                     yield source
-
-    def is_told_of(self, source: Any) -> bool:
-        """Return whether *source* is an image of this field, whose coming and going is announced."""
-        field, instance = getattr(source, "field", None), getattr(source, "instance", None)
-        return isinstance(instance, self.model_class) and (
-            getattr(field, "attname", None) == self.image_field
-        )
 
     def count(self) -> int:
         """Return how many images `files` yields, by one query for each table.
@@ -136,34 +106,44 @@ class ImageFieldSourceGroup:
         """
         return sum(self._rows(model).count() for model in self._tables())
 
-    def _tables(self) -> Iterator[type[models.Model]]:
-        """Yield the models whose rows are all rows, each once."""
-        seen: set[type[models.Model]] = set()
-        for model in get_nonabstract_descendants(self.model_class):
-            if model._meta.concrete_model not in seen and not self._is_covered(model):
-                seen.add(model)
-                yield model
+    def is_told_of(self, source: object) -> bool:
+        """Return whether *source* is an image of this field, whose coming and going is announced.
 
-    def _rows(self, model: type[models.Model]) -> models.QuerySet[Any]:
+        It takes a query if the instance is a parent's: there may be a row of the model beside it.
+        """
+        if not isinstance(source, FieldFile) or source.field.attname != self.image_field:
+            return False
+        instance, model = source.instance, type(source.instance)
+        return self.covers(model) or any(
+            table._base_manager.using(instance._state.db).filter(pk=instance.pk).exists()
+            for table in self._tables()
+            if _shares_rows(table, model)
+        )
+
+    def covers(self, model: type[Model]) -> bool:
+        """Return whether every row of *model* is one of the group's."""
+        return any(_shares_rows(model, table) for table in self._tables())
+
+    def _tables(self) -> list[type[Model]]:
+        """Return the models whose rows are all rows, each once."""
+        found: list[type[Model]] = []
+        # Parents come before their children, whose rows they list.
+        for model in sorted(
+            get_nonabstract_descendants(self.model_class), key=lambda m: len(m.__mro__)
+        ):
+            if not any(_shares_rows(model, other) for other in found):
+                found.append(model)
+        return found
+
+    def _rows(self, model: type[Model]) -> QuerySet[Model]:
         rows = model._base_manager.all()
         try:
-            field = model._meta.get_field(self.image_field)
+            model._meta.get_field(self.image_field)
         except FieldDoesNotExist:
             # A property or another spec field: only the instance can tell.
             return rows
-        rows = rows.exclude(**{self.image_field: ""})
-        return rows.exclude(**{f"{self.image_field}__isnull": True}) if field.null else rows
-
-    def _is_covered(self, model: type[models.Model]) -> bool:
-        """Return whether a parent's table lists the rows of *model* already."""
-        if model is self.model_class:
-            return False
-        if model._meta.proxy:
-            return True
-        return any(
-            issubclass(parent, self.model_class) and not parent._meta.abstract
-            for parent in model._meta.get_parent_list()
-        )
+        is_null = f"{self.image_field}__isnull"
+        return rows.exclude(**{self.image_field: ""}).exclude(**{is_null: True})
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.model_class._meta.label}.{self.image_field}>"
@@ -175,43 +155,33 @@ class _WatchedDescriptor(FileDescriptor):
     The name alone does not tell: a storage may put a new file in the place of an old one.
     """
 
-    def __set__(self, instance: models.Model, value: Any) -> None:
-        values, name = instance.__dict__, self.field.attname
-        loaded = values.get(_LOADED)
-        is_first = loaded is None or name not in loaded
+    def __set__(self, instance: Model, value: Any) -> None:
+        field_name, name = self.field.attname, _name_of(value)
+        known = _known(instance, field_name)
         if isinstance(value, File) and not _is_from_row_of(instance, value):
-            values[_FRESH] = values.get(_FRESH, frozenset()) | {name}
-            if is_first:
-                values[_LOADED] = {**(loaded or {}), name: None}
-        elif is_first or isinstance(value, FieldFile):
-            # Never changed in place: copies of the instance share what is there.
-            values[_LOADED] = {**(loaded or {}), name: _name_of(value)}
-            if not is_first and value.instance is not instance:
-                _forget_undone(instance, name)
+            _note(instance, field_name, given=known.given + 1)
+        elif known is _NOTHING:
+            _note(instance, field_name, name=name)
+        elif isinstance(value, FieldFile):
+            if value.instance is not instance:
+                row = {"name": name, "version": known.given, "is_pending": False}
+                connection = transaction.get_connection(value.instance._state.db)
+                if connection.in_atomic_block:
+                    # The row that was read again may hold what a transaction is yet to commit.
+                    connection.on_commit(partial(_note, instance, field_name, **row))
+                else:
+                    _note(instance, field_name, **row)
+        elif name != _name_of(instance.__dict__.get(field_name)):
+            _note(instance, field_name, given=known.version)
         super().__set__(instance, value)
 
 
-def _forget_undone(instance: models.Model, name: str) -> None:
-    """Forget what was rolled back: the row has been read since."""
-    notes = _notes.get(instance._state)
-    if notes:
-        _notes[instance._state] = tuple(
-            note for note in notes if note.field_name != name or not note.is_undone
-        )
-
-
-def _is_from_row_of(instance: models.Model, value: File[Any]) -> bool:
+def _is_from_row_of(instance: Model, value: File[Any]) -> bool:
     """Return whether *value* is what the row of *instance* holds: its own file, or a newer load."""
-    owner = getattr(value, "instance", None)
-    return getattr(value, "_committed", False) and (
-        owner is instance or (type(owner) is type(instance) and owner.pk == instance.pk)
-    )
-
-
-@cache
-def _watched(descriptor_class: Any) -> type[Any]:
-    name = f"Watched{descriptor_class.__name__}"
-    return type(name, (_WatchedDescriptor, descriptor_class), {})
+    if not isinstance(value, FieldFile) or not getattr(value, "_committed", False):
+        return False
+    owner, pk = value.instance, instance.pk
+    return owner is instance or (type(owner) is type(instance) and owner.pk == pk is not None)
 
 
 class _Watcher:
@@ -219,137 +189,96 @@ class _Watcher:
 
     def __init__(self) -> None:
         self._groups: list[ImageFieldSourceGroup] = []
-        self._watched: dict[type[models.Model], tuple[str, ...]] = {}
+        self._watched: dict[type[Model], set[str]] = {}
 
     def add(self, group: ImageFieldSourceGroup) -> None:
         if not self._groups:
-            class_prepared.connect(self._adopt, dispatch_uid="imagekit_registry.adopt")
+            class_prepared.connect(self._watch, dispatch_uid=_UID)
         self._groups.append(group)
         for model in get_nonabstract_descendants(group.model_class):
-            self._adopt(model)
+            self._watch(model)
 
-    def _adopt(self, sender: type[models.Model], **kwargs: Any) -> None:
-        names = {
-            group.image_field for group in self._groups if issubclass(sender, group.model_class)
-        }
-        # While a class is being made its fields may be missing; it is adopted again at the end.
-        watched = tuple(name for name in sorted(names) if _watch_attribute(sender, name))
-        if not watched:
-            return
-        self._watched[sender] = watched
-        post_save.connect(self._on_save, sender=sender, dispatch_uid="imagekit_registry.watch")
-        post_delete.connect(self._on_delete, sender=sender, dispatch_uid="imagekit_registry.watch")
+    def _watch(self, sender: type[Model], **kwargs: object) -> None:
+        """Watch the sources of a model, and whoever shares their columns: parents and proxies."""
+        names = {g.image_field for g in self._groups if issubclass(sender, g.model_class)}
+        # A parent may be watched for another child.
+        for name in names.union(*(self._watched.get(base, ()) for base in sender.__mro__)):
+            owner = next((cls for cls in sender.__mro__ if name in vars(cls)), Model)
+            # While a class is being made its fields may be missing; it is watched at the end.
+            descriptor = vars(owner).get(name)
+            if isinstance(descriptor, FileDescriptor):
+                if not isinstance(descriptor, _WatchedDescriptor):
+                    bases = (_WatchedDescriptor, type(descriptor))
+                    setattr(owner, name, type("_Watched", bases, {})(descriptor.field))
+                for model in get_nonabstract_descendants(owner):
+                    self._watched.setdefault(model, set()).add(name)
+                    post_save.connect(self._on_save, model, dispatch_uid=_UID)
+                    post_delete.connect(self._on_delete, model, dispatch_uid=_UID)
 
     def _on_save(
         self,
-        sender: type[models.Model],
-        instance: models.Model,
+        sender: type[Model],
+        instance: Model,
         created: bool,
         raw: bool,
         using: str,
         update_fields: frozenset[str] | None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
-        values = instance.__dict__
-        loaded: dict[str, str | None] = dict(values.get(_LOADED, {}))
-        fresh: frozenset[str] = values.get(_FRESH, frozenset())
-        notes: list[_Note] = []
-        for note in reversed(_notes.get(instance._state, ())):
-            name = note.field_name
-            if note.is_undone:
-                loaded[name] = note.before
-                if note.was_fresh and _name_of(values.get(name)) == note.saved:
-                    fresh |= {name}
-            elif not note.is_committed:
-                notes.insert(0, note)
-        for name in self._watched[sender]:
-            if name not in values or (update_fields is not None and name not in update_fields):
+        for name in sorted(self._watched[sender].intersection(instance.__dict__)):
+            if update_fields is not None and name not in update_fields:
                 continue
-            before, now = loaded.get(name), _name_of(values[name])
-            loaded[name] = now
-            if raw:
+            known, source = _known(instance, name), _name_of(instance.__dict__[name])
+            if created or raw:
+                # Known at once: if it is rolled back, the next save creates the row again.
+                _note(instance, name, name=source, version=known.given)
+            elif known.is_pending or (source, known.given) != (known.name, known.version):
+                _note(instance, name, is_pending=True)
+            else:
                 continue
-            is_gone = bool(before) and before != now and not created
-            is_new = bool(now) and (created or name in fresh or before != now)
-            if is_gone or is_new:
-                note = _Note(name, before, now, name in fresh)
-                pending = note.announced()
-                notes.append(note)
-                if is_gone:
-                    self._announce(source_deleted, sender, instance, name, before, using, pending)
-                if is_new:
-                    self._announce(source_saved, sender, instance, name, now, using, pending)
-            fresh -= {name}
-        values[_LOADED], values[_FRESH] = loaded, fresh
-        # Outside of a transaction everything is committed by now.
-        _notes[instance._state] = tuple(note for note in notes if not note.is_committed)
-        if not _notes[instance._state]:
-            del _notes[instance._state]
+            if not raw:
+                saved = partial(self._on_saved, instance, name, source, known.given, created)
+                transaction.on_commit(saved, using=using)
 
-    def _on_delete(
-        self, sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any
+    def _on_saved(
+        self, instance: Model, field_name: str, name: str | None, version: int, created: bool
     ) -> None:
-        for name in self._watched[sender]:
-            source = _name_of(instance.__dict__.get(name))
-            if source:
-                self._announce(source_deleted, sender, instance, name, source, using, gone=True)
+        """Note what was saved, now that it is committed, and announce what has changed by that."""
+        before = _known(instance, field_name)
+        _note(instance, field_name, name=name, version=version, is_pending=False)
+        if before.name and before.name != name and not created:
+            self._send(source_deleted, instance, field_name, before.name)
+        if name and (created or (name, version) != (before.name, before.version)):
+            self._send(source_saved, instance, field_name, name)
 
-    def _announce(
+    def _on_delete(self, sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
+        for field_name in sorted(self._watched[sender]):
+            if name := _name_of(instance.__dict__.get(field_name)):
+                owner = sender._meta.get_field(field_name).model
+                # Django deletes a child's row and then its parent's, which holds the image.
+                later = None if _shares_rows(owner, sender) else owner
+                send = partial(self._send, source_deleted, instance, field_name, name, later)
+                transaction.on_commit(send, using=using)
+
+    def _send(
         self,
-        signal: Any,
-        sender: type[models.Model],
-        instance: models.Model,
+        signal: Signal,
+        instance: Model,
         field_name: str,
-        source_name: str | None,
-        using: str,
-        pending: _Pending | None = None,
-        gone: bool = False,
+        name: str,
+        later: type[Model] | None = None,
     ) -> None:
-        field: Any = sender._meta.get_field(field_name)
+        """Tell the groups that have the image, but for those of which *later* is announced."""
+        field: Any = instance._meta.get_field(field_name)
         # A file of its own: by the time of the commit the instance may hold another image.
-        source = field.attr_class(instance, field, source_name)
-        groups = [
-            group
-            for group in self._groups
-            if group.image_field == field_name
-            and issubclass(sender, group.model_class)
-            # Django deletes a child's row and then its parent's, which holds the image.
-            and not (gone and _belongs_to_parent(field, sender, group))
-        ]
-        for group in groups:
-            transaction.on_commit(partial(_send, signal, group, source, pending), using=using)
-
-
-def _watch_attribute(model: type[models.Model], name: str) -> bool:
-    """Let the descriptor of a source field take notes; return whether there is one."""
-    owner = next((cls for cls in model.__mro__ if name in vars(cls)), None)
-    descriptor = vars(owner)[name] if owner is not None else None
-    if not isinstance(descriptor, FileDescriptor):
-        return False
-    if not isinstance(descriptor, _WatchedDescriptor):
-        watched: Any = _watched(type(descriptor))  # type: ignore[arg-type]
-        setattr(owner, name, watched(descriptor.field))
-    return True
-
-
-def _belongs_to_parent(field: Any, model: type[models.Model], group: ImageFieldSourceGroup) -> bool:
-    """Return whether the column lies in a parent's table, and *group* is told of the parent."""
-    owner = field.model
-    is_inherited = owner._meta.concrete_model is not model._meta.concrete_model
-    return is_inherited and issubclass(owner, group.model_class)
-
-
-def _send(
-    signal: Any, group: ImageFieldSourceGroup, source: FieldFile, pending: _Pending | None
-) -> None:
-    if pending is not None:
-        pending.note.is_committed = True
-    signal.send(sender=group, source=source)
+        source = field.attr_class(instance, field, name)
+        for group in self._groups:
+            if group.is_told_of(source) and not (later and group.covers(later)):
+                signal.send(sender=group, source=source)
 
 
 def _name_of(value: Any) -> str | None:
-    name = value.name if isinstance(value, File) else value
-    return name or None
+    return (value.name if isinstance(value, File) else value) or None
 
 
 _watcher = _Watcher()

@@ -23,11 +23,10 @@ from imagekit_registry.cachefiles import ImageCacheFile, existence, generate_man
 from imagekit_registry.cachefiles.backends import BaseAsync, DatabaseImageCacheBackend
 from imagekit_registry.cachefiles.bulk import Generation
 from imagekit_registry.cachefiles.existence import known, new_record
-from imagekit_registry.cachefiles.namers import source_name_and_field, source_name_dot_hash
+from imagekit_registry.cachefiles.namers import CacheTo, source_name_and_field, source_name_dot_hash
 from imagekit_registry.cachefiles.state import use_cachefile_state_cache
 from imagekit_registry.cachefiles.strategies import Optimistic
 from imagekit_registry.exceptions import NameTaken
-from imagekit_registry.models.fields._cache_to import CacheTo
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated
 from imagekit_registry.specs import StoredFile

@@ -11,14 +11,14 @@ import django
 import pytest
 from django.core import serializers
 from django.core.files.storage import FileSystemStorage, storages
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models.signals import post_delete, post_init, post_save, pre_delete, pre_save
 from django.test.utils import isolate_apps
 
 from imagekit_registry.models import ImageSpecField
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import source_deleted, source_saved
-from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
+from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup, _watcher
 from imagekit_registry.utils import get_nonabstract_descendants
 from tests.storages import CountingStorage, content_of
 from tests.testapp.models import (
@@ -88,6 +88,14 @@ def overwriting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(field, "storage", FileSystemStorage(allow_overwrite=True))
 
 
+@pytest.fixture
+def make_group() -> Iterator[Any]:
+    """Return a function that makes a source group, for a while."""
+    before = list(_watcher._groups)
+    yield ImageFieldSourceGroup
+    _watcher._groups[:] = before
+
+
 def _assign_and_save(item: AlbumPhoto, file: Any) -> None:
     item.image = file
     item.save()
@@ -150,6 +158,13 @@ class TestSaved:
     def test_another_name(self, item: AlbumPhoto, log: Log) -> None:
         """A name that is assigned is another image."""
         item.image = "albums/two.jpg"
+        item.save()
+        assert log.take() == [("deleted", "one"), ("saved", "two")]
+
+    def test_another_name_and_then_its_own_file(self, item: AlbumPhoto, log: Log) -> None:
+        """The file of an instance is not what its row holds."""
+        item.image = "albums/two.jpg"
+        item.image = item.image
         item.save()
         assert log.take() == [("deleted", "one"), ("saved", "two")]
 
@@ -472,6 +487,34 @@ class TestModels:
         Photo.objects.get(pk=child.pk).delete()
         assert set(log.take()) == {("deleted", "1")}
 
+    @pytest.mark.parametrize("saved_as", [Photo, PhotoProxy, PhotoChild])
+    @pytest.mark.parametrize("model", [PhotoProxy, PhotoChild])
+    def test_a_row_of_a_proxy_or_child_may_be_saved_as_another_of_its_classes(
+        self, model: Any, saved_as: Any, log: Log, make_group: Any
+    ) -> None:
+        """A spec of a proxy or a child is told of what the model or a parent has saved."""
+        pk = PhotoChild.objects.create(original_image="photos/one.jpg").pk
+        group = make_group(model, "original_image")
+        log.groups.clear()
+        row = saved_as.objects.get(pk=pk)
+        row.original_image = "photos/two.jpg"
+        row.save()
+        assert group.is_told_of(row.original_image)
+        assert log.groups.count(group) == 2
+        assert log.take()[-1] == ("saved", "two")
+        log.groups.clear()
+        row.delete()
+        assert group in log.groups
+
+    def test_a_parent_without_a_child_is_no_row_of_the_childs(
+        self, log: Log, make_group: Any
+    ) -> None:
+        """Nothing is made for the children's specs."""
+        group = make_group(PhotoChild, "original_image")
+        row = Photo.objects.create(original_image="photos/one.jpg")
+        assert group not in log.groups
+        assert not group.is_told_of(row.original_image)
+
     def test_descendants(self) -> None:
         """All models with tables or proxies that derive from one."""
         assert list(get_nonabstract_descendants(AbstractPhoto)) == [Concrete, ConcreteChild]
@@ -561,6 +604,13 @@ class TestCosts:
             assert dict(field.storage.calls) == {}
         finally:
             field.storage = kept
+
+    def test_saves_without_a_new_image_leave_nothing_for_the_commit(self, item: AlbumPhoto) -> None:
+        """A long transaction does not keep every row that it has saved."""
+        with transaction.atomic():
+            item.title = "b"
+            item.save()
+            assert connection.run_on_commit == []
 
     def test_one_announcement_serves_all_specs_of_a_source(self, photos: Path, log: Log) -> None:
         """Fields with the same source share a group."""

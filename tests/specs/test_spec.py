@@ -253,7 +253,7 @@ class TestHost:
         with pytest.raises(InvalidArgumentType, match="format"):
             SpecHost(spec=Making, format="PNG")
         with pytest.raises(InvalidArgumentType, match="colour"):
-            SpecHost(colour="red")
+            SpecHost(colour="red")  # type: ignore[call-arg]
 
     def test_without_an_id_says_so(self) -> None:
         """A field that was never added to a model."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imagekit_registry.forms._uploads import ProcessedUpload
+from imagekit_registry.forms.fields import ProcessedUpload
 from imagekit_registry.models.fields._processed import ProcessedImageField, ProcessedImageFieldFile
 from imagekit_registry.models.fields._spec import ImageSpecField, spec_fields_of
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Unpack
 
 from django.core import checks
 from django.core.files.base import File
+from django.core.files.storage import Storage
 from django.db import models
 from django.db.models.fields.files import ImageFieldFile
 from django.db.models.signals import class_prepared, pre_save
 
 from imagekit_registry.exceptions import NotRegistered
-from imagekit_registry.forms._formfield import ProcessedUploadField
-from imagekit_registry.forms._uploads import ProcessedUpload, process_upload
-from imagekit_registry.imaging import Limits
+from imagekit_registry.forms.fields import ProcessedImageField as ProcessedFormField
+from imagekit_registry.forms.fields import ProcessedUpload, process_upload
 from imagekit_registry.models.fields._spec import default_spec_id, spec_id_errors
+from imagekit_registry.processors import Processor
 from imagekit_registry.registry import generator_registry
-from imagekit_registry.specs import SpecHost
-
-__all__ = ["ProcessedImageField", "ProcessedImageFieldFile"]
+from imagekit_registry.specs import FieldAttributes, SpecHost, show_attributes, split_attributes
 
 
 class ProcessedImageFieldFile(ImageFieldFile):
@@ -29,7 +30,7 @@ class ProcessedImageFieldFile(ImageFieldFile):
     field: ProcessedImageField
     _committed: bool
 
-    def save(self, name: str, content: Any, save: bool = True) -> None:
+    def save(self, name: str, content: File[Any], save: bool = True) -> None:
         """Process *content* and store the result.
 
         Args:
@@ -42,7 +43,7 @@ class ProcessedImageFieldFile(ImageFieldFile):
                 nothing is stored then.
         """
         processed = self.field.process(content, name)
-        if self._committed and not self.closed and getattr(self, "_file", None) is not content:
+        if self._committed and not self.closed and self.__dict__.get("_file") is not content:
             self.close()  # the image that is replaced
         if not isinstance(processed, ProcessedUpload):
             super().save(name, processed, save)
@@ -61,14 +62,39 @@ class ProcessedImageFieldFile(ImageFieldFile):
             self.name = _with_extension_of(str(self.name), processed)
 
     def _replace_content(self, content: ProcessedUpload) -> None:
-        if getattr(self, "_file", None) is not None:
+        if self.__dict__.get("_file") is not None:
             self.file = content
         self.__dict__.pop("_dimensions_cache", None)
 
 
 def _with_extension_of(name: str, upload: ProcessedUpload) -> str:
-    stem = name.rpartition(".")[0] if "." in name.rpartition("/")[2] else name
-    return f"{stem}{upload.extension}"
+    return f"{posixpath.splitext(name)[0]}{upload.extension}"
+
+
+class _Arguments(FieldAttributes, total=False):
+    """What the field takes by name: its spec's attributes, and what Django's field takes."""
+
+    upload_to: str | Path | Callable[..., str | Path]
+    storage: Storage | Callable[[], Storage] | None
+    max_length: int | None
+    blank: bool
+    null: bool
+    default: object
+    db_default: object
+    help_text: object
+    validators: Iterable[Callable[..., None]]
+    error_messages: Mapping[str, object] | None
+    editable: bool
+    unique: bool
+    primary_key: bool
+    db_index: bool
+    db_column: str | None
+    db_comment: str | None
+    db_tablespace: str | None
+    choices: object
+    unique_for_date: str | None
+    unique_for_month: str | None
+    unique_for_year: str | None
 
 
 class ProcessedImageField(models.ImageField, SpecHost):
@@ -78,24 +104,14 @@ class ProcessedImageField(models.ImageField, SpecHost):
     migrations it is a field like any other, without its recipe.
 
     Args:
-        processors: What is done to the image, in this order.
-        format: Pillow's name of the format to write; None: the upload's own.
-        options: Options of Pillow's ``Image.save`` for the format.
-        verbose_name: As for Django's ``ImageField``.
-        name: As for Django's ``ImageField``.
+        processors, format, options, autoconvert: As in `SpecAttributes`.
+        verbose_name, name: As for Django's ``ImageField``.
         width_field: Name of the field that gets the width of the processed image, in pixels.
         height_field: Name of the field that gets the height of the processed image, in pixels.
-        autoconvert: Whether the mode is converted to one that the format holds; True if None.
         spec: A spec, in place of attributes of one.
         spec_id: The id under which the spec is registered; ``app:model:field`` if None.
-        auto_orient: Whether the EXIF orientation is applied before the processors.
-        color: ``"srgb"`` converts embedded colour profiles, ``"keep"`` leaves them.
-        metadata: What is kept of it: ``"strip"``, ``"copyright"`` or ``"keep"``.
-        animated: Whether an animation stays one where the format can hold it.
-        background: The colour under transparent parts where the format has no transparency.
-        limits: Limits for uploads to this field alone.
-        decode_small: Whether the upload may be decoded at a fraction of its size.
-        **kwargs: What else Django's ``ImageField`` takes, such as ``upload_to``.
+        **kwargs: `SpecAttributes`, but for those of cache files, and what Django's ``ImageField``
+            takes, such as ``upload_to``.
 
     Raises:
         InvalidArgumentType: A spec is given together with attributes of one.
@@ -111,51 +127,39 @@ class ProcessedImageField(models.ImageField, SpecHost):
     width_field: str | None
     height_field: str | None
 
+    @show_attributes(FieldAttributes)
     def __init__(
         self,
-        processors: Sequence[Any] | None = None,
+        processors: Sequence[Processor] | None = None,
         format: str | None = None,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, object] | None = None,
         verbose_name: Any = None,
         name: str | None = None,
         width_field: str | None = None,
         height_field: str | None = None,
         autoconvert: bool | None = None,
-        spec: Any = None,
+        spec: Callable[..., object] | None = None,
         spec_id: str | None = None,
-        *,
-        auto_orient: bool | None = None,
-        color: str | None = None,
-        metadata: str | None = None,
-        animated: bool | None = None,
-        background: Any = None,
-        limits: Limits | None = None,
-        decode_small: bool | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[_Arguments],
     ) -> None:
         if spec is None and spec_id is None and autoconvert is None:
             # A field without any recipe still checks its uploads.
             autoconvert = True
+        attributes, others = split_attributes(kwargs)
         SpecHost.__init__(
             self,
-            spec=spec,
-            spec_id=spec_id,
+            spec,
+            spec_id,
             processors=processors,
             format=format,
             options=options,
             autoconvert=autoconvert,
-            auto_orient=auto_orient,
-            color=color,
-            metadata=metadata,
-            animated=animated,
-            background=background,
-            limits=limits,
-            decode_small=decode_small,
+            **attributes,
         )
-        models.ImageField.__init__(self, verbose_name, name, width_field, height_field, **kwargs)
+        models.ImageField.__init__(self, verbose_name, name, width_field, height_field, **others)
         self._is_historical = False
 
-    def deconstruct(self) -> Any:
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
         """Leave the recipe out of migrations: it changes nothing in the database."""
         name, _, args, kwargs = super().deconstruct()
         return name, "imagekit_registry.models.ProcessedImageField", args, kwargs
@@ -177,7 +181,7 @@ class ProcessedImageField(models.ImageField, SpecHost):
             pre_save.connect(self._process_early, sender=cls)
             class_prepared.connect(self._adopt_subclass)
 
-    def _adopt_subclass(self, sender: type[models.Model], **kwargs: Any) -> None:
+    def _adopt_subclass(self, sender: type[models.Model], **kwargs: object) -> None:
         if sender is not self.model and issubclass(sender, self.model):
             pre_save.connect(self._process_early, sender=sender)
 
@@ -186,8 +190,8 @@ class ProcessedImageField(models.ImageField, SpecHost):
         sender: type[models.Model],
         instance: models.Model,
         raw: bool,
-        update_fields: Any = None,
-        **kwargs: Any,
+        update_fields: Iterable[str] | None = None,
+        **kwargs: object,
     ) -> None:
         value = instance.__dict__.get(self.attname)
         if raw or not isinstance(value, File) or getattr(value, "_committed", False):
@@ -199,13 +203,13 @@ class ProcessedImageField(models.ImageField, SpecHost):
             file.process()
             self.update_dimension_fields(instance, force=True)
 
-    def process(self, content: Any, name: str) -> Any:
+    def process(self, content: File[Any], name: str) -> File[Any]:
         """Return what the spec makes of *content*, or *content* itself if it is done already.
 
         Raises:
             GenerationError: It is no image, beyond the limits, or could not be processed.
         """
-        if getattr(content, "processed_by", None) == self.spec_id:
+        if isinstance(content, ProcessedUpload) and content.processed_by == self.spec_id:
             return content
         try:
             generator_registry.lookup(str(self.spec_id))
@@ -217,7 +221,7 @@ class ProcessedImageField(models.ImageField, SpecHost):
 
     def formfield(self, **kwargs: Any) -> Any:
         """Return a form field that processes the upload, so that its errors are shown there."""
-        form_class = partial(ProcessedUploadField, host=self)
+        form_class = partial(ProcessedFormField, spec_id=str(self.spec_id), autoconvert=None)
         return super().formfield(**{"form_class": form_class, **kwargs})
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:

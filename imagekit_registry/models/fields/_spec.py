@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, Unpack, overload
 from weakref import ref
 
 import attrs
+import django
 from django.core import checks
 from django.core.exceptions import FieldDoesNotExist
+from django.core.files import File
 from django.core.files.storage import Storage
 from django.db import models
 from django.db.models.signals import class_prepared
 
 from imagekit_registry.cachefiles import ImageCacheFile, prefetch_images
+from imagekit_registry.cachefiles.namers import CacheTo
 from imagekit_registry.cachefiles.strategies import PreCache
 from imagekit_registry.exceptions import (
     ImageKitError,
     InvalidArgumentType,
     InvalidConfiguration,
 )
-from imagekit_registry.imaging import Limits
-from imagekit_registry.models.fields._cache_to import CacheTo
+from imagekit_registry.processors import Processor
 from imagekit_registry.registry import generator_registry, register
-from imagekit_registry.specs import SpecHost
+from imagekit_registry.specs import FieldAttributes, SpecHost, show_attributes
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 
-__all__ = ["ImageSpecField", "default_spec_id", "spec_fields_of", "spec_id_errors"]
-
-_T = TypeVar("_T")
+_Namer = Callable[[Any], str]
+_Storage = Storage | str | Callable[[], Storage]
 
 
 def default_spec_id(model: type[models.Model], name: str) -> str:
@@ -71,34 +72,35 @@ class _Memo:
     """The cache file of one instance, and all that it was made from; neither pickled nor copied."""
 
     owner: ref[models.Model]
-    raw_source: Any
+    raw_source: object
     source_name: str | None
     version: int
     file: ImageCacheFile
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return (_nothing, ())
 
 
-def _raw_source(instance: models.Model, name: str) -> Any:
+def _raw_source(instance: models.Model, name: str) -> object:
     """Return the value of the source past Django's descriptor, unless it is yet to be loaded."""
     values = instance.__dict__
     return values[name] if name in values else getattr(instance, name)
 
 
-def _name_of(source: Any) -> str | None:
-    return source if isinstance(source, str) else getattr(source, "name", None)
+def _name_of(source: object) -> str | None:
+    name = source.name if isinstance(source, File) else source
+    return name if isinstance(name, str) else None
 
 
 def _peers_of(instance: models.Model) -> list[models.Model]:
     """Return the instances fetched together with this one, where Django keeps track of them."""
-    state = instance._state
-    if not getattr(getattr(state, "fetch_mode", None), "track_peers", False):
+    state: Any = instance._state
+    if django.VERSION < (6, 1) or not state.fetch_mode.track_peers:
         return []
-    return [peer for reference in getattr(state, "peers", ()) if (peer := reference()) is not None]
+    return [peer for reference in state.peers if (peer := reference()) is not None]
 
 
-def _either(new: str, value: _T | None, old: str, old_value: _T | None) -> _T | None:
+def _either(new: str, value: Any, old: str, old_value: Any) -> Any:
     """Return what was given under the new name of an argument, or under the old one."""
     if value is not None and old_value is not None:
         raise InvalidArgumentType(f"{old!r} is the old name of {new!r}; give only one of them.")
@@ -112,30 +114,18 @@ class ImageSpecField(SpecHost):
     model, the field itself.
 
     Args:
-        processors: What is done to the image, in this order.
-        format: Pillow's name of the format to write; None: the source's own.
-        options: Options of Pillow's ``Image.save`` for the format.
+        processors, format, options, autoconvert: As in `SpecAttributes`.
         source: The name of the image field; may be left out if the model has exactly one.
-        cachefile_storage: Where the file lies: a storage, an alias, a dotted path.
-        autoconvert: Whether the mode is converted to one that the format holds.
-        cachefile_backend: What makes the file, and knows its state.
-        cachefile_strategy: What decides when it is made.
+        cachefile_storage, cachefile_backend, cachefile_strategy: As in `SpecAttributes`.
         spec: A spec, in place of attributes of one.
         id: The id under which the spec is registered; ``app:model:field`` if None.
-        namer: What names the cache file: a callable or a dotted path.
-        auto_orient: Whether the EXIF orientation is applied before the processors.
-        color: ``"srgb"`` converts embedded colour profiles, ``"keep"`` leaves them.
-        metadata: What is kept of it: ``"strip"``, ``"copyright"`` or ``"keep"``.
-        animated: Whether an animation stays one where the format can hold it.
-        background: The colour under transparent parts where the format has no transparency.
-        fallback: What stands in while there is no image.
-        limits: Limits for this spec alone.
-        decode_small: Whether the source may be decoded at a fraction of its size.
+        namer, fallback: As in `SpecAttributes`.
         image_field: Old name of *source*.
         image_cache_backend: Old name of *cachefile_backend*: validate, invalidate, clear.
         storage: Old name of *cachefile_storage*.
         cache_to: Old way to name files: a callable (instance, path, specname, extension).
         pre_cache: Old way to say that the file is made when its source is saved.
+        **attributes: The other `SpecAttributes`.
 
     Raises:
         InvalidArgumentType: A spec is given together with attributes of one, or an argument
@@ -147,40 +137,35 @@ class ImageSpecField(SpecHost):
         ...     thumbnail = ImageSpecField([ResizeToFill(100, 60)], format="JPEG")
     """
 
+    @show_attributes(FieldAttributes)
     def __init__(
         self,
-        processors: Sequence[Any] | None = None,
+        processors: Sequence[Processor] | None = None,
         format: str | None = None,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, object] | None = None,
         source: str | None = None,
-        cachefile_storage: Storage | str | Callable[[], Storage] | None = None,
+        cachefile_storage: _Storage | None = None,
         autoconvert: bool | None = None,
-        cachefile_backend: Any = None,
-        cachefile_strategy: Any = None,
-        spec: Any = None,
+        cachefile_backend: object = None,
+        cachefile_strategy: object = None,
+        spec: Callable[..., object] | None = None,
         id: str | None = None,
         *,
-        namer: Callable[[Any], str] | str | None = None,
-        auto_orient: bool | None = None,
-        color: str | None = None,
-        metadata: str | None = None,
-        animated: bool | None = None,
-        background: Any = None,
-        fallback: Any = None,
-        limits: Limits | None = None,
-        decode_small: bool | None = None,
+        namer: _Namer | str | None = None,
+        fallback: object = None,
         image_field: str | None = None,
-        image_cache_backend: Any = None,
-        storage: Storage | str | Callable[[], Storage] | None = None,
+        image_cache_backend: object = None,
+        storage: _Storage | None = None,
         cache_to: Callable[[Any, str, str, str], str] | str | None = None,
         pre_cache: bool | None = None,
+        **attributes: Unpack[FieldAttributes],
     ) -> None:
         self.source = _either("source", source, "image_field", image_field)
         naming = None if cache_to is None else CacheTo(cache_to)
         strategy = PreCache if pre_cache else None
         super().__init__(
-            spec=spec,
-            spec_id=id,
+            spec,
+            id,
             processors=processors,
             format=format,
             options=options,
@@ -193,19 +178,14 @@ class ImageSpecField(SpecHost):
                 "cachefile_strategy", cachefile_strategy, "pre_cache", strategy
             ),
             namer=_either("namer", namer, "cache_to", naming),
-            auto_orient=auto_orient,
-            color=color,
-            metadata=metadata,
-            animated=animated,
-            background=background,
             fallback=fallback,
-            limits=limits,
-            decode_small=decode_small,
+            **attributes,
         )
         self.name = ""
         self.model: type[models.Model] | None = None
         self._memo_name = ""
-        self._sources: dict[type[models.Model], str] = {}
+        #: The sources of the models that have one image field, if none is named.
+        self._found: dict[type[models.Model], str] = {}
 
     # On the model.
 
@@ -222,25 +202,23 @@ class ImageSpecField(SpecHost):
             sender = None if cls._meta.abstract else cls
             class_prepared.connect(self._find_source, sender=sender)
 
-    def _find_source(self, sender: type[models.Model], **kwargs: Any) -> None:
-        if self.model is None or not issubclass(sender, self.model):
-            return
-        if getattr(sender, self.name, None) is not self or self._known_source(sender):
-            return
-        candidates = self._candidates(sender)
-        if len(candidates) == 1:
-            self._feed_from(sender, candidates[0])
+    def _find_source(self, sender: type[models.Model], **kwargs: object) -> None:
+        if self in spec_fields_of(sender) and not self._known_source(sender):
+            candidates = self._candidates(sender)
+            if len(candidates) == 1:
+                self._feed_from(sender, candidates[0])
 
     @staticmethod
     def _candidates(model: type[models.Model]) -> list[str]:
         return [f.attname for f in model._meta.fields if isinstance(f, models.ImageField)]
 
     def _feed_from(self, model: type[models.Model], source: str) -> None:
-        self._sources[model] = source
+        self._found[model] = source
         register.source_group(str(self.spec_id), ImageFieldSourceGroup.shared(model, source))
 
     def _known_source(self, model: type[models.Model]) -> str | None:
-        return next((self._sources[cls] for cls in model.__mro__ if cls in self._sources), None)
+        found = (self._found[cls] for cls in model.__mro__ if cls in self._found)
+        return self.source or next(found, None)
 
     def source_of(self, model: type[models.Model]) -> str:
         """Return the name of the field that holds the source in instances of *model*.
@@ -248,10 +226,9 @@ class ImageSpecField(SpecHost):
         Raises:
             InvalidConfiguration: None was given, and the model has no image field, or several.
         """
-        known = self._sources.get(model) or self._known_source(model)
+        known = self._known_source(model)
         if known is None:
             raise InvalidConfiguration(" ".join(self._source_problem(model)))
-        self._sources[model] = known
         return known
 
     def _source_problem(self, model: type[models.Model]) -> tuple[str, str]:
@@ -269,9 +246,11 @@ class ImageSpecField(SpecHost):
         )
         return problem, "Name one with source=."
 
-    def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
+    def check(
+        self, *, model: type[models.Model] | None = None, **kwargs: object
+    ) -> list[checks.CheckMessage]:
         """Return what is wrong with this field, for Django's system checks."""
-        model = kwargs.get("model") or self.model
+        model = model or self.model
         if model is None:
             return []
         where = f"{model._meta.label}.{self.name}"
@@ -280,6 +259,7 @@ class ImageSpecField(SpecHost):
         if source is None:
             problem, hint = self._source_problem(model)
             return [*errors, checks.Error(problem, hint=hint, obj=self, id="imagekit.E002")]
+        text = f"{where} has the source {source!r}, which is no ImageField."
         hint = "Name an ImageField of the model with source=."
         try:
             field = model._meta.get_field(source)
@@ -287,26 +267,24 @@ class ImageSpecField(SpecHost):
             if not hasattr(model, source):
                 text = f"{where} has the source {source!r}, which the model does not have."
                 errors.append(checks.Error(text, hint=hint, obj=self, id="imagekit.E003"))
-        else:
-            if not isinstance(field, models.ImageField):
-                text = f"{where} has the source {source!r}, which is no ImageField."
-                if isinstance(field, models.FileField):
-                    hint = "An ImageField checks that what is uploaded to it is an image."
-                    errors.append(checks.Warning(text, hint=hint, obj=self, id="imagekit.W003"))
-                else:
-                    errors.append(checks.Error(text, hint=hint, obj=self, id="imagekit.E004"))
+            return errors
+        if isinstance(field, models.FileField) and not isinstance(field, models.ImageField):
+            hint = "An ImageField checks that what is uploaded to it is an image."
+            errors.append(checks.Warning(text, hint=hint, obj=self, id="imagekit.W003"))
+        elif not isinstance(field, models.ImageField):
+            errors.append(checks.Error(text, hint=hint, obj=self, id="imagekit.E004"))
         return errors
 
     # On an instance.
 
     @overload
-    def __get__(self, instance: None, owner: Any) -> ImageSpecField: ...
+    def __get__(self, instance: None, owner: object) -> ImageSpecField: ...
 
     @overload
-    def __get__(self, instance: models.Model, owner: Any) -> ImageCacheFile: ...
+    def __get__(self, instance: models.Model, owner: object) -> ImageCacheFile: ...
 
     def __get__(
-        self, instance: models.Model | None, owner: Any = None
+        self, instance: models.Model | None, owner: object = None
     ) -> ImageSpecField | ImageCacheFile:
         if instance is None:
             return self
@@ -321,7 +299,7 @@ class ImageSpecField(SpecHost):
         self._prefetch_peers(instance)
         return file
 
-    def __set__(self, instance: models.Model, value: Any) -> None:
+    def __set__(self, instance: models.Model, value: object) -> None:
         instance.__dict__[self.name] = value
 
     def __delete__(self, instance: models.Model) -> None:
