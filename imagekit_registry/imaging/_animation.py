@@ -12,8 +12,6 @@ from PIL import Image
 from ._decoder import Frame
 from ._encode import TRANSPARENT_INDEX, Encoded, flatten, holds, to_palette, write
 
-__all__ = ["ANIMATED_FORMATS", "write_animation"]
-
 #: Formats whose frames Pillow writes one after the other, with a duration each.
 ANIMATED_FORMATS = frozenset(["AVIF", "GIF", "PNG", "WEBP"])
 _PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])

@@ -7,8 +7,6 @@ import io
 
 from PIL import Image, ImageCms
 
-__all__ = ["is_deep", "to_eight_bit", "to_srgb", "without_palette"]
-
 STRIP_ROWS = 256
 #: Colour space signature of a profile -> modes whose pixels it can describe.
 _SPACES = {"RGB": ("RGB", "RGBA"), "GRAY": ("L", "LA"), "CMYK": ("CMYK",), "Lab": ("LAB",)}
@@ -21,11 +19,6 @@ _PLAIN = {
     "RGBa": "RGBA",
     "YCbCr": "RGB",
 }
-
-
-def is_deep(image: Image.Image) -> bool:
-    """Return whether pixels have more than 8 bits a band."""
-    return image.mode in ("I", "F") or image.mode.startswith("I;")
 
 
 def _range(image: Image.Image) -> tuple[float, float]:
@@ -49,8 +42,8 @@ def to_eight_bit(image: Image.Image) -> Image.Image:
     16 bit integers span 0 to 65535. Floats span 0 to 1, 255 or 65535, whichever holds them all;
     values below zero or above that span the range from their least to their greatest.
     """
-    if not is_deep(image):
-        return image
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
+        return image  # there are no more than 8 bits a band
     low, high = (0.0, 65535.0) if image.mode.startswith("I;") else _range(image)
     scale = 255.0 / (high - low)
     shift = 0.5 - low * scale  # F to L cuts the fraction off: add a half to round

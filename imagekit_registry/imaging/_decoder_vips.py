@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -11,14 +10,11 @@ from PIL import Image
 
 from imagekit_registry.exceptions import InvalidConfiguration
 
-from ._decoder import Frame, OpenedImage, finish
+from ._decoder import Frame, OpenedImage, Plan, Size
 from ._decoder_pillow import PillowDecoder, PillowImage
-from ._header import Header, open_pillow, translated
-from ._limits import Deadline, Limits
-from ._plan import RENDITION_SAFETY, SAFETY, Plan, Size
-from ._source import BufferedSource, open_source
-
-__all__ = ["VipsDecoder"]
+from ._metadata import finish
+from ._scaling import RENDITION_SAFETY, SAFETY
+from ._source import translated
 
 T = TypeVar("T")
 
@@ -46,10 +42,10 @@ class _Unknown(Exception):
 class _VipsImage:
     """An image whose header Pillow has read, and whose pixels libvips reads if it can."""
 
-    def __init__(self, vips: Any, opened: PillowImage, source: BufferedSource) -> None:
+    def __init__(self, vips: Any, opened: PillowImage) -> None:
         self._vips = vips
         self._opened = opened
-        self._source = source
+        self._source = opened.source
         #: What was loaded for several results, and what was made of that, with their extents.
         self._shared: list[tuple[Any, tuple[float, float]]] = []
         self.header = opened.header
@@ -169,7 +165,7 @@ def _to_pillow(image: Any) -> Image.Image:
     return Image.frombytes(mode, (image.width, image.height), image.write_to_memory())
 
 
-class VipsDecoder:
+class VipsDecoder(PillowDecoder):
     """Decodes with libvips where a source may be decoded small; Pillow does the rest.
 
     Headers are read, and limits checked, by Pillow: both decoders refuse the same files.
@@ -190,33 +186,5 @@ class VipsDecoder:
             ) from error
         self._vips = pyvips
 
-    @contextlib.contextmanager
-    def open(
-        self, file: Any, limits: Limits, deadline: Deadline | None = None
-    ) -> Iterator[OpenedImage]:
-        """Read the header of *file*, check it against *limits*; put the file back afterwards.
-
-        Raises:
-            GenerationError: As `PillowDecoder.open`.
-        """
-        clock = deadline or Deadline(limits.max_seconds)
-        with open_source(file, limits, clock) as source:
-            opened = PillowImage(open_pillow(source, limits), source, limits)
-            yield _VipsImage(self._vips, opened, source)
-
-    def read_header(self, file: Any, limits: Limits) -> Header:
-        """Return the header of *file* and leave the file as it was.
-
-        Raises:
-            GenerationError: As `PillowDecoder.open`.
-        """
-        return PillowDecoder().read_header(file, limits)
-
-    def decode(self, file: Any, plan: Plan, limits: Limits) -> Image.Image:
-        """Return the (first) image of *file* as *plan* asks.
-
-        Raises:
-            GenerationError: As `PillowDecoder.open`.
-        """
-        with self.open(file, limits) as opened:
-            return opened.decode(plan)
+    def _adapt(self, opened: PillowImage) -> OpenedImage:
+        return _VipsImage(self._vips, opened)

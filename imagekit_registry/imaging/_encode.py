@@ -14,8 +14,6 @@ from imagekit_registry.exceptions import EncodingError, UnknownFormat
 from ._colour import to_eight_bit, without_palette
 from .formats import can_write, normalize_format
 
-__all__ = ["Encoded", "flatten", "prepare", "require_format", "save_options", "write"]
-
 WHITE = (255, 255, 255)
 #: Alpha below this is transparent where a format knows no half transparent pixels.
 OPAQUE_FROM = 128

@@ -9,8 +9,6 @@ import attrs
 
 from imagekit_registry.exceptions import LimitExceeded
 
-__all__ = ["SAFE_FORMATS", "Deadline", "Limits"]
-
 #: Formats that neither run a program nor read other files while they are opened.
 SAFE_FORMATS = frozenset(
     ["AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO"]
@@ -117,33 +115,30 @@ class Limits:
             cause = f"the animation has more than the {self.max_frames} frames that are allowed"
             raise LimitExceeded(cause, limit="frames", hint="Use a shorter animation.")
 
-    def check_output(self, size: tuple[int, int], frames: int = 1) -> None:
-        """Raise `LimitExceeded` if a result of *size* (and so many frames) is too large."""
+    def check_output(self, size: tuple[int, int], frames: int = 1, *, is_last: bool = True) -> None:
+        """Raise `LimitExceeded` if a result of *size* is too large.
+
+        Args:
+            size: Width and height, in pixels.
+            frames: How many there are of them.
+            is_last: Whether it is what comes out in the end; what goes on to another processor may
+                be larger.
+        """
         if self.max_output_pixels is None:
             return
         width, height = size
-        allowed = self.max_output_pixels
+        allowed = self.max_output_pixels * (1 if is_last else STEP_PIXELS)
+        hint = "Ask for a smaller image."
         if width * height > allowed:
-            cause = (
-                f"the result would be {width} x {height} pixels,"
-                f" more than the {allowed} pixels that are allowed"
-            )
-            raise LimitExceeded(cause, limit="output", hint="Ask for a smaller image.")
-        if width * height * frames > allowed * ANIMATION_PIXELS:
-            cause = (
-                f"the result would be {frames} frames of {width} x {height} pixels,"
-                f" together more than the {allowed * ANIMATION_PIXELS} pixels that are allowed"
-            )
-            raise LimitExceeded(
-                cause, limit="output", hint="Ask for a smaller image, or use a shorter animation."
-            )
-
-    def check_step(self, size: tuple[int, int]) -> None:
-        """Raise `LimitExceeded` if what is passed from one processor to the next is too large."""
-        if self.max_output_pixels is not None:
-            attrs.evolve(self, max_output_pixels=self.max_output_pixels * STEP_PIXELS).check_output(
-                size
-            )
+            what = f"{width} x {height} pixels,"
+        elif width * height * frames > allowed * ANIMATION_PIXELS:
+            what = f"{frames} frames of {width} x {height} pixels, together"
+            hint = "Ask for a smaller image, or use a shorter animation."
+            allowed *= ANIMATION_PIXELS
+        else:
+            return
+        cause = f"the result would be {what} more than the {allowed} pixels that are allowed"
+        raise LimitExceeded(cause, limit="output", hint=hint)
 
     def check_encoding(self, size: tuple[int, int], format: str, mode: str) -> None:
         """Raise `LimitExceeded` if *format* takes too much for a result of *size* and *mode*."""

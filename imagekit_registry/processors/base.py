@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Protocol, Self
 
 import attrs
@@ -88,9 +88,6 @@ class ProcessorPipeline(list[Processor]):
         >>> pipeline.output_size((640, 427))
         (50, 50)
     """
-
-    def __init__(self, processors: Iterable[Processor] = ()) -> None:
-        super().__init__(processors)
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return what the processors make of *image*, one after another."""
