@@ -107,18 +107,6 @@ def _transform(
         return None
 
 
-def _apply(image: Image.Image, needed: str, transform: ImageCms.ImageCmsTransform) -> Image.Image:
-    alpha = image.getchannel("A") if image.mode == "LA" else None
-    grey = image.mode in ("L", "LA")
-    pixels = image if image.mode == needed else image.convert(needed)
-    result = transform.apply(pixels)
-    if grey:
-        result = result.convert("L")
-    if alpha is not None:
-        result.putalpha(alpha)
-    return result
-
-
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Return *image* in sRGB, grey or palette.
 
@@ -130,18 +118,21 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         A palette image stays one if its colours are in sRGB already.
     """
     image = to_eight_bit(image)
-    if profile is None and image.mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
+    is_plain = image.mode in ("1", "L", "LA", "P", "RGB", "RGBA")
+    if profile is None and is_plain:
         return image
     plain = without_palette(image)
-    prepared = None
-    if profile is not None or plain.mode == "LAB":
-        prepared = _transform(profile, plain.mode) or (
-            _transform(None, "LAB") if plain.mode == "LAB" else None
-        )
-    if prepared is None or prepared[1] is None:
+    prepared = None if profile is None else _transform(profile, plain.mode)
+    if prepared is None and plain.mode == "LAB":
+        prepared = _transform(None, "LAB")
+    needed, transform = prepared or ("", None)
+    if transform is None:
         # Nothing to do for the colours: what the caller had is as good, and may be smaller.
-        same = image.mode in ("1", "L", "LA", "P", "RGB", "RGBA")
-        return image if same else plain.convert("RGB") if plain.mode == "CMYK" else plain
-    result = _apply(plain, prepared[0], prepared[1])
+        return image if is_plain else plain.convert("RGB") if plain.mode == "CMYK" else plain
+    result = transform.apply(plain if plain.mode == needed else plain.convert(needed))
+    if plain.mode in ("L", "LA"):
+        result = result.convert("L")
+    if plain.mode == "LA":
+        result.putalpha(plain.getchannel("A"))
     result.info.pop("icc_profile", None)
     return result

@@ -17,6 +17,7 @@ from PIL import ImageFile
 
 from imagekit_registry.exceptions import LimitExceeded
 
+from ._decoder import Header
 from ._limits import Limits
 from ._source import BufferedSource
 
@@ -348,14 +349,14 @@ _SIDE_BYTES = 64
 
 
 def check_memory(
-    image: ImageFile.ImageFile, limits: Limits, *, full: tuple[int, int], reduced: bool
+    image: ImageFile.ImageFile, header: Header, limits: Limits, *, reduced: bool
 ) -> None:
     """Raise `LimitExceeded` if decoding an image takes roughly more memory than *limits* allow.
 
     Args:
         image: Opened, and told to decode small if it can.
+        header: What it said before that.
         limits: What it may cost.
-        full: Its size before that, in pixels.
         reduced: Whether it is averaged down afterwards.
     """
     each = _REDUCED_BYTES if reduced else _MODE_BYTES.get(image.mode, _OTHER_BYTES)
@@ -365,5 +366,5 @@ def check_memory(
     total = image.size[0] * image.size[1] * each
     total += max(0, max(image.size) - LONG_SIDE) * _SIDE_BYTES
     if image.format == "JPEG" and image.info.get("progressive"):
-        total += full[0] * full[1] * len(image.getbands()) * _COEFFICIENT_BYTES
+        total += header.width * header.height * len(image.getbands()) * _COEFFICIENT_BYTES
     limits.check_memory(total)

@@ -24,7 +24,7 @@ from ._cost import (
 from ._decoder import Frame, Header, Metadata, OpenedImage, Plan
 from ._limits import Deadline, Limits
 from ._metadata import ORIENTATION_TAG, finish
-from ._scaling import reduce_to, reducing_factor
+from ._scaling import reduce_to
 from ._source import BufferedSource, Readable, open_source, translated
 
 IMAGE_WIDTH_TAG, IMAGE_LENGTH_TAG = 0x0100, 0x0101
@@ -172,8 +172,11 @@ class PillowImage:
                 drafted = image.draft(None, plan.minimum)
                 extent = drafted[1][2:] if drafted else extent
             extent = extent or image.size
-            factor = reducing_factor(plan.minimum, extent)
-            check_memory(image, self._limits, full=self.header.size, reduced=factor > 1)
+            factor = 1
+            if plan.minimum is not None:
+                times = extent[0] // plan.minimum[0], extent[1] // plan.minimum[1]
+                factor = max(1, int(min(times)))
+            check_memory(image, self.header, self._limits, reduced=factor > 1)
             image.load()
             pixels = reduce_to(image, factor, extent)
             return finish(pixels, plan, self.header.profile, self.metadata.exif)
@@ -183,7 +186,7 @@ class PillowImage:
         with translated(self.source):
             image.seek(index)
             self._limits.check_pixels(image.size)
-            check_memory(image, self._limits, full=self.header.size, reduced=False)
+            check_memory(image, self.header, self._limits, reduced=False)
             image.load()
             disposal = getattr(image, "disposal_method", None)  # of a GIF
             if disposal is None:

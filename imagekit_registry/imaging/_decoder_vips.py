@@ -21,13 +21,7 @@ T = TypeVar("T")
 logger = logging.getLogger("imagekit_registry.imaging")
 
 #: Formats and modes that libvips gives as Pillow does; everything else goes to Pillow.
-_LOADERS = {
-    "GIF": "gifload_buffer",
-    "JPEG": "jpegload_buffer",
-    "PNG": "pngload_buffer",
-    "TIFF": "tiffload_buffer",
-    "WEBP": "webpload_buffer",
-}
+_FORMATS = frozenset(["GIF", "JPEG", "PNG", "TIFF", "WEBP"])
 _MODES = frozenset(["L", "LA", "P", "RGB", "RGBA"])
 _MODE_OF_BANDS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 JPEG_SCALES = (8, 4, 2)
@@ -53,11 +47,11 @@ class _VipsImage:
 
     def rescales(self, base: Plan, several: bool) -> bool:
         header = self.header
-        known = header.format in _LOADERS and header.mode in _MODES and header.frames == 1
+        known = header.format in _FORMATS and header.mode in _MODES and header.frames == 1
         if not known or base.exact is None:
             return False
         if several:
-            loaded = self._tried(lambda: self._load_shared(base.exact))
+            loaded = self._tried(lambda: self._load(base.exact, shared=True))
             self._shared = [loaded] if loaded is not None else []
         return not several or bool(self._shared)
 
@@ -93,11 +87,12 @@ class _VipsImage:
         return _to_pillow(scaled)
 
     def _load(
-        self, needed: Size | None, access: str = "sequential"
+        self, needed: Size | None, *, shared: bool = False
     ) -> tuple[Any, tuple[float, float]]:
         """Return the source, no smaller than quality allows, and how much of it is the picture."""
         width, height = self.header.size
-        options: dict[str, Any] = {"access": access, "fail_on": "truncated"}
+        access = "random" if shared else "sequential"
+        options: dict[str, object] = {"access": access, "fail_on": "truncated"}
         most = 1.0
         if needed is not None:
             most = max(1.0, min(width / needed[0], height / needed[1]) / SAFETY)
@@ -109,18 +104,15 @@ class _VipsImage:
         elif self.header.format == "WEBP":
             options["scale"] = 1 / int(most)
         self._source.seek(0)
-        load = getattr(self._vips.Image, _LOADERS[self.header.format])
+        load = getattr(self._vips.Image, f"{self.header.format.lower()}load_buffer")
         image = load(self._source.read(), **options)
         if image.format != "uchar" or image.bands not in _MODE_OF_BANDS:
             raise _Unknown(f"{image.bands} bands of {image.format}")
         if self.header.format == "TIFF" and image.get("orientation") != 1:
             # Pillow turns it while it decodes, so that the header says that it is upright.
             raise _Unknown("a TIFF that is to be turned")
-        return image, extent or (image.width, image.height)
-
-    def _load_shared(self, needed: Size | None) -> tuple[Any, tuple[float, float]]:
-        image, extent = self._load(needed, access="random")
-        return image.copy_memory(), extent
+        extent = extent or (image.width, image.height)
+        return image.copy_memory() if shared else image, extent
 
 
 def _is_close(extent: tuple[float, float], size: Size) -> bool:

@@ -73,8 +73,8 @@ class Job:
         """Ask the processors."""
         self.processors = flat(self.recipe.processors)
         self.orientation = self.header.orientation if self.recipe.auto_orient else 1
-        turned = self.recipe.auto_orient
-        self.source_size = self.header.oriented_size if turned else self.header.size
+        size = self.header.width, self.header.height
+        self.source_size = size if self.orientation < 5 else size[::-1]
         if any(overrides(each, "required_size", "scale_invariant") for each in self.processors):
             return
         needed = ProcessorPipeline(self.processors).required_size(self.source_size)
@@ -217,4 +217,5 @@ def run(
             raise ProcessingError(f"{type(processor).__name__} returned an image without pixels")
         limits.check_output(image.size, is_last=is_last)
         deadline.check()
+    limits.check_output(image.size)
     return image

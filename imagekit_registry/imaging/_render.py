@@ -63,12 +63,6 @@ class _Work:
     format_options: FormatOptions
     large_options: FormatOptions
 
-    def run(self, job: Job, image: Image.Image, source_size: Size, shared: bool) -> Image.Image:
-        """Return what a job's processors make of *image*."""
-        made = run(image, job.processors, source_size, self.limits, self.deadline, shared=shared)
-        self.limits.check_output(made.size)
-        return made
-
     def options(self, job: Job, format: str, size: Size) -> dict[str, object]:
         """Return the save options of a result of *size*."""
         header = self.opened.header
@@ -82,7 +76,7 @@ class _Work:
 def _output_format(job: Job, has_alpha: bool) -> str:
     """Return the format to write: the recipe's, else the source's, else one that every browser has."""
     if job.recipe.format:
-        return require_format(job.recipe.format)
+        return job.recipe.format
     if job.header.format == "MPO":
         return "JPEG"
     if can_write(job.header.format):
@@ -109,20 +103,25 @@ def _render_stills(work: _Work, jobs: list[Job]) -> None:
     rescales = work.opened.rescales(plan, several)
     base = None if rescales else work.opened.decode(plan)
     pyramids: dict[tuple[bool, str, bool], Pyramid] = {}
-    for job in sorted(jobs, key=lambda job: (job.stored_size or header.size)[0], reverse=True):
+    for job in sorted(
+        jobs, key=lambda job: job.stored_size[0] if job.stored_size else header.width, reverse=True
+    ):
+        pyramid: Pyramid | None = None
         with job.keeps_errors():
             if base is None:  # the decoder gives each the size that it needs
                 image = without_palette(work.opened.decode(plan_jobs(header, [job])))
-                made = work.run(job, image, job.source_size, False)
             else:
                 key = (job.recipe.auto_orient, job.recipe.color, bool(job.recipe.processors))
                 if key not in pyramids:
                     pyramids[key] = Pyramid(_variant(work, plan, job, base))
-                image = pyramids[key].least(job.decoded_size)
-                made = work.run(job, image, job.source_size, several)
-                rendition = rendition_size(job) if several else None
-                if rendition is not None:
-                    pyramids[key].offer(made, job.source_size, rendition)
+                pyramid = pyramids[key]
+                image = pyramid.least(job.decoded_size)
+            shared = several and pyramid is not None
+            chain, size = job.processors, job.source_size
+            made = run(image, chain, size, work.limits, work.deadline, shared=shared)
+            rendition = rendition_size(job) if shared else None
+            if pyramid is not None and rendition is not None:
+                pyramid.offer(made, size, rendition)
             job.result = _encode_still(work, job, made)
 
 
@@ -159,7 +158,7 @@ def _add_frame(work: _Work, job: Job, frame: Frame) -> None:
     plan = Plan(orientation=job.orientation, color=job.recipe.color)
     exif = work.opened.metadata.exif
     image = finish(frame.image.copy(), plan, job.header.profile, exif)
-    made = work.run(job, image, image.size, False)
+    made = run(image, job.processors, image.size, work.limits, work.deadline)
     made = frame_for(made, _output_format(job, True), job.recipe.background)
     job.frames.append(attrs.evolve(frame, image=made))
     work.limits.check_output(job.frames[0].image.size, len(job.frames))

@@ -59,19 +59,12 @@ def reduce_by(image: Image.Image, factor: int) -> Image.Image:
     return reduced
 
 
-def reducing_factor(minimum: Size | None, extent: tuple[float, float]) -> int:
-    """Return the whole factor by which `reduce_to` averages; 1 if it does not."""
-    if minimum is None:
-        return 1
-    return max(1, int(min(extent[0] // minimum[0], extent[1] // minimum[1])))
-
-
 def reduce_to(image: Image.Image, factor: int, extent: tuple[float, float]) -> Image.Image:
     """Return *image* averaged down by a whole *factor*.
 
     Args:
         image: Decoded in full, or at a smaller scale.
-        factor: As `reducing_factor` gives it.
+        factor: 1 leaves it as it is.
         extent: How many pixels of *image*, in fractions, the source covers.
     """
     if factor > 1:

@@ -66,10 +66,12 @@ def resample(
         return image
     if image.mode == "1":
         image = image.convert("L")
+    elif image.mode in {"P", "PA"}:
+        image = resolve_palette(image)
     elif image.mode in {"RGB", "L"} and "transparency" in image.info:
         # A colour that counts as transparent would lose that by being mixed.
         image = image.convert("RGBA" if image.mode == "RGB" else "LA")
     elif image.mode.startswith("I;16"):
         # By way of 32 bits: converting back cuts off what LANCZOS overshoots at edges.
         return image.convert("I").resize(size, Image.Resampling.LANCZOS, box=box).convert("I;16")
-    return resolve_palette(image).resize(size, Image.Resampling.LANCZOS, box=box)
+    return image.resize(size, Image.Resampling.LANCZOS, box=box)

@@ -14,23 +14,17 @@ __all__ = ["GaussianBlur", "UnsharpMask"]
 _FILTERABLE = frozenset(["L", "LA", "RGB", "RGBA", "CMYK"])
 
 
-class _Filter(SameSizeProcessor):
-    """A filter keeps the size, and needs every pixel: what it sees depends on the scale."""
-
-    def _filter(self) -> ImageFilter.Filter:
-        raise NotImplementedError
-
-    def process(self, image: Image.Image) -> Image.Image:
-        """Return a filtered copy; colours do not bleed out of transparent parts."""
-        if image.mode not in _FILTERABLE or "transparency" in image.info:
-            image = true_color(image)
-        if image.mode == "RGBA":
-            return image.convert("RGBa").filter(self._filter()).convert("RGBA")
-        return image.filter(self._filter())
+def _filtered(image: Image.Image, kernel: ImageFilter.Filter) -> Image.Image:
+    """Return a filtered copy; colours do not bleed out of transparent parts."""
+    if image.mode not in _FILTERABLE or "transparency" in image.info:
+        image = true_color(image)
+    if image.mode == "RGBA":
+        return image.convert("RGBa").filter(kernel).convert("RGBA")
+    return image.filter(kernel)
 
 
 @attrs.frozen(slots=False)
-class GaussianBlur(_Filter):
+class GaussianBlur(SameSizeProcessor):
     """Soften the image.
 
     Args:
@@ -46,12 +40,13 @@ class GaussianBlur(_Filter):
 
     radius: float = fields.number(0, 1000)
 
-    def _filter(self) -> ImageFilter.Filter:
-        return ImageFilter.GaussianBlur(self.radius)
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return a softened copy."""
+        return _filtered(image, ImageFilter.GaussianBlur(self.radius))
 
 
 @attrs.frozen(slots=False)
-class UnsharpMask(_Filter):
+class UnsharpMask(SameSizeProcessor):
     """Sharpen edges, as after scaling down.
 
     Args:
@@ -64,5 +59,7 @@ class UnsharpMask(_Filter):
     percent: int = fields.side(least=0, default=150)
     threshold: int = fields.side(least=0, most=255, default=3)
 
-    def _filter(self) -> ImageFilter.Filter:
-        return ImageFilter.UnsharpMask(self.radius, self.percent, self.threshold)
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return a sharpened copy."""
+        kernel = ImageFilter.UnsharpMask(self.radius, self.percent, self.threshold)
+        return _filtered(image, kernel)
