@@ -174,7 +174,7 @@ class Anchor:
 def anchor_field(**options: Any) -> Any:
     """Return a field for an anchor, or None; one point is equal however it is written."""
 
-    def convert(value: Any) -> Any:
+    def convert(value: object) -> object:
         if isinstance(value, str):
             return str.__str__(value)
         try:
@@ -182,15 +182,14 @@ def anchor_field(**options: Any) -> Any:
         except (TypeError, ValueError):
             return value
 
-    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is not None and value != "auto":
-            try:
-                Anchor.get_tuple(value)
-            except InvalidArgument as error:
-                raise InvalidArgument(f"{type(instance).__name__}: {error}") from None
+    def check(instance: object, attribute: attrs.Attribute[Any], value: AnchorPoint | None) -> None:
+        try:
+            key(value)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"{type(instance).__name__}: {error}") from None
 
-    def key(value: Any) -> Any:
-        return value if value in {None, "auto"} else Anchor.get_tuple(value)
+    def key(value: AnchorPoint | None) -> object:
+        return value if value is None or value == "auto" else Anchor.get_tuple(value)
 
     return attrs.field(converter=convert, validator=check, eq=key, **options)
 
