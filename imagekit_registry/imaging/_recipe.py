@@ -24,6 +24,10 @@ def _options(value: Mapping[str, object] | None) -> Mapping[str, object]:
     return MappingProxyType(dict(value or {}))
 
 
+def _format(value: str | None) -> str | None:
+    return normalize_format(value) if value else None
+
+
 def _check_choice(_recipe: Recipe, attribute: attrs.Attribute[str], value: str) -> None:
     allowed = _CHOICES[attribute.name]
     if value not in allowed:
@@ -56,9 +60,7 @@ class Recipe:
     """
 
     processors: tuple[Processor, ...] = attrs.field(default=(), converter=_tuple)
-    format: str | None = attrs.field(
-        default=None, converter=attrs.converters.optional(normalize_format)
-    )
+    format: str | None = attrs.field(default=None, converter=_format)
     options: Mapping[str, object] = attrs.field(default=None, converter=_options)
     autoconvert: bool = True
     auto_orient: bool = True

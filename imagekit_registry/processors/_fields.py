@@ -20,7 +20,7 @@ LONGEST_SIDE = 65_535
 def checked(
     expected: str,
     is_kind: Callable[[object], bool],
-    is_valid: Callable[[Any], bool] = lambda value: True,
+    is_valid: Callable[[Any], bool] | None = None,
     *,
     optional: bool = False,
     **options: Any,
@@ -38,12 +38,15 @@ def checked(
     def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if value is None and optional:
             return
-        if not is_kind(value) or not is_valid(value):
-            error = InvalidArgument if is_kind(value) else InvalidArgumentType
-            raise error(
-                f"{type(instance).__name__}: the argument {attribute.name!r} must be {expected},"
-                f" not {value!r}."
-            )
+        error: type[InvalidArgument | InvalidArgumentType] = InvalidArgument
+        if not is_kind(value):
+            error = InvalidArgumentType
+        elif is_valid is None or is_valid(value):
+            return
+        raise error(
+            f"{type(instance).__name__}: the argument {attribute.name!r} must be {expected},"
+            f" not {value!r}."
+        )
 
     return attrs.field(validator=check, **options)
 
@@ -65,7 +68,7 @@ def side(
     return checked(
         f"{noun} from {least} to {most}{', or None' if optional else ''}",
         is_number,
-        lambda value: isinstance(value, int) and least <= value <= most,
+        lambda value: value % 1 == 0 and least <= value <= most,
         optional=optional,
         converter=lambda value: (
             int(value) if isinstance(value, float) and value.is_integer() else value
@@ -97,7 +100,9 @@ def flag(*, optional: bool = False, **options: Any) -> Any:
         "True or False",
         lambda value: isinstance(value, bool),
         optional=optional,
-        converter=lambda value: bool(value) if is_number(value) and value in {0, 1} else value,
+        converter=lambda value: (
+            bool(value) if isinstance(value, int | float) and value in {0, 1} else value
+        ),
         **options,
     )
 

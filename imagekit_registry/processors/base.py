@@ -183,10 +183,11 @@ def anchor_field(**options: Any) -> Any:
             return value
 
     def check(instance: object, attribute: attrs.Attribute[Any], value: AnchorPoint | None) -> None:
-        try:
-            key(value)
-        except InvalidArgument as error:
-            raise InvalidArgument(f"{type(instance).__name__}: {error}") from None
+        if value is not None:
+            try:
+                key(value)
+            except InvalidArgument as error:
+                raise InvalidArgument(f"{type(instance).__name__}: {error}") from None
 
     def key(value: AnchorPoint | None) -> object:
         return value if value is None or value == "auto" else Anchor.get_tuple(value)
