@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from ._decoder import Decoder, Frame, OpenedImage
+from ._decoder import Decoder, Frame, Header, Metadata, OpenedImage, Plan
 from ._decoder_pillow import PillowDecoder
 from ._decoder_vips import VipsDecoder
-from ._decoders import get_decoder
 from ._encode import Encoded
-from ._header import Header, Metadata
 from ._limits import SAFE_FORMATS, Deadline, Limits
-from ._plan import Plan, plan_decode
+from ._process import plan_decode
 from ._recipe import Recipe
-from ._render import read_header, render, render_many
+from ._render import get_decoder, read_header, render, render_many
 
 __all__ = [
     "SAFE_FORMATS",

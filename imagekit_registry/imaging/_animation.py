@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import attrs
 import PIL
@@ -11,8 +10,6 @@ from PIL import Image
 
 from ._decoder import Frame
 from ._encode import TRANSPARENT_INDEX, Encoded, flatten, holds, to_palette, write
-
-__all__ = ["ANIMATED_FORMATS", "write_animation"]
 
 #: Formats whose frames Pillow writes one after the other, with a duration each.
 ANIMATED_FORMATS = frozenset(["AVIF", "GIF", "PNG", "WEBP"])
@@ -29,7 +26,9 @@ def _has_alpha(image: Image.Image) -> bool:
     return image.mode in ("LA", "RGBA") and image.getextrema()[-1] != (255, 255)
 
 
-def frame_for(image: Image.Image, format: str, background: Any) -> Image.Image:
+def frame_for(
+    image: Image.Image, format: str, background: str | int | Sequence[int] | None
+) -> Image.Image:
     """Return one processed frame in the mode that animations of *format* are written in."""
     if image.mode == "RGBA" and not _has_alpha(image):
         image = image.convert("RGB")
@@ -78,31 +77,17 @@ def _disposal(frame: Frame) -> int:
     return 1
 
 
-def _same_size(images: list[Image.Image], format: str) -> list[Image.Image]:
-    """Return frames on a transparent ground of the largest one's size.
-
-    Processors that look at the picture, to cut its border off, may give each frame another size.
-    """
-    size = max(image.size[0] for image in images), max(image.size[1] for image in images)
-    result = []
-    for image in images:
-        if image.size == size:
-            result.append(image)
-            continue
-        ground = Image.new("RGBA", size, (0, 0, 0, 0))
-        ground.paste(image.convert("RGBA"), (0, 0))
-        result.append(frame_for(ground, format, None))
-    return result
-
-
-def _same_mode(images: list[Image.Image]) -> list[Image.Image]:
-    if any(image.mode == "RGBA" for image in images):
-        return [image if image.mode == "RGBA" else image.convert("RGBA") for image in images]
-    return images
+def _on_ground(image: Image.Image, size: tuple[int, int], format: str) -> Image.Image:
+    """Return a frame on a transparent ground of *size*."""
+    if image.size == size:
+        return image
+    ground = Image.new("RGBA", size, (0, 0, 0, 0))
+    ground.paste(image.convert("RGBA"), (0, 0))
+    return frame_for(ground, format, None)
 
 
 def write_animation(
-    frames: list[Frame], format: str, options: Mapping[str, Any], loop: int | None
+    frames: list[Frame], format: str, options: Mapping[str, object], loop: int | None
 ) -> Encoded:
     """Write *frames*, processed and prepared by `frame_for`, as a file of *format*.
 
@@ -115,8 +100,9 @@ def write_animation(
     Raises:
         EncodingError: Pillow refuses frames or options.
     """
-    images = _same_size([frame.image for frame in frames], format)
-    frames = [attrs.evolve(frame, image=image) for frame, image in zip(frames, images, strict=True)]
+    # Processors that look at the picture, to cut its border off, may give each another size.
+    size = max(each.image.width for each in frames), max(each.image.height for each in frames)
+    frames = [attrs.evolve(each, image=_on_ground(each.image, size, format)) for each in frames]
     if format in ("GIF", "PNG"):
         frames = _merged(frames)
     if len(frames) == 1:
@@ -124,13 +110,14 @@ def write_animation(
         extra = {"transparency": TRANSPARENT_INDEX} if "transparency" in image.info else {}
         return write(image, format, {**extra, **options})
     images = [frame.image for frame in frames]
-    timing: dict[str, Any] = {"duration": [_milliseconds(frame, format) for frame in frames]}
+    timing: dict[str, object] = {"duration": [_milliseconds(frame, format) for frame in frames]}
     if format == "GIF":
         timing["disposal"] = [_disposal(frame) for frame in frames]
         if loop is not None:
             timing["loop"] = loop
     else:
-        images = _same_mode(images)
+        if any(image.mode == "RGBA" for image in images):
+            images = [image if image.mode == "RGBA" else image.convert("RGBA") for image in images]
         if format in ("PNG", "WEBP"):
             timing["loop"] = 1 if loop is None else loop
         if format == "PNG":

@@ -7,8 +7,6 @@ import io
 
 from PIL import Image, ImageCms
 
-__all__ = ["is_deep", "to_eight_bit", "to_srgb", "without_palette"]
-
 STRIP_ROWS = 256
 #: Colour space signature of a profile -> modes whose pixels it can describe.
 _SPACES = {"RGB": ("RGB", "RGBA"), "GRAY": ("L", "LA"), "CMYK": ("CMYK",), "Lab": ("LAB",)}
@@ -21,11 +19,6 @@ _PLAIN = {
     "RGBa": "RGBA",
     "YCbCr": "RGB",
 }
-
-
-def is_deep(image: Image.Image) -> bool:
-    """Return whether pixels have more than 8 bits a band."""
-    return image.mode in ("I", "F") or image.mode.startswith("I;")
 
 
 def _range(image: Image.Image) -> tuple[float, float]:
@@ -49,8 +42,8 @@ def to_eight_bit(image: Image.Image) -> Image.Image:
     16 bit integers span 0 to 65535. Floats span 0 to 1, 255 or 65535, whichever holds them all;
     values below zero or above that span the range from their least to their greatest.
     """
-    if not is_deep(image):
-        return image
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
+        return image  # there are no more than 8 bits a band
     low, high = (0.0, 65535.0) if image.mode.startswith("I;") else _range(image)
     scale = 255.0 / (high - low)
     shift = 0.5 - low * scale  # F to L cuts the fraction off: add a half to round
@@ -114,18 +107,6 @@ def _transform(
         return None
 
 
-def _apply(image: Image.Image, needed: str, transform: ImageCms.ImageCmsTransform) -> Image.Image:
-    alpha = image.getchannel("A") if image.mode == "LA" else None
-    grey = image.mode in ("L", "LA")
-    pixels = image if image.mode == needed else image.convert(needed)
-    result = transform.apply(pixels)
-    if grey:
-        result = result.convert("L")
-    if alpha is not None:
-        result.putalpha(alpha)
-    return result
-
-
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Return *image* in sRGB, grey or palette.
 
@@ -137,18 +118,21 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         A palette image stays one if its colours are in sRGB already.
     """
     image = to_eight_bit(image)
-    if profile is None and image.mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
+    is_plain = image.mode in ("1", "L", "LA", "P", "RGB", "RGBA")
+    if profile is None and is_plain:
         return image
     plain = without_palette(image)
-    prepared = None
-    if profile is not None or plain.mode == "LAB":
-        prepared = _transform(profile, plain.mode) or (
-            _transform(None, "LAB") if plain.mode == "LAB" else None
-        )
-    if prepared is None or prepared[1] is None:
+    prepared = None if profile is None else _transform(profile, plain.mode)
+    if prepared is None and plain.mode == "LAB":
+        prepared = _transform(None, "LAB")
+    needed, transform = prepared or ("", None)
+    if transform is None:
         # Nothing to do for the colours: what the caller had is as good, and may be smaller.
-        same = image.mode in ("1", "L", "LA", "P", "RGB", "RGBA")
-        return image if same else plain.convert("RGB") if plain.mode == "CMYK" else plain
-    result = _apply(plain, prepared[0], prepared[1])
+        return image if is_plain else plain.convert("RGB") if plain.mode == "CMYK" else plain
+    result = transform.apply(plain if plain.mode == needed else plain.convert(needed))
+    if plain.mode in ("L", "LA"):
+        result = result.convert("L")
+    if plain.mode == "LA":
+        result.putalpha(plain.getchannel("A"))
     result.info.pop("icc_profile", None)
     return result

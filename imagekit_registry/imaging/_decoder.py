@@ -1,21 +1,71 @@
-"""Decoders: what turns a file into pixels."""
+"""Decoders: what turns a file into pixels, what they are asked for and what they tell."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Literal, Protocol
 
 import attrs
 from PIL import Image
 
-from ._colour import to_srgb
-from ._header import Header, Metadata
 from ._limits import Deadline, Limits
-from ._orient import orient, without_orientation
-from ._plan import Plan
+from ._source import Readable
 
-__all__ = ["Decoder", "Frame", "OpenedImage", "finish"]
+#: Width and height, in pixels.
+Size = tuple[int, int]
+
+
+@attrs.frozen
+class Header:
+    """A source's header.
+
+    Args:
+        width: Stored width, in pixels, before any orientation tag is applied.
+        height: Stored height, in pixels.
+        mode: Pillow's mode of the stored pixels.
+        format: Pillow's name of the format.
+        frames: Number of frames of an animation; 1 for a still.
+        orientation: EXIF orientation, 1 to 8.
+        profile: The embedded ICC profile, or None.
+
+    Example:
+        >>> Header(40, 30, "RGB", "JPEG", orientation=6).oriented_size
+        (30, 40)
+    """
+
+    width: int
+    height: int
+    mode: str
+    format: str
+    frames: int = 1
+    orientation: int = 1
+    profile: bytes | None = attrs.field(default=None, repr=False)
+
+    @property
+    def size(self) -> Size:
+        """Width and height as stored, in pixels."""
+        return self.width, self.height
+
+    @property
+    def oriented_size(self) -> Size:
+        """Width and height as people see it, with the orientation tag applied, in pixels."""
+        return self.size if self.orientation < 5 else (self.height, self.width)
+
+
+@attrs.frozen
+class Metadata:
+    """What a source carries besides pixels and profile.
+
+    Args:
+        exif: EXIF data, or None.
+        xmp: XMP data, or None.
+        loop: How often an animation plays, 0 for ever; None if the source does not say.
+    """
+
+    exif: bytes | None = attrs.field(default=None, repr=False)
+    xmp: bytes | None = attrs.field(default=None, repr=False)
+    loop: int | None = None
 
 
 @attrs.frozen
@@ -31,6 +81,29 @@ class Frame:
     image: Image.Image
     duration: float = 0
     disposal: int = 0
+
+
+@attrs.frozen
+class Plan:
+    """What a decoder is asked for.
+
+    Args:
+        minimum: Least width and height of the decoded image, as stored (before *orientation* is
+            applied), in pixels; None for all pixels as they are.
+        exact: What a decoder may give that scales with a good filter itself, as stored, in pixels:
+            the size that the processors need, so that they need not scale again.
+        orientation: EXIF orientation to apply after decoding; 1 for none.
+        color: ``'srgb'`` to convert to sRGB, ``'keep'`` to leave values as they are.
+
+    Example:
+        >>> Plan(minimum=(600, 400)).color
+        'srgb'
+    """
+
+    minimum: Size | None = None
+    exact: Size | None = None
+    orientation: int = 1
+    color: Literal["srgb", "keep"] = "srgb"
 
 
 class OpenedImage(Protocol):
@@ -52,15 +125,12 @@ class OpenedImage(Protocol):
             base: A plan that serves all results.
             several: Whether there will be several results, so that the file is best decoded now.
         """
-        ...
 
     def decode(self, plan: Plan) -> Image.Image:
         """Return the (first) image: at least as large as the plan asks, oriented, in its colours."""
-        ...
 
     def frames(self, plan: Plan) -> Iterator[Frame]:
         """Yield all frames of an animation in full size, oriented, in the plan's colours."""
-        ...
 
 
 class Decoder(Protocol):
@@ -73,39 +143,12 @@ class Decoder(Protocol):
     name: str
 
     def open(
-        self, file: Any, limits: Limits, deadline: Deadline | None = None
+        self, file: Readable, limits: Limits, deadline: Deadline | None = None
     ) -> contextlib.AbstractContextManager[OpenedImage]:
         """Read the header of *file*, check it against *limits*; put the file back afterwards."""
-        ...
 
-    def read_header(self, file: Any, limits: Limits) -> Header:
+    def read_header(self, file: Readable, limits: Limits) -> Header:
         """Return the header of *file* and leave the file as it was."""
-        ...
 
-    def decode(self, file: Any, plan: Plan, limits: Limits) -> Image.Image:
+    def decode(self, file: Readable, plan: Plan, limits: Limits) -> Image.Image:
         """Return the (first) image of *file* as *plan* asks."""
-        ...
-
-
-def finish(
-    image: Image.Image, plan: Plan, profile: bytes | None, exif: bytes | None
-) -> Image.Image:
-    """Orient decoded pixels and convert their colours as *plan* says.
-
-    The image's ``info`` afterwards holds what processors may ask for, and nothing that is no longer
-    true: EXIF data without an orientation that has been applied, a profile that was kept.
-    """
-    info: dict[str | tuple[int, int], Any] = {}
-    if plan.orientation != 1:
-        image = orient(image, plan.orientation)
-        exif = without_orientation(exif)
-    if exif:
-        info["exif"] = exif
-    if plan.color == "srgb":
-        image = to_srgb(image, profile)
-    elif profile:
-        info["icc_profile"] = profile
-    if image.mode in ("1", "L", "P", "RGB", "I;16") and "transparency" in image.info:
-        info["transparency"] = image.info["transparency"]
-    image.info = info
-    return image

@@ -4,33 +4,160 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
-from PIL import Image, ImageFile, JpegImagePlugin
+from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from imagekit_registry.exceptions import UnreadableImage
 
 from ._colour import without_palette
-from ._decoder import Frame, OpenedImage, finish
-from ._header import Header, describe, open_pillow, translated
-from ._inspect import decoding_bytes
+from ._cost import (
+    MAX_METADATA_BYTES,
+    check_cost,
+    check_memory,
+    check_structure,
+    count_frames,
+    late_png_exif,
+    safe_exif,
+)
+from ._decoder import Frame, Header, Metadata, OpenedImage, Plan
 from ._limits import Deadline, Limits
-from ._plan import Plan
-from ._shrink import reduce_to, reducing_factor
-from ._source import BufferedSource, open_source
+from ._metadata import ORIENTATION_TAG, finish
+from ._scaling import reduce_to
+from ._source import BufferedSource, Readable, open_source, translated
 
-__all__ = ["PillowDecoder", "PillowImage"]
-
+IMAGE_WIDTH_TAG, IMAGE_LENGTH_TAG = 0x0100, 0x0101
+#: Description, maker, model, software, time, artist and copyright.
+TIFF_TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+#: Profiles beyond this size, in bytes, are not used.
+MAX_PROFILE_BYTES = 4 * 1024 * 1024
+PREFIX_BYTES = 16
 #: What APNG's numbers for disposal mean in GIF's; its "previous" becomes the same as "none" does.
 _APNG_DISPOSAL = {0: 1, 1: 2, 2: 3}
+
+
+def _try_formats(
+    source: BufferedSource, prefix: bytes, names: list[str]
+) -> ImageFile.ImageFile | None:
+    for name in names:
+        opener, accept = Image.OPEN[name]
+        if accept is not None and accept(prefix) is not True:
+            continue
+        source.seek(0)
+        # jpeg_factory() would open some JPEGs as MPO, whose further frames are other views of the
+        # same scene and no animation; the plain class decodes both, at reduced scale too.
+        with contextlib.suppress(SyntaxError):  # Pillow's way to say: not this format after all
+            return JpegImageFile(source, "") if name == "JPEG" else opener(source, "")
+    return None
+
+
+def _allowed_names(limits: Limits) -> list[str]:
+    allowed = limits.allowed_formats | ({"JPEG"} if "MPO" in limits.allowed_formats else set())
+    names = [name for name in Image.ID if name in allowed]
+    # Formats without a signature take anything for theirs: they come last.
+    return sorted(names, key=lambda name: Image.OPEN[name][1] is None)
+
+
+def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
+    """Identify *source* and read its header.
+
+    This is what `PIL.Image.open` does, without its check of a global number of pixels (a warning
+    below and an error above, by a setting of the whole process): our own limits come instead.
+
+    Raises:
+        UnreadableImage: It is no image of an allowed format.
+        LimitExceeded: It has more pixels than *limits* allow.
+    """
+    if source.size == 0:
+        raise UnreadableImage("the file is empty", hint="Upload the file again.")
+    with translated(source):
+        prefix = source.read(PREFIX_BYTES)
+        check_structure(source, prefix, limits)
+        Image.preinit()
+        names = _allowed_names(limits)
+        image = _try_formats(source, prefix, names)
+        if image is None:
+            Image.init()
+            more = [name for name in _allowed_names(limits) if name not in names]
+            image = _try_formats(source, prefix, more)
+        if image is None:
+            names += more
+            for name in Image.ID:  # perhaps a known format that is not allowed
+                accept = Image.OPEN[name][1]
+                if name not in names and accept is not None and accept(prefix) is True:
+                    cause = f"images of the format {name} are not allowed"
+                    raise UnreadableImage(cause, hint="Upload a JPEG, PNG or WebP.")
+            raise UnidentifiedImageError
+    limits.check_pixels(image.size)
+    return image
+
+
+def _read_exif(image: ImageFile.ImageFile, source: BufferedSource) -> bytes | None:
+    """Return the image's EXIF data, and leave in it only what can be read without harm."""
+    found = image.info.pop("exif", None)
+    as_text = image.info.pop("Raw profile type exif", None)  # how ImageMagick writes it into a PNG
+    if found is None and isinstance(as_text, str):
+        found = bytes.fromhex("".join(as_text.split("\n")[3:]))
+    if found is None and image.format == "PNG":
+        place = source.tell()
+        found = late_png_exif(source)
+        source.seek(place)
+    exif = safe_exif(found)
+    if exif is not None:
+        image.info["exif"] = exif
+    return exif
+
+
+def _bytes(value: object, largest: int) -> bytes | None:
+    if isinstance(value, str):
+        value = value.encode("utf-8", "replace")
+    return value if isinstance(value, bytes) and 0 < len(value) <= largest else None
+
+
+def _tiff_exif(image: TiffImageFile) -> bytes | None:
+    """Return what a TIFF says about the picture, without what it says about the file."""
+    tags = Image.Exif()
+    for tag in TIFF_TEXT_TAGS:
+        if isinstance(image.tag_v2.get(tag), str):
+            tags[tag] = image.tag_v2[tag]
+    return tags.tobytes() if len(tags) else None
 
 
 class PillowImage:
     """An image that Pillow has opened."""
 
     def __init__(self, image: ImageFile.ImageFile, source: BufferedSource, limits: Limits) -> None:
+        """Read what the header says; raise `LimitExceeded` for what would cost too much time."""
         self._image = image
-        self._source = source
         self._limits = limits
-        self.header, self.metadata = describe(image, source, limits)
+        self.source = source
+        size = image.size
+        with translated(source):
+            place = source.tell()
+            check_cost(image, source, limits)
+            frames = count_frames(image, source, limits)
+            source.seek(place)
+        orientation, exif = 1, None
+        with contextlib.suppress(Exception):  # a broken tag must not cost the picture
+            exif = _read_exif(image, source)
+            # Image's own method: that of PNG decodes the whole image if there is no EXIF chunk yet.
+            found = Image.Image.getexif(image).get(ORIENTATION_TAG, 1)
+            orientation = found if isinstance(found, int) and 1 <= found <= 8 else 1
+            if isinstance(image, TiffImageFile):
+                # Pillow turns the pixels of a TIFF itself when it decodes them.
+                stored = image.tag_v2[IMAGE_WIDTH_TAG], image.tag_v2[IMAGE_LENGTH_TAG]
+                size = stored if orientation < 5 else (stored[1], stored[0])
+                orientation, exif = 1, _tiff_exif(image)
+        if source.view.error is not None:
+            raise source.view.error
+        profile = _bytes(image.info.get("icc_profile"), MAX_PROFILE_BYTES)
+        format = image.format or ""
+        self.header = Header(*size, image.mode, format, frames, orientation, profile)
+        # Pillow does not read how often an AVIF plays; encoders write "for ever" unless told.
+        loop = 0 if format == "AVIF" else image.info.get("loop")
+        xmp = _bytes(image.info.get("xmp"), MAX_METADATA_BYTES)
+        self.metadata = Metadata(exif, xmp, loop if isinstance(loop, int) else None)
 
     def rescales(self, base: Plan, several: bool) -> bool:
         """Return False: processors scale as well."""
@@ -40,27 +167,26 @@ class PillowImage:
         """Return the (first) image: at least as large as the plan asks, oriented, in its colours."""
         image = self._image
         extent: tuple[float, float] | None = None
-        with translated(self._source):
-            if plan.minimum is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
+        with translated(self.source):
+            if plan.minimum is not None and isinstance(image, JpegImageFile):
                 drafted = image.draft(None, plan.minimum)
                 extent = drafted[1][2:] if drafted else extent
-            self._check_memory(reducing_factor(plan.minimum, extent or image.size) > 1)
-            image.load()
-            pixels: Image.Image = image
+            extent = extent or image.size
+            factor = 1
             if plan.minimum is not None:
-                pixels = reduce_to(image, plan.minimum, extent or image.size)
+                times = extent[0] // plan.minimum[0], extent[1] // plan.minimum[1]
+                factor = max(1, int(min(times)))
+            check_memory(image, self.header, self._limits, reduced=factor > 1)
+            image.load()
+            pixels = reduce_to(image, factor, extent)
             return finish(pixels, plan, self.header.profile, self.metadata.exif)
-
-    def _check_memory(self, reduced: bool) -> None:
-        count = decoding_bytes(self._image, full=self.header.size, reduced=reduced)
-        self._limits.check_memory(count)
 
     def _frame(self, index: int, plan: Plan) -> Frame:
         image = self._image
-        with translated(self._source):
+        with translated(self.source):
             image.seek(index)
             self._limits.check_pixels(image.size)
-            self._check_memory(False)
+            check_memory(image, self.header, self._limits, reduced=False)
             image.load()
             disposal = getattr(image, "disposal_method", None)  # of a GIF
             if disposal is None:
@@ -99,7 +225,7 @@ class PillowDecoder:
 
     @contextlib.contextmanager
     def open(
-        self, file: Any, limits: Limits, deadline: Deadline | None = None
+        self, file: Readable, limits: Limits, deadline: Deadline | None = None
     ) -> Iterator[OpenedImage]:
         """Read the header of *file*, check it against *limits*; put the file back afterwards.
 
@@ -110,10 +236,13 @@ class PillowDecoder:
         """
         clock = deadline or Deadline(limits.max_seconds)
         with open_source(file, limits, clock) as source:
-            image = open_pillow(source, limits)
-            yield PillowImage(image, source, limits)
+            yield self._adapt(PillowImage(open_pillow(source, limits), source, limits))
 
-    def read_header(self, file: Any, limits: Limits) -> Header:
+    def _adapt(self, opened: PillowImage) -> OpenedImage:
+        """Return what decodes an image whose header has been read; for subclasses."""
+        return opened
+
+    def read_header(self, file: Readable, limits: Limits) -> Header:
         """Return the header of *file* and leave the file as it was.
 
         Raises:
@@ -122,7 +251,7 @@ class PillowDecoder:
         with self.open(file, limits) as opened:
             return opened.header
 
-    def decode(self, file: Any, plan: Plan, limits: Limits) -> Image.Image:
+    def decode(self, file: Readable, plan: Plan, limits: Limits) -> Image.Image:
         """Return the (first) image of *file* as *plan* asks.
 
         Raises:

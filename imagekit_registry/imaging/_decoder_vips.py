@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -11,27 +10,18 @@ from PIL import Image
 
 from imagekit_registry.exceptions import InvalidConfiguration
 
-from ._decoder import Frame, OpenedImage, finish
+from ._decoder import Frame, OpenedImage, Plan, Size
 from ._decoder_pillow import PillowDecoder, PillowImage
-from ._header import Header, open_pillow, translated
-from ._limits import Deadline, Limits
-from ._plan import RENDITION_SAFETY, SAFETY, Plan, Size
-from ._source import BufferedSource, open_source
-
-__all__ = ["VipsDecoder"]
+from ._metadata import finish
+from ._scaling import RENDITION_SAFETY, SAFETY
+from ._source import translated
 
 T = TypeVar("T")
 
 logger = logging.getLogger("imagekit_registry.imaging")
 
 #: Formats and modes that libvips gives as Pillow does; everything else goes to Pillow.
-_LOADERS = {
-    "GIF": "gifload_buffer",
-    "JPEG": "jpegload_buffer",
-    "PNG": "pngload_buffer",
-    "TIFF": "tiffload_buffer",
-    "WEBP": "webpload_buffer",
-}
+_FORMATS = frozenset(["GIF", "JPEG", "PNG", "TIFF", "WEBP"])
 _MODES = frozenset(["L", "LA", "P", "RGB", "RGBA"])
 _MODE_OF_BANDS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 JPEG_SCALES = (8, 4, 2)
@@ -46,10 +36,10 @@ class _Unknown(Exception):
 class _VipsImage:
     """An image whose header Pillow has read, and whose pixels libvips reads if it can."""
 
-    def __init__(self, vips: Any, opened: PillowImage, source: BufferedSource) -> None:
+    def __init__(self, vips: Any, opened: PillowImage) -> None:
         self._vips = vips
         self._opened = opened
-        self._source = source
+        self._source = opened.source
         #: What was loaded for several results, and what was made of that, with their extents.
         self._shared: list[tuple[Any, tuple[float, float]]] = []
         self.header = opened.header
@@ -57,11 +47,11 @@ class _VipsImage:
 
     def rescales(self, base: Plan, several: bool) -> bool:
         header = self.header
-        known = header.format in _LOADERS and header.mode in _MODES and header.frames == 1
+        known = header.format in _FORMATS and header.mode in _MODES and header.frames == 1
         if not known or base.exact is None:
             return False
         if several:
-            loaded = self._tried(lambda: self._load_shared(base.exact))
+            loaded = self._tried(lambda: self._load(base.exact, shared=True))
             self._shared = [loaded] if loaded is not None else []
         return not several or bool(self._shared)
 
@@ -97,11 +87,12 @@ class _VipsImage:
         return _to_pillow(scaled)
 
     def _load(
-        self, needed: Size | None, access: str = "sequential"
+        self, needed: Size | None, *, shared: bool = False
     ) -> tuple[Any, tuple[float, float]]:
         """Return the source, no smaller than quality allows, and how much of it is the picture."""
         width, height = self.header.size
-        options: dict[str, Any] = {"access": access, "fail_on": "truncated"}
+        access = "random" if shared else "sequential"
+        options: dict[str, object] = {"access": access, "fail_on": "truncated"}
         most = 1.0
         if needed is not None:
             most = max(1.0, min(width / needed[0], height / needed[1]) / SAFETY)
@@ -113,18 +104,15 @@ class _VipsImage:
         elif self.header.format == "WEBP":
             options["scale"] = 1 / int(most)
         self._source.seek(0)
-        load = getattr(self._vips.Image, _LOADERS[self.header.format])
+        load = getattr(self._vips.Image, f"{self.header.format.lower()}load_buffer")
         image = load(self._source.read(), **options)
         if image.format != "uchar" or image.bands not in _MODE_OF_BANDS:
             raise _Unknown(f"{image.bands} bands of {image.format}")
         if self.header.format == "TIFF" and image.get("orientation") != 1:
             # Pillow turns it while it decodes, so that the header says that it is upright.
             raise _Unknown("a TIFF that is to be turned")
-        return image, extent or (image.width, image.height)
-
-    def _load_shared(self, needed: Size | None) -> tuple[Any, tuple[float, float]]:
-        image, extent = self._load(needed, access="random")
-        return image.copy_memory(), extent
+        extent = extent or (image.width, image.height)
+        return image.copy_memory() if shared else image, extent
 
 
 def _is_close(extent: tuple[float, float], size: Size) -> bool:
@@ -169,7 +157,7 @@ def _to_pillow(image: Any) -> Image.Image:
     return Image.frombytes(mode, (image.width, image.height), image.write_to_memory())
 
 
-class VipsDecoder:
+class VipsDecoder(PillowDecoder):
     """Decodes with libvips where a source may be decoded small; Pillow does the rest.
 
     Headers are read, and limits checked, by Pillow: both decoders refuse the same files.
@@ -190,33 +178,5 @@ class VipsDecoder:
             ) from error
         self._vips = pyvips
 
-    @contextlib.contextmanager
-    def open(
-        self, file: Any, limits: Limits, deadline: Deadline | None = None
-    ) -> Iterator[OpenedImage]:
-        """Read the header of *file*, check it against *limits*; put the file back afterwards.
-
-        Raises:
-            GenerationError: As `PillowDecoder.open`.
-        """
-        clock = deadline or Deadline(limits.max_seconds)
-        with open_source(file, limits, clock) as source:
-            opened = PillowImage(open_pillow(source, limits), source, limits)
-            yield _VipsImage(self._vips, opened, source)
-
-    def read_header(self, file: Any, limits: Limits) -> Header:
-        """Return the header of *file* and leave the file as it was.
-
-        Raises:
-            GenerationError: As `PillowDecoder.open`.
-        """
-        return PillowDecoder().read_header(file, limits)
-
-    def decode(self, file: Any, plan: Plan, limits: Limits) -> Image.Image:
-        """Return the (first) image of *file* as *plan* asks.
-
-        Raises:
-            GenerationError: As `PillowDecoder.open`.
-        """
-        with self.open(file, limits) as opened:
-            return opened.decode(plan)
+    def _adapt(self, opened: PillowImage) -> OpenedImage:
+        return _VipsImage(self._vips, opened)

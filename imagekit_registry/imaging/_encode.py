@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageColor
 
@@ -14,13 +13,12 @@ from imagekit_registry.exceptions import EncodingError, UnknownFormat
 from ._colour import to_eight_bit, without_palette
 from .formats import can_write, normalize_format
 
-__all__ = ["Encoded", "flatten", "prepare", "require_format", "save_options", "write"]
-
-WHITE = (255, 255, 255)
+WHITE = 255
 #: Alpha below this is transparent where a format knows no half transparent pixels.
 OPAQUE_FROM = 128
 TRANSPARENT_INDEX = 255
 MAX_ICON_SIDE = 256
+_WHOLE_FILE = ("optimize", "progressive", "progression")
 #: Modes that the formats of the web hold well; others are found out by trying.
 _MODES: Mapping[str, tuple[str, ...]] = {
     "AVIF": ("RGB", "RGBA"),
@@ -84,38 +82,30 @@ def holds(format: str, mode: str) -> bool:
     return True
 
 
-def background_color(background: Any) -> tuple[int, int, int]:
-    """Return the colour to flatten on.
+def flatten(image: Image.Image, background: str | int | Sequence[int] | None = None) -> Image.Image:
+    """Return *image* (LA or RGBA) on an opaque ground.
 
     Args:
-        background: None for white, a colour name or code, or a tuple of bands of 0 to 255.
+        image: What is laid on it.
+        background: Its colour: None for white, a name or code, or a tuple of bands of 0 to 255.
 
     Raises:
-        EncodingError: It is no colour.
+        EncodingError: *background* is no colour.
     """
-    if background is None:
-        return WHITE
     try:
         color = ImageColor.getrgb(background) if isinstance(background, str) else background
-        if isinstance(color, int):
-            color = (color, color, color)
+        if color is None or isinstance(color, int):
+            color = (WHITE if color is None else color,) * 3
         red, green, blue = (min(255, max(0, int(band))) for band in tuple(color)[:3])
     except (TypeError, ValueError) as error:
         hint = "Use a name such as 'white', a code such as '#ffffff', or a tuple (255, 255, 255)."
         raise EncodingError(f"background is no colour: {background!r}", hint=hint) from error
-    return red, green, blue
-
-
-def flatten(image: Image.Image, background: Any = None) -> Image.Image:
-    """Return *image* (LA or RGBA) on an opaque ground of the colour *background*; None: white."""
-    color = background_color(background)
-    grey = image.mode == "LA" and len(set(color)) == 1
-    ground = Image.new("RGBA", image.size, (*color, 255))
+    ground = Image.new("RGBA", image.size, (red, green, blue, 255))
     flat = Image.alpha_composite(ground, image.convert("RGBA"))
-    return flat.convert("L" if grey else "RGB")
+    return flat.convert("L" if image.mode == "LA" and red == green == blue else "RGB")
 
 
-def to_palette(image: Image.Image) -> tuple[Image.Image, dict[str, Any]]:
+def to_palette(image: Image.Image) -> tuple[Image.Image, dict[str, object]]:
     """Return *image* with a palette of its own, and the save option for its transparent pixels.
 
     Pixels that are rather transparent than opaque get the last index; the others become opaque.
@@ -138,47 +128,46 @@ def to_palette(image: Image.Image) -> tuple[Image.Image, dict[str, Any]]:
 
 
 def prepare(
-    image: Image.Image, format: str, background: Any = None
-) -> tuple[Image.Image, dict[str, Any]]:
+    image: Image.Image, format: str, background: str | int | Sequence[int] | None = None
+) -> tuple[Image.Image, dict[str, object]]:
     """Return *image* in a mode that *format* holds, and save options that go with it.
 
     Alpha is kept where the format has it, snapped where it has one transparent colour, and laid on
     *background* where it has none.
     """
-    extra: dict[str, Any] = {}
-    transparency = image.info.get("transparency")
     if holds(format, image.mode):
+        transparency = image.info.get("transparency")
         if transparency is None:
-            return image, extra
+            return image, {}
         single = isinstance(transparency, int)
         if image.mode == "P" and (format == "PNG" or (format == "GIF" and single)):
             return image, {"transparency": transparency}
     image = to_eight_bit(image)
     plain = image if image.mode == "1" and holds(format, "1") else without_palette(image)
     if holds(format, plain.mode):
-        return plain, extra
+        return plain, {}
     if format == "GIF" and plain.mode in ("LA", "RGB", "RGBA", "CMYK", "LAB"):
         return to_palette(plain)
     if plain.mode in ("LA", "RGBA"):
         if holds(format, "RGBA"):
-            return plain.convert("RGBA"), extra
+            return plain.convert("RGBA"), {}
         plain = flatten(plain, background)
-    for mode in ("RGB", "L"):
-        if holds(format, mode):
-            return (plain if plain.mode == mode else plain.convert(mode)), extra
-    return plain, extra
+    mode = next((mode for mode in ("RGB", "L") if holds(format, mode)), plain.mode)
+    return (plain if plain.mode == mode else plain.convert(mode)), {}
 
 
-def save_options(format: str, format_options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def save_options(
+    format: str, format_options: Mapping[str, Mapping[str, object]]
+) -> dict[str, object]:
     """Return those of *format_options* that are for *format*, however it is spelt there."""
-    merged: dict[str, Any] = {}
+    merged: dict[str, object] = {}
     for name, values in format_options.items():
         if normalize_format(name) == format:
             merged.update(values)
     return merged
 
 
-def _save(image: Image.Image, format: str, options: dict[str, Any], save_all: bool) -> bytes:
+def _save(image: Image.Image, format: str, options: dict[str, object], save_all: bool) -> bytes:
     file = io.BytesIO()
     info = image.info
     # Plugins take what an image's info holds for options; what goes in is what the recipe says.
@@ -192,30 +181,10 @@ def _save(image: Image.Image, format: str, options: dict[str, Any], save_all: bo
     return file.getvalue()
 
 
-def _within(image: Image.Image, side: int) -> Image.Image:
-    if max(image.size) <= side:
-        return image
-    smaller = image.copy()
-    smaller.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return smaller
-
-
-def _without_buffer(format: str, options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return options with which a JPEG is written bit by bit; None if they do so already.
-
-    To optimise or to interleave scans, libjpeg needs a buffer for the whole file, whose size Pillow
-    guesses. For pictures like noise it guesses too low, and only a global could raise it.
-    """
-    whole = ("optimize", "progressive", "progression")
-    if format not in ("JPEG", "MPO") or not any(options.get(name) for name in whole):
-        return None
-    return {name: value for name, value in options.items() if name not in whole}
-
-
 def write(
     image: Image.Image,
     format: str,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     *,
     more_frames: list[Image.Image] | None = None,
 ) -> Encoded:
@@ -229,16 +198,21 @@ def write(
         arguments["append_images"] = more_frames
     if format == "ICO":
         # Its default is a row of standard sizes, none of which may fit; no icon is larger than 256.
-        image = _within(image, MAX_ICON_SIDE)
+        if max(image.size) > MAX_ICON_SIDE:
+            image = image.copy()
+            image.thumbnail((MAX_ICON_SIDE, MAX_ICON_SIDE), Image.Resampling.LANCZOS)
         arguments.setdefault("sizes", [image.size])
     try:
         try:
             data = _save(image, format, arguments, bool(more_frames))
         except OSError:
-            plain = _without_buffer(format, arguments)
-            if plain is None:
+            # To optimise or to interleave scans, libjpeg needs a buffer for the whole file, whose
+            # size Pillow guesses. For pictures like noise it guesses too low, and only a global
+            # could raise it. Without these options a JPEG is written bit by bit.
+            whole = [name for name in _WHOLE_FILE if arguments.pop(name, None)]
+            if format not in ("JPEG", "MPO") or not whole:
                 raise
-            data = _save(image, format, plain, bool(more_frames))
+            data = _save(image, format, arguments, bool(more_frames))
     except Exception as error:  # an option of the wrong type may raise anything
         text = str(error).strip().rstrip(".") or type(error).__name__
         cause = f"{format} cannot be written ({text})"

@@ -9,8 +9,6 @@ import attrs
 
 from imagekit_registry.exceptions import LimitExceeded
 
-__all__ = ["SAFE_FORMATS", "Deadline", "Limits"]
-
 #: Formats that neither run a program nor read other files while they are opened.
 SAFE_FORMATS = frozenset(
     ["AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO"]
@@ -34,6 +32,10 @@ ENCODING_COST = {"AVIF": 2, "JPEG2000": 4, "WEBP RGBA": 2}
 
 def _upper(names: Iterable[str]) -> frozenset[str]:
     return frozenset(name.upper() for name in names)
+
+
+def _exceeded(what: str, limit: str, hint: str) -> LimitExceeded:
+    return LimitExceeded(f"{what} that are allowed", limit=limit, hint=hint)
 
 
 @attrs.frozen(kw_only=True)
@@ -67,18 +69,15 @@ class Limits:
     def check_bytes(self, count: int) -> None:
         """Raise `LimitExceeded` if a source of *count* bytes is too large."""
         if self.max_bytes is not None and count > self.max_bytes:
-            cause = f"the file has {count} bytes, more than the {self.max_bytes} that are allowed"
-            raise LimitExceeded(cause, limit="bytes", hint="Use a smaller file.")
+            what = f"the file has {count} bytes, more than the {self.max_bytes}"
+            raise _exceeded(what, "bytes", "Use a smaller file.")
 
     def check_pixels(self, size: tuple[int, int]) -> None:
         """Raise `LimitExceeded` if a source of *size* is too large to be decoded."""
         width, height = size
         if self.max_pixels is not None and width * height > self.max_pixels:
-            cause = (
-                f"the image is {width} x {height} pixels,"
-                f" more than the {self.max_pixels} pixels that are allowed"
-            )
-            raise LimitExceeded(cause, limit="pixels", hint="Use an image of fewer pixels.")
+            what = f"the image is {width} x {height} pixels, more than the {self.max_pixels} pixels"
+            raise _exceeded(what, "pixels", "Use an image of fewer pixels.")
 
     def check_memory(self, count: int) -> None:
         """Raise `LimitExceeded` if decoding a source takes more than *count* bytes may be."""
@@ -96,54 +95,46 @@ class Limits:
         if self.max_pixels is None:
             return
         width, height = size
-        allowed = self.max_pixels // CANVAS_SHARE
-        if width * height > allowed:
-            cause = (
-                f"the animation is {width} x {height} pixels, more than the {allowed} pixels that"
-                " are allowed for one"
-            )
+        what = f"{width} x {height} pixels,"
+        most = self.max_pixels // CANVAS_SHARE
+        if width * height > most:
+            cause = f"the animation is {what} more than the {most} pixels that are allowed for one"
             raise LimitExceeded(cause, limit="memory", hint="Use a smaller animation.")
-        allowed = self.max_pixels * SOURCE_ANIMATION_PIXELS
-        if width * height * frames > allowed:
-            cause = (
-                f"the animation is {frames} frames of {width} x {height} pixels,"
-                f" together more than the {allowed} pixels that are allowed"
+        most = self.max_pixels * SOURCE_ANIMATION_PIXELS
+        if width * height * frames > most:
+            what = (
+                f"the animation is {frames} frames of {what} together more than the {most} pixels"
             )
-            raise LimitExceeded(cause, limit="memory", hint="Use a shorter or smaller animation.")
+            raise _exceeded(what, "memory", "Use a shorter or smaller animation.")
 
     def check_frames(self, count: int) -> None:
         """Raise `LimitExceeded` if an animation has too many frames."""
         if self.max_frames is not None and count > self.max_frames:
-            cause = f"the animation has more than the {self.max_frames} frames that are allowed"
-            raise LimitExceeded(cause, limit="frames", hint="Use a shorter animation.")
+            what = f"the animation has more than the {self.max_frames} frames"
+            raise _exceeded(what, "frames", "Use a shorter animation.")
 
-    def check_output(self, size: tuple[int, int], frames: int = 1) -> None:
-        """Raise `LimitExceeded` if a result of *size* (and so many frames) is too large."""
+    def check_output(self, size: tuple[int, int], frames: int = 1, *, is_last: bool = True) -> None:
+        """Raise `LimitExceeded` if a result of *size* is too large.
+
+        Args:
+            size: Width and height, in pixels.
+            frames: How many there are of them.
+            is_last: Whether it is what comes out in the end; what goes on to another processor may
+                be larger.
+        """
         if self.max_output_pixels is None:
             return
         width, height = size
-        allowed = self.max_output_pixels
-        if width * height > allowed:
-            cause = (
-                f"the result would be {width} x {height} pixels,"
-                f" more than the {allowed} pixels that are allowed"
-            )
-            raise LimitExceeded(cause, limit="output", hint="Ask for a smaller image.")
-        if width * height * frames > allowed * ANIMATION_PIXELS:
-            cause = (
-                f"the result would be {frames} frames of {width} x {height} pixels,"
-                f" together more than the {allowed * ANIMATION_PIXELS} pixels that are allowed"
-            )
-            raise LimitExceeded(
-                cause, limit="output", hint="Ask for a smaller image, or use a shorter animation."
-            )
-
-    def check_step(self, size: tuple[int, int]) -> None:
-        """Raise `LimitExceeded` if what is passed from one processor to the next is too large."""
-        if self.max_output_pixels is not None:
-            attrs.evolve(self, max_output_pixels=self.max_output_pixels * STEP_PIXELS).check_output(
-                size
-            )
+        most = self.max_output_pixels * (1 if is_last else STEP_PIXELS)
+        what = f"{width} x {height} pixels,"
+        if width * height > most:
+            what = f"the result would be {what} more than the {most} pixels"
+            raise _exceeded(what, "output", "Ask for a smaller image.")
+        most *= ANIMATION_PIXELS
+        if width * height * frames > most:
+            what = f"the result would be {frames} frames of {what} together more than the {most} pixels"
+            hint = "Ask for a smaller image, or use a shorter animation."
+            raise _exceeded(what, "output", hint)
 
     def check_encoding(self, size: tuple[int, int], format: str, mode: str) -> None:
         """Raise `LimitExceeded` if *format* takes too much for a result of *size* and *mode*."""

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 
 from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.processors import Processor
 
 from .formats import normalize_format
 
-__all__ = ["Recipe"]
-
-_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+_CHOICES = {"color": ("srgb", "keep"), "metadata": ("strip", "keep", "copyright")}
 
 
-def _tuple(value: Iterable[Any] | None) -> tuple[Any, ...]:
+def _tuple(value: Iterable[Processor] | None) -> tuple[Processor, ...]:
     return tuple(value or ())
 
 
-def _options(value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _options(value: Mapping[str, object] | None) -> Mapping[str, object]:
     return MappingProxyType(dict(value or {}))
 
 
@@ -29,13 +28,11 @@ def _format(value: str | None) -> str | None:
     return normalize_format(value) if value else None
 
 
-def _one_of(*allowed: str) -> Any:
-    def check(_instance: object, attribute: attrs.Attribute[str], value: str) -> None:
-        if value not in allowed:
-            names = " or ".join(repr(name) for name in allowed)
-            raise InvalidArgument(f"{attribute.name} must be {names}, not {value!r}")
-
-    return check
+def _check_choice(_recipe: Recipe, attribute: attrs.Attribute[str], value: str) -> None:
+    allowed = _CHOICES[attribute.name]
+    if value not in allowed:
+        names = " or ".join(map(repr, allowed))
+        raise InvalidArgument(f"{attribute.name} must be {names}, not {value!r}")
 
 
 @attrs.frozen
@@ -62,15 +59,15 @@ class Recipe:
         'JPEG'
     """
 
-    processors: tuple[Any, ...] = attrs.field(default=(), converter=_tuple)
+    processors: tuple[Processor, ...] = attrs.field(default=(), converter=_tuple)
     format: str | None = attrs.field(default=None, converter=_format)
-    options: Mapping[str, Any] = attrs.field(default=_NO_OPTIONS, converter=_options)
+    options: Mapping[str, object] = attrs.field(default=None, converter=_options)
     autoconvert: bool = True
     auto_orient: bool = True
-    color: Literal["srgb", "keep"] = attrs.field(default="srgb", validator=_one_of("srgb", "keep"))
+    color: Literal["srgb", "keep"] = attrs.field(default="srgb", validator=_check_choice)
     metadata: Literal["strip", "keep", "copyright"] = attrs.field(
-        default="strip", validator=_one_of("strip", "keep", "copyright")
+        default="strip", validator=_check_choice
     )
     animated: bool = True
-    background: Any = None
+    background: str | int | Sequence[int] | None = None
     decode_small: bool = True

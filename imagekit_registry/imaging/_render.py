@@ -3,50 +3,58 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 import attrs
 from PIL import Image
 
-from imagekit_registry.exceptions import GenerationError
+from imagekit_registry.exceptions import GenerationError, InvalidConfiguration
 
 from ._animation import ANIMATED_FORMATS, frame_for, write_animation
 from ._colour import without_palette
-from ._decoder import Decoder, Frame, OpenedImage, finish
+from ._decoder import Decoder, Frame, Header, OpenedImage, Plan, Size
 from ._decoder_pillow import PillowDecoder
+from ._decoder_vips import VipsDecoder
 from ._encode import Encoded, prepare, require_format, save_options, write
-from ._header import Header
 from ._limits import Deadline, Limits
-from ._metadata import metadata_options, profile_options
-from ._plan import Plan, plan_decode, recipe_needs
-from ._process import check_result, run
-from ._pyramid import Pyramid
+from ._metadata import carried_options, finish
+from ._process import Job, check_result, plan_jobs, rendition_size, run
 from ._recipe import Recipe
+from ._scaling import Pyramid
+from ._source import Readable
 from .formats import can_write
 
-__all__ = ["read_header", "render", "render_many"]
-
-FormatOptions = Mapping[str, Mapping[str, Any]]
+FormatOptions = Mapping[str, Mapping[str, object]]
 
 _NO_OPTIONS: FormatOptions = MappingProxyType({})
 _PILLOW = PillowDecoder()
+_MAKERS: dict[str, Callable[[], Decoder]] = {"pillow": PillowDecoder, "vips": VipsDecoder}
 
 
-def output_format(recipe: Recipe, header: Header, has_alpha: bool) -> str:
-    """Return the format to write: the recipe's, else the source's, else one that every browser has."""
-    if recipe.format:
-        return require_format(recipe.format)
-    if header.format == "MPO":
-        return "JPEG"
-    if can_write(header.format):
-        return header.format
-    return "PNG" if has_alpha else "JPEG"
+def get_decoder(name: str) -> Decoder:
+    """Return the decoder called *name*.
+
+    Args:
+        name: ``'pillow'`` or ``'vips'``.
+
+    Raises:
+        InvalidConfiguration: There is no such decoder, or what it needs is not installed.
+
+    Example:
+        >>> get_decoder("pillow").name
+        'pillow'
+    """
+    try:
+        maker = _MAKERS[name]
+    except KeyError:
+        known = ", ".join(sorted(_MAKERS))
+        raise InvalidConfiguration(f"there is no decoder {name!r}; there are: {known}") from None
+    return maker()
 
 
 @attrs.frozen
-class _Job:
+class _Work:
     """What all the results of one source share."""
 
     opened: OpenedImage
@@ -55,180 +63,128 @@ class _Job:
     format_options: FormatOptions
     large_options: FormatOptions
 
-    def source_size(self, recipe: Recipe) -> tuple[int, int]:
+    def options(self, job: Job, format: str, size: Size) -> dict[str, object]:
+        """Return the save options of a result of *size*."""
         header = self.opened.header
-        return header.oriented_size if recipe.auto_orient else header.size
-
-    def options(self, recipe: Recipe, format: str, size: tuple[int, int]) -> dict[str, Any]:
-        header, metadata = self.opened.header, self.opened.metadata
-        carried = metadata_options(recipe, metadata, format)
-        if recipe.color == "keep":
-            carried |= profile_options(header.profile, format)
+        carried = carried_options(job.recipe, header.profile, self.opened.metadata, format)
         options = save_options(format, self.format_options)
         if self.limits.is_large(size):
             options |= save_options(format, self.large_options)
-        return carried | options | dict(recipe.options)
+        return carried | options | dict(job.recipe.options)
 
 
-def _is_animated(recipe: Recipe, header: Header) -> bool:
-    wanted = recipe.format or header.format
-    return recipe.animated and header.frames > 1 and wanted in ANIMATED_FORMATS
+def _output_format(job: Job, has_alpha: bool) -> str:
+    """Return the format to write: the recipe's, else the source's, else one that every browser has."""
+    if job.recipe.format:
+        return job.recipe.format
+    if job.header.format == "MPO":
+        return "JPEG"
+    if can_write(job.header.format):
+        return job.header.format
+    return "PNG" if has_alpha else "JPEG"
 
 
-def _encode_still(job: _Job, recipe: Recipe, image: Image.Image) -> Encoded:
-    format = output_format(recipe, job.opened.header, image.has_transparency_data)
-    extra: dict[str, Any] = {}
-    if recipe.autoconvert:
-        image, extra = prepare(image, format, recipe.background)
+def _encode_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
+    format = _output_format(job, image.has_transparency_data)
+    extra: dict[str, object] = {}
+    if job.recipe.autoconvert:
+        image, extra = prepare(image, format, job.recipe.background)
     elif "transparency" in image.info and image.mode in ("P", "L", "RGB"):
         extra = {"transparency": image.info["transparency"]} if format in ("GIF", "PNG") else {}
-    job.limits.check_encoding(image.size, format, image.mode)
-    job.deadline.check()
-    return write(image, format, {**extra, **job.options(recipe, format, image.size)})
+    work.limits.check_encoding(image.size, format, image.mode)
+    work.deadline.check()
+    return write(image, format, {**extra, **work.options(job, format, image.size)})
 
 
-def _render_still(
-    job: _Job, recipe: Recipe, image: Image.Image, shared: Pyramid | None = None
-) -> Encoded:
-    size = job.source_size(recipe)
-    result = run(
-        image, recipe.processors, size, job.limits, job.deadline, shared=shared is not None
-    )
-    job.limits.check_output(result.size)
-    if shared is not None:
-        shared.offer(recipe.processors, size, result)
-    return _encode_still(job, recipe, result)
+def _render_stills(work: _Work, jobs: list[Job]) -> None:
+    """Make stills, the largest first, so that smaller ones can be made of larger ones."""
+    header, several = work.opened.header, len(jobs) > 1
+    plan = plan_jobs(header, jobs)
+    rescales = work.opened.rescales(plan, several)
+    base = None if rescales else work.opened.decode(plan)
+    pyramids: dict[tuple[bool, str, bool], Pyramid] = {}
+    for job in sorted(
+        jobs, key=lambda job: job.stored_size[0] if job.stored_size else header.width, reverse=True
+    ):
+        pyramid: Pyramid | None = None
+        with job.keeps_errors():
+            if base is None:  # the decoder gives each the size that it needs
+                image = without_palette(work.opened.decode(plan_jobs(header, [job])))
+            else:
+                key = (job.recipe.auto_orient, job.recipe.color, bool(job.recipe.processors))
+                if key not in pyramids:
+                    pyramids[key] = Pyramid(_variant(work, plan, job, base))
+                pyramid = pyramids[key]
+                image = pyramid.least(job.decoded_size)
+            shared = several and pyramid is not None
+            chain, size = job.processors, job.source_size
+            made = run(image, chain, size, work.limits, work.deadline, shared=shared)
+            rendition = rendition_size(job) if shared else None
+            if pyramid is not None and rendition is not None:
+                pyramid.offer(made, size, rendition)
+            job.result = _encode_still(work, job, made)
 
 
-def _render_rescaled(job: _Job, recipes: Sequence[Recipe]) -> list[Encoded | GenerationError]:
-    """Render with a decoder that gives each recipe the size that it needs."""
-    header = job.opened.header
-    results: dict[int, Encoded | GenerationError] = {}
-    for index in _largest_first(header, recipes):
-        plan = plan_decode(header, [recipes[index]])
-        try:
-            image = job.opened.decode(plan)
-            results[index] = _render_still(job, recipes[index], without_palette(image))
-        except GenerationError as error:
-            results[index] = error
-    return [results[index] for index in range(len(recipes))]
-
-
-def _largest_first(header: Header, recipes: Sequence[Recipe]) -> list[int]:
-    """Return the places of *recipes*, so that smaller results can be made of larger ones."""
-    needs = [recipe_needs(header, recipe) or header.size for recipe in recipes]
-    return sorted(range(len(recipes)), key=lambda index: needs[index][0], reverse=True)
-
-
-def _render_stills(job: _Job, recipes: Sequence[Recipe]) -> list[Encoded | GenerationError]:
-    header = job.opened.header
-    plan = plan_decode(header, recipes)
-    if job.opened.rescales(plan, len(recipes) > 1):
-        return _render_rescaled(job, recipes)
-    base = job.opened.decode(plan)
-    variants: dict[tuple[bool, str, bool], Pyramid] = {}
-    results: dict[int, Encoded | GenerationError] = {}
-    for index in _largest_first(header, recipes):
-        recipe = recipes[index]
-        key = (recipe.auto_orient, recipe.color, bool(recipe.processors))
-        if key not in variants:
-            variants[key] = Pyramid(_variant(job, plan, recipe, base))
-        pyramid = variants[key]
-        image = pyramid.least(_seen(recipe_needs(header, recipe), header, recipe))
-        try:
-            shared = pyramid if len(recipes) > 1 else None
-            results[index] = _render_still(job, recipe, image, shared)
-        except GenerationError as error:
-            results[index] = error
-    return [results[index] for index in range(len(recipes))]
-
-
-def _seen(stored: tuple[int, int] | None, header: Header, recipe: Recipe) -> tuple[int, int] | None:
-    """Return a size, known as it is stored, as people see it."""
-    if stored is None or not recipe.auto_orient or header.orientation < 5:
-        return stored
-    return stored[1], stored[0]
-
-
-def _variant(job: _Job, plan: Plan, recipe: Recipe, base: Image.Image) -> Image.Image:
+def _variant(work: _Work, plan: Plan, job: Job, base: Image.Image) -> Image.Image:
     """Return the decoded image as one recipe wants it oriented and coloured."""
-    header = job.opened.header
-    wanted = Plan(
-        plan.minimum, plan.exact, header.orientation if recipe.auto_orient else 1, recipe.color
-    )
+    wanted = attrs.evolve(plan, orientation=job.orientation, color=job.recipe.color)
     if wanted != plan:
-        base = finish(base.copy(), wanted, header.profile, job.opened.metadata.exif)
+        base = finish(base.copy(), wanted, job.header.profile, work.opened.metadata.exif)
     # Processors mix colours, which cannot be done with numbers of a palette.
-    return without_palette(base) if recipe.processors else base
+    return without_palette(base) if job.recipe.processors else base
 
 
-def _animation_plan(recipe: Recipe, header: Header) -> Plan:
-    return Plan(None, None, header.orientation if recipe.auto_orient else 1, recipe.color)
-
-
-def _render_animations(job: _Job, recipes: Sequence[Recipe]) -> list[Encoded | GenerationError]:
-    """Render all frames: each is decoded once and goes through every recipe before the next."""
-    header, metadata = job.opened.header, job.opened.metadata
-    raw = Plan(color="keep")
-    made: list[list[Frame]] = [[] for _ in recipes]
-    errors: dict[int, GenerationError] = {}
-    for frame in job.opened.frames(raw):
-        job.deadline.check()
-        for index, recipe in enumerate(recipes):
-            if index in errors:
-                continue
-            try:
-                plan = _animation_plan(recipe, header)
-                image = finish(frame.image.copy(), plan, header.profile, metadata.exif)
-                made[index].append(_frame(job, recipe, frame, image))
-                job.limits.check_output(made[index][0].image.size, len(made[index]))
-            except GenerationError as error:
-                errors[index] = error
-        if len(errors) == len(recipes):
+def _render_animations(work: _Work, jobs: list[Job]) -> None:
+    """Make animations: each frame is decoded once and goes through every recipe before the next."""
+    metadata = work.opened.metadata
+    for frame in work.opened.frames(Plan(color="keep")):
+        work.deadline.check()
+        for job in jobs:
+            if job.result is None:
+                with job.keeps_errors():
+                    _add_frame(work, job, frame)
+        if all(job.result is not None for job in jobs):
             break
-    results: list[Encoded | GenerationError] = []
-    for index, recipe in enumerate(recipes):
-        try:
-            if index in errors:
-                raise errors[index]
-            job.deadline.check()
-            format = output_format(recipe, header, True)
-            options = job.options(recipe, format, made[index][0].image.size)
-            results.append(write_animation(made[index], format, options, metadata.loop))
-        except GenerationError as error:
-            results.append(error)
-    return results
+    for job in jobs:
+        if job.result is None:
+            with job.keeps_errors():
+                work.deadline.check()
+                format = _output_format(job, True)
+                options = work.options(job, format, job.frames[0].image.size)
+                job.result = write_animation(job.frames, format, options, metadata.loop)
 
 
-def _frame(job: _Job, recipe: Recipe, frame: Frame, image: Image.Image) -> Frame:
-    done = run(image, recipe.processors, image.size, job.limits, job.deadline)
-    job.limits.check_output(done.size)
-    format = output_format(recipe, job.opened.header, True)
-    return attrs.evolve(frame, image=frame_for(done, format, recipe.background))
+def _add_frame(work: _Work, job: Job, frame: Frame) -> None:
+    plan = Plan(orientation=job.orientation, color=job.recipe.color)
+    exif = work.opened.metadata.exif
+    image = finish(frame.image.copy(), plan, job.header.profile, exif)
+    made = run(image, job.processors, image.size, work.limits, work.deadline)
+    made = frame_for(made, _output_format(job, True), job.recipe.background)
+    job.frames.append(attrs.evolve(frame, image=made))
+    work.limits.check_output(job.frames[0].image.size, len(job.frames))
 
 
-def _render_opened(job: _Job, recipes: Sequence[Recipe]) -> list[Encoded | GenerationError]:
-    header = job.opened.header
-    results: dict[int, Encoded | GenerationError] = {}
-    for index, recipe in enumerate(recipes):
-        try:
-            if _is_animated(recipe, header):
-                job.limits.check_animation(header.size, header.frames)
-            check_result(recipe.processors, job.source_size(recipe), job.limits)
-        except GenerationError as error:
-            results[index] = error
-    possible = [index for index in range(len(recipes)) if index not in results]
-    moving = [index for index in possible if _is_animated(recipes[index], header)]
-    still = [index for index in possible if index not in moving]
-    for indices, render_these in ((still, _render_stills), (moving, _render_animations)):
-        if indices:
-            made = render_these(job, [recipes[index] for index in indices])
-            results.update(zip(indices, made, strict=True))
-    return [results[index] for index in range(len(recipes))]
+def _render_opened(work: _Work, jobs: list[Job]) -> list[Encoded | GenerationError]:
+    header = work.opened.header
+    stills: list[Job] = []
+    moving: list[Job] = []
+    for job in jobs:
+        wanted = job.recipe.format or header.format
+        is_animated = job.recipe.animated and header.frames > 1 and wanted in ANIMATED_FORMATS
+        with job.keeps_errors():
+            if is_animated:
+                work.limits.check_animation(header.size, header.frames)
+            check_result(job, work.limits)
+            (moving if is_animated else stills).append(job)
+    if stills:
+        _render_stills(work, stills)
+    if moving:
+        _render_animations(work, moving)
+    return [job.result for job in jobs if job.result is not None]
 
 
 def render_many(
-    file: Any,
+    file: Readable,
     recipes: Iterable[Recipe],
     *,
     limits: Limits,
@@ -266,8 +222,8 @@ def render_many(
     clock = deadline or Deadline(limits.max_seconds)
     try:
         with (decoder or _PILLOW).open(file, limits, clock) as opened:
-            job = _Job(opened, limits, clock, format_options, large_options)
-            results = _render_opened(job, wanted)
+            work = _Work(opened, limits, clock, format_options, large_options)
+            results = _render_opened(work, [Job(recipe, opened.header) for recipe in wanted])
     except GenerationError as error:
         results = [error, *(copy.copy(error) for _ in wanted[1:])]
     for result in results:
@@ -277,7 +233,7 @@ def render_many(
 
 
 def render(
-    file: Any,
+    file: Readable,
     recipe: Recipe,
     *,
     limits: Limits,
@@ -325,7 +281,7 @@ def render(
     return result
 
 
-def read_header(file: Any, limits: Limits, deadline: Deadline | None = None) -> Header:
+def read_header(file: Readable, limits: Limits, deadline: Deadline | None = None) -> Header:
     """Return what a source says about itself, without decoding its pixels.
 
     Args:

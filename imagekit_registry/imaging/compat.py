@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 from PIL import Image
 
 from imagekit_registry.exceptions import UnreadableImage
+from imagekit_registry.processors import Processor
 
 from ._encode import Encoded, prepare, require_format, write
 from ._limits import Deadline, Limits
@@ -18,7 +19,7 @@ from ._process import run
 __all__ = ["img_to_fobj", "open_image", "prepare_image", "process_image", "save_image"]
 
 
-def open_image(target: Any) -> Image.Image:
+def open_image(target: IO[bytes]) -> Image.Image:
     """Open an image file from its start; its pixels are read when they are needed.
 
     Args:
@@ -35,7 +36,7 @@ def open_image(target: Any) -> Image.Image:
         raise UnreadableImage(f"the file is not an image, or is damaged ({text})") from error
 
 
-def prepare_image(img: Image.Image, format: str) -> tuple[Image.Image, dict[str, Any]]:
+def prepare_image(img: Image.Image, format: str) -> tuple[Image.Image, dict[str, object]]:
     """Return *img* in a mode that *format* holds, and the save options that go with it.
 
     Args:
@@ -60,7 +61,7 @@ def save_image(
     img: Image.Image,
     outfile: Any,
     format: str,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, object] | None = None,
     autoconvert: bool = True,
 ) -> Any:
     """Write *img* into *outfile* and return that, at its start.
@@ -89,7 +90,9 @@ def save_image(
     return outfile
 
 
-def img_to_fobj(img: Image.Image, format: str, autoconvert: bool = True, **options: Any) -> Encoded:
+def img_to_fobj(
+    img: Image.Image, format: str, autoconvert: bool = True, **options: object
+) -> Encoded:
     """Return *img* as a file of *format*, in memory, at its start.
 
     Args:
@@ -103,7 +106,7 @@ def img_to_fobj(img: Image.Image, format: str, autoconvert: bool = True, **optio
         EncodingError: Pillow refuses the image or an option.
     """
     name = require_format(format)
-    extra: dict[str, Any] = {}
+    extra: dict[str, object] = {}
     if autoconvert:
         img, extra = prepare_image(img, name)
     return write(img, name, {**extra, **options})
@@ -111,10 +114,10 @@ def img_to_fobj(img: Image.Image, format: str, autoconvert: bool = True, **optio
 
 def process_image(
     img: Image.Image,
-    processors: Sequence[Any] | None = None,
+    processors: Sequence[Processor] | None = None,
     format: str | None = None,
     autoconvert: bool = True,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, object] | None = None,
 ) -> Encoded:
     """Run *processors* over *img* and return the result as a file, in memory, at its start.
 

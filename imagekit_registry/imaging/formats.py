@@ -72,10 +72,6 @@ def can_write(format: str) -> bool:
     return name in Image.SAVE
 
 
-def _is_known(name: str) -> bool:
-    return name in Image.OPEN or name in Image.SAVE or name in Image.EXTENSION.values()
-
-
 def extension_to_format(extension: str) -> str:
     """Return the format of files that end in *extension*.
 
@@ -111,13 +107,11 @@ def format_to_extension(format: str | None) -> str:
     name = normalize_format(format or "")
     if name not in Image.EXTENSION.values():
         Image.init()
+    known = [extension for extension, each in Image.EXTENSION.items() if each == name]
+    if not known:
+        raise UnknownFormat(f"there is no image format {format!r}")
     preferred = _PREFERRED.get(name)
-    if preferred in Image.EXTENSION:
-        return str(preferred)
-    for extension, known in Image.EXTENSION.items():
-        if known == name:
-            return extension
-    raise UnknownFormat(f"there is no image format {format!r}")
+    return preferred if preferred in Image.EXTENSION else known[0]
 
 
 def extension_to_mimetype(extension: str | None) -> str | None:

@@ -5,8 +5,8 @@ Any object with ``process(image)`` is a processor; these are the shipped ones.
 
 from __future__ import annotations
 
-from imagekit_registry.processors._protocol import Processor, SizedProcessor
-from imagekit_registry.processors.base import (
+from ._protocol import Processor, SizedProcessor
+from .base import (
     Adjust,
     Anchor,
     MakeOpaque,
@@ -14,30 +14,28 @@ from imagekit_registry.processors.base import (
     Reflection,
     Transpose,
 )
-from imagekit_registry.processors.convert import (
+from .canvas import AddBorder, ResizeCanvas, Rotate
+from .convert import (
     AutoContrast,
     Convert,
     Grayscale,
     Invert,
     Posterize,
 )
-from imagekit_registry.processors.crop import (
+from .crop import (
     BasicCrop,
     Crop,
     Side,
     SmartCrop,
     TrimBorderColor,
 )
-from imagekit_registry.processors.filter import GaussianBlur, UnsharpMask
-from imagekit_registry.processors.overlay import ColorOverlay, RoundedCorners
-from imagekit_registry.processors.resize import (
-    AddBorder,
+from .filter import GaussianBlur, UnsharpMask
+from .overlay import ColorOverlay, RoundedCorners
+from .resize import (
     Resize,
-    ResizeCanvas,
     ResizeToCover,
     ResizeToFill,
     ResizeToFit,
-    Rotate,
     SmartResize,
     Thumbnail,
 )

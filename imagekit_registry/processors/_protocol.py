@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
-
-__all__ = ["Processor", "Size", "SizedProcessor", "output_size_of", "required_size_of"]
 
 #: Width and height, in pixels.
 Size = tuple[int, int]
@@ -31,7 +29,7 @@ class Processor(Protocol):
         """Return what is made of *image*."""
 
 
-class SizedProcessor(Protocol):
+class SizedProcessor(Processor, Protocol):
     """**Protocol**: what a processor may say about sizes; each part is optional.
 
     Asked by the imaging room before a source is decoded, and for the dimensions of images that do
@@ -43,9 +41,6 @@ class SizedProcessor(Protocol):
     #: Is the result for a smaller decode the smaller result? True for what looks at single pixels
     #: (colours, opacity): the requirement of the next processor then holds for this one as well.
     scale_invariant: bool
-
-    def process(self, image: Image.Image) -> Image.Image:
-        """Return what is made of *image*."""
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` would make of the full image, given a smaller decode of it.
@@ -59,17 +54,3 @@ class SizedProcessor(Protocol):
 
     def output_size(self, source_size: Size) -> Size | None:
         """Return the exact size of the result; None if it depends on more than sizes."""
-
-
-def output_size_of(processor: Any, size: Size) -> Size | None:
-    """Return what *processor* says of its result's size."""
-    ask = getattr(processor, "output_size", None)
-    answer: Size | None = ask(size) if ask is not None else None
-    return answer
-
-
-def required_size_of(processor: Any, size: Size) -> Size | None:
-    """Return what *processor* says of the size that it needs."""
-    ask = getattr(processor, "required_size", None)
-    answer: Size | None = ask(size) if ask is not None else None
-    return answer

@@ -2,23 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Protocol, Self
 
 import attrs
 from PIL import Image, ImageEnhance, ImageOps
 
 from imagekit_registry.exceptions import InvalidArgument
-from imagekit_registry.processors import _arguments as arguments
-from imagekit_registry.processors._arguments import Color
-from imagekit_registry.processors._base import Processor
-from imagekit_registry.processors._protocol import Size, output_size_of, required_size_of
-from imagekit_registry.processors.utils import has_alpha, true_color
+
+from . import _fields as fields
+from ._fields import Color
+from ._protocol import Processor, Size
+from .utils import has_alpha, true_color
 
 __all__ = ["Adjust", "Anchor", "MakeOpaque", "ProcessorPipeline", "Reflection", "Transpose"]
 
 
-class ProcessorPipeline(list[Any]):
+class BaseProcessor:
+    """The base of the shipped processors.
+
+    The shipped ones are frozen. A subclass that is no attrs class may set attributes in an
+    ``__init__`` of its own, as an ordinary class does; it is compared by them.
+
+    Example:
+        >>> class Square(ResizeToFill):
+        ...     def __init__(self, side):
+        ...         super().__init__(side, side)
+        ...         self.side = side
+        >>> Square(50) == Square(50)
+        True
+    """
+
+    #: Is the result for a smaller decode the smaller result?
+    scale_invariant = False
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
+        """Free an ordinary subclass from what attrs made its base: frozen, equal by fields."""
+        if "__attrs_attrs__" not in cls.__dict__ and "_is_free" not in cls.__dict__:
+            type.__setattr__(cls, "_is_free", True)
+            for name, method in _FREE_METHODS.items():
+                owner = next(base for base in cls.__mro__ if name in vars(base))
+                if "__attrs_attrs__" in vars(owner) or owner is object:
+                    type.__setattr__(cls, name, method)
+        return super().__new__(cls)
+
+
+def _equal(self: object, other: object) -> bool:
+    return vars(self) == vars(other) if type(self) is type(other) else NotImplemented
+
+
+def _hash(self: object) -> int:
+    return hash(type(self))  # attributes may be lists: the class must do
+
+
+def _repr(self: object) -> str:
+    state = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+    return f"{type(self).__name__}({state})"
+
+
+_FREE_METHODS = {
+    "__setattr__": object.__setattr__,
+    "__delattr__": object.__delattr__,
+    "__eq__": _equal,
+    "__hash__": _hash,
+    "__repr__": _repr,
+}
+
+
+def output_size_of(processor: object, size: Size) -> Size | None:
+    """Return what *processor* says of its result's size; None if it does not say."""
+    predict: Callable[[Size], Size | None] | None = getattr(processor, "output_size", None)
+    return None if predict is None else predict(size)
+
+
+def is_scale_invariant(processor: object) -> bool:
+    """Return whether the result of *processor* for a smaller decode is the smaller result."""
+    return bool(getattr(processor, "scale_invariant", False))
+
+
+class ProcessorPipeline(list[Processor]):
     """Processors in a row, which act as one.
 
     Example:
@@ -26,9 +88,6 @@ class ProcessorPipeline(list[Any]):
         >>> pipeline.output_size((640, 427))
         (50, 50)
     """
-
-    def __init__(self, processors: Iterable[Any] = ()) -> None:
-        super().__init__(processors)
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return what the processors make of *image*, one after another."""
@@ -50,10 +109,9 @@ class ProcessorPipeline(list[Any]):
 
         The first processor that is not about single pixels decides.
         """
-        for processor in self:
-            if not getattr(processor, "scale_invariant", False):
-                return required_size_of(processor, source_size)
-        return None
+        first = next((each for each in self if not is_scale_invariant(each)), None)
+        ask: Callable[[Size], Size | None] | None = getattr(first, "required_size", None)
+        return None if ask is None else ask(source_size)
 
 
 #: An anchor as arguments give it: letters out of `Anchor`, or fractions of width and height.
@@ -116,7 +174,7 @@ class Anchor:
 def anchor_field(**options: Any) -> Any:
     """Return a field for an anchor, or None; one point is equal however it is written."""
 
-    def convert(value: Any) -> Any:
+    def convert(value: object) -> object:
         if isinstance(value, str):
             return str.__str__(value)
         try:
@@ -124,31 +182,60 @@ def anchor_field(**options: Any) -> Any:
         except (TypeError, ValueError):
             return value
 
-    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is not None and value != "auto":
+    def check(instance: object, attribute: attrs.Attribute[Any], value: AnchorPoint | None) -> None:
+        if value is not None:
             try:
-                Anchor.get_tuple(value)
+                key(value)
             except InvalidArgument as error:
                 raise InvalidArgument(f"{type(instance).__name__}: {error}") from None
 
-    def key(value: Any) -> Any:
-        return value if value in {None, "auto"} else Anchor.get_tuple(value)
+    def key(value: AnchorPoint | None) -> object:
+        return value if value is None or value == "auto" else Anchor.get_tuple(value)
 
     return attrs.field(converter=convert, validator=check, eq=key, **options)
 
 
-class PointProcessor(Processor):
-    """The base of processors that look at single pixels, and keep the size."""
+class _Positioned(Protocol):
+    anchor: AnchorPoint | None
+    x: int | None
+    y: int | None
 
-    scale_invariant = True
+
+def refuse_two_positions(processor: _Positioned) -> None:
+    """Raise `InvalidArgument` if a processor was given both an anchor and coordinates."""
+    if processor.anchor and (processor.x is not None or processor.y is not None):
+        raise InvalidArgument(
+            f"{type(processor).__name__}: give either 'anchor' or 'x' and 'y', not both."
+        )
+
+
+class SameSizeProcessor(BaseProcessor):
+    """The base of processors that keep the size."""
 
     def output_size(self, source_size: Size) -> Size | None:
         """Return the size of the result: that of the source."""
         return source_size
 
+
+class PointProcessor(SameSizeProcessor):
+    """The base of processors that look at single pixels."""
+
+    scale_invariant = True
+
     def required_size(self, source_size: Size) -> Size | None:
         """Return None: what it is given is all it needs, but alone it is given everything."""
         return None
+
+
+def on_colors(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Return *image* with *change* done to its colours, and its transparency as it was."""
+    if image.mode != "L" or "transparency" in image.info:
+        image = true_color(image)
+    if image.mode != "RGBA":
+        return change(image)
+    result = change(image.convert("RGB"))
+    result.putalpha(image.getchannel("A"))
+    return result
 
 
 @attrs.frozen(slots=False)
@@ -169,10 +256,10 @@ class Adjust(PointProcessor):
         Adjust(color=1.0, brightness=1.0, contrast=1.2, sharpness=1.1)
     """
 
-    color: float = arguments.number(-100, 100, default=1.0)
-    brightness: float = arguments.number(-100, 100, default=1.0)
-    contrast: float = arguments.number(-100, 100, default=1.0)
-    sharpness: float = arguments.number(-100, 100, default=1.0)
+    color: float = fields.number(-100, 100, default=1.0)
+    brightness: float = fields.number(-100, 100, default=1.0)
+    contrast: float = fields.number(-100, 100, default=1.0)
+    sharpness: float = fields.number(-100, 100, default=1.0)
 
     @property
     def scale_invariant(self) -> bool:  # type: ignore[override]
@@ -181,10 +268,9 @@ class Adjust(PointProcessor):
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return an adjusted copy; grey stays grey, and transparency stays as it is."""
-        if image.mode not in {"L", "RGB", "RGBA"} or "transparency" in image.info:
-            image = true_color(image)
-        alpha = image.getchannel("A") if image.mode == "RGBA" else None
-        result = image if alpha is None else image.convert("RGB")
+        return on_colors(image, self._enhance)
+
+    def _enhance(self, colors: Image.Image) -> Image.Image:
         for enhance, factor in (
             (ImageEnhance.Color, self.color),
             (ImageEnhance.Brightness, self.brightness),
@@ -192,14 +278,12 @@ class Adjust(PointProcessor):
             (ImageEnhance.Sharpness, self.sharpness),
         ):
             if factor != 1.0:
-                result = enhance(result).enhance(factor)
-        if alpha is not None and result is not image:
-            result.putalpha(alpha)
-        return result
+                colors = enhance(colors).enhance(factor)
+        return colors
 
 
 @attrs.frozen(slots=False)
-class Reflection(Processor):
+class Reflection(BaseProcessor):
     """Add a reflection that fades out below the image.
 
     Args:
@@ -208,9 +292,9 @@ class Reflection(Processor):
         opacity: How strong it is at its upper edge, from 0 to 1.
     """
 
-    background_color: Color = arguments.color(default="#FFFFFF")
-    size: float = arguments.fraction(default=0.0)
-    opacity: float = arguments.fraction(default=0.6)
+    background_color: Color = fields.color(default="#FFFFFF")
+    size: float = fields.number(0, 1, default=0.0)
+    opacity: float = fields.number(0, 1, default=0.6)
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return *image* with its reflection below."""
@@ -219,7 +303,7 @@ class Reflection(Processor):
         depth = int(height * self.size)
         if depth == 0:
             return image
-        color = arguments.rgba(self.background_color)
+        color = fields.rgba(self.background_color)
         opaque = image.mode == "RGB" and color[3] == 255
         image = image.convert("RGBA")
         mirrored = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM).crop((0, 0, width, depth))
@@ -240,7 +324,7 @@ class Reflection(Processor):
 
 
 @attrs.frozen(slots=False, init=False)
-class Transpose(Processor):
+class Transpose(BaseProcessor):
     """Turn or mirror the image.
 
     Args:
@@ -265,20 +349,16 @@ class Transpose(Processor):
     methods: tuple[Any, ...] = ("auto",)
 
     def __init__(self, *methods: Any) -> None:
-        known = tuple(self._known(method) for method in methods or ("auto",))
-        object.__setattr__(self, "methods", known)
-
-    @staticmethod
-    def _known(method: Any) -> Any:
-        if method == "auto":
-            return "auto"
-        try:
-            return Image.Transpose(method)
-        except ValueError:
-            raise InvalidArgument(
-                f"Transpose: {method!r} is no method. Use Transpose.AUTO, FLIP_HORIZONTAL,"
-                " FLIP_VERTICAL, ROTATE_90, ROTATE_180 or ROTATE_270."
-            ) from None
+        known = []
+        for method in methods or ("auto",):
+            try:
+                known.append("auto" if method == "auto" else Image.Transpose(method))
+            except ValueError:
+                raise InvalidArgument(
+                    f"Transpose: {method!r} is no method. Use Transpose.AUTO, FLIP_HORIZONTAL,"
+                    " FLIP_VERTICAL, ROTATE_90, ROTATE_180 or ROTATE_270."
+                ) from None
+        object.__setattr__(self, "methods", tuple(known))
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return a turned copy."""
@@ -292,12 +372,8 @@ class Transpose(Processor):
         """Return the size of the result in pixels; None where it hangs on the EXIF orientation."""
         if "auto" in self.methods:
             return None
-        turning = {
-            self.ROTATE_90,
-            self.ROTATE_270,
-            Image.Transpose.TRANSPOSE,
-            Image.Transpose.TRANSVERSE,
-        }
+        kinds = Image.Transpose
+        turning = {kinds.ROTATE_90, kinds.ROTATE_270, kinds.TRANSPOSE, kinds.TRANSVERSE}
         turns = sum(method in turning for method in self.methods)
         return source_size if turns % 2 == 0 else (source_size[1], source_size[0])
 
@@ -310,13 +386,13 @@ class MakeOpaque(PointProcessor):
         background_color: The colour of the background.
     """
 
-    background_color: Color = arguments.color(default=(255, 255, 255))
+    background_color: Color = fields.color(default=(255, 255, 255))
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return an opaque copy, in RGB."""
         image = true_color(image)
         if not has_alpha(image):
             return image
-        background = Image.new("RGBA", image.size, arguments.rgba(self.background_color))
+        background = Image.new("RGBA", image.size, fields.rgba(self.background_color))
         background.alpha_composite(image)
         return background.convert("RGB")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import attrs
 from PIL import Image, ImageOps
 
-from imagekit_registry.processors import _arguments as arguments
-from imagekit_registry.processors.base import PointProcessor
-from imagekit_registry.processors.utils import true_color
+from . import _fields as fields
+from .base import PointProcessor, on_colors
+from .utils import true_color
 
 __all__ = ["AutoContrast", "Convert", "Grayscale", "Invert", "Posterize"]
 
@@ -27,7 +25,9 @@ class Convert(PointProcessor):
         mode: A mode of Pillow's, such as ``"L"`` for grey.
     """
 
-    mode: str = arguments.choice(_MODES)
+    mode: str = fields.checked(
+        f"one of {', '.join(map(repr, _MODES))}", lambda value: True, lambda value: value in _MODES
+    )
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return *image* in the mode; by way of true colours where there is no direct one."""
@@ -57,7 +57,7 @@ class Invert(PointProcessor):
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return a negative."""
-        return _on_colors(image, ImageOps.invert)
+        return on_colors(image, ImageOps.invert)
 
 
 @attrs.frozen(slots=False)
@@ -68,11 +68,11 @@ class Posterize(PointProcessor):
         bits: How many bits of each colour stay, from 1 to 8.
     """
 
-    bits: int = arguments.side(least=1, most=8)
+    bits: int = fields.side(least=1, most=8)
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return a copy with fewer shades."""
-        return _on_colors(image, lambda colors: ImageOps.posterize(colors, self.bits))
+        return on_colors(image, lambda colors: ImageOps.posterize(colors, self.bits))
 
 
 @attrs.frozen(slots=False)
@@ -83,19 +83,8 @@ class AutoContrast(PointProcessor):
         cutoff: How many percent of the lightest and of the darkest pixels do not count, below 50.
     """
 
-    cutoff: float = arguments.number(0, 49, default=0.0)
+    cutoff: float = fields.number(0, 49, default=0.0)
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return a copy with stretched colours."""
-        return _on_colors(image, lambda colors: ImageOps.autocontrast(colors, self.cutoff))
-
-
-def _on_colors(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Return *image* with *change* done to its colours, and its transparency as it was."""
-    if image.mode != "L" or "transparency" in image.info:
-        image = true_color(image)
-    if image.mode != "RGBA":
-        return change(image)
-    result = change(image.convert("RGB"))
-    result.putalpha(image.getchannel("A"))
-    return result
+        return on_colors(image, lambda colors: ImageOps.autocontrast(colors, self.cutoff))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 from PIL import Image, ImageChops, ImageStat
 
-from imagekit_registry.exceptions import InvalidArgument
-from imagekit_registry.processors import _arguments as arguments
-from imagekit_registry.processors._arguments import Color
-from imagekit_registry.processors._base import Processor
-from imagekit_registry.processors._protocol import Size
-from imagekit_registry.processors.base import Anchor, AnchorPoint, anchor_field
-from imagekit_registry.processors.utils import true_color
+from . import _fields as fields
+from ._fields import Color
+from ._geometry import Box, anchored_box, cut_out, cut_size
+from ._protocol import Size
+from .base import Anchor, AnchorPoint, BaseProcessor, anchor_field, refuse_two_positions
+from .utils import true_color
 
 __all__ = ["BasicCrop", "Crop", "Side", "SmartCrop", "TrimBorderColor", "detect_border_color"]
 
@@ -39,24 +38,15 @@ def detect_border_color(image: Image.Image) -> list[int]:
         The median of red, green, blue and opacity, each from 0 to 255.
     """
     width, height = image.size
+    boxes = [(0, 0, width, height)]
     if width > 2 and height > 2:
-        # The outermost pixels side by side: a copy of all the others would be large.
-        edges = [(0, 0, width, 1), (0, height - 1, width, height)]
-        edges += [(0, 1, 1, height - 1), (width - 1, 1, width, height - 1)]
-        parts = [true_color(image.crop(box)).convert("RGBA") for box in edges]
-        row = Image.new("RGBA", (2 * (width + height) - 4, 1))
-        start = 0
-        for part in parts:
-            flat = part if part.size[1] == 1 else part.transpose(Image.Transpose.ROTATE_90)
-            row.paste(flat, (start, 0))
-            start += flat.size[0]
-        return ImageStat.Stat(row).median
-    return ImageStat.Stat(true_color(image).convert("RGBA")).median
+        boxes = [(0, 0, width, 1), (0, height - 1, width, height)]
+        boxes += [(0, 1, 1, height - 1), (width - 1, 1, width, height - 1)]
+    counts = [true_color(image.crop(box)).convert("RGBA").histogram() for box in boxes]
+    return ImageStat.Stat([sum(each) for each in zip(*counts, strict=True)]).median
 
 
-def _content_box(
-    image: Image.Image, border: tuple[int, ...], tolerance: int
-) -> tuple[int, int, int, int] | None:
+def _content_box(image: Image.Image, border: tuple[int, ...], tolerance: int) -> Box | None:
     """Return the box of what differs from the colour *border*, strip by strip to save memory."""
     width, height = image.size
     boxes = []
@@ -74,22 +64,8 @@ def _content_box(
     return min(lefts), min(tops), max(rights), max(bottoms)
 
 
-def _sides_field(**options: Any) -> Any:
-    def convert(value: Any) -> Any:
-        return tuple(value) if isinstance(value, Iterable) else value
-
-    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not isinstance(value, tuple) or not all(side in Side.ALL for side in value):
-            raise InvalidArgument(
-                "TrimBorderColor: the argument 'sides' must be some of"
-                f" {', '.join(map(repr, Side.ALL))}, not {value!r}."
-            )
-
-    return attrs.field(converter=convert, validator=check, **options)
-
-
 @attrs.frozen(slots=False)
-class TrimBorderColor(Processor):
+class TrimBorderColor(BaseProcessor):
     """Cut a border of one colour off.
 
     Args:
@@ -98,32 +74,33 @@ class TrimBorderColor(Processor):
         sides: Which sides are trimmed, out of `Side`.
     """
 
-    color: Color | None = arguments.color(optional=True, default=None)
-    tolerance: float = arguments.fraction(default=0.3)
-    sides: tuple[str, ...] = _sides_field(default=Side.ALL)
+    color: Color | None = fields.color(optional=True, default=None)
+    tolerance: float = fields.number(0, 1, default=0.3)
+    sides: tuple[str, ...] = fields.checked(
+        f"some of {', '.join(map(repr, Side.ALL))}",
+        lambda value: True,
+        lambda value: isinstance(value, tuple) and all(side in Side.ALL for side in value),
+        converter=lambda value: tuple(value) if isinstance(value, Iterable) else value,
+        default=Side.ALL,
+    )
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return a trimmed copy; an image that is all border stays as it is."""
-        border = detect_border_color(image) if self.color is None else arguments.rgba(self.color)
+        border = detect_border_color(image) if self.color is None else fields.rgba(self.color)
         # A tolerance of one would trim everything; it counts as none.
         tolerance = 0 if self.tolerance == 1 else int(self.tolerance * 255)
         box = _content_box(image, tuple(border), tolerance)
         if box is None:
             return image
         width, height = image.size
-        left, top, right, bottom = box
-        return image.crop(
-            (
-                left if Side.LEFT in self.sides else 0,
-                top if Side.TOP in self.sides else 0,
-                right if Side.RIGHT in self.sides else width,
-                bottom if Side.BOTTOM in self.sides else height,
-            )
-        )
+        names = Side.LEFT, Side.TOP, Side.RIGHT, Side.BOTTOM
+        sides = zip(names, box, (0, 0, width, height), strict=True)
+        left, top, right, bottom = (cut if side in self.sides else end for side, cut, end in sides)
+        return image.crop((left, top, right, bottom))
 
 
 @attrs.frozen(slots=False)
-class BasicCrop(Processor):
+class BasicCrop(BaseProcessor):
     """Cut a box out of the image.
 
     Args:
@@ -133,16 +110,16 @@ class BasicCrop(Processor):
         height: Of the box, in pixels.
     """
 
-    x: int = arguments.side(least=0)
-    y: int = arguments.side(least=0)
-    width: int = arguments.side()
-    height: int = arguments.side()
+    x: int = fields.side(least=0)
+    y: int = fields.side(least=0)
+    width: int = fields.side()
+    height: int = fields.side()
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return the part of the box that lies in *image*; at least one pixel of it."""
         return image.crop(self._box(image.size))
 
-    def _box(self, size: Size) -> tuple[int, int, int, int]:
+    def _box(self, size: Size) -> Box:
         left, top = min(self.x, size[0] - 1), min(self.y, size[1] - 1)
         return left, top, min(left + self.width, size[0]), min(top + self.height, size[1])
 
@@ -153,7 +130,7 @@ class BasicCrop(Processor):
 
 
 @attrs.frozen(slots=False)
-class Crop(Processor):
+class Crop(BaseProcessor):
     """Cut the image to a width and a height; a smaller side stays as it is.
 
     Args:
@@ -172,47 +149,31 @@ class Crop(Processor):
         (50, 50)
     """
 
-    width: int | None = arguments.side(optional=True, default=None)
-    height: int | None = arguments.side(optional=True, default=None)
+    width: int | None = fields.side(optional=True, default=None)
+    height: int | None = fields.side(optional=True, default=None)
     anchor: AnchorPoint | None = anchor_field(default=None)
-    x: int | None = arguments.offset(default=None)
-    y: int | None = arguments.offset(default=None)
+    x: int | None = fields.offset(default=None)
+    y: int | None = fields.offset(default=None)
 
-    def __attrs_post_init__(self) -> None:
-        """Refuse arguments that contradict each other."""
-        refuse_two_positions(self)
+    __attrs_post_init__ = refuse_two_positions
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return the part that is kept."""
-        box = self._box(image.size)
-        return image if box == (0, 0, *image.size) else image.crop(box)
-
-    def _box(self, size: Size) -> tuple[int, int, int, int]:
-        width, height = self.output_size(size)
-        spare_x, spare_y = size[0] - width, size[1] - height
-        if self.x is not None or self.y is not None:
-            left, top = min(abs(self.x or 0), spare_x), min(abs(self.y or 0), spare_y)
-        else:
-            x, y = Anchor.get_tuple(self.anchor or Anchor.CENTER)
-            left, top = int(spare_x * x), int(spare_y * y)
-        return left, top, left + width, top + height
+        size, cut = image.size, cut_size(image.size, self.width, self.height)
+        if self.x is None and self.y is None:
+            anchor = Anchor.get_tuple(self.anchor or Anchor.CENTER)
+            return cut_out(image, anchored_box(size, cut, anchor))
+        left = min(abs(self.x or 0), size[0] - cut[0])
+        top = min(abs(self.y or 0), size[1] - cut[1])
+        return cut_out(image, (left, top, left + cut[0], top + cut[1]))
 
     def output_size(self, source_size: Size) -> Size:
         """Return the size of the result, in pixels."""
-        width, height = source_size
-        return min(self.width or width, width), min(self.height or height, height)
-
-
-def refuse_two_positions(processor: Any) -> None:
-    """Raise `InvalidArgument` if a processor was given both an anchor and coordinates."""
-    if processor.anchor and (processor.x is not None or processor.y is not None):
-        raise InvalidArgument(
-            f"{type(processor).__name__}: give either 'anchor' or 'x' and 'y', not both."
-        )
+        return cut_size(source_size, self.width, self.height)
 
 
 @attrs.frozen(slots=False)
-class SmartCrop(Processor):
+class SmartCrop(BaseProcessor):
     """Cut the image to a width and a height, off the sides with the least detail.
 
     Slices of its full width or height come off one end or the other, the one with the lower entropy
@@ -223,15 +184,14 @@ class SmartCrop(Processor):
         height: In pixels; None leaves it.
     """
 
-    width: int | None = arguments.side(optional=True, default=None)
-    height: int | None = arguments.side(optional=True, default=None)
+    width: int | None = fields.side(optional=True, default=None)
+    height: int | None = fields.side(optional=True, default=None)
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return the part that is kept."""
-        box = self.find_box(image)
-        return image if box == (0, 0, *image.size) else image.crop(box)
+        return cut_out(image, self.find_box(image))
 
-    def find_box(self, image: Image.Image) -> tuple[int, int, int, int]:
+    def find_box(self, image: Image.Image) -> Box:
         """Return the part of *image* that is kept: left, top, right and bottom in pixels."""
         width, height = self.output_size(image.size)
         seen = image if image.mode in _WITH_ENTROPY else true_color(image)
@@ -246,8 +206,7 @@ class SmartCrop(Processor):
 
     def output_size(self, source_size: Size) -> Size:
         """Return the size of the result, in pixels."""
-        width, height = source_size
-        return min(self.width or width, width), min(self.height or height, height)
+        return cut_size(source_size, self.width, self.height)
 
 
 def _whittle(length: int, wanted: int, part: Callable[[int, int], Image.Image]) -> tuple[int, int]:

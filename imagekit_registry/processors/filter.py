@@ -5,37 +5,26 @@ from __future__ import annotations
 import attrs
 from PIL import Image, ImageFilter
 
-from imagekit_registry.processors import _arguments as arguments
-from imagekit_registry.processors._base import Processor
-from imagekit_registry.processors._protocol import Size
-from imagekit_registry.processors.utils import true_color
+from . import _fields as fields
+from .base import SameSizeProcessor
+from .utils import true_color
 
 __all__ = ["GaussianBlur", "UnsharpMask"]
 
 _FILTERABLE = frozenset(["L", "LA", "RGB", "RGBA", "CMYK"])
 
 
-class _Filter(Processor):
-    """A filter keeps the size, and needs every pixel: what it sees depends on the scale."""
-
-    def _filter(self) -> ImageFilter.Filter:
-        raise NotImplementedError
-
-    def process(self, image: Image.Image) -> Image.Image:
-        """Return a filtered copy; colours do not bleed out of transparent parts."""
-        if image.mode not in _FILTERABLE or "transparency" in image.info:
-            image = true_color(image)
-        if image.mode == "RGBA":
-            return image.convert("RGBa").filter(self._filter()).convert("RGBA")
-        return image.filter(self._filter())
-
-    def output_size(self, source_size: Size) -> Size:
-        """Return the size of the result: that of the source."""
-        return source_size
+def _filtered(image: Image.Image, kernel: ImageFilter.Filter) -> Image.Image:
+    """Return a filtered copy; colours do not bleed out of transparent parts."""
+    if image.mode not in _FILTERABLE or "transparency" in image.info:
+        image = true_color(image)
+    if image.mode == "RGBA":
+        return image.convert("RGBa").filter(kernel).convert("RGBA")
+    return image.filter(kernel)
 
 
 @attrs.frozen(slots=False)
-class GaussianBlur(_Filter):
+class GaussianBlur(SameSizeProcessor):
     """Soften the image.
 
     Args:
@@ -49,14 +38,15 @@ class GaussianBlur(_Filter):
         True
     """
 
-    radius: float = arguments.number(0, 1000)
+    radius: float = fields.number(0, 1000)
 
-    def _filter(self) -> ImageFilter.Filter:
-        return ImageFilter.GaussianBlur(self.radius)
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return a softened copy."""
+        return _filtered(image, ImageFilter.GaussianBlur(self.radius))
 
 
 @attrs.frozen(slots=False)
-class UnsharpMask(_Filter):
+class UnsharpMask(SameSizeProcessor):
     """Sharpen edges, as after scaling down.
 
     Args:
@@ -65,9 +55,11 @@ class UnsharpMask(_Filter):
         threshold: How different two pixels must be to make an edge, from 0 to 255.
     """
 
-    radius: float = arguments.number(0, 1000, default=2.0)
-    percent: int = arguments.side(least=0, default=150)
-    threshold: int = arguments.side(least=0, most=255, default=3)
+    radius: float = fields.number(0, 1000, default=2.0)
+    percent: int = fields.side(least=0, default=150)
+    threshold: int = fields.side(least=0, most=255, default=3)
 
-    def _filter(self) -> ImageFilter.Filter:
-        return ImageFilter.UnsharpMask(self.radius, self.percent, self.threshold)
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return a sharpened copy."""
+        kernel = ImageFilter.UnsharpMask(self.radius, self.percent, self.threshold)
+        return _filtered(image, kernel)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import attrs
 from PIL import Image, ImageChops, ImageDraw
 
-from imagekit_registry.processors import _arguments as arguments
-from imagekit_registry.processors._arguments import Color
-from imagekit_registry.processors._base import Processor
-from imagekit_registry.processors._protocol import Size
-from imagekit_registry.processors.base import PointProcessor
-from imagekit_registry.processors.utils import true_color
+from . import _fields as fields
+from ._fields import Color
+from .base import PointProcessor, SameSizeProcessor, on_colors
+from .utils import true_color
 
 __all__ = ["ColorOverlay", "RoundedCorners"]
 
@@ -26,30 +24,26 @@ class ColorOverlay(PointProcessor):
         overlay_opacity: How strong it is, from 0 to 1.
     """
 
-    color: Color = arguments.color()
-    overlay_opacity: float = arguments.fraction(default=0.5)
+    color: Color = fields.color()
+    overlay_opacity: float = fields.number(0, 1, default=0.5)
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return a tinted copy; transparency stays."""
         image = true_color(image)
-        colors = image.convert("RGB")
-        overlay = Image.new("RGB", image.size, arguments.rgba(self.color)[:3])
-        keep = int((1.0 - self.overlay_opacity) * 255)
-        result = Image.composite(colors, overlay, Image.new("L", image.size, keep))
-        if image.mode == "RGBA":
-            result.putalpha(image.getchannel("A"))
-        return result
+        overlay = Image.new("RGB", image.size, fields.rgba(self.color)[:3])
+        keep = Image.new("L", image.size, int((1.0 - self.overlay_opacity) * 255))
+        return on_colors(image, lambda colors: Image.composite(colors, overlay, keep))
 
 
 @attrs.frozen(slots=False)
-class RoundedCorners(Processor):
+class RoundedCorners(SameSizeProcessor):
     """Cut the corners round.
 
     Args:
         radius: Of the corners, in pixels; half of the shorter side at most has an effect.
     """
 
-    radius: int = arguments.side(least=0)
+    radius: int = fields.side(least=0)
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return a copy, in RGBA, whose corners are transparent."""
@@ -69,7 +63,3 @@ class RoundedCorners(Processor):
             mask.paste(corner.rotate(90 * turns), place)
         image.putalpha(ImageChops.multiply(image.getchannel("A"), mask))
         return image
-
-    def output_size(self, source_size: Size) -> Size:
-        """Return the size of the result: that of the source."""
-        return source_size

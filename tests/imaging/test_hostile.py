@@ -26,7 +26,7 @@ from imagekit_registry.exceptions import (
     UnreadableImage,
 )
 from imagekit_registry.imaging import Limits, Recipe, get_decoder, read_header, render_many
-from imagekit_registry.imaging._orient import xmp_without_orientation
+from imagekit_registry.imaging._metadata import xmp_without_orientation
 from imagekit_registry.processors import Adjust, ResizeCanvas, ResizeToFill, ResizeToFit
 
 from . import conftest as made

@@ -240,6 +240,16 @@ class TestRenderMany:
             )
             assert psnr(opened(result), opened(alone)) > 38
 
+    def test_a_larger_result_with_other_colours_is_no_start_for_a_smaller_one(
+        self, large_photo: Callable[[int, int], bytes]
+    ) -> None:
+        """A pipeline counts for what is in it, not for its last resizer: the smaller one was grey."""
+        grey = Recipe([ProcessorPipeline([Adjust(color=0), ResizeToFit(400)])], format="PNG")
+        small = Recipe([ResizeToFit(100)], format="PNG")
+        together = many(large_photo(1600, 1200), [grey, small])[1]
+        alone = make(large_photo(1600, 1200), *small.processors, format="PNG")
+        assert psnr(opened(together), opened(alone)) > 38
+
     def test_one_open_and_one_decode(
         self, large_photo: Callable[[int, int], bytes], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -1,0 +1,124 @@
+"""Making decoded images smaller by whole factors, cheaply, before they are scaled exactly."""
+
+from __future__ import annotations
+
+import math
+
+from PIL import Image
+
+from ._colour import to_eight_bit, without_palette
+from ._decoder import Size
+
+#: How many times the size that a processor needs is decoded. Scaled back up and compared with the
+#: full decode, a thumbnail from a decode at 2.5 times its size is less than 0.3 dB worse than one
+#: from all pixels (worst of photographs and a chart: 0.27 dB; at 2 times 0.46 dB).
+SAFETY = 2.5
+#: The same for what has been filtered by LANCZOS already, and not by averaging (worst, on line pairs
+#: of 2 to 6 pixels: 0.2 dB). Photographs would bear 1.3 times (0.1 dB), line pairs do not (0.8 dB).
+RENDITION_SAFETY = 2.0
+#: Rows of the source that are averaged at a time where alpha needs a premultiplied copy of them.
+STRIP_ROWS = 256
+#: A part of a pixel by which an image may be out of place without anybody seeing it.
+TOLERANCE = 0.01
+#: Modes that can be averaged without looking at what their values mean.
+_SMOOTH = ("CMYK", "L", "LA", "LAB", "RGB", "RGBA", "YCbCr")
+
+
+def fit_extent(image: Image.Image, extent: tuple[float, float]) -> Image.Image:
+    """Return *image* cut off where its content ends, by resampling the last part of a pixel.
+
+    A source of 4001 pixels at an eighth has 501, of which the last is mostly beyond the edge. Left
+    alone, that would shift everything by up to half a pixel of a thumbnail.
+
+    Args:
+        image: A source, reduced.
+        extent: How many pixels of it, in fractions, the source covers.
+    """
+    width, height = extent
+    if image.size[0] - width < TOLERANCE and image.size[1] - height < TOLERANCE:
+        return image
+    size = max(1, round(width)), max(1, round(height))
+    fitted = image.resize(size, Image.Resampling.BICUBIC, box=(0, 0, width, height))
+    fitted.info = image.info
+    return fitted
+
+
+def reduce_by(image: Image.Image, factor: int) -> Image.Image:
+    """Return *image* averaged over squares of *factor* pixels; its mode must not be a palette."""
+    width, height = image.size
+    if "A" not in image.mode:
+        reduced = image.reduce(factor)
+    else:
+        # Strip by strip: a premultiplied copy of it all would be large.
+        reduced = Image.new(image.mode, (-(-width // factor), -(-height // factor)))
+        rows = max(1, STRIP_ROWS // factor) * factor
+        for top in range(0, height, rows):
+            strip = image.crop((0, top, width, min(height, top + rows)))
+            reduced.paste(strip.reduce(factor), (0, top // factor))
+    reduced.info = image.info
+    return reduced
+
+
+def reduce_to(image: Image.Image, factor: int, extent: tuple[float, float]) -> Image.Image:
+    """Return *image* averaged down by a whole *factor*.
+
+    Args:
+        image: Decoded in full, or at a smaller scale.
+        factor: 1 leaves it as it is.
+        extent: How many pixels of *image*, in fractions, the source covers.
+    """
+    if factor > 1:
+        info = image.info
+        image = reduce_by(without_palette(to_eight_bit(image)), factor)
+        image.info = {key: value for key, value in info.items() if key != "transparency"}
+    return fit_extent(image, (extent[0] / factor, extent[1] / factor))
+
+
+class Pyramid:
+    """An image and smaller versions of it, each made when it is first asked for.
+
+    Small results need not each start from the largest version.
+
+    Args:
+        image: The largest version.
+    """
+
+    def __init__(self, image: Image.Image) -> None:
+        self._levels = [image]
+        self._renditions: list[Image.Image] = []
+
+    def least(self, needed: Size | None) -> Image.Image:
+        """Return the smallest version that is large enough to be scaled to *needed* (in pixels).
+
+        Args:
+            needed: None for the largest version.
+        """
+        if needed is None:
+            return self._levels[0]
+        fitting = [each for each in self._renditions if _covers(each, needed, RENDITION_SAFETY)]
+        fitting += [each for each in self._levels if _covers(each, needed, SAFETY)]
+        least = min(fitting, key=lambda each: each.width * each.height, default=self._levels[0])
+        while least.mode in _SMOOTH and _covers(least, needed, SAFETY, parts=2):
+            least = fit_extent(reduce_by(least, 2), (least.width / 2, least.height / 2))
+            self._levels.append(least)
+        return least
+
+    def offer(self, rendition: Image.Image, source_size: Size, needed: Size) -> None:
+        """Keep what may be nothing but the whole source at another size, if it is.
+
+        Args:
+            rendition: What a resizer of ours made, which adds nothing of its own.
+            source_size: The size of a full decode, in pixels.
+            needed: How many pixels it asked for: if it gives as many, it has cropped nothing.
+        """
+        width, height = rendition.size
+        whole = abs(needed[0] - width) <= 1 and abs(needed[1] - height) <= 1
+        distortion = abs(width * source_size[1] - height * source_size[0])
+        if whole and distortion <= max(source_size) and rendition.mode == self._levels[0].mode:
+            self._renditions.append(rendition)
+
+
+def _covers(image: Image.Image, needed: Size, safety: float, parts: int = 1) -> bool:
+    """Return whether a part of *image* (half of it, if of two) is large enough for *needed*."""
+    width, height = math.ceil(needed[0] * safety), math.ceil(needed[1] * safety)
+    return image.width // parts >= width and image.height // parts >= height

@@ -1,0 +1,152 @@
+"""Arguments of processors: made alike where they mean the same, refused where they mean nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+from PIL import ImageColor
+
+from imagekit_registry.exceptions import InvalidArgument, InvalidArgumentType
+
+#: A colour as arguments give it: `#rrggbb`, a name, a grey, or red, green, blue and perhaps opacity.
+Color = str | int | Sequence[int]
+#: The longest side that common formats (JPEG, WebP and GIF among them) can hold.
+LONGEST_SIDE = 65_535
+
+
+def checked(
+    expected: str,
+    is_kind: Callable[[object], bool],
+    is_valid: Callable[[Any], bool] | None = None,
+    *,
+    optional: bool = False,
+    **options: Any,
+) -> Any:
+    """Return a field for what is *expected*, as messages call it.
+
+    Args:
+        expected: What is right, in words.
+        is_kind: Whether a value is of the right type, once it has been converted.
+        is_valid: Whether one of the right type is right.
+        optional: Whether None is right, too.
+        **options: Of `attrs.field`.
+    """
+
+    def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value is None and optional:
+            return
+        error: type[InvalidArgument | InvalidArgumentType] = InvalidArgument
+        if not is_kind(value):
+            error = InvalidArgumentType
+        elif is_valid is None or is_valid(value):
+            return
+        raise error(
+            f"{type(instance).__name__}: the argument {attribute.name!r} must be {expected},"
+            f" not {value!r}."
+        )
+
+    return attrs.field(validator=check, **options)
+
+
+def is_number(value: object) -> bool:
+    """Return whether *value* is a number, which True and False are not here."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def side(
+    *,
+    optional: bool = False,
+    least: int = 1,
+    most: int = LONGEST_SIDE,
+    noun: str = "a whole number",
+    **options: Any,
+) -> Any:
+    """Return a field for a whole number, of pixels for example; 2.0 is the same recipe as 2."""
+    return checked(
+        f"{noun} from {least} to {most}{', or None' if optional else ''}",
+        is_number,
+        lambda value: value % 1 == 0 and least <= value <= most,
+        optional=optional,
+        converter=lambda value: (
+            int(value) if isinstance(value, float) and value.is_integer() else value
+        ),
+        **options,
+    )
+
+
+def offset(**options: Any) -> Any:
+    """Return a field for a coordinate in pixels, of any sign, or None."""
+    noun = "a whole number of pixels"
+    return side(optional=True, least=-LONGEST_SIDE, noun=noun, **options)
+
+
+def number(least: float, most: float, **options: Any) -> Any:
+    """Return a field for a number between two bounds, both included."""
+    return checked(
+        f"a number from {least:g} to {most:g}",
+        is_number,
+        lambda value: math.isfinite(value) and least <= value <= most,
+        converter=lambda value: float(value) if is_number(value) else value,
+        **options,
+    )
+
+
+def flag(*, optional: bool = False, **options: Any) -> Any:
+    """Return a field for true or false; templates write 1 and 0."""
+    return checked(
+        "True or False",
+        lambda value: isinstance(value, bool),
+        optional=optional,
+        converter=lambda value: (
+            bool(value) if isinstance(value, int | float) and value in {0, 1} else value
+        ),
+        **options,
+    )
+
+
+def color(*, optional: bool = False, **options: Any) -> Any:
+    """Return a field for a colour, as `rgba` takes it; one colour is equal however it is written."""
+
+    def convert(value: object) -> object:
+        if isinstance(value, list):
+            return tuple(value)
+        return str.__str__(value) if isinstance(value, str) else value
+
+    def is_color(value: Color) -> bool:
+        try:
+            rgba(value)
+        except (ValueError, TypeError):
+            return False
+        return True
+
+    return checked(
+        "a colour: '#rrggbb', a name, or 3 or 4 numbers from 0 to 255",
+        lambda value: isinstance(value, str | tuple | int) and not isinstance(value, bool),
+        is_color,
+        optional=optional,
+        converter=convert,
+        eq=lambda value: None if value is None else rgba(value),
+        **options,
+    )
+
+
+def rgba(value: Color) -> tuple[int, int, int, int]:
+    """Return a colour as red, green, blue and opacity, each from 0 to 255.
+
+    Raises:
+        ValueError: *value* is no colour.
+    """
+    parts: tuple[int, ...]
+    if isinstance(value, str):
+        parts = ImageColor.getrgb(value)
+    elif isinstance(value, int):
+        parts = (value, value, value)
+    else:
+        parts = tuple(int(part) for part in value)
+    if len(parts) not in {3, 4} or not all(0 <= part <= 255 for part in parts):
+        raise ValueError(f"{value!r} is no colour")
+    red, green, blue, *rest = parts
+    return red, green, blue, rest[0] if rest else 255
