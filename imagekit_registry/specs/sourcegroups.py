@@ -122,7 +122,8 @@ class ImageFieldSourceGroup:
 
     def covers(self, model: type[Model]) -> bool:
         """Return whether every row of *model* is one of the group's."""
-        return any(_shares_rows(model, table) for table in self._tables())
+        is_own = issubclass(model, self.model_class)
+        return is_own or any(_shares_rows(model, table) for table in self._tables())
 
     def _tables(self) -> list[type[Model]]:
         """Return the models whose rows are all rows, each once."""
@@ -138,12 +139,12 @@ class ImageFieldSourceGroup:
     def _rows(self, model: type[Model]) -> QuerySet[Model]:
         rows = model._base_manager.all()
         try:
-            model._meta.get_field(self.image_field)
+            field = model._meta.get_field(self.image_field)
         except FieldDoesNotExist:
             # A property or another spec field: only the instance can tell.
             return rows
-        is_null = f"{self.image_field}__isnull"
-        return rows.exclude(**{self.image_field: ""}).exclude(**{is_null: True})
+        rows = rows.exclude(**{self.image_field: ""})
+        return rows.exclude(**{f"{self.image_field}__isnull": True}) if field.null else rows
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.model_class._meta.label}.{self.image_field}>"
@@ -208,8 +209,8 @@ class _Watcher:
             descriptor = vars(owner).get(name)
             if isinstance(descriptor, FileDescriptor):
                 if not isinstance(descriptor, _WatchedDescriptor):
-                    bases = (_WatchedDescriptor, type(descriptor))
-                    setattr(owner, name, type("_Watched", bases, {})(descriptor.field))
+                    watched = type("_Watched", (_WatchedDescriptor, type(descriptor)), {})
+                    setattr(owner, name, watched(descriptor.field))
                 for model in get_nonabstract_descendants(owner):
                     self._watched.setdefault(model, set()).add(name)
                     post_save.connect(self._on_save, model, dispatch_uid=_UID)
