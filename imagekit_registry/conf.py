@@ -166,11 +166,6 @@ class Conf:
     QUEUE = Setting[str | None](
         None, "Name of the queue for workers; None: the default one of the backend's library."
     )
-    STORAGE_TIMEOUT = Setting[float | None](
-        None,
-        "Longest time, in seconds, that we wait for one call of a storage; None: as long as the"
-        " client of the storage does.",
-    )
     LOCK_TIMEOUT = Setting(
         30.0, "Seconds after which the lock of a process that died while making an image ends."
     )
@@ -181,10 +176,6 @@ class Conf:
         60.0, "Seconds before a failed image is tried again; doubles with each failure."
     )
     RETRY_AFTER_MAX = Setting(86_400.0, "Longest time, in seconds, between two tries.")
-    FSYNC = Setting(False, "Whether a cache file is flushed to the disk before it is published.")
-    VERIFY_SAMPLE = Setting(
-        0.0, "Share (0 to 1) of look-ups that check that a file known to exist is still there."
-    )
 
 
 def all_settings() -> dict[str, Setting[Any]]:

@@ -373,14 +373,6 @@ class TestDatabaseBackend:
         assert photo.in_table.url
         assert path.read_bytes()[:3] == b"\xff\xd8\xff"
 
-    def test_has_nothing_to_check_a_row_by(self, photo: OldPhoto, settings: Any) -> None:
-        """The sampled check makes no valid file anew."""
-        settings.IMAGEKIT_VERIFY_SAMPLE = 1.0
-        path = Path(photo.in_table.path)
-        path.write_bytes(b"something else")
-        assert photo.in_table.url
-        assert path.read_bytes() == b"something else"
-
     def test_makes_a_new_file_of_a_new_image(
         self, photo: OldPhoto, photos: Path, overwriting: None
     ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from typing import Any
 
@@ -28,7 +27,7 @@ from imagekit_registry.cachefiles.backends._sources import (
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.threads import would_keep_waiting
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import GenerationError, NameTaken, PublishError, RetryLater
+from imagekit_registry.exceptions import NameTaken, PublishError, RetryLater
 from imagekit_registry.state import (
     CacheFileRecord,
     CacheStateStore,
@@ -110,7 +109,7 @@ class FileKnowledge:
         # A word under a name that several images may have does not say which of them it is about.
         if mapping is not None and mapping.get(key) is not None and not needs_record(file):
             return str(mapping[key])
-        record = self.get_record(file) if check_if_unknown else self._known_or_sampled(file)
+        record = self.get_record(file) if check_if_unknown else self.known_record(file)
         if mapping is not None:
             mapping[key] = record.status if record else None
         return record.status if record else None
@@ -323,28 +322,11 @@ class FileKnowledge:
     def _known_or_verified(self, file: Any) -> CacheFileRecord:
         record = self.states.get(self.get_key(file))
         if record is not None and is_believed(file, record):
-            return self._sampled(file, record)
+            return record
         if would_keep_waiting(getattr(file, "storage", None)):
             # Not written down: whoever makes the file, in a thread, asks first.
             return self._record(file, Status.MISSING)
         return self._verify(file, record)
-
-    def _known_or_sampled(self, file: Any) -> CacheFileRecord | None:
-        record = self.known_record(file)
-        return self._sampled(file, record) if record is not None else None
-
-    def _sampled(self, file: Any, record: CacheFileRecord) -> CacheFileRecord:
-        """Return *record*, or what the storage says if this look-up is one of those that check."""
-        if record.status != Status.EXISTS or not _is_in_sample():
-            return record
-        if would_keep_waiting(getattr(file, "storage", None)):
-            return record
-        try:
-            return self._verify(file, record)
-        except GenerationError as error:
-            # A page whose images are known must not fall with a check that it could do without.
-            _logger.warning("%s", error)
-            return record
 
     def _verify(self, file: Any, before: CacheFileRecord | None) -> CacheFileRecord:
         """Ask the storage, and remember the answer; *before* is what the record has said."""
@@ -418,11 +400,6 @@ class FileKnowledge:
             source=reference_to_source(file),
             **values,
         )
-
-
-def _is_in_sample() -> bool:
-    share = conf.VERIFY_SAMPLE
-    return share > 0 and random.random() < share  # noqa: S311 -- a sample, not a secret
 
 
 def _unanswered(file: Any, error: Exception) -> PublishError:

@@ -346,11 +346,8 @@ _RULES: Mapping[str, Callable[[str, Any], Iterable[CheckMessage]]] = {
     "MAX_SECONDS": _number(0, none=True, open=True),
     "ALLOWED_FORMATS": _formats,
     "QUEUE": _queue,
-    "STORAGE_TIMEOUT": _number(0, none=True, open=True),
     "LOCK_TIMEOUT": _number(0, open=True),
     "LOCK_WAIT": _number(0),
     "RETRY_AFTER": _number(0),
     "RETRY_AFTER_MAX": _number(0),
-    "FSYNC": _BOOL,
-    "VERIFY_SAMPLE": _number(0, 1),
 }

@@ -225,35 +225,6 @@ class TestWarm:
             assert ImageCacheFile(Counted(source), name="CACHE/images/a.jpg").width == 100
         assert len(made) <= 2
 
-    def test_checks_a_sample_if_that_is_asked_for(
-        self, name: str, photos: Path, settings: Any
-    ) -> None:
-        """With a share of one, every look-up is verified."""
-        file = ImageCacheFile(Thumbnail(name))
-        path = Path(file.path)
-        path.unlink()
-        assert file.exists()
-        settings.IMAGEKIT_VERIFY_SAMPLE = 1.0
-        file.generate()
-        assert path.exists()
-
-    def test_checks_a_sample_of_what_workers_make_too(self, name: str, settings: Any) -> None:
-        """An image that has gone is handed to the worker again."""
-        scheduled: list[Any] = []
-
-        class Worker(BaseAsync):
-            def schedule_generation(self, file: Any, force: bool = False) -> None:
-                scheduled.append(file)
-
-        file = ImageCacheFile(Thumbnail(name), cachefile_backend=Worker())
-        file.cachefile_backend.generate_now(file)
-        Path(file.path).unlink()
-        assert file.url
-        assert scheduled == []
-        settings.IMAGEKIT_VERIFY_SAMPLE = 1.0
-        assert file.url
-        assert scheduled == [file]
-
     @pytest.mark.parametrize("attribute", ["size", "file"])
     def test_is_made_again_after_its_file_has_gone_unrecorded(
         self, name: str, attribute: str

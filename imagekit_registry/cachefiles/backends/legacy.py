@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from imagekit_registry.cachefiles._owners import is_of_another, needs_record
 from imagekit_registry.cachefiles.backends.base import Simple
-from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_database_access
+from imagekit_registry.state import StateAccess, Status, get_database_access
 
 __all__ = ["DatabaseImageCacheBackend", "ImageCacheBackendAdapter", "is_three_method_backend"]
 
@@ -125,10 +125,6 @@ class DatabaseImageCacheBackend(Simple):
 
     def _exists(self, file: Any) -> bool:
         return False
-
-    def _sampled(self, file: Any, record: CacheFileRecord) -> CacheFileRecord:
-        # There is nothing to check a row by.
-        return record
 
     def validate(self, file: Any) -> None:
         """Make *file*, unless its row says that it is valid."""
