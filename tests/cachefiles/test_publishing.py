@@ -574,7 +574,7 @@ class TestTemporaries:
         ],
     )
     def test_names_of_others_are_not_theirs(self, name: str) -> None:
-        """Sweeping must never touch a file that is not ours."""
+        """Cleaning must never touch a file that is not ours."""
         assert not is_temporary(name)
 
 
@@ -585,7 +585,7 @@ class TestKilled:
     def test_sigkill_at_any_moment_leaves_nothing_or_the_whole_file(
         self, kind: str, media: Path
     ) -> None:
-        """30 kills at random moments of a slow write; the rest is swept."""
+        """30 kills at random moments of a slow write; the rest is hidden files."""
         run = subprocess.run(
             [sys.executable, "-m", "tests.cachefiles._kill_publishing", str(media), kind],
             cwd=ROOT,
