@@ -174,8 +174,11 @@ class located:  # noqa: N801 -- read as a verb: with located(...)
         hint: What to do about it, as a sentence.
 
     Example:
-        >>> with located(file.identity, "the storage gives no URL", wrap=PublishError):
-        ...     storage.url(name)
+        >>> with located(photo.thumbnail.identity, "the queue does not take it"):
+        ...     raise ConnectionError("refused")
+        Traceback (most recent call last):
+        ...
+        imagekit_registry.exceptions.GenerationError: gallery:photo:thumbnail of ...
     """
 
     def __init__(
