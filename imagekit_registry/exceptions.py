@@ -172,6 +172,7 @@ class located:  # noqa: N801 -- read as a verb: with located(...)
         cause: What went wrong, as a sentence without a full stop; the exception is added to it.
         wrap: The class of the exception.
         hint: What to do about it, as a sentence.
+        passes: The class of exceptions that the caller wants to see as they are.
 
     Example:
         >>> with located(photo.thumbnail.identity, "the queue does not take it"):
@@ -188,11 +189,13 @@ class located:  # noqa: N801 -- read as a verb: with located(...)
         *,
         wrap: type[GenerationError] | None = None,
         hint: str = "",
+        passes: type[Exception] = ImageKitError,
     ) -> None:
         self.place = place
         self.cause = cause
         self.wrap = wrap or GenerationError
         self.hint = hint
+        self.passes = (passes, ImageKitError)
 
     def __enter__(self) -> None:
         """Begin the block."""
@@ -201,13 +204,19 @@ class located:  # noqa: N801 -- read as a verb: with located(...)
         """Raise an exception of ours in place of *error*."""
         if isinstance(error, GenerationError):
             error.located(self.place.spec_id, self.place.source_name)
-        elif isinstance(error, Exception) and not isinstance(error, ImageKitError):
-            raise self.wrap(
-                f"{self.cause} ({type(error).__name__}: {error})",
-                spec_id=self.place.spec_id,
-                source=self.place.source_name,
-                hint=self.hint,
-            ) from error
+        elif isinstance(error, Exception) and not isinstance(error, self.passes):
+            raise self.error(error)
+
+    def error(self, cause: Exception) -> GenerationError:
+        """Return the exception of ours that tells of *cause*."""
+        error = self.wrap(
+            f"{self.cause} ({type(cause).__name__}: {cause})",
+            spec_id=self.place.spec_id,
+            source=self.place.source_name,
+            hint=self.hint,
+        )
+        error.__cause__ = cause
+        return error
 
 
 class SourceUnavailable(GenerationError):

@@ -7,30 +7,23 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import attrs
 from django.db import connections
 
 from imagekit_registry.cachefiles.existence import fetch, invalidate, look_up, remember
-from imagekit_registry.cachefiles.generation import (
-    Item,
-    Making,
-    News,
-    Policy,
-    Result,
-    ResultStatus,
-    decide,
-    refuse_retry,
-)
+from imagekit_registry.cachefiles.generation import Making, decide, refuse_retry
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.rendering import explained, source_key
+from imagekit_registry.cachefiles.results import Item, News, Policy, Result, ResultStatus
 from imagekit_registry.cachefiles.threads import is_in_event_loop, run_in_background
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import ImageKitError, MissingSource
 from imagekit_registry.state import Status
 
-__all__ = ["Failure", "Generation", "Outcome", "Result", "ResultStatus", "generate_many"]
+__all__ = ["Failure", "Generation", "Outcome", "generate_many"]
 
 #: Groups that wait for each thread, so that none is idle while the main thread looks for more.
 AHEAD = 3
@@ -72,7 +65,7 @@ class Outcome:
         return cls(made, existing, tuple(Failure(file, error) for file, error in failed if error))
 
 
-def generate_many(files: Iterable[CacheFile], *, force: bool = False) -> Outcome:
+def generate_many(files: Iterable[Any], *, force: bool = False) -> Outcome:
     """Make many cache files; those of one source together, of one decode.
 
     The state of all is read in one round trip, and written in another. While a file is being made

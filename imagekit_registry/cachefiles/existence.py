@@ -23,18 +23,16 @@ from imagekit_registry.exceptions import (
     PublishError,
     located,
 )
-from imagekit_registry.imaging import Deadline, read_header
-from imagekit_registry.specs import default_limits, fingerprint
+from imagekit_registry.specs import fingerprint
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status
 
 __all__ = [
     "announce",
     "ask",
     "complete",
-    "dimensions",
-    "expected_size",
     "fetch",
     "invalidate",
+    "is_known_to_exist",
     "is_of_another",
     "judge",
     "known",
@@ -48,8 +46,6 @@ __all__ = [
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
-#: Sizes of sources so different that only a fixed size is the same for all of them.
-_VERY_DIFFERENT_SIZES = ((1, 1), (7, 3000), (5000, 11), (9973, 9967))
 
 # What a record says.
 
@@ -170,10 +166,17 @@ def known(file: CacheFile) -> CacheFileRecord | None:
     access = file.cachefile_backend.states
     if access is None:
         return None
-    record = access.get(file.identity.key)
-    if record is None or judge(file.identity, record, time.time()) is None:
-        return None
-    return record
+    identity = file.identity
+    record = access.get(identity.key)
+    if record is None or (record.digest == identity.digest and record.status == Status.EXISTS):
+        return record
+    return record if judge(identity, record, time.time()) is not None else None
+
+
+def is_known_to_exist(file: CacheFile) -> bool:
+    """Return whether a record says that *file* exists."""
+    record = known(file)
+    return record is not None and record.status == Status.EXISTS
 
 
 def look_up(
@@ -435,62 +438,3 @@ def source_fingerprint(file: CacheFile) -> str:
     """
     with located(file.identity, "the storage of the source does not answer"):
         return fingerprint(file.spec.source)
-
-
-# Its size in pixels.
-
-
-def dimensions(file: CacheFile) -> tuple[int | None, int | None]:
-    """Return width and height in pixels; as they will be, if *file* does not exist yet.
-
-    Raises:
-        GenerationError: No storage says whether there is an image, or how large it is.
-    """
-    record = known(file)
-    if record is None:
-        if would_keep_waiting(file.storage):
-            return expected_size(file) or (None, None)
-        (record,) = look_up([file], ask_storage=True)
-    if record is None or record.width is None or record.height is None:
-        size = _measure(file, record)
-        if size is None:
-            return None, None
-        if record is not None:
-            complete(file, record, width=size[0], height=size[1])
-        return size
-    # 0 says that the source of an image that failed does not tell.
-    return record.width or None, record.height or None
-
-
-def _measure(file: CacheFile, record: CacheFileRecord | None) -> tuple[int, int] | None:
-    """Return the size of what is stored, or of the image that is yet to be made."""
-    if record is not None and record.status != Status.EXISTS:
-        return expected_size(file)
-    if would_keep_waiting(file.storage):
-        return None
-    limits = default_limits()
-    name = (record.published_name if record is not None else "") or file.identity.name
-    try:
-        with file.storage.open(name, "rb") as stored:
-            header = read_header(stored, limits, Deadline(limits.max_seconds))
-    except FileNotFoundError:
-        invalidate(file)
-        return None
-    except Exception as error:  # noqa: BLE001 -- what the clients of storages raise
-        _logger.warning("%s: %r cannot be measured: %s", file.identity.spec_id, name, error)
-        return None
-    return header.width, header.height
-
-
-def expected_size(file: CacheFile) -> tuple[int, int] | None:
-    """Return the size in pixels that *file* will have, by its source; None if that does not tell."""
-    spec = file.spec
-    try:
-        if would_keep_waiting(getattr(spec.source, "storage", None)):
-            sizes = {spec.output_size(size) for size in _VERY_DIFFERENT_SIZES}
-            return sizes.pop() if len(sizes) == 1 else None
-        return spec.expected_size()
-    except Exception:
-        # Most often it is the source that cannot be read; processors are the project's code.
-        _logger.debug("%s: the size of its source is unknown", spec.describe(), exc_info=True)
-        return None

@@ -10,7 +10,8 @@ from urllib.parse import quote
 import attrs
 
 from imagekit_registry._loading import get_by_qname
-from imagekit_registry.cachefiles import existence
+from imagekit_registry.cachefiles.dimensions import dimensions, expected_size
+from imagekit_registry.cachefiles.existence import complete, known
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, InvalidConfiguration, RetryLater
@@ -132,17 +133,17 @@ def _size_of(file: CacheFile, error: GenerationError | None) -> tuple[int, int]:
 
 def _known_size(file: CacheFile, error: GenerationError | None) -> tuple[int, int] | None:
     """Return the size by the state; by the source only if the state does not say."""
-    record = existence.known(file)
+    record = known(file)
     if record is None:
-        return existence.expected_size(file)
+        return expected_size(file)
     width, height = record.width, record.height
     if width is None and record.status == Status.FAILED:
         # Looked up once for each failure, not at each request; 0: the source does not tell.
-        width, height = existence.expected_size(file) or (0, 0)
-        existence.complete(file, record, width=width, height=height)
+        width, height = expected_size(file) or (0, 0)
+        complete(file, record, width=width, height=height)
     elif width is None and error is None:
         # It is on its way: the state remembers the size for the next one who looks.
-        width, height = existence.dimensions(file)
+        width, height = dimensions(file)
     return (width, height) if width and height else None
 
 

@@ -3,90 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
-from typing import IO, Any, Self, TypeVar
+from functools import cache, cached_property
+from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.core.files.base import File
-from django.core.files.images import ImageFile
 from django.core.files.storage import Storage
-from django.dispatch import Signal
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 from django.utils.functional import SimpleLazyObject
 
 from imagekit_registry._loading import get_storage, resolve_storage, storage_reference
 from imagekit_registry.cachefiles import existence
-from imagekit_registry.cachefiles.backends import get_default_cachefile_backend, load_backend
+from imagekit_registry.cachefiles._content import REACH_IT, StoredContent
+from imagekit_registry.cachefiles.backends import (
+    AbstractCacheFileBackend,
+    get_default_cachefile_backend,
+    load_backend,
+)
+from imagekit_registry.cachefiles.dimensions import dimensions
 from imagekit_registry.cachefiles.fallbacks import Fallback, fallback_for
-from imagekit_registry.cachefiles.generation import Policy, generate
-from imagekit_registry.cachefiles.identity import Identity, identify
+from imagekit_registry.cachefiles.generation import generate
+from imagekit_registry.cachefiles.identity import (
+    Identity,
+    identify,
+    known_identity,
+    remember_identity,
+)
+from imagekit_registry.cachefiles.results import Policy
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
 from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, MissingSource, PublishError, located
 from imagekit_registry.imaging.formats import extension_to_mimetype, format_to_mimetype
 from imagekit_registry.registry import generator_registry
-from imagekit_registry.signals import content_required, existence_required
+from imagekit_registry.signals import existence_required
 from imagekit_registry.specs import adapt_generator
-from imagekit_registry.state import CacheFileRecord, Status
+from imagekit_registry.state import CacheFileRecord
 
 __all__ = ["Identity", "ImageCacheFile", "LazyImageCacheFile", "get_image"]
 
-_T = TypeVar("_T")
 
-_REACH_IT = "Check that the storage of the cache files can be reached."
-
-
-class _ReadOnlyFile(ImageFile):
-    """The content of a file in a storage, opened when it is first read.
-
-    Subclasses say by `_open` how.
-    """
-
-    _file: IO[bytes] | None = None
-
-    def _open(self) -> IO[bytes]:
-        raise NotImplementedError
-
-    def _get_file(self) -> Any:
-        if self._file is None:
-            self._file = self._open()
-        return self._file
-
-    def _set_file(self, file: Any) -> None:
-        self._file = file
-
-    def _del_file(self) -> None:
-        self._file = None
-
-    file = property(_get_file, _set_file, _del_file)
-
-    def open(self, mode: str | None = "rb", *args: Any, **kwargs: Any) -> Self:
-        """Open the content for reading, at its start.
-
-        Raises:
-            ValueError: *mode* is one for writing: a cache file is written by its backend.
-        """
-        if set(mode or "") - set("rb"):
-            raise ValueError(f"A cache file can be opened for reading only, not in mode {mode!r}.")
-        if self._file is None or self._file.closed:
-            self._file = self._open()
-        else:
-            self._file.seek(0)
-        return self
-
-    @property
-    def closed(self) -> bool:
-        """Whether the content is not open."""
-        return self._file is None or self._file.closed
-
-    def close(self) -> None:
-        """Close the content, if it is open."""
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
-
-
-class ImageCacheFile(_ReadOnlyFile):
+class ImageCacheFile(StoredContent):
     """The image that a generator makes, as a file in a storage.
 
     Making the object makes no image: the file's strategy decides when it must exist, its backend
@@ -110,8 +67,6 @@ class ImageCacheFile(_ReadOnlyFile):
         ('/media/CACHE/images/photos/bulldog/5ff3233527c5ac3e4b596343b440ff67.jpg', 100, 60)
     """
 
-    storage: Storage
-
     def __init__(
         self,
         generator: Any,
@@ -122,22 +77,22 @@ class ImageCacheFile(_ReadOnlyFile):
     ) -> None:
         self.generator = generator
         spec = self.spec = adapt_generator(generator)
+        default_storage, default_backend, default_strategy = _defaults()
+        storage = storage or spec.cachefile_storage
+        self.storage = resolve_storage(storage) if storage else default_storage
         self._is_named = bool(name)
-        super().__init__(None, name or spec.cachefile_name)
-        self._file = None
-        self.storage = resolve_storage(storage or spec.cachefile_storage)
+        known = None if name else known_identity(spec, self.storage)
+        if known is not None:
+            self.__dict__["identity"] = known
+        super().__init__(None, name or (known.name if known else spec.cachefile_name))
         backend = cachefile_backend or spec.cachefile_backend
-        self.cachefile_backend = (
-            load_backend(backend) if backend else get_default_cachefile_backend()
-        )
+        self.cachefile_backend = load_backend(backend) if backend else default_backend
         strategy = cachefile_strategy or spec.cachefile_strategy
+        self.cachefile_strategy = load_strategy(strategy) if strategy else default_strategy
         own = self.cachefile_backend.strategy
-        self.cachefile_strategy: Strategy
         if own is not None:
             # A three-method backend decides for itself; what else is wanted comes after it.
-            self.cachefile_strategy = own.followed_by(load_strategy(strategy)) if strategy else own
-        else:
-            self.cachefile_strategy = load_strategy(strategy) if strategy else _default_strategy()
+            self.cachefile_strategy = own.followed_by(self.cachefile_strategy) if strategy else own
         self._fallback: Fallback | None = None
 
     # What it is, without looking anywhere.
@@ -146,17 +101,15 @@ class ImageCacheFile(_ReadOnlyFile):
     def identity(self) -> Identity:
         """What the file is: name, storage, spec id, source, digest and the key of its record."""
         is_unique = self._is_named or not self.spec.name_needs_record
-        return identify(self, name_is_unique=is_unique)
+        identity = identify(self, name_is_unique=is_unique)
+        if not self._is_named:
+            remember_identity(self.spec, self.storage, identity)
+        return identity
 
     @property
     def source(self) -> Any:
         """The source image that this one is made of; None for a generator without one."""
         return self.spec.source
-
-    @property
-    def spec_id(self) -> str:
-        """What errors, records and logs call the generator: its id, or its class."""
-        return self.spec.describe()
 
     @property
     def digest(self) -> str:
@@ -225,14 +178,10 @@ class ImageCacheFile(_ReadOnlyFile):
 
     def _url_of(self, name: str) -> str:
         try:
-            with located(
-                self.identity,
-                f"the storage gives no URL for {name!r}",
-                wrap=PublishError,
-                hint=_REACH_IT,
-            ):
-                return self.storage.url(name)
-        except PublishError as failure:
+            return self.storage.url(name)
+        except Exception as error:  # noqa: BLE001 -- what client libraries raise
+            cause = f"the storage gives no URL for {name!r}"
+            failure = located(self.identity, cause, wrap=PublishError, hint=REACH_IT).error(error)
             self._fallback = fallback_for(self, failure)
             return self._fallback.url
 
@@ -249,37 +198,13 @@ class ImageCacheFile(_ReadOnlyFile):
         record = existence.known(self)
         if record is None or record.width is None or record.height is None:
             return Fallback(self.url, self.width, self.height)
-        url = self._url_of(record.published_name or self._required_name())
+        url = self._url_of(record.published_name or record.name)
         return self.fallback or Fallback(url, record.width, record.height)
 
     @property
     def fallback(self) -> Fallback | None:
         """What was shown instead when the image was last asked for; None if it was the image."""
         return self._fallback
-
-    @property
-    def published_name(self) -> str:
-        """The name in the storage: `name`, unless the storage insisted on another.
-
-        Raises:
-            FileNotFoundError: The image does not exist, and another one may have the name.
-        """
-        record = existence.known(self)
-        exists = record is not None and record.status == Status.EXISTS
-        keeps_state = self.cachefile_backend.states is not None
-        if not exists and keeps_state and not self.identity.name_is_unique:
-            raise FileNotFoundError(
-                f"{self.spec_id}: no image of {self.source} is recorded as {self.name!r}"
-            )
-        return (record.published_name if record else "") or self._required_name()
-
-    def _required_name(self) -> str:
-        if not self.name:
-            raise MissingSource(
-                f"An image of {self.spec_id} was asked for, but it has no source. Check the image"
-                " field before, or check whether the image is true."
-            )
-        return self.name
 
     @property
     def path(self) -> str:
@@ -301,27 +226,11 @@ class ImageCacheFile(_ReadOnlyFile):
         self._require_existence()
         if self._fallback is None:
             try:
-                return existence.dimensions(self)
+                return dimensions(self)
             except GenerationError as error:
                 # The storage does not say whether there is an image, or how large it is.
                 self._fallback = fallback_for(self, error)
         return self._fallback.width, self._fallback.height
-
-    @property
-    def size(self) -> int:
-        """The size in bytes.
-
-        Raises:
-            MissingSource: The generator has no source.
-            PublishError: The storage does not tell.
-        """
-        if self._file is not None and not self._file.closed:
-            return int(File(self._file).size)
-        self._require_existence()
-        record = existence.known(self)
-        if record is not None and record.size is not None:
-            return record.size
-        return self._ask_storage(self.storage.size, "the size of")
 
     @property
     def media_type(self) -> str:
@@ -338,45 +247,23 @@ class ImageCacheFile(_ReadOnlyFile):
         if self._file is not None:
             return
         try:
-            self._announce(existence_required, self.cachefile_strategy.on_existence_required)
-            is_on_its_way = self._is_on_its_way()
+            if existence_required.receivers:
+                existence_required.send(sender=self, file=self)
+            self.cachefile_strategy.on_existence_required(self)
+            # Most have no fallback of their own, and names that say whose image it is.
+            may_differ = self.spec.fallback is not None or not self.identity.name_is_unique
+            is_on_its_way = may_differ and self._is_on_its_way()
         except GenerationError as error:
             self._fallback = fallback_for(self, error)
         else:
             self._fallback = fallback_for(self, None) if is_on_its_way else None
 
-    def _announce(self, signal: Signal, callback: Callable[[Any], object]) -> None:
-        if signal.receivers:
-            signal.send(sender=self, file=self)
-        callback(self)
-
     def _is_on_its_way(self) -> bool:
         """Return whether something else is shown until the image is there."""
-        if self.spec.fallback is None and self.identity.name_is_unique:
-            return False
         if not self.identity.name_is_unique:
             return not self._is_recorded()
         is_made_later = self.cachefile_backend.is_async or is_in_event_loop()
         return is_made_later and not self.exists()
-
-    def _is_recorded(self) -> bool:
-        """Return whether what is under the name is this image; if that is not known it is made.
-
-        A strategy that relies on its existence, or a backend that asks the storage for the name,
-        cannot tell.
-
-        Raises:
-            GenerationError: The image cannot be made; another one may have its name.
-        """
-        if self.cachefile_backend.states is None or not self.name:
-            return True
-        for is_last in (False, True):
-            record = existence.known(self)
-            if record is not None and record.status == Status.EXISTS:
-                return True
-            if not is_last:
-                self.generate()
-        return False
 
     # What is done with it.
 
@@ -391,7 +278,8 @@ class ImageCacheFile(_ReadOnlyFile):
             GenerationError: The image cannot be made.
         """
         if force or self._file is None:
-            self._required_name()
+            if not self.name:
+                self._refuse_without_source()
             self.cachefile_backend.generate(self, force)
 
     async def agenerate(self, force: bool = False) -> None:
@@ -437,40 +325,6 @@ class ImageCacheFile(_ReadOnlyFile):
         if self.name:
             self.cachefile_backend.delete(self)
 
-    # Its content.
-
-    def _open(self) -> IO[bytes]:
-        self._announce(content_required, self.cachefile_strategy.on_content_required)
-        if not self.identity.name_is_unique:
-            self._is_recorded()
-        return self._ask_storage(self._open_stored, "the content of")
-
-    def _open_stored(self, name: str) -> Any:
-        return self.storage.open(name, "rb")
-
-    def _ask_storage(self, ask: Callable[[str], _T], what: str) -> _T:
-        """Return what ``ask(name)`` gives; a file that has gone is made again, if it is wanted.
-
-        Raises:
-            FileNotFoundError: The file has gone, and its strategy does not make it again.
-            PublishError: The storage does not answer.
-        """
-        cause = f"the storage does not give {what} {self.name!r}"
-        for is_last in (False, True):
-            name = self.published_name
-            try:
-                with located(self.identity, cause, wrap=PublishError, hint=_REACH_IT):
-                    return ask(name)
-            except PublishError as error:
-                if not isinstance(error.__cause__, FileNotFoundError):
-                    raise
-                if is_last:
-                    raise error.__cause__ from None
-                # The state said that it exists. The storage is right.
-                existence.invalidate(self)
-                self._announce(content_required, self.cachefile_strategy.on_content_required)
-        raise AssertionError("unreachable")
-
     # Pickles and copies.
 
     def __getstate__(self) -> dict[str, Any]:
@@ -481,13 +335,14 @@ class ImageCacheFile(_ReadOnlyFile):
         state.pop("identity", None)
         del state["spec"]
         storage = state.pop("storage")
-        if storage is not get_storage():
+        if storage is not _defaults()[0]:
             reference = storage_reference(storage)
             # What is no alias is a class with arguments, which only the storage itself knows.
             state["_storage"] = storage if "." in reference else reference or "default"
-        if state["cachefile_backend"] is get_default_cachefile_backend():
+        _, backend, strategy = _defaults()
+        if state["cachefile_backend"] is backend:
             del state["cachefile_backend"]
-        if state["cachefile_strategy"] is _default_strategy():
+        if state["cachefile_strategy"] is strategy:
             del state["cachefile_strategy"]
         return state
 
@@ -496,14 +351,23 @@ class ImageCacheFile(_ReadOnlyFile):
         self.storage = resolve_storage(state.pop("_storage", None))
         self.__dict__.update(state)
         self.spec = adapt_generator(self.generator)
-        if "cachefile_backend" not in state:
-            self.cachefile_backend = get_default_cachefile_backend()
-        if "cachefile_strategy" not in state:
-            self.cachefile_strategy = _default_strategy()
+        _, backend, strategy = _defaults()
+        self.__dict__.setdefault("cachefile_backend", backend)
+        self.__dict__.setdefault("cachefile_strategy", strategy)
 
 
-def _default_strategy() -> Strategy:
-    return load_strategy(conf.DEFAULT_CACHEFILE_STRATEGY)
+@cache
+def _defaults() -> tuple[Storage, AbstractCacheFileBackend, Strategy]:
+    """Return the storage, the backend and the strategy that the settings name."""
+    strategy = load_strategy(conf.DEFAULT_CACHEFILE_STRATEGY)
+    return get_storage(), get_default_cachefile_backend(), strategy
+
+
+@receiver(setting_changed, dispatch_uid="imagekit_registry.files")
+def _forget_on_change(*, setting: str, **_: object) -> None:
+    """Drop what was built from settings, so that ``override_settings`` works."""
+    if setting.startswith("IMAGEKIT_") or setting in {"STORAGES", "CACHES", "MEDIA_ROOT"}:
+        _defaults.cache_clear()
 
 
 class LazyImageCacheFile(SimpleLazyObject):  # type: ignore[type-arg]

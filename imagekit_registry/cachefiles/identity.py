@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from operator import attrgetter, is_
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
 
 import attrs
+from django.core.files.images import ImageFile
 from django.core.files.storage import Storage
+from django.core.signals import setting_changed
+from django.db.models.fields.files import FieldFile
+from django.dispatch import receiver
 
 from imagekit_registry._loading import sanitize_cache_key, storage_reference
+from imagekit_registry.cachefiles import namers
 from imagekit_registry.conf import conf
-from imagekit_registry.specs import BaseImageSpec, has_source, refer_to
+from imagekit_registry.imaging import Recipe
+from imagekit_registry.specs import BaseImageSpec, ImageSpec, StoredFile, has_source, refer_to
 from imagekit_registry.state import CacheFileRecord
 
 if TYPE_CHECKING:
     from imagekit_registry.cachefiles.backends import AbstractCacheFileBackend
     from imagekit_registry.cachefiles.strategies import Strategy
 
-__all__ = ["CacheFile", "Identity", "identify", "state_key"]
+__all__ = [
+    "CacheFile",
+    "Identity",
+    "identify",
+    "known_identity",
+    "remember_identity",
+    "state_key",
+]
 
 
 @attrs.frozen(slots=False)
@@ -45,45 +60,34 @@ class Identity:
     name_is_unique: bool
 
 
-class CacheFile(Protocol):
-    """**Protocol:** what the modules of this room know of an `ImageCacheFile`."""
+class CacheFile(ImageFile):
+    """What the modules of this room know of an `ImageCacheFile`, the only class that derives from it."""
 
-    name: str | None
-    storage: Storage
-    generator: object
+    generator: Any
     spec: BaseImageSpec
+    storage: Storage
     cachefile_backend: AbstractCacheFileBackend
     cachefile_strategy: Strategy
 
     @property
     def identity(self) -> Identity:
-        """What the file is."""
-        ...
+        """What the file is: name, storage, spec id, source, digest and the key of its record."""
+        raise NotImplementedError
 
     @property
     def spec_id(self) -> str:
-        """What errors, records and logs call the generator."""
-        ...
+        """What errors, records and logs call the generator: its id, or its class."""
+        return self.spec.describe()
 
     @property
     def state(self) -> CacheFileRecord:
         """The record of the file."""
-        ...
+        raise NotImplementedError
 
     @property
     def url(self) -> str:
         """The URL; that of the fallback while the image cannot be had."""
-        ...
-
-    @property
-    def width(self) -> int | None:
-        """The width in pixels."""
-        ...
-
-    @property
-    def height(self) -> int | None:
-        """The height in pixels."""
-        ...
+        raise NotImplementedError
 
 
 def identify(file: CacheFile, *, name_is_unique: bool) -> Identity:
@@ -117,3 +121,56 @@ def state_key(storage: str, name: str) -> str:
     """
     where = f"{storage}:" if storage else ""
     return sanitize_cache_key(f"{conf.CACHE_PREFIX}{where}{name}-state")
+
+
+# What the same spec makes of the same source is the same each time.
+
+#: All that a name and a digest hang on, beside the class, its source and the settings.
+_recipe_of = attrgetter("spec_id", "namer", *(field.name for field in attrs.fields(Recipe)))
+_PLAIN = ("get_hash", "cachefile_name", "name_needs_record", "describe", "_namer", "_recipe_text")
+_known: dict[tuple[type, str], tuple[tuple[object, ...], Identity]] = {}
+#: Identities that a process remembers.
+_MOST_KNOWN = 10_000
+
+
+def known_identity(spec: BaseImageSpec, storage: Storage) -> Identity | None:
+    """Return what the file of *spec* in *storage* is, if that was worked out before."""
+    source = spec.source
+    if not isinstance(source, FieldFile | StoredFile) or spec.spec_arguments:
+        return None
+    known = _known.get((type(spec), source.name or ""))
+    if known is None:
+        return None
+    # The very same objects: what is equal may be written down in another way.
+    is_same = all(map(is_, known[0], _parts(spec, source, storage)))
+    return known[1] if is_same else None
+
+
+def remember_identity(spec: BaseImageSpec, storage: Storage, identity: Identity) -> None:
+    """Remember what the file of *spec* is, if its class, its source and its recipe say all of it."""
+    source = spec.source
+    if not isinstance(source, FieldFile | StoredFile) or spec.spec_arguments:
+        return
+    if isinstance(spec, ImageSpec) and _is_plain(type(spec)):
+        namer = spec._namer()
+        if isinstance(namer, FunctionType) and namer.__module__ == namers.__name__:
+            if len(_known) >= _MOST_KNOWN:
+                _known.clear()
+            _known[type(spec), source.name or ""] = (_parts(spec, source, storage), identity)
+
+
+def _is_plain(cls: type[ImageSpec]) -> bool:
+    return all(getattr(cls, name) is getattr(ImageSpec, name) for name in _PLAIN)
+
+
+def _parts(
+    spec: BaseImageSpec, source: FieldFile | StoredFile, storage: Storage
+) -> tuple[object, ...]:
+    is_stored = getattr(source, "_committed", True)
+    return (source.storage, is_stored, storage, *_recipe_of(spec))
+
+
+@receiver(setting_changed, dispatch_uid="imagekit_registry.identity")
+def _forget_on_change(*, setting: str, **_: object) -> None:
+    if setting.startswith("IMAGEKIT_") or setting in {"STORAGES", "MEDIA_ROOT"}:
+        _known.clear()

@@ -19,10 +19,10 @@ from imagekit_registry.cachefiles.existence import (
     remember,
 )
 from imagekit_registry.cachefiles.files import ImageCacheFile
-from imagekit_registry.cachefiles.generation import Item
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.rendering import explained
+from imagekit_registry.cachefiles.results import Item
 from imagekit_registry.exceptions import GenerationError, ImageKitError, NameTaken
 from imagekit_registry.maintenance.inventory import Errors, every_batch, every_record, matches
 from imagekit_registry.specs import fingerprint

@@ -88,17 +88,6 @@ class SourceReference:
         return cls(name, storage) if separator else cls(text)
 
 
-def as_source(value: Any) -> Any:
-    """Return *value* as a source: a name becomes a file in the default storage.
-
-    Args:
-        value: A ``FieldFile``, a Django ``File``, an open file, a name, or None.
-    """
-    if isinstance(value, str):
-        return StoredFile(str.__str__(value)) if value else None
-    return value
-
-
 def has_source(source: Any) -> bool:
     """Return whether there is anything to read: an empty image field is no source."""
     if source is None:

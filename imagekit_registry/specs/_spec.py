@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType, MethodType
 from typing import IO, Any, Literal
 
+from django.core.signals import setting_changed
 from django.db.models.fields.files import FieldFile
+from django.dispatch import receiver
 
 from imagekit_registry._loading import get_by_qname, get_singleton
 from imagekit_registry.conf import FORMAT_OPTIONS, LARGE_FORMAT_OPTIONS, conf
@@ -25,9 +27,10 @@ from imagekit_registry.imaging import (
 )
 from imagekit_registry.processors import ProcessorPipeline
 from imagekit_registry.specs._digest import canonical_text, digest_of, is_value
-from imagekit_registry.specs._sources import as_source, has_source, open_source, refer_to
+from imagekit_registry.specs._sources import StoredFile, has_source, open_source, refer_to
 
 
+@cache
 def default_limits() -> Limits:
     """Return the limits that the settings give."""
     return Limits(
@@ -40,26 +43,25 @@ def default_limits() -> Limits:
     )
 
 
-def format_options() -> Mapping[str, Mapping[str, Any]]:
-    """Return Pillow's save options per format: the built-in ones with the project's over them."""
-    return _under_the_projects(FORMAT_OPTIONS)
+@cache
+def format_options(is_large: bool = False) -> Mapping[str, Mapping[str, Any]]:
+    """Return Pillow's save options per format: the built-in ones with the project's over them.
+
+    Args:
+        is_large: Whether they are those that lie over the others for very large results.
+    """
+    options = dict(LARGE_FORMAT_OPTIONS if is_large else FORMAT_OPTIONS)
+    for name, changed in conf.FORMAT_OPTIONS.items():
+        options[name.upper()] = {**options.get(name.upper(), {}), **changed}
+    return options
 
 
-def large_format_options() -> Mapping[str, Mapping[str, Any]]:
-    """Return what lies over `format_options` for very large results: nothing the project has set."""
-    return _under_the_projects(LARGE_FORMAT_OPTIONS)
-
-
-def _under_the_projects(
-    built_in: Mapping[str, Mapping[str, Any]],
-) -> Mapping[str, Mapping[str, Any]]:
-    changed = conf.FORMAT_OPTIONS
-    if not changed:
-        return built_in
-    formats = {name.upper(): options for name, options in changed.items()}
-    return {
-        name: {**built_in.get(name, {}), **formats.get(name, {})} for name in {*built_in, *formats}
-    }
+@receiver(setting_changed, dispatch_uid="imagekit_registry.specs")
+def _forget_on_change(*, setting: str, **_: object) -> None:
+    """Drop what was built from settings, so that ``override_settings`` works."""
+    if setting.startswith("IMAGEKIT_"):
+        default_limits.cache_clear()
+        format_options.cache_clear()
 
 
 def load_decoder(name: str) -> Decoder:
@@ -268,7 +270,9 @@ class ImageSpec(BaseImageSpec):
     @source.setter
     def source(self, value: Any) -> None:
         self.__dict__.pop("_field_data", None)
-        self.__dict__["_source"] = as_source(value)
+        # A name is that of a file in the default storage.
+        is_name = isinstance(value, str)
+        self.__dict__["_source"] = StoredFile(str.__str__(value)) if is_name and value else value
 
     @property
     def recipe(self) -> Recipe:
@@ -441,7 +445,7 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
                 [spec.recipe for spec in specs],
                 limits=limits,
                 format_options=format_options(),
-                large_options=large_format_options(),
+                large_options=format_options(is_large=True),
                 decoder=load_decoder(conf.DECODER),
                 source_name=name or "",
                 deadline=deadline,

@@ -15,8 +15,7 @@ from django.conf import settings
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 
-from imagekit_registry.cachefiles._hostlock import HostLock
-from imagekit_registry.cachefiles.locks import GenerationLock, generation_lock
+from imagekit_registry.cachefiles.locks import GenerationLock, HostLock, generation_lock
 from imagekit_registry.exceptions import LockTimeout
 
 _ = settings.DEBUG  # reads the settings, once for all processes that are forked after this import

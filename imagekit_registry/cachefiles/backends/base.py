@@ -11,7 +11,8 @@ from django.core.cache import BaseCache
 from imagekit_registry._loading import get_cache
 from imagekit_registry.cachefiles import existence
 from imagekit_registry.cachefiles.bulk import generate_many
-from imagekit_registry.cachefiles.generation import Policy, generate
+from imagekit_registry.cachefiles.generation import generate
+from imagekit_registry.cachefiles.results import Policy
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.conf import conf
@@ -251,6 +252,8 @@ class Simple(CachedFileBackend, plain=True):
 
     def generate(self, file: Any, force: bool = False) -> None:
         """Make *file* unless it exists; with *force* in any case."""
+        if not force and existence.is_known_to_exist(file):
+            return
         if not is_in_event_loop():
             self.generate_now(file, force=force)
             return

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from imagekit_registry.cachefiles.bulk import Generation, ResultStatus
+from imagekit_registry.cachefiles.bulk import Generation
+from imagekit_registry.cachefiles.results import ResultStatus
 from imagekit_registry.maintenance.inventory import Errors, every_batch, expected_count
 from imagekit_registry.management._commands import ImageCommand, counted, describe, place_of, select
 

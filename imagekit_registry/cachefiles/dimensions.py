@@ -1,0 +1,75 @@
+"""Width and height of cache files, in pixels: by their records, else by a header."""
+
+from __future__ import annotations
+
+import logging
+
+from imagekit_registry.cachefiles.existence import complete, invalidate, known, look_up
+from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.threads import would_keep_waiting
+from imagekit_registry.imaging import Deadline, read_header
+from imagekit_registry.specs import default_limits
+from imagekit_registry.state import CacheFileRecord, Status
+
+__all__ = ["dimensions", "expected_size"]
+
+_logger = logging.getLogger("imagekit_registry.cachefiles")
+
+#: Sizes of sources so different that only a fixed size is the same for all of them.
+_VERY_DIFFERENT_SIZES = ((1, 1), (7, 3000), (5000, 11), (9973, 9967))
+
+
+def dimensions(file: CacheFile) -> tuple[int | None, int | None]:
+    """Return width and height in pixels; as they will be, if *file* does not exist yet.
+
+    Raises:
+        GenerationError: No storage says whether there is an image, or how large it is.
+    """
+    record = known(file)
+    if record is None:
+        if would_keep_waiting(file.storage):
+            return expected_size(file) or (None, None)
+        (record,) = look_up([file], ask_storage=True)
+    if record is None or record.width is None or record.height is None:
+        size = _measure(file, record)
+        if size is None:
+            return None, None
+        if record is not None:
+            complete(file, record, width=size[0], height=size[1])
+        return size
+    # 0 says that the source of an image that failed does not tell.
+    return record.width or None, record.height or None
+
+
+def _measure(file: CacheFile, record: CacheFileRecord | None) -> tuple[int, int] | None:
+    """Return the size of what is stored, or of the image that is yet to be made."""
+    if record is not None and record.status != Status.EXISTS:
+        return expected_size(file)
+    if would_keep_waiting(file.storage):
+        return None
+    limits = default_limits()
+    name = (record.published_name if record is not None else "") or file.identity.name
+    try:
+        with file.storage.open(name, "rb") as stored:
+            header = read_header(stored, limits, Deadline(limits.max_seconds))
+    except FileNotFoundError:
+        invalidate(file)
+        return None
+    except Exception as error:  # noqa: BLE001 -- what the clients of storages raise
+        _logger.warning("%s: %r cannot be measured: %s", file.identity.spec_id, name, error)
+        return None
+    return header.width, header.height
+
+
+def expected_size(file: CacheFile) -> tuple[int, int] | None:
+    """Return the size in pixels that *file* will have, by its source; None if that does not tell."""
+    spec = file.spec
+    try:
+        if would_keep_waiting(getattr(spec.source, "storage", None)):
+            sizes = {spec.output_size(size) for size in _VERY_DIFFERENT_SIZES}
+            return sizes.pop() if len(sizes) == 1 else None
+        return spec.expected_size()
+    except Exception:
+        # Most often it is the source that cannot be read; processors are the project's code.
+        _logger.debug("%s: the size of its source is unknown", spec.describe(), exc_info=True)
+        return None

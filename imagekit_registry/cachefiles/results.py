@@ -1,0 +1,91 @@
+"""What is asked of the making of files, and what became of each."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+
+import attrs
+
+from imagekit_registry.cachefiles.existence import judge
+from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.listing import Listing
+from imagekit_registry.exceptions import ImageKitError
+from imagekit_registry.state import CacheFileRecord, Status
+
+__all__ = ["Item", "News", "Policy", "Result", "ResultStatus"]
+
+
+class ResultStatus(StrEnum):
+    """What became of one file."""
+
+    #: It was made, or handed to a worker.
+    MADE = "made"
+    EXISTING = "existing"
+    FAILED = "failed"
+    #: It would be made; the answer of a dry run.
+    WANTED = "wanted"
+
+
+@attrs.frozen
+class Result:
+    """What became of one file.
+
+    Args:
+        position: The place of the file among all that were handed in, from 0.
+        file: The file.
+        status: Whether it was made.
+        error: Why it could not be made.
+    """
+
+    position: int
+    file: CacheFile
+    status: ResultStatus
+    error: ImageKitError | None = None
+
+
+@attrs.frozen
+class Policy:
+    """When files are made.
+
+    Args:
+        force: Whether to make files that exist.
+        retry: Whether to try again what failed a short while ago.
+        listing: What asks storages by the folder, which is good for very many files; None: they
+            are asked for each file.
+        missing_only: Whether the listing decides what is missing, whatever the records say.
+    """
+
+    force: bool = False
+    retry: bool = False
+    listing: Listing | None = None
+    missing_only: bool = False
+
+
+@attrs.define(eq=False)
+class Item:
+    """One file on its way.
+
+    Args:
+        file: The file.
+        before: Its record, whatever that says.
+        positions: The places at which the file, or another one of its name, was handed in.
+    """
+
+    file: CacheFile
+    before: CacheFileRecord | None = None
+    positions: list[int] = attrs.field(factory=list)
+
+    def results(self, status: ResultStatus, error: ImageKitError | None = None) -> list[Result]:
+        """Return what became of the file, once for each place."""
+        return [Result(position, self.file, status, error) for position in self.positions]
+
+    def status(self) -> Status | None:
+        """Return what the record says of the file; None if nothing."""
+        return (
+            judge(self.file.identity, self.before, time.time()) if self.before is not None else None
+        )
+
+
+#: Files, and what is newly known of them.
+News = list[tuple[CacheFile, CacheFileRecord]]
