@@ -8,8 +8,10 @@ from typing import IO, Any, NoReturn, Self, TypeVar
 from django.core.files.base import File
 
 from imagekit_registry.cachefiles import existence
+from imagekit_registry.cachefiles.fallbacks import Fallback
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.exceptions import MissingSource, PublishError, located
+from imagekit_registry.imaging.formats import extension_to_mimetype, format_to_mimetype
 from imagekit_registry.signals import content_required
 from imagekit_registry.state import Status
 
@@ -22,6 +24,7 @@ class StoredContent(CacheFile):
     """The content of a cache file, which its strategy may have made before it is read."""
 
     _file: IO[bytes] | None
+    _fallback: Fallback | None
 
     @property
     def published_name(self) -> str:
@@ -62,6 +65,22 @@ class StoredContent(CacheFile):
             return record.size
         return self._ask_storage(self.storage.size, "the size of")
 
+    @property
+    def path(self) -> str:
+        """The path in the local file system, of storages that have paths."""
+        self._require_existence()
+        return self.storage.path(self.published_name)
+
+    @property
+    def media_type(self) -> str:
+        """The media type, such as ``image/jpeg``; ``application/octet-stream`` if unknown."""
+        format = self.state.format or self.spec.format
+        if format:
+            return format_to_mimetype(format) or "application/octet-stream"
+        dot = (self.name or "").rfind(".")
+        extension = self.name[dot:] if self.name and dot >= 0 else ""
+        return extension_to_mimetype(extension) or "application/octet-stream"
+
     def open(self, mode: str | None = "rb", *args: Any, **kwargs: Any) -> Self:
         """Open the content for reading, at its start.
 
@@ -99,6 +118,20 @@ class StoredContent(CacheFile):
         self._file = None
 
     file = property(_get_file, _set_file, _del_file)
+
+    def delete(self) -> None:
+        """Remove the file from its storage, and what is known of it; at once.
+
+        No rollback brings the file back: it is made again when it is asked for. In a transaction
+        ``transaction.on_commit(file.delete)`` leaves it until the commit, as is done for strategies.
+
+        Raises:
+            PublishError: The storage does not remove it.
+        """
+        self.close()
+        self._fallback = None
+        if self.name:
+            self.cachefile_backend.delete(self)
 
     # How it is had.
 

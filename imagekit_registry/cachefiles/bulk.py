@@ -13,11 +13,18 @@ import attrs
 from django.db import connections
 
 from imagekit_registry.cachefiles.existence import fetch, invalidate, look_up, remember
-from imagekit_registry.cachefiles.generation import Making, decide, refuse_retry
+from imagekit_registry.cachefiles.generation import Making, decide
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.rendering import explained, source_key
-from imagekit_registry.cachefiles.results import Item, News, Policy, Result, ResultStatus
+from imagekit_registry.cachefiles.results import (
+    Item,
+    News,
+    Policy,
+    Result,
+    ResultStatus,
+    refuse_retry,
+)
 from imagekit_registry.cachefiles.threads import is_in_event_loop, run_in_background
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import ImageKitError, MissingSource

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext, suppress
+from functools import lru_cache, partial
 from typing import Any
 
 import attrs
 
 from imagekit_registry._breaker import breaker_of
 from imagekit_registry.cachefiles.identity import CacheFile, Identity
-from imagekit_registry.cachefiles.locks import GenerationLock, generation_lock
+from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.threads import would_keep_waiting
 from imagekit_registry.conf import conf
@@ -36,12 +36,10 @@ __all__ = [
     "is_of_another",
     "judge",
     "known",
-    "lock_of",
     "look_up",
     "new_record",
     "refuse_conflict",
     "remember",
-    "source_fingerprint",
 ]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
@@ -198,7 +196,6 @@ def look_up(
     Raises:
         NameTaken: The name of a file is held by another image.
         PublishError: A storage does not answer.
-        SourceUnavailable: That of a source does not answer.
     """
     now = time.time()
     answers: list[CacheFileRecord | None] = []
@@ -294,33 +291,6 @@ def _replace(file: CacheFile, before: CacheFileRecord | None, record: CacheFileR
         remember([(file, record)])
 
 
-def lock_of(
-    file: CacheFile, *, wait: float, until_done: Callable[[], bool] | None = None
-) -> AbstractContextManager[GenerationLock]:
-    """Return the lock that whoever makes *file* holds.
-
-    Args:
-        file: The cache file.
-        wait: Seconds to wait for it.
-        until_done: Tells a waiter that the other one has made it.
-    """
-    return generation_lock(
-        file.identity.key,
-        cache=file.cachefile_backend.cache,
-        timeout=conf.LOCK_TIMEOUT,
-        wait=wait,
-        until_done=until_done,
-        place=_place_of(file),
-    )
-
-
-def _place_of(file: CacheFile) -> str:
-    try:
-        return str(file.storage.path(file.identity.name))
-    except Exception:  # noqa: BLE001 -- no paths; or a name that is refused when it is written
-        return ""
-
-
 def invalidate(file: CacheFile) -> None:
     """Drop the record of *file*; the storage is asked when it is needed next."""
     access, key = file.cachefile_backend.states, file.identity.key
@@ -344,7 +314,6 @@ def ask(file: CacheFile, before: CacheFileRecord | None) -> CacheFileRecord:
     Raises:
         NameTaken: The name is held by another image.
         PublishError: The storage does not say whether the file exists.
-        SourceUnavailable: That of the source does not answer.
     """
     identity = file.identity
     refuse_conflict(identity, before)
@@ -352,7 +321,7 @@ def ask(file: CacheFile, before: CacheFileRecord | None) -> CacheFileRecord:
     if exists and not _is_stale(file, before):
         if before is not None and before.status == Status.EXISTS:
             return before
-        return new_record(file, Status.EXISTS, fingerprint=source_fingerprint(file))
+        return new_record(file, Status.EXISTS, fingerprint=fingerprint(file.spec.source))
     if (
         before is not None
         and not exists
@@ -373,7 +342,7 @@ def ask(file: CacheFile, before: CacheFileRecord | None) -> CacheFileRecord:
 
 
 def _is_in_storage(file: CacheFile) -> bool:
-    """Ask the storage; one that has just failed is left alone for a moment.
+    """Ask the storage; one that has just kept somebody waiting in vain is left alone for a moment.
 
     Raises:
         PublishError: It does not answer.
@@ -385,27 +354,16 @@ def _is_in_storage(file: CacheFile) -> bool:
         # What fails at once keeps no page waiting.
         pause=0.0,
     )
-    was_asked = False
-
-    def exists() -> bool:
-        nonlocal was_asked
-        was_asked = True
-        return file.cachefile_backend._exists(file)
-
-    answer = breaker.call(exists, None)
-    if answer is None:
-        cause = breaker.error
-        error = PublishError(
-            f"the storage does not say whether {identity.name!r} exists"
-            f" ({type(cause).__name__}: {cause})",
-            spec_id=identity.spec_id,
-            source=identity.source_name,
+    exists = breaker.call(partial(file.cachefile_backend._exists, file), None)
+    if exists is None:
+        cause = breaker.error or ConnectionError("it does not answer")
+        raise located(
+            identity,
+            f"the storage does not say whether {identity.name!r} exists",
+            wrap=PublishError,
             hint="Check that the storage of the cache files can be reached.",
-        )
-        # Of what is left alone, the breaker has told once.
-        error.is_logged = not was_asked
-        raise error from cause
-    return answer
+        ).error(cause)
+    return exists
 
 
 def _is_stale(file: CacheFile, record: CacheFileRecord | None) -> bool:
@@ -417,7 +375,7 @@ def _is_stale(file: CacheFile, record: CacheFileRecord | None) -> bool:
         # Whatever is there, nobody says that it is this image.
         return True
     if record is not None and record.fingerprint:
-        now = source_fingerprint(file)
+        now = fingerprint(file.spec.source)
         return bool(now) and now != record.fingerprint
     # Without a record the times tell, if one clock has set both.
     source, storage = file.spec.source, file.storage
@@ -428,13 +386,3 @@ def _is_stale(file: CacheFile, record: CacheFileRecord | None) -> bool:
         return bool(storage.get_modified_time(source.name) > made)
     except Exception:  # noqa: BLE001 -- many storages have no times, each says so in its way
         return False
-
-
-def source_fingerprint(file: CacheFile) -> str:
-    """Return the `fingerprint` of the source of *file*.
-
-    Raises:
-        SourceUnavailable: The storage of the source does not answer.
-    """
-    with located(file.identity, "the storage of the source does not answer"):
-        return fingerprint(file.spec.source)

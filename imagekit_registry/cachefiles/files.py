@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -25,16 +25,13 @@ from imagekit_registry.cachefiles.fallbacks import Fallback, fallback_for
 from imagekit_registry.cachefiles.generation import generate
 from imagekit_registry.cachefiles.identity import (
     Identity,
-    identify,
     known_identity,
-    remember_identity,
 )
 from imagekit_registry.cachefiles.results import Policy
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
 from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, MissingSource, PublishError, located
-from imagekit_registry.imaging.formats import extension_to_mimetype, format_to_mimetype
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.signals import existence_required
 from imagekit_registry.specs import adapt_generator
@@ -94,44 +91,6 @@ class ImageCacheFile(StoredContent):
             # A three-method backend decides for itself; what else is wanted comes after it.
             self.cachefile_strategy = own.followed_by(self.cachefile_strategy) if strategy else own
         self._fallback: Fallback | None = None
-
-    # What it is, without looking anywhere.
-
-    @cached_property
-    def identity(self) -> Identity:
-        """What the file is: name, storage, spec id, source, digest and the key of its record."""
-        is_unique = self._is_named or not self.spec.name_needs_record
-        identity = identify(self, name_is_unique=is_unique)
-        if not self._is_named:
-            remember_identity(self.spec, self.storage, identity)
-        return identity
-
-    @property
-    def source(self) -> Any:
-        """The source image that this one is made of; None for a generator without one."""
-        return self.spec.source
-
-    @property
-    def digest(self) -> str:
-        """The digest of source and recipe; empty if the generator has none."""
-        return self.identity.digest
-
-    def __str__(self) -> str:
-        return self.name or ""
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.name or 'None'}>"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ImageCacheFile):
-            return NotImplemented
-        if self.name != other.name or self.storage != other.storage:
-            return False
-        are_told_by_name = self.identity.name_is_unique and other.identity.name_is_unique
-        return are_told_by_name or self.digest == other.digest
-
-    def __hash__(self) -> int:
-        return hash(self.name)
 
     # What its state says.
 
@@ -207,12 +166,6 @@ class ImageCacheFile(StoredContent):
         return self._fallback
 
     @property
-    def path(self) -> str:
-        """The path in the local file system, of storages that have paths."""
-        self._require_existence()
-        return self.storage.path(self.published_name)
-
-    @property
     def width(self) -> int | None:  # type: ignore[override]
         """The width in pixels; None if it cannot be known before the image is made."""
         return self._get_image_dimensions()[0]
@@ -231,16 +184,6 @@ class ImageCacheFile(StoredContent):
                 # The storage does not say whether there is an image, or how large it is.
                 self._fallback = fallback_for(self, error)
         return self._fallback.width, self._fallback.height
-
-    @property
-    def media_type(self) -> str:
-        """The media type, such as ``image/jpeg``; ``application/octet-stream`` if unknown."""
-        format = self.state.format or self.spec.format
-        if format:
-            return format_to_mimetype(format) or "application/octet-stream"
-        dot = (self.name or "").rfind(".")
-        extension = self.name[dot:] if self.name and dot >= 0 else ""
-        return extension_to_mimetype(extension) or "application/octet-stream"
 
     def _require_existence(self) -> None:
         """Give the strategy its chance; keep what is shown instead if the image cannot be had."""
@@ -310,20 +253,6 @@ class ImageCacheFile(StoredContent):
         (result,) = generate([self], Policy(force=True))
         if result.error is not None:
             raise result.error
-
-    def delete(self) -> None:
-        """Remove the file from its storage, and what is known of it; at once.
-
-        No rollback brings the file back: it is made again when it is asked for. In a transaction
-        ``transaction.on_commit(file.delete)`` leaves it until the commit, as is done for strategies.
-
-        Raises:
-            PublishError: The storage does not remove it.
-        """
-        self.close()
-        self._fallback = None
-        if self.name:
-            self.cachefile_backend.delete(self)
 
     # Pickles and copies.
 

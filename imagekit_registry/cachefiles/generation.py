@@ -2,17 +2,365 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import IO
 
-from imagekit_registry.cachefiles._making import Making, decide, refuse_retry
-from imagekit_registry.cachefiles.existence import fetch, remember
+import attrs
+
+from imagekit_registry.cachefiles.existence import (
+    ask,
+    fetch,
+    judge,
+    new_record,
+    refuse_conflict,
+    remember,
+)
 from imagekit_registry.cachefiles.identity import CacheFile
-from imagekit_registry.cachefiles.results import Item, News, Policy, Result, ResultStatus
+from imagekit_registry.cachefiles.listing import Listing
+from imagekit_registry.cachefiles.locks import lock_of
+from imagekit_registry.cachefiles.publishing import publish
+from imagekit_registry.cachefiles.rendering import explained, properties_of, render
+from imagekit_registry.cachefiles.results import (
+    Item,
+    News,
+    Policy,
+    Result,
+    ResultStatus,
+    refuse_retry,
+)
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import ImageKitError
+from imagekit_registry.exceptions import (
+    GenerationError,
+    ImageKitError,
+    LockTimeout,
+    NameTaken,
+    PublishError,
+    SourceUnavailable,
+    located,
+)
+from imagekit_registry.signals import generated, generation_failed
+from imagekit_registry.specs import fingerprint
+from imagekit_registry.state import CacheFileRecord, Status
 
-__all__ = ["Making", "decide", "generate", "refuse_retry"]
+__all__ = ["Making", "decide", "generate"]
+
+_logger = logging.getLogger("imagekit_registry.cachefiles")
+
+#: Failures that may be over in a moment: the storage or another worker, not the image.
+_PASSING = (LockTimeout, PublishError, SourceUnavailable)
+
+
+def decide(item: Item, policy: Policy, news: News) -> bool:
+    """Return whether a file is to be made, before its lock is taken.
+
+    Args:
+        item: The file.
+        policy: When files are made.
+        news: Where a record goes that says what the storage has told.
+
+    Raises:
+        RetryLater: It failed a short while ago.
+        NameTaken: Another image has its name.
+        PublishError: The storage does not say whether it exists.
+    """
+    file, before = item.file, item.before
+    refuse_conflict(file.identity, before)
+    if policy.force:
+        return True
+    status = item.status()
+    if status == Status.FAILED:
+        return policy.retry or refuse_retry(file, before)
+    listing = policy.listing if file.cachefile_backend.asks_storage else None
+    if policy.missing_only and listing is not None:
+        if not _is_listed(listing, item, (before.published_name if before else "")):
+            return True
+        # A record that says nothing may be of another recipe's file of the same name.
+        is_unknown = status is None and (before is not None or not file.identity.name_is_unique)
+        return is_unknown and _is_missing(item, news)
+    if status in {Status.EXISTS, Status.MISSING}:
+        return status == Status.MISSING
+    if listing is not None and not _is_listed(listing, item):
+        return True
+    return _is_missing(item, news)
+
+
+def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:
+    try:
+        return listing.has(item.file.storage, name or item.file.identity.name)
+    except Exception:  # noqa: BLE001 -- it is asked once more, and explained then
+        return not _is_missing(item, [])
+
+
+def _is_missing(item: Item, news: News) -> bool:
+    """Ask the storage for the file itself."""
+    record = ask(item.file, item.before)
+    if record.status == Status.EXISTS and record != item.before:
+        news.append((item.file, record))
+    return record.status != Status.EXISTS
+
+
+@attrs.define(eq=False)
+class Making:
+    """The making of files of one source, from their locks to their records.
+
+    Its steps are called in their order; `make` asks neither cache nor database, so that threads may
+    call it.
+
+    Args:
+        items: The files.
+        policy: When they are made.
+        contended: Whether somebody else had their locks when they were first wanted.
+
+    Attributes:
+        locks: What is to be closed in the end.
+        news: What is to be remembered in the end.
+    """
+
+    items: list[Item]
+    policy: Policy
+    contended: bool = False
+    locks: ExitStack = attrs.field(factory=ExitStack, init=False)
+    news: News = attrs.field(factory=list, init=False)
+    todo: list[Item] = attrs.field(factory=list, init=False)
+    _results: list[Result] = attrs.field(factory=list, init=False)
+    _answers: list[tuple[Item, CacheFileRecord | ImageKitError]] = attrs.field(
+        factory=list, init=False
+    )
+    _started: float = attrs.field(default=0.0, init=False)
+
+    def lock(self, wait: float) -> list[Item]:
+        """Take the locks of the files that are still to be made then.
+
+        Only the first is waited for, while no lock is held: so nobody waits in a circle.
+
+        Args:
+            wait: Seconds to wait.
+
+        Returns:
+            Those that somebody else is making.
+        """
+        left: list[Item] = []
+        locked: list[Item] = []
+        # One order for all: the first of a source is the same for everybody.
+        for item in sorted(self.items, key=lambda item: item.file.identity.key):
+            seconds = 0 if locked else wait
+            try:
+                if self._acquire(item, seconds):
+                    locked.append(item)
+                else:
+                    self._results += item.results(ResultStatus.EXISTING)
+            except LockTimeout as error:
+                if seconds:
+                    error.located(item.file.identity.spec_id, item.file.identity.source_name)
+                    self._results += item.results(ResultStatus.FAILED, error)
+                else:
+                    left.append(item)
+        self._look_again(locked)
+        return left
+
+    def _acquire(self, item: Item, wait: float) -> bool:
+        """Lock one file; return False if others have made it while it was waited for."""
+        is_first = True
+
+        def is_done() -> bool:
+            nonlocal is_first
+            was_first, is_first = is_first, False
+            if was_first or self.policy.force:
+                return False
+            (item.before,) = fetch([item.file], fresh=True)
+            return item.status() == Status.EXISTS
+
+        lock = lock_of(item.file, wait=wait, until_done=is_done)
+        return self.locks.enter_context(lock).acquired
+
+    def _look_again(self, items: list[Item]) -> None:
+        """Let go of what others have made between our question and our lock."""
+        if not items:
+            return
+        if self.policy.force and all(item.file.identity.name_is_unique for item in items):
+            self.todo = items
+            return
+        records = fetch([item.file for item in items], fresh=True)
+        for item, record in zip(items, records, strict=True):
+            before, item.before = item.before, record
+            try:
+                if self._is_still_wanted(item, before):
+                    self.todo.append(item)
+                else:
+                    self._results += item.results(ResultStatus.EXISTING)
+            except GenerationError as error:
+                self._results += item.results(ResultStatus.FAILED, error)
+
+    def _is_still_wanted(self, item: Item, before: CacheFileRecord | None) -> bool:
+        refuse_conflict(item.file.identity, item.before)
+        if self.policy.force:
+            return True
+        if item.before != before:
+            status = item.status()
+            if status == Status.EXISTS:
+                return False
+            if status == Status.FAILED and not self.policy.retry:
+                return refuse_retry(item.file, item.before)
+        is_listed = self.policy.listing is not None and not self.contended
+        if is_listed or not item.file.cachefile_backend.asks_storage:
+            # For very many files, making one twice costs less than asking for each once more.
+            return True
+        # Whoever held the lock before may not have written down yet what they made.
+        return _is_missing(item, self.news)
+
+    def make(self) -> None:
+        """Make and publish the files."""
+        if not self.todo:
+            return
+        self._started = time.monotonic()
+        seen = fingerprint(self.todo[0].file.spec.source)
+        for item, result in zip(self.todo, render([item.file for item in self.todo]), strict=True):
+            answer: CacheFileRecord | ImageKitError
+            try:
+                if isinstance(result, ImageKitError):
+                    answer = result
+                else:
+                    answer = self._publish(item, result, seen)
+            except Exception as error:  # noqa: BLE001 -- receivers of our signals are the project's
+                answer = explained(error, item.file)
+            self._answers.append((item, answer))
+
+    def _publish(self, item: Item, content: IO[bytes], seen: str) -> CacheFileRecord:
+        """Publish *content* under the name of a file, and return the new record.
+
+        Args:
+            item: The file.
+            content: What its generator has made.
+            seen: The fingerprint of the source, taken before it was read.
+
+        Raises:
+            PublishError: The storage does not take it.
+        """
+        file, identity = item.file, item.file.identity
+        with located(identity, "the file could not be published", wrap=PublishError):
+            name = publish(file.storage, identity.name, content)
+        size = content.seek(0, io.SEEK_END)
+        record = new_record(
+            file,
+            Status.EXISTS,
+            size=size,
+            made_at=time.time(),
+            fingerprint=seen,
+            published_name=name if name != identity.name else "",
+            **properties_of(content),
+        )
+        if seen and _is_replaced_meanwhile(item, seen):
+            # Whoever looks next makes the image anew.
+            record = attrs.evolve(record, status=Status.MISSING)
+        generated.send_robust(
+            sender=type(file.generator),
+            file=file,
+            spec_id=identity.spec_id,
+            source=identity.source_name,
+            seconds=time.monotonic() - self._started,
+            bytes=size,
+        )
+        return record
+
+    def finish(self) -> list[Result]:
+        """Say what became of the files, and log what failed; `news` is for the caller."""
+        for item, answer in self._answers:
+            if isinstance(answer, CacheFileRecord):
+                _delete_predecessor(item, answer)
+                self.news.append((item.file, answer))
+                if self.policy.listing is not None:
+                    # Another row may have the same source.
+                    self.policy.listing.add(item.file.storage, answer.published_name or answer.name)
+                self._results += item.results(ResultStatus.MADE)
+                continue
+            if isinstance(answer, GenerationError):
+                record = self._fail(item, answer)
+                if record is not None:
+                    self.news.append((item.file, record))
+            self._results += item.results(ResultStatus.FAILED, answer)
+        self._answers = []
+        return sorted(self._results, key=lambda result: result.position)
+
+    def _fail(self, item: Item, error: GenerationError) -> CacheFileRecord | None:
+        """Log and announce that a file could not be made.
+
+        Returns:
+            The record that says so, and when it is to be tried again; None if the failure says
+            nothing about the file.
+        """
+        file, identity = item.file, item.file.identity
+        error.located(identity.spec_id, identity.source_name)
+        _logger.warning("%s", error)
+        error.is_logged = True
+        generation_failed.send_robust(
+            sender=type(file.generator),
+            file=file,
+            spec_id=identity.spec_id,
+            source=identity.source_name,
+            seconds=time.monotonic() - self._started,
+            cause=error.cause,
+            error=error,
+        )
+        # Others may have made it meanwhile.
+        (before,) = fetch([file])
+        if isinstance(error, NameTaken) or (before is not None and _is_still_good(file, before)):
+            return None
+        failures = (before.failures if before else 0) + 1
+        delay = min(conf.RETRY_AFTER * 2 ** min(failures - 1, 30), conf.RETRY_AFTER_MAX)
+        if isinstance(error, _PASSING):
+            delay = file.cachefile_backend.existence_check_timeout
+        return new_record(
+            file,
+            Status.FAILED,
+            error=error.cause,
+            failures=failures,
+            retry_at=time.time() + delay,
+            # A file that is there is what it was before.
+            fingerprint=before.fingerprint if before else "",
+        )
+
+
+# Publishing.
+
+
+def _is_replaced_meanwhile(item: Item, seen: str) -> bool:
+    """Return whether the source has changed since it was *seen*, before it was read."""
+    if fingerprint(item.file.spec.source) in {seen, ""}:
+        return False
+    before = item.before
+    # Twice running, it is the storage that does not give the same answer twice.
+    return before is None or before.status != Status.MISSING or not before.fingerprint
+
+
+def _delete_predecessor(item: Item, record: CacheFileRecord) -> None:
+    """Delete what a storage with a will of its own had published under another name."""
+    before = item.before
+    if before is None or before.published_name in {"", record.name, record.published_name}:
+        return
+    name = before.published_name
+    try:
+        item.file.storage.delete(name)
+    except Exception as error:  # noqa: BLE001 -- what client libraries raise; the image is there
+        _logger.warning("%s: %r is left over: %s", item.file.identity.spec_id, name, error)
+
+
+def _is_still_good(file: CacheFile, before: CacheFileRecord) -> bool:
+    """Return whether an image that could not be made anew is there, and what it would be."""
+    if judge(file.identity, before, time.time()) != Status.EXISTS or not before.fingerprint:
+        return False
+    if before.fingerprint != fingerprint(file.spec.source):
+        return False
+    try:
+        return file.cachefile_backend._exists(file)
+    except Exception:  # noqa: BLE001 -- what client libraries raise
+        return False
+
+
+# All steps, for files of one source.
 
 
 def generate(files: Sequence[CacheFile], policy: Policy | None = None) -> list[Result]:

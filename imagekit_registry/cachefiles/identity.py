@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from operator import attrgetter, is_
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -69,10 +70,43 @@ class CacheFile(ImageFile):
     cachefile_backend: AbstractCacheFileBackend
     cachefile_strategy: Strategy
 
-    @property
+    _is_named: bool
+
+    @cached_property
     def identity(self) -> Identity:
         """What the file is: name, storage, spec id, source, digest and the key of its record."""
-        raise NotImplementedError
+        is_unique = self._is_named or not self.spec.name_needs_record
+        identity = identify(self, name_is_unique=is_unique)
+        if not self._is_named:
+            remember_identity(self.spec, self.storage, identity)
+        return identity
+
+    @property
+    def source(self) -> Any:
+        """The source image that this one is made of; None for a generator without one."""
+        return self.spec.source
+
+    @property
+    def digest(self) -> str:
+        """The digest of source and recipe; empty if the generator has none."""
+        return self.identity.digest
+
+    def __str__(self) -> str:
+        return self.name or ""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.name or 'None'}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CacheFile):
+            return NotImplemented
+        if self.name != other.name or self.storage != other.storage:
+            return False
+        are_told_by_name = self.identity.name_is_unique and other.identity.name_is_unique
+        return are_told_by_name or self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     @property
     def spec_id(self) -> str:

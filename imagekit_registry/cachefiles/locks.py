@@ -23,10 +23,11 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 
 from imagekit_registry._breaker import breaker_of
+from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgument, LockTimeout
 
-__all__ = ["GenerationLock", "generation_lock"]
+__all__ = ["GenerationLock", "generation_lock", "lock_of"]
 
 SHORTEST_SLEEP = 0.005  # seconds between two tries of a waiter, at first ...
 LONGEST_SLEEP = 0.2  # ... and in the end
@@ -106,6 +107,33 @@ def generation_lock(
         yield lock
     finally:
         _release(host, between_hosts)
+
+
+def lock_of(
+    file: CacheFile, *, wait: float, until_done: Callable[[], bool] | None = None
+) -> contextlib.AbstractContextManager[GenerationLock]:
+    """Return the lock that whoever makes *file* holds.
+
+    Args:
+        file: The cache file.
+        wait: Seconds to wait for it.
+        until_done: Tells a waiter that the other one has made it.
+    """
+    return generation_lock(
+        file.identity.key,
+        cache=file.cachefile_backend.cache,
+        timeout=conf.LOCK_TIMEOUT,
+        wait=wait,
+        until_done=until_done,
+        place=_place_of(file),
+    )
+
+
+def _place_of(file: CacheFile) -> str:
+    try:
+        return str(file.storage.path(file.identity.name))
+    except Exception:  # noqa: BLE001 -- no paths; or a name that is refused when it is written
+        return ""
 
 
 def _acquire(

@@ -24,7 +24,7 @@ from imagekit_registry.specs import (
     refer_to,
 )
 
-__all__ = ["copy_for", "explained", "properties_of", "render", "source_key"]
+__all__ = ["explained", "properties_of", "render", "source_key"]
 
 
 def source_key(file: CacheFile) -> Hashable:
@@ -55,7 +55,7 @@ def render(files: Sequence[CacheFile]) -> list[IO[bytes] | ImageKitError]:
         if all(map(_shares_decode, specs)):
             return list(generate_together(cast("list[ImageSpec]", specs)))
     except (GenerationError, MissingSource) as error:
-        return [copy_for(file, error) for file in files]
+        return [_copy_for(file, error) for file in files]
     except Exception as error:  # noqa: BLE001 -- specs and processors are the project's code
         if len(files) == 1:
             return [explained(error, files[0])]
@@ -76,7 +76,7 @@ def _render_one(file: CacheFile) -> IO[bytes] | ImageKitError:
     ).located(file.identity.spec_id, file.identity.source_name)
 
 
-def copy_for(file: CacheFile, error: ImageKitError) -> ImageKitError:
+def _copy_for(file: CacheFile, error: ImageKitError) -> ImageKitError:
     """Return *error*, which kept a whole source from being read, as that of one file."""
     own = copy.copy(error)
     own.__cause__ = error.__cause__

@@ -10,10 +10,10 @@ import attrs
 from imagekit_registry.cachefiles.existence import judge
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
-from imagekit_registry.exceptions import ImageKitError
+from imagekit_registry.exceptions import ImageKitError, RetryLater
 from imagekit_registry.state import CacheFileRecord, Status
 
-__all__ = ["Item", "News", "Policy", "Result", "ResultStatus"]
+__all__ = ["Item", "News", "Policy", "Result", "ResultStatus", "refuse_retry"]
 
 
 class ResultStatus(StrEnum):
@@ -89,3 +89,15 @@ class Item:
 
 #: Files, and what is newly known of them.
 News = list[tuple[CacheFile, CacheFileRecord]]
+
+
+def refuse_retry(file: CacheFile, record: CacheFileRecord | None) -> bool:
+    """Raise the exception that says that a file has failed, and that it is not its time yet."""
+    failures = record.failures if record is not None else 1
+    times = "once" if failures == 1 else f"{failures} times"
+    raise RetryLater(
+        (record.error if record is not None else "") or "it could not be made",
+        spec_id=file.identity.spec_id,
+        source=file.identity.source_name,
+        hint=f"It has failed {times} and is tried again later; generate(force=True) tries now.",
+    )

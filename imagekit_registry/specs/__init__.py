@@ -9,6 +9,7 @@ from imagekit_registry.specs._attributes import (
     show_attributes,
     split_attributes,
 )
+from imagekit_registry.specs._base import BaseImageSpec, adapt_generator
 from imagekit_registry.specs._digest import canonical_text, digest
 from imagekit_registry.specs._host import SpecHost, create_spec_class
 from imagekit_registry.specs._sources import (
@@ -21,9 +22,7 @@ from imagekit_registry.specs._sources import (
     refer_to,
 )
 from imagekit_registry.specs._spec import (
-    BaseImageSpec,
     ImageSpec,
-    adapt_generator,
     default_limits,
     format_options,
     generate_together,

@@ -17,7 +17,8 @@ from PIL import Image
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.backends import BaseAsync
-from imagekit_registry.cachefiles.existence import lock_of, look_up
+from imagekit_registry.cachefiles.existence import look_up
+from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.exceptions import GenerationError, LockTimeout, UnreadableImage
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated, generation_failed

@@ -20,7 +20,8 @@ from imagekit_registry import ImageSpec, prefetch_images
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, generate_many
 from imagekit_registry.cachefiles.backends import BaseAsync, Simple
 from imagekit_registry.cachefiles.bulk import Generation
-from imagekit_registry.cachefiles.existence import lock_of, new_record, remember
+from imagekit_registry.cachefiles.existence import new_record, remember
+from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.results import ResultStatus
 from imagekit_registry.exceptions import (
     EncodingError,

@@ -19,8 +19,8 @@ from django.core.files.storage import storages
 from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image
-from imagekit_registry.cachefiles import ImageCacheFile, existence
-from imagekit_registry.cachefiles.existence import lock_of
+from imagekit_registry.cachefiles import ImageCacheFile, locks
+from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.exceptions import (
     GenerationError,
     LimitExceeded,
@@ -246,7 +246,7 @@ class TestNoTimeout:
             folder = tmp_path / host
             folder.mkdir()
             monkeypatch.setattr(tempfile, "tempdir", str(folder))
-            monkeypatch.setattr(existence, "_place_of", lambda file: host)
+            monkeypatch.setattr(locks, "_place_of", lambda file: host)
             thread = threading.Thread(target=ask, daemon=True)
             thread.start()
             return thread

@@ -15,8 +15,8 @@ from imagekit_registry._breaker import breaker_of
 from imagekit_registry.cachefiles import existence
 from imagekit_registry.cachefiles.backends.base import Simple
 from imagekit_registry.cachefiles.backends.messages import Message, describe
-from imagekit_registry.cachefiles.generation import refuse_retry
 from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.results import refuse_retry
 from imagekit_registry.cachefiles.threads import is_in_event_loop, run_in_background
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (

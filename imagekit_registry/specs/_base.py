@@ -1,0 +1,137 @@
+"""What every generator has: a spec's attributes, with their defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import IO, Any
+
+from imagekit_registry._loading import get_by_qname
+from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import MissingSource
+
+
+class BaseImageSpec:
+    """A generator of one image, with its say in where, how and when a cache file is made of it.
+
+    Attributes:
+        cachefile_storage: The storage of the cache file: a storage, an alias, a dotted path.
+        cachefile_backend: What makes the cache file and knows its state.
+        cachefile_strategy: What decides when the cache file must exist: a class, an instance, a
+            dotted path, or a dict of callables.
+        fallback: What stands in while there is no image, as ``IMAGEKIT_ON_ERROR`` has it.
+        spec_id: The id under which the registry gave this spec.
+        spec_arguments: The keyword arguments, but for the source, with which it did.
+    """
+
+    cachefile_storage: Any = None
+    cachefile_backend: Any = None
+    cachefile_strategy: Any = None
+    fallback: Any = None
+    spec_id: str | None = None
+    spec_arguments: Mapping[str, Any] = MappingProxyType({})
+
+    source: Any = None
+    format: str | None = None
+
+    MissingSource = MissingSource
+
+    # What every generator must define.
+
+    def generate(self) -> IO[bytes]:
+        """Make the image.
+
+        Returns:
+            An open file at its start.
+        """
+        raise NotImplementedError(f"{type(self).__qualname__} must define generate()")
+
+    # What has a default.
+
+    def get_hash(self) -> str:
+        """Return the digest of source and recipe; empty for a generator that has none."""
+        return ""
+
+    @property
+    def cachefile_name(self) -> str | None:
+        """The name of the cache file in its storage, by ``IMAGEKIT_CACHEFILE_NAMER``."""
+        name: str = self._namer()(self)
+        return name
+
+    @property
+    def name_needs_record(self) -> bool:
+        """Whether the cache file's name leaves it to the state record to say what it is made of.
+
+        It does if it is from a namer with a true attribute ``needs_record``.
+        """
+        return bool(getattr(self._namer(), "needs_record", False))
+
+    def output_size(self, source_size: tuple[int, int]) -> tuple[int, int] | None:
+        """Return the size in pixels of the image made of an upright source of *source_size*.
+
+        Returns:
+            Width and height, or None if that cannot be told.
+        """
+        return None
+
+    def expected_size(self) -> tuple[int, int] | None:
+        """Return the size in pixels that the image will have; None if that cannot be told.
+
+        Raises:
+            GenerationError: The source cannot be read.
+        """
+        return None
+
+    # What callers use, and subclasses leave alone.
+
+    @property
+    def source_name(self) -> str | None:
+        """What messages call the source; None without a name."""
+        name = getattr(self.source, "name", None)
+        return str(name) if name else None
+
+    def describe(self) -> str:
+        """Return what errors, records and logs call this generator: its id, or its class."""
+        return self.spec_id or f"{type(self).__module__}.{type(self).__qualname__}"
+
+    def _namer(self) -> Any:
+        return get_by_qname(conf.CACHEFILE_NAMER, "namer")
+
+
+class _AdaptedGenerator(BaseImageSpec):
+    """A generator that is no spec, with all that a spec has.
+
+    Args:
+        generator: Anything with ``generate()``.
+    """
+
+    def __init__(self, generator: Any) -> None:
+        self.generator = generator
+
+    def __getattribute__(self, name: str) -> Any:
+        """Ask the generator first, but for what is ours."""
+        get = object.__getattribute__
+        if name == "generator" or name.startswith("_"):
+            return get(self, name)
+        generator = get(self, "generator")
+        try:
+            return getattr(generator, name)
+        except AttributeError:
+            if hasattr(type(generator), name):
+                # The generator has it; what is missing is missing inside of it.
+                raise
+        return get(self, name)
+
+    def describe(self) -> str:
+        """Return the id of the generator, or its class."""
+        cls = type(self.generator)
+        return self.spec_id or f"{cls.__module__}.{cls.__qualname__}"
+
+
+def adapt_generator(generator: Any) -> BaseImageSpec:
+    """Return *generator* itself if it is a spec, else one that has all that a spec has.
+
+    Args:
+        generator: Anything with ``generate()``.
+    """
+    return generator if isinstance(generator, BaseImageSpec) else _AdaptedGenerator(generator)
