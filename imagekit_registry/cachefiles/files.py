@@ -34,7 +34,7 @@ from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, MissingSource, PublishError, located
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.signals import existence_required
-from imagekit_registry.specs import adapt_generator
+from imagekit_registry.specs import BaseImageSpec, adapt_generator
 from imagekit_registry.state import CacheFileRecord
 
 __all__ = ["Identity", "ImageCacheFile", "LazyImageCacheFile", "get_image"]
@@ -73,7 +73,8 @@ class ImageCacheFile(StoredContent):
         cachefile_strategy: Any = None,
     ) -> None:
         self.generator = generator
-        spec = self.spec = adapt_generator(generator)
+        is_spec = isinstance(generator, BaseImageSpec)
+        spec = self.spec = generator if is_spec else adapt_generator(generator)
         default_storage, default_backend, default_strategy = _defaults()
         storage = storage or spec.cachefile_storage
         self.storage = resolve_storage(storage) if storage else default_storage

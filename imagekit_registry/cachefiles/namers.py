@@ -6,7 +6,7 @@ A namer is any callable that takes a generator and returns a name with forward s
 A name should say source and recipe, as a digest does: then no two images ever have one name. A
 namer whose names do not has a true attribute ``needs_record``. The state record of a file then says
 whose image it is: a file without a record counts as missing, and a name under which another image
-is recorded, whose source and spec are still there, is taken: `NameTaken` is raised.
+is recorded is taken until that is deleted: `NameTaken` is raised.
 """
 
 from __future__ import annotations

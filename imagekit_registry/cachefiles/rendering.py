@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Hashable, Sequence
-from typing import IO, TypedDict, TypeGuard, cast
+from typing import IO, TypedDict, cast
 
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.exceptions import (
@@ -15,13 +15,11 @@ from imagekit_registry.exceptions import (
     ProcessingError,
     UnknownFormat,
 )
-from imagekit_registry.imaging import Encoded, Limits, read_header
+from imagekit_registry.imaging import Encoded, read_header
 from imagekit_registry.specs import (
     ImageSpec,
     default_limits,
     generate_together,
-    has_source,
-    refer_to,
 )
 
 __all__ = ["explained", "properties_of", "render", "source_key"]
@@ -30,30 +28,20 @@ __all__ = ["explained", "properties_of", "render", "source_key"]
 def source_key(file: CacheFile) -> Hashable:
     """Return what is equal for files that can be made of one decode."""
     spec = file.spec
-    if not _shares_decode(spec):
-        return id(file)
-    source = spec.source
-    limits: Limits | None = spec.limits
-    is_stored = isinstance(getattr(source, "name", None), str)
-    if not is_stored or not getattr(source, "_committed", True):
-        return id(source), limits
-    return str(refer_to(source)), limits
+    return (file.identity.source, spec.limits) if _shares_decode(file) else id(file)
 
 
-def _shares_decode(spec: object) -> TypeGuard[ImageSpec]:
-    return (
-        isinstance(spec, ImageSpec)
-        and type(spec).generate is ImageSpec.generate
-        and has_source(spec.source)
-    )
+def _shares_decode(file: CacheFile) -> bool:
+    spec = file.spec
+    is_plain = isinstance(spec, ImageSpec) and type(spec).generate is ImageSpec.generate
+    return is_plain and bool(file.identity.source)
 
 
 def render(files: Sequence[CacheFile]) -> list[IO[bytes] | ImageKitError]:
     """Return an image or an error for each of *files*, which are of one source."""
-    specs = [file.spec for file in files]
     try:
-        if all(map(_shares_decode, specs)):
-            return list(generate_together(cast("list[ImageSpec]", specs)))
+        if all(map(_shares_decode, files)):
+            return list(generate_together([cast("ImageSpec", file.spec) for file in files]))
     except (GenerationError, MissingSource) as error:
         return [_copy_for(file, error) for file in files]
     except Exception as error:  # noqa: BLE001 -- specs and processors are the project's code

@@ -9,6 +9,7 @@ from typing import IO, Any
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import MissingSource
+from imagekit_registry.imaging import Limits
 
 
 class BaseImageSpec:
@@ -33,6 +34,7 @@ class BaseImageSpec:
 
     source: Any = None
     format: str | None = None
+    limits: Limits | None = None
 
     MissingSource = MissingSource
 

@@ -126,7 +126,6 @@ class ImageSpec(BaseImageSpec):
     animated: bool = True
     background: Any = None
     decode_small: bool = True
-    limits: Limits | None = None
     namer: Any = None
 
     def __init__(self, source: Any = None) -> None:
