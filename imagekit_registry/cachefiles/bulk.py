@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from django.db import connections
@@ -29,6 +29,9 @@ from imagekit_registry.cachefiles.threads import is_in_event_loop, run_in_backgr
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import ImageKitError, MissingSource
 from imagekit_registry.state import Status
+
+if TYPE_CHECKING:
+    from imagekit_registry.cachefiles.backends import AbstractCacheFileBackend
 
 __all__ = ["Failure", "Generation", "Outcome", "generate_many"]
 
@@ -138,17 +141,10 @@ def _make_all(files: Sequence[CacheFile], force: bool) -> None:
 
 
 @attrs.define(eq=False)
-class _Group:
-    """Files of one source.
+class _Running:
+    """Files of one source that are being made, by a thread if there is a future."""
 
-    Args:
-        items: The files.
-        is_for_worker: Whether they are handed to a worker.
-    """
-
-    items: list[Item] = attrs.field(factory=list)
-    is_for_worker: bool = False
-    making: Making | None = None
+    making: Making
     future: Future[None] | None = None
 
 
@@ -183,7 +179,7 @@ class Generation:
 
     _policy: Policy = attrs.field(init=False)
     _news: News = attrs.field(factory=list, init=False)
-    _queue: deque[_Group | Result] = attrs.field(factory=deque, init=False)
+    _queue: deque[_Running | Result] = attrs.field(factory=deque, init=False)
     _contended: deque[list[Item]] = attrs.field(factory=deque, init=False)
     _running: int = attrs.field(default=0, init=False)
     _executor: ThreadPoolExecutor | None = attrs.field(default=None, init=False)
@@ -228,14 +224,14 @@ class Generation:
         try:
             while self._queue:
                 entry = self._queue.popleft()
-                if isinstance(entry, _Group):
+                if isinstance(entry, _Running):
                     self._collect(entry)
         finally:
             self._flush()
 
     # From files to groups.
 
-    def _group(self, files: Sequence[CacheFile], offset: int) -> list[_Group]:
+    def _group(self, files: Sequence[CacheFile], offset: int) -> list[list[Item]]:
         """Find out which of *files* are to be made; return those, source by source."""
         items: dict[tuple[object, str, str], Item] = {}
         for position, file in enumerate(files, offset):
@@ -257,21 +253,24 @@ class Generation:
                 self._queue.append(Result(position, file, ResultStatus.FAILED, failure))
         # What a worker remembers is older than the message that it was just sent.
         records = fetch([item.file for item in items.values()], fresh=self.here)
-        groups: dict[object, _Group] = {}
+        groups: dict[object, list[Item]] = {}
         for item, record in zip(items.values(), records, strict=True):
             item.before = record
             try:
                 if not decide(item, self._policy, self._news):
                     self._queue.extend(item.results(ResultStatus.EXISTING))
                     continue
-                backend = item.file.cachefile_backend
-                is_for_worker = backend.is_async and not self.here
-                together = (source_key(item.file), backend if is_for_worker else None)
-                groups.setdefault(together, _Group([], is_for_worker)).items.append(item)
+                together = (source_key(item.file), self._worker_of(item))
+                groups.setdefault(together, []).append(item)
             except Exception as error:  # noqa: BLE001 -- as above
                 failure = explained(error, item.file)
                 self._queue.extend(item.results(ResultStatus.FAILED, failure))
         return list(groups.values())
+
+    def _worker_of(self, item: Item) -> AbstractCacheFileBackend | None:
+        """Return the backend that hands a file to a worker; None if it is made here."""
+        backend = item.file.cachefile_backend
+        return backend if backend.is_async and not self.here else None
 
     def _make_elsewhere(self, file: CacheFile, position: int) -> Result:
         """Have a file made by a backend that has its own way to do so."""
@@ -286,12 +285,11 @@ class Generation:
             backend.generate(file, force=self.force)
         return Result(position, file, ResultStatus.MADE)
 
-    def _hand_over(self, group: _Group) -> None:
+    def _hand_over(self, group: list[Item], backend: AbstractCacheFileBackend) -> None:
         """Hand files of one source to a worker."""
-        backend = group.items[0].file.cachefile_backend
         failed: list[Item] = []
         others: list[Item] = []
-        for item in group.items:
+        for item in group:
             status = item.status()
             if status == Status.EXISTS and not self.force:
                 # Its storage does not have it.
@@ -311,16 +309,18 @@ class Generation:
 
     # From groups to images.
 
-    def _submit(self, group: _Group, wait: float = 0) -> None:
+    def _submit(self, group: list[Item], wait: float = 0) -> None:
         if self.dry_run:
-            for item in group.items:
+            for item in group:
                 self._queue.extend(item.results(ResultStatus.WANTED))
             return
-        if group.is_for_worker:
-            self._hand_over(group)
+        worker = self._worker_of(group[0])
+        if worker is not None:
+            self._hand_over(group, worker)
             return
-        self._queue.append(group)
-        making = group.making = Making(group.items, self._policy, contended=wait > 0)
+        making = Making(group, self._policy, contended=wait > 0)
+        running = _Running(making)
+        self._queue.append(running)
         left = making.lock(wait)
         if left:
             self._contended.append(left)
@@ -330,7 +330,7 @@ class Generation:
             making.make()
         else:
             self._running += 1
-            group.future = self._executor.submit(_make, making)
+            running.future = self._executor.submit(_make, making)
 
     def _wait_for_others(self) -> Iterator[Result]:
         """Take care of the files that others were making when we came to them."""
@@ -340,7 +340,7 @@ class Generation:
         self._flush()
         ends_at = time.monotonic() + conf.LOCK_WAIT
         while self._contended:
-            group = _Group(self._contended.popleft())
+            group = self._contended.popleft()
             self._submit(group, wait=max(ends_at - time.monotonic(), 0.001))
             yield from self._emit(0)
 
@@ -361,13 +361,11 @@ class Generation:
             self._queue.popleft()
             yield from self._collect(entry)
 
-    def _collect(self, group: _Group) -> list[Result]:
+    def _collect(self, running: _Running) -> list[Result]:
         """Write down what has become of a group, and let go of its locks."""
-        if group.future is not None:
+        if running.future is not None:
             self._running -= 1
-        making = group.making
-        if making is None:
-            return []
+        making = running.making
         with making.locks:
             results = making.finish()
             self._news += making.news

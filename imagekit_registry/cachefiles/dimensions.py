@@ -8,7 +8,7 @@ from imagekit_registry.cachefiles.existence import complete, invalidate, known, 
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.threads import would_keep_waiting
 from imagekit_registry.imaging import Deadline, read_header
-from imagekit_registry.specs import default_limits
+from imagekit_registry.specs import default_limits, storage_of
 from imagekit_registry.state import CacheFileRecord, Status
 
 __all__ = ["dimensions", "expected_size"]
@@ -65,7 +65,7 @@ def expected_size(file: CacheFile) -> tuple[int, int] | None:
     """Return the size in pixels that *file* will have, by its source; None if that does not tell."""
     spec = file.spec
     try:
-        if would_keep_waiting(getattr(spec.source, "storage", None)):
+        if would_keep_waiting(storage_of(spec.source)):
             sizes = {spec.output_size(size) for size in _VERY_DIFFERENT_SIZES}
             return sizes.pop() if len(sizes) == 1 else None
         return spec.expected_size()

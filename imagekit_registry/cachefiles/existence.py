@@ -23,7 +23,7 @@ from imagekit_registry.exceptions import (
     PublishError,
     located,
 )
-from imagekit_registry.specs import fingerprint
+from imagekit_registry.specs import fingerprint, storage_of
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status
 
 __all__ = [
@@ -379,7 +379,7 @@ def _is_stale(file: CacheFile, record: CacheFileRecord | None) -> bool:
         return bool(now) and now != record.fingerprint
     # Without a record the times tell, if one clock has set both.
     source, storage = file.spec.source, file.storage
-    if getattr(source, "storage", None) is not storage:
+    if storage_of(source) is not storage:
         return False
     try:
         made = storage.get_modified_time(identity.name)

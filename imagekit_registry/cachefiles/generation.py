@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import IO
 
 import attrs
+from django.dispatch import Signal
 
 from imagekit_registry.cachefiles.existence import (
     ask,
@@ -256,15 +257,18 @@ class Making:
         if seen and _is_replaced_meanwhile(item, seen):
             # Whoever looks next makes the image anew.
             record = attrs.evolve(record, status=Status.MISSING)
-        generated.send_robust(
+        self._announce(generated, file, bytes=size)
+        return record
+
+    def _announce(self, signal: Signal, file: CacheFile, **more: object) -> None:
+        signal.send_robust(
             sender=type(file.generator),
             file=file,
-            spec_id=identity.spec_id,
-            source=identity.source_name,
+            spec_id=file.identity.spec_id,
+            source=file.identity.source_name,
             seconds=time.monotonic() - self._started,
-            bytes=size,
+            **more,
         )
-        return record
 
     def finish(self) -> list[Result]:
         """Say what became of the files, and log what failed; `news` is for the caller."""
@@ -296,15 +300,7 @@ class Making:
         error.located(identity.spec_id, identity.source_name)
         _logger.warning("%s", error)
         error.is_logged = True
-        generation_failed.send_robust(
-            sender=type(file.generator),
-            file=file,
-            spec_id=identity.spec_id,
-            source=identity.source_name,
-            seconds=time.monotonic() - self._started,
-            cause=error.cause,
-            error=error,
-        )
+        self._announce(generation_failed, file, cause=error.cause, error=error)
         # Others may have made it meanwhile.
         (before,) = fetch([file])
         if isinstance(error, NameTaken) or (before is not None and _is_still_good(file, before)):

@@ -18,7 +18,14 @@ from imagekit_registry._loading import sanitize_cache_key, storage_reference
 from imagekit_registry.cachefiles import namers
 from imagekit_registry.conf import conf
 from imagekit_registry.imaging import Recipe
-from imagekit_registry.specs import BaseImageSpec, ImageSpec, StoredFile, has_source, refer_to
+from imagekit_registry.specs import (
+    BaseImageSpec,
+    ImageSpec,
+    StoredFile,
+    has_source,
+    is_stored,
+    refer_to,
+)
 from imagekit_registry.state import CacheFileRecord
 
 if TYPE_CHECKING:
@@ -200,8 +207,7 @@ def _is_plain(cls: type[ImageSpec]) -> bool:
 def _parts(
     spec: BaseImageSpec, source: FieldFile | StoredFile, storage: Storage
 ) -> tuple[object, ...]:
-    is_stored = getattr(source, "_committed", True)
-    return (source.storage, is_stored, storage, *_recipe_of(spec))
+    return (source.storage, is_stored(source), storage, *_recipe_of(spec))
 
 
 @receiver(setting_changed, dispatch_uid="imagekit_registry.identity")

@@ -25,13 +25,12 @@ from imagekit_registry.imaging.formats import (
     format_to_extension,
     suggest_extension,
 )
-from imagekit_registry.specs import digest, refer_to
+from imagekit_registry.specs import digest, refer_to, storage_of
 
 __all__ = [
     "CacheTo",
     "folder_of",
     "hash",
-    "is_folder",
     "is_inside",
     "source_name_and_field",
     "source_name_as_path",
@@ -168,7 +167,7 @@ def _safe_stem(name: str) -> str:
 
 def _storage_mark(source: Any) -> str:
     """Return what tells a source from one of the same name in the default storage."""
-    storage = getattr(source, "storage", None)
+    storage = storage_of(source)
     reference = storage_reference(storage) if storage is not None else ""
     return f".{digest(reference)[:8]}" if reference else ""
 
@@ -190,15 +189,6 @@ def _extension_for(source_extension: str, format: str | None) -> str:
 
 
 # What a name tells.
-
-
-def is_folder(name: Any) -> bool:
-    """Return whether *name* is that of a folder inside a storage, and not of the storage itself."""
-    text = name.replace("\\", "/") if isinstance(name, str) else ""
-    parts = text.split("/")
-    return bool(text.strip("/. ")) and not (
-        posixpath.isabs(text) or ".." in parts or ":" in parts[0]
-    )
 
 
 def is_inside(name: str) -> bool:

@@ -110,20 +110,14 @@ class _AdaptedStrategy(DictStrategy):
 
     def __init__(self, strategy: Any) -> None:
         names = [name for name in vars(Strategy) if not name.startswith("_")]
-        callbacks = {name: getattr(strategy, name) for name in names if hasattr(strategy, name)}
+        found = {name: getattr(strategy, name, None) for name in names}
+        callbacks = {name: callback for name, callback in found.items() if callback is not None}
         if not callbacks:
             raise InvalidConfiguration(
                 f"{strategy!r} is no cache file strategy: it has none of the methods"
                 f" {', '.join(names)}."
             )
         super().__init__(callbacks)
-        self.strategy = strategy
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.strategy, name)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_AdaptedStrategy, (self.strategy,))
 
 
 def load_strategy(strategy: Any) -> Strategy:
@@ -166,4 +160,4 @@ def makes_when_saved(strategy: Strategy) -> bool:
 
 def reacts_to(strategy: Strategy, event: str) -> bool:
     """Return whether a strategy does anything when *event*, the name of a method, happens."""
-    return event in vars(strategy) or getattr(type(strategy), event) is not getattr(Strategy, event)
+    return event in vars(strategy) or getattr(type(strategy), event) is not vars(Strategy)[event]

@@ -18,8 +18,11 @@ from imagekit_registry.specs._sources import (
     fingerprint,
     has_generator,
     has_source,
+    is_stored,
+    name_of,
     open_source,
     refer_to,
+    storage_of,
 )
 from imagekit_registry.specs._spec import (
     ImageSpec,
@@ -48,9 +51,12 @@ __all__ = [
     "generate_together",
     "has_generator",
     "has_source",
+    "is_stored",
     "load_decoder",
+    "name_of",
     "open_source",
     "refer_to",
     "show_attributes",
     "split_attributes",
+    "storage_of",
 ]

@@ -10,6 +10,7 @@ from imagekit_registry._loading import get_by_qname
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import MissingSource
 from imagekit_registry.imaging import Limits
+from imagekit_registry.specs._sources import name_of
 
 
 class BaseImageSpec:
@@ -89,8 +90,7 @@ class BaseImageSpec:
     @property
     def source_name(self) -> str | None:
         """What messages call the source; None without a name."""
-        name = getattr(self.source, "name", None)
-        return str(name) if name else None
+        return name_of(self.source)
 
     def describe(self) -> str:
         """Return what errors, records and logs call this generator: its id, or its class."""

@@ -202,7 +202,7 @@ def _default_form(value: Any, field: Any, depth: int) -> Any:
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         default = default.factory(value) if default.takes_self else default.factory()
     # attrs has such converters since 24.1.
-    takes_more = isinstance(field.converter, getattr(attrs, "Converter", ()))
+    takes_more = isinstance(field.converter, attrs.Converter)
     if field.converter is not None and not takes_more:
         default = field.converter(default)
     return _field_form(value, field, default, depth)

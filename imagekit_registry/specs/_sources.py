@@ -88,6 +88,23 @@ class SourceReference:
         return cls(name, storage) if separator else cls(text)
 
 
+def name_of(source: object) -> str | None:
+    """Return the name of *source*; None if it has none."""
+    name = getattr(source, "name", None)
+    return str(name) if name else None
+
+
+def storage_of(source: object) -> Storage | None:
+    """Return the storage that *source* lies in; None if it lies in none."""
+    storage: Storage | None = getattr(source, "storage", None)
+    return storage
+
+
+def is_stored(source: object) -> bool:
+    """Return whether *source* is there for other processes as well: it is no upload yet."""
+    return bool(getattr(source, "_committed", True))
+
+
 def has_source(source: Any) -> bool:
     """Return whether there is anything to read: an empty image field is no source."""
     if source is None:
@@ -108,9 +125,8 @@ def refer_to(source: Any) -> SourceReference:
     A file without a name is told by its content, which is read for that. So is an upload that is not
     stored yet: it may have the name of another one.
     """
-    name = getattr(source, "name", None)
-    storage = getattr(source, "storage", None)
-    if not name or not getattr(source, "_committed", True):
+    name, storage = getattr(source, "name", None), storage_of(source)
+    if not name or not is_stored(source):
         return SourceReference(_content_digest(source), "content")
     if storage is not None:
         return SourceReference(_with_slashes(str(name)), storage_reference(storage))
@@ -148,7 +164,7 @@ def fingerprint(source: Any) -> str:
         modification time; what of these the storage has; empty if it has nothing, or for a source
         outside of any storage.
     """
-    storage, name = getattr(source, "storage", None), getattr(source, "name", None)
+    storage, name = storage_of(source), name_of(source)
     if storage is None or not name:
         return ""
     etag = _told(storage, "get_etag", name) if hasattr(storage, "get_etag") else ""
@@ -190,19 +206,19 @@ def open_source(source: Any) -> Iterator[IO[bytes]]:
     except FileNotFoundError as error:
         raise SourceUnavailable(
             "the source file does not exist in its storage",
-            source=_name_of(source),
+            source=name_of(source),
             hint="Restore the file, or clear the image field that names it.",
         ) from error
     except (OSError, ValueError, SuspiciousFileOperation) as error:
         raise SourceUnavailable(
             f"the source file cannot be opened ({type(error).__name__}: {error})",
-            source=_name_of(source),
+            source=name_of(source),
         ) from error
     except Exception as error:
         # Storages of other projects raise what their client libraries raise.
         raise SourceUnavailable(
             f"the storage does not give the source file ({type(error).__name__}: {error})",
-            source=_name_of(source),
+            source=name_of(source),
         ) from error
     with handle:
         yield handle
@@ -228,9 +244,8 @@ def _at_start(source: Any) -> Iterator[IO[bytes]]:
 def _open_again(source: Any) -> Any:
     if has_generator(source):
         return source.open()
-    storage = getattr(source, "storage", None)
-    name = source.name
-    if storage is not None and getattr(source, "_committed", True):
+    storage, name = storage_of(source), source.name
+    if storage is not None and is_stored(source):
         return storage.open(name, "rb")
     if isinstance(name, str):
         return Path(name).open("rb")

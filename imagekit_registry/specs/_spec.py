@@ -309,7 +309,7 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
             f"The spec {first.describe()} has no source: the image field is empty, or no source"
             " was given. Check for that before asking for an image."
         )
-    name = str(getattr(source, "name", None) or "") or None
+    name = first.source_name
     limits = first.limits or default_limits()
     deadline = Deadline(limits.max_seconds)
     try:

@@ -19,7 +19,6 @@ from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import NameTaken, PublishError, located
 from imagekit_registry.state import (
     CacheFileRecord,
-    CacheStateStore,
     StateAccess,
     Status,
     get_state_access,
@@ -162,8 +161,6 @@ class CachedFileBackend(AbstractCacheFileBackend):
 
     asks_storage = True
 
-    _cache: BaseCache | None = None
-    _own_states: tuple[BaseCache, StateAccess] | None = None
     _plain_generate: ClassVar[Callable[..., None] | None] = None
 
     def __init_subclass__(cls, plain: bool = False, **kwargs: Any) -> None:
@@ -186,18 +183,9 @@ class CachedFileBackend(AbstractCacheFileBackend):
     # What callers use, and subclasses leave alone.
 
     @property
-    def cache(self) -> BaseCache:
-        """The cache that locks are taken in, and that holds the state by default."""
-        return self._cache if self._cache is not None else get_cache()
-
-    @property
     def states(self) -> StateAccess:
         """The way to the records."""
-        if self._cache is None:
-            return get_state_access()
-        if self._own_states is None or self._own_states[0] is not self._cache:
-            self._own_states = (self._cache, StateAccess(CacheStateStore(self._cache)))
-        return self._own_states[1]
+        return get_state_access()
 
     def exists(self, file: Any) -> bool:
         """Return whether *file* exists: by its state; the storage is asked if there is none."""
@@ -230,11 +218,6 @@ class CachedFileBackend(AbstractCacheFileBackend):
         (result,) = generate([file], Policy(force=force))
         if result.error is not None:
             raise result.error
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the cache: it is found again by the settings."""
-        own = {"_cache", "_own_states"}
-        return {name: value for name, value in self.__dict__.items() if name not in own}
 
     # What has a default.
 

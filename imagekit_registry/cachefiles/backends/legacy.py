@@ -56,12 +56,6 @@ class BackendAdapter(AbstractCacheFileBackend):
         """Return the adapter of a backend; always the same one, where possible."""
         return _adapter_of(backend, cls)
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "backend":
-            # While it is being unpickled.
-            raise AttributeError(name)
-        return getattr(self.backend, name)
-
     def generate(self, file: Any, force: bool = False) -> None:
         """Make *file* unless it exists; with *force* in any case."""
         self.backend.generate(file, force)

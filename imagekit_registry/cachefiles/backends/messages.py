@@ -15,7 +15,7 @@ from imagekit_registry._loading import storage_reference
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.exceptions import ImageKitError, InvalidMessage
 from imagekit_registry.registry import generator_registry
-from imagekit_registry.specs import has_generator
+from imagekit_registry.specs import has_generator, is_stored, name_of, storage_of
 
 __all__ = ["Message", "describe"]
 
@@ -133,8 +133,8 @@ def _are_one(storage: Any, other: Any) -> bool:
 def _describe_source(source: Any) -> dict[str, Any]:
     if has_generator(source):
         return {"image": _describe_file(source)}
-    name = getattr(source, "name", None)
-    if not name or not getattr(source, "_committed", True):
+    name = name_of(source)
+    if not name or not is_stored(source):
         raise _Unspeakable
     instance = getattr(source, "instance", None) if isinstance(source, FieldFile) else None
     if instance is not None:
@@ -147,10 +147,10 @@ def _describe_source(source: Any) -> dict[str, Any]:
             "pk": meta.pk.value_to_string(instance),
             "database": instance._state.db or "",
             "field": source.field.attname,
-            "name": str(name),
+            "name": name,
         }
-    storage = getattr(source, "storage", None)
+    storage = storage_of(source)
     alias = storage_reference(storage) or "default" if storage is not None else ""
     if alias not in storages.backends:
         raise _Unspeakable
-    return {"storage": alias, "name": str(name)}
+    return {"storage": alias, "name": name}
