@@ -43,9 +43,9 @@ def check_settings() -> Iterator[CheckMessage]:
 
 
 def _check_setting(name: str, setting: Setting[Any]) -> Iterator[CheckMessage]:
-    value = setting.__get__(conf, Conf)
+    value = getattr(conf, name.removeprefix("IMAGEKIT_"))
     default = ", which is the default" if setting.example == setting.default else ""
-    hint = f"{setting.__doc__} Write {name} = {setting.example!r}{default}."
+    hint = f"{setting.doc} Write {name} = {setting.example!r}{default}."
     expected = setting.rule(value)
     if expected:
         yield error("E009", f"{name} is {value!r}; it must be {expected}", hint)
