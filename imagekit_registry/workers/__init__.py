@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from imagekit_registry.cachefiles import ImageCacheFile
+from django.apps import apps
+from django.core.exceptions import ObjectDoesNotExist
+from django.core.files.storage import storages
+
+from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.backends import Message
 from imagekit_registry.cachefiles.bulk import Generation, Result
-from imagekit_registry.exceptions import LockTimeout, RetryLater
-from imagekit_registry.workers._files import NothingToDo, find_file
+from imagekit_registry.exceptions import LockTimeout, NotRegistered, RetryLater
+from imagekit_registry.specs import StoredFile
 
 __all__ = ["make_images"]
 
 _logger = logging.getLogger("imagekit_registry.workers")
+
+
+class _NothingToDo(Exception):
+    """The image of a message is not wanted any more, or not of this process; it says why."""
 
 
 def make_images(message: Any) -> None:
@@ -35,8 +43,8 @@ def make_images(message: Any) -> None:
     files = []
     for image in order.images:
         try:
-            files.append(find_file(image))
-        except NothingToDo as reason:
+            files.append(_find_file(image))
+        except _NothingToDo as reason:
             _logger.info("%s: nothing is made: %s", image["spec"], reason)
     errors = []
     # What they are made of comes first, if that is an image as well.
@@ -60,3 +68,45 @@ def _made_sources(files: Iterable[ImageCacheFile]) -> list[ImageCacheFile]:
     """Return the sources of *files* that are cache files themselves, with theirs before them."""
     sources = [file.source for file in files if isinstance(file.source, ImageCacheFile)]
     return [*_made_sources(sources), *sources] if sources else []
+
+
+def _find_file(image: Mapping[str, Any]) -> ImageCacheFile:
+    """Return the cache file that part of a message is about.
+
+    Args:
+        image: What ``describe`` gave for it in another process.
+
+    Raises:
+        _NothingToDo: Its source has gone, or source or recipe are others by now.
+    """
+    arguments = dict(image["arguments"])
+    if image["source"] is not None:
+        arguments["source"] = _find_source(image["source"])
+    try:
+        file = get_image(image["spec"], **arguments)
+    except NotRegistered as error:
+        raise _NothingToDo(str(error)) from error
+    if file.digest != image["digest"]:
+        raise _NothingToDo(
+            "its recipe or its source is another one here than where it was asked for"
+        )
+    return file
+
+
+def _find_source(source: Mapping[str, Any]) -> Any:
+    if "image" in source:
+        return _find_file(source["image"])
+    if "model" not in source:
+        if source["storage"] not in storages.backends:
+            raise _NothingToDo(f"there is no storage {source['storage']!r} here")
+        return StoredFile(source["name"], storages[source["storage"]])
+    try:
+        model = apps.get_model(source["model"])
+        rows = model._base_manager.using(source["database"] or None)
+        instance = rows.get(pk=model._meta.pk.to_python(source["pk"]))
+    except (LookupError, ObjectDoesNotExist) as error:
+        raise _NothingToDo(str(error)) from error
+    found = getattr(instance, source["field"])
+    if found.name != source["name"]:
+        raise _NothingToDo("its source is another one by now")
+    return found
