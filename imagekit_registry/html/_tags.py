@@ -107,7 +107,7 @@ def plan_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> Pic
         file = thumbnail.file()
         candidates = thumbnail.for_widths(widths) if widths else thumbnail.for_densities()
     img = ImgMarkup(file, html, candidates, sizes)
-    own_format = getattr(file.generator, "format", None) or ""
+    own_format = file.spec.format or ""
     offered = candidates if widths else (Candidate(file, 1.0), *candidates)
     sources = {
         media_type: tuple(
