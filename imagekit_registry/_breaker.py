@@ -87,13 +87,5 @@ class Breaker:
         )
 
 
-@cache
-def breaker_of(name: str, *, meanwhile: str, pause: float = PAUSE) -> Breaker:
-    """Return the breaker of what is called *name*, one for the process.
-
-    Args:
-        name: What the log calls it.
-        meanwhile: What happens while it is left alone, for the log.
-        pause: Shortest time for which it is left alone, in seconds.
-    """
-    return Breaker(name, meanwhile=meanwhile, pause=pause)
+#: Gives the breaker of what has a name, one for the process; with the arguments of `Breaker`.
+breaker_of = cache(Breaker)

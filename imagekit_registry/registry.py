@@ -130,17 +130,12 @@ class CacheFileRegistry:
     They are associated by id, so that a generator can be replaced without losing its files.
     """
 
+    #: Makes a cache file: ``make_file(id, source=...)``; set by the room of cache files, above this one.
+    make_file: Callable[..., object]
+
     def __init__(self, groups: SourceGroupRegistry) -> None:
         self._cachefiles: list[tuple[str, _CacheFiles]] = []
         self._groups = groups
-        self._make_file: Callable[..., object] | None = None
-
-    def bind(self, make_file: Callable[..., object]) -> None:
-        """Say how a cache file is made: ``make_file(id, source=...)``.
-
-        The room of cache files lies above this one, so it introduces itself.
-        """
-        self._make_file = make_file
 
     def register(self, generator_id: str, cachefiles: _CacheFiles) -> None:
         """Associate the files that *cachefiles* yields with a generator."""
@@ -164,11 +159,9 @@ class CacheFileRegistry:
     def get(self, generator_id: str) -> Iterator[Any]:
         """Yield every cache file of a generator: the registered ones, then one for each source."""
         yield from self.registered(generator_id)
-        if self._make_file is None:
-            return
         for group in self._groups.groups_of(generator_id):
             for source in group.files():
-                yield self._make_file(generator_id, source=source)
+                yield self.make_file(generator_id, source=source)
 
 
 class SourceGroup(Protocol):

@@ -121,7 +121,7 @@ class TestCacheFiles:
 
         groups = SourceGroupRegistry()
         registry = CacheFileRegistry(groups)
-        registry.bind(lambda id, source: f"{id} of {source}")
+        registry.make_file = lambda id, source: f"{id} of {source}"
         registry.register("a:b", lambda: ["zero"])
         groups.register("a:b", Group())
         assert list(registry.get("a:b")) == ["zero", "a:b of one", "a:b of two"]
@@ -136,7 +136,7 @@ class TestCacheFiles:
 
         groups = SourceGroupRegistry()
         registry = CacheFileRegistry(groups)
-        registry.bind(lambda id, source: source)
+        registry.make_file = lambda id, source: source
         group = Group()
 
         def files() -> list[str]:

@@ -18,7 +18,7 @@ from django.core.files.storage import storages
 
 from imagekit_registry._loading import get_by_qname, resolve_storage
 from imagekit_registry.cachefiles.backends import load_backend
-from imagekit_registry.cachefiles.strategies import JustInTime, load_strategy
+from imagekit_registry.cachefiles.strategies import load_strategy
 from imagekit_registry.checks._messages import attempt, error, guarded, nearest, reason_of, refusal
 from imagekit_registry.conf import Conf, Setting, all_settings, conf
 from imagekit_registry.exceptions import InvalidConfiguration, UnknownFormat
@@ -27,7 +27,6 @@ from imagekit_registry.specs import load_decoder
 from imagekit_registry.state import get_state_store
 
 _STORAGE_METHODS = ("open", "save", "exists", "delete", "url")
-_STRATEGY_METHODS = [name for name in vars(JustInTime) if name.startswith("on_")]
 
 
 def check_settings() -> Iterator[CheckMessage]:
