@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TypeVar
 
+import attrs
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db.transaction import TransactionManagementError
 
@@ -25,6 +26,7 @@ PAUSE_FACTOR = 4
 LOG_INTERVAL = 60.0
 
 
+@attrs.define(eq=False)
 class Breaker:
     """Calls a store, a cache or a queue, and stops calling it for a moment when it has raised.
 
@@ -35,23 +37,15 @@ class Breaker:
         clock: A clock that never goes back, in seconds.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        meanwhile: str,
-        pause: float = PAUSE,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        #: What was raised last.
-        self.error: Exception | None = None
-        self._name = name
-        self._pause = pause
-        self._meanwhile = meanwhile
-        self._clock = clock
-        self._rests_until: float | None = None
-        self._logs_from = clock()
-        self._unlogged = 0
+    _name: str
+    _meanwhile: str = attrs.field(kw_only=True)
+    _pause: float = attrs.field(default=PAUSE, kw_only=True)
+    _clock: Callable[[], float] = attrs.field(default=time.monotonic, kw_only=True)
+    #: What was raised last.
+    error: Exception | None = attrs.field(default=None, init=False)
+    _rests_until: float | None = attrs.field(default=None, init=False)
+    _logs_from: float = attrs.field(default=0.0, init=False)
+    _unlogged: int = attrs.field(default=0, init=False)
 
     def call(self, operation: Callable[[], T], default: T) -> T:
         """Return what *operation* returns; *default* if it raises or is left alone."""
@@ -93,13 +87,5 @@ class Breaker:
         )
 
 
-@cache
-def breaker_of(name: str, *, meanwhile: str, pause: float = PAUSE) -> Breaker:
-    """Return the breaker of what is called *name*, one for the process.
-
-    Args:
-        name: What the log calls it.
-        meanwhile: What happens while it is left alone, for the log.
-        pause: Shortest time for which it is left alone, in seconds.
-    """
-    return Breaker(name, meanwhile=meanwhile, pause=pause)
+#: Gives the breaker of what has a name, one for the process; with the arguments of `Breaker`.
+breaker_of = cache(Breaker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from hashlib import blake2b, md5
@@ -14,17 +15,7 @@ from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import InvalidConfiguration
-
-__all__ = [
-    "get_by_qname",
-    "get_cache",
-    "get_singleton",
-    "get_storage",
-    "resolve_storage",
-    "sanitize_cache_key",
-    "storage_reference",
-]
+from imagekit_registry.exceptions import InvalidConfiguration, answer_or
 
 _UNSAFE_IN_KEYS = re.compile("[\u0000-\u0020\u007f-\u009f\\s]+")
 _LONGEST_KEY = 200
@@ -149,14 +140,10 @@ def storage_reference(storage: Any) -> str:
 
 def _find_storage_reference(storage: Any) -> str:
     aliases = sorted(storages.backends, key=lambda alias: (alias != "default", alias))
-    for same in (lambda a, b: a is b, lambda a, b: a == b):
+    for same in (operator.is_, operator.eq):
         for alias in aliases:
-            try:
-                found = same(storages[alias], storage)
-            except Exception:  # noqa: BLE001, S112
-                # One that cannot be built, such as that of static files without STATIC_URL.
-                continue
-            if found:
+            # One that cannot be built, such as that of static files without STATIC_URL, is another.
+            if answer_or(False, _compare, same, alias, storage):
                 return "" if alias == "default" else alias
     cls = type(storage)
     try:
@@ -167,6 +154,10 @@ def _find_storage_reference(storage: Any) -> str:
     # Hashed: among a storage's options may be the keys to it.
     told = blake2b("\n".join(options).encode(errors="replace"), digest_size=8).hexdigest()
     return f"{path}#{told}"
+
+
+def _compare(same: Callable[[object, object], bool], alias: str, storage: object) -> bool:
+    return same(storages[alias], storage)
 
 
 def sanitize_cache_key(key: str) -> str:

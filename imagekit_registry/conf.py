@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
-from typing import Any, Generic, TypeVar, overload
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from django.conf import settings as django_settings
+from django.conf import settings
 
 __all__ = ["Conf", "Setting", "all_settings", "conf", "publish_defaults", "settings"]
 
@@ -18,7 +19,7 @@ T = TypeVar("T")
 #: Says what a value must be, such as "a number, 0 or more"; None of a value that is right.
 Rule = Callable[[object], str | None]
 
-_MISSING: Any = object()
+_SAME: Any = object()
 
 #: Pillow save options per output format, before a spec's own ``options`` are added.
 FORMAT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -113,8 +114,8 @@ folder = rule_for("the name of a folder inside the storage: relative, without '.
 format_options = rule_for("a dict of formats, each with a dict of its options", _is_format_options)
 
 
-class Setting(Generic[T]):
-    """One setting: a descriptor that asks Django's settings each time it is read.
+class Setting(property, Generic[T]):
+    """One setting: a property that asks Django's settings each time it is read.
 
     Args:
         default: The value if the project sets none.
@@ -132,32 +133,30 @@ class Setting(Generic[T]):
         rule: Rule = lambda value: None,
         *,
         example: T | None = None,
-        **debug_default: T,
+        debug_default: T = _SAME,
     ) -> None:
+        super().__init__(doc=doc)
         self.default = default
-        self.debug_default = debug_default.get("debug_default", default)
+        self.debug_default = default if debug_default is _SAME else debug_default
         self.rule = rule
         self.example = default if example is None else example
-        self.__doc__ = doc
+        self.doc = doc
         self.name = ""
 
     def __set_name__(self, owner: type[Conf], name: str) -> None:
         self.name = f"IMAGEKIT_{name}"
+        # In C: a page reads two dozen settings for each of its images.
+        super().__init__(attrgetter(f"_django.{self.name}"), doc=self.doc)
 
-    @overload
-    def __get__(self, instance: None, owner: type[Conf]) -> Setting[T]: ...
+    if TYPE_CHECKING:
 
-    @overload
-    def __get__(self, instance: Conf, owner: type[Conf]) -> T: ...
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> Setting[T]: ...
 
-    def __get__(self, instance: Conf | None, owner: type[Conf]) -> Setting[T] | T:
-        if instance is None:
-            return self
-        value = getattr(django_settings, self.name, _MISSING)
-        if value is _MISSING:
-            return self.debug_default if django_settings.DEBUG else self.default
-        found: T = value
-        return found
+        @overload
+        def __get__(self, instance: Conf, owner: type | None = None) -> T: ...
+
+        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
 
 
 class Conf:
@@ -167,6 +166,17 @@ class Conf:
         >>> conf.CACHEFILE_DIR
         'CACHE/images'
     """
+
+    _django = settings
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Return the default of a setting, which Django's settings do not have."""
+            setting = vars(Conf).get(name)
+            if not isinstance(setting, Setting):
+                raise AttributeError(f"There is no setting IMAGEKIT_{name}.")
+            return setting.debug_default if settings.DEBUG else setting.default
 
     CACHEFILE_NAMER = Setting(
         "imagekit_registry.cachefiles.namers.hash",
@@ -308,28 +318,11 @@ conf = Conf()
 def publish_defaults() -> None:
     """Let ``django.conf.settings`` answer for what the project has not set.
 
-    Namers written for django-imagekit read ``settings.IMAGEKIT_CACHEFILE_DIR`` there. Nothing that
-    the project has set is touched. Defaults that hang on ``DEBUG`` are left to `settings`, which
-    looks at it each time.
+    Code written for django-imagekit reads ``settings.IMAGEKIT_CACHEFILE_DIR`` there. Nothing that
+    the project has set is touched. Defaults that hang on ``DEBUG`` are left to `conf`, which looks
+    at it each time.
     """
     for name, setting in all_settings().items():
         is_constant = setting.debug_default is setting.default
-        if is_constant and not hasattr(django_settings, name):
-            setattr(django_settings, name, setting.default)
-
-
-class _SettingsWithDefaults:
-    """Django's settings, with our defaults for what the project does not set.
-
-    Code written for django-imagekit reads ``settings.IMAGEKIT_CACHEFILE_DIR`` from here.
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        """Return a setting of ours by way of `conf`, any other as Django has it."""
-        short = name.removeprefix("IMAGEKIT_")
-        if short != name and isinstance(vars(Conf).get(short), Setting):
-            return getattr(conf, short)
-        return getattr(django_settings, name)
-
-
-settings = _SettingsWithDefaults()
+        if is_constant and not hasattr(settings, name):
+            setattr(settings, name, setting.default)

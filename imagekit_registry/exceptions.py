@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import ParamSpec, Protocol, TypeVar
 
+import attrs
 from django.core.exceptions import ImproperlyConfigured
 
 __all__ = [
@@ -33,8 +35,12 @@ __all__ = [
     "UnknownFormat",
     "UnknownFormatError",
     "UnreadableImage",
+    "answer_or",
     "located",
 ]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class ImageKitError(Exception):
@@ -154,14 +160,13 @@ class Place(Protocol):
     @property
     def spec_id(self) -> str | None:
         """The id of the spec."""
-        ...
 
     @property
     def source_name(self) -> str | None:
         """The name of the source."""
-        ...
 
 
+@attrs.frozen
 class located:  # noqa: N801 -- read as a verb: with located(...)
     """Turn whatever leaves the block into an exception of ours, with spec, source and cause.
 
@@ -182,20 +187,11 @@ class located:  # noqa: N801 -- read as a verb: with located(...)
         imagekit_registry.exceptions.GenerationError: gallery:photo:thumbnail of ...
     """
 
-    def __init__(
-        self,
-        place: Place,
-        cause: str,
-        *,
-        wrap: type[GenerationError] | None = None,
-        hint: str = "",
-        passes: type[Exception] = ImageKitError,
-    ) -> None:
-        self.place = place
-        self.cause = cause
-        self.wrap = wrap or GenerationError
-        self.hint = hint
-        self.passes = (passes, ImageKitError)
+    place: Place
+    cause: str
+    wrap: type[GenerationError] = attrs.field(default=GenerationError, kw_only=True)
+    hint: str = attrs.field(default="", kw_only=True)
+    passes: type[Exception] = attrs.field(default=ImageKitError, kw_only=True)
 
     def __enter__(self) -> None:
         """Begin the block."""
@@ -204,7 +200,7 @@ class located:  # noqa: N801 -- read as a verb: with located(...)
         """Raise an exception of ours in place of *error*."""
         if isinstance(error, GenerationError):
             error.located(self.place.spec_id, self.place.source_name)
-        elif isinstance(error, Exception) and not isinstance(error, self.passes):
+        elif isinstance(error, Exception) and not isinstance(error, ImageKitError | self.passes):
             raise self.error(error)
 
     def error(self, cause: Exception) -> GenerationError:
@@ -217,6 +213,21 @@ class located:  # noqa: N801 -- read as a verb: with located(...)
         )
         error.__cause__ = cause
         return error
+
+
+def answer_or(default: T, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what ``ask(*args, **kwargs)`` gives; *default* if it raises whatever it may.
+
+    For questions to storages, plugins and projects' code: many cannot answer, each in its own way.
+
+    Example:
+        >>> answer_or(None, photo.image.storage.get_modified_time, photo.image.name)
+        datetime.datetime(...)
+    """
+    try:
+        return ask(*args, **kwargs)
+    except Exception:  # noqa: BLE001 -- see above
+        return default
 
 
 class SourceUnavailable(GenerationError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import attrgetter
 from types import MethodType
 
 from imagekit_registry.conf import conf
@@ -12,7 +13,7 @@ from imagekit_registry.imaging.formats import normalize_format
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.processors import Thumbnail as ThumbnailProcessor
 from imagekit_registry.registry import generator_registry
-from imagekit_registry.specs import BaseImageSpec, ImageSpec
+from imagekit_registry.specs import BaseImageSpec, ImageSpec, adapt_generator
 
 __all__ = [
     "ADMIN_PREVIEW_ID",
@@ -81,7 +82,7 @@ class AdminPreview(ImageSpec):
 
 #: What a rendition has of its own.
 _CHANGED = frozenset(["format", "namer", "options", "processors", "spec_arguments"])
-_KEPT = (BaseImageSpec.__annotations__.keys() | ImageSpec.__annotations__.keys()) - _CHANGED
+_KEPT = sorted((BaseImageSpec.__annotations__.keys() | ImageSpec.__annotations__.keys()) - _CHANGED)
 
 
 class Rendition(ImageSpec):
@@ -100,13 +101,13 @@ class Rendition(ImageSpec):
         self, spec: object, *, format: str | None = None, width: int | None = None
     ) -> None:
         if not isinstance(spec, ImageSpec) or type(spec).generate is not ImageSpec.generate:
-            called = getattr(spec, "spec_id", None) or type(spec).__name__
+            called = adapt_generator(spec).spec_id or type(spec).__name__
             raise InvalidArgument(
                 f"The generator {called!r} makes its images in a way of its own, in one format and"
                 " size. Leave out 'formats' and 'widths', or make it an ImageSpec."
             )
         super().__init__(spec.source)
-        vars(self).update({name: getattr(spec, name) for name in _KEPT})
+        vars(self).update(zip(_KEPT, attrgetter(*_KEPT)(spec), strict=True))
         namer = spec.namer
         # A function in a class body has become a method of the other spec.
         is_own = isinstance(namer, MethodType) and namer.__self__ is spec

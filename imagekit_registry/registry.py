@@ -8,14 +8,11 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar, overload
 
-import attrs
-
 from imagekit_registry.exceptions import AlreadyRegistered, InvalidArgumentType, NotRegistered
 
 __all__ = [
     "CacheFileRegistry",
     "GeneratorRegistry",
-    "RegisteredGroup",
     "SourceGroup",
     "SourceGroupRegistry",
     "cachefile_registry",
@@ -115,16 +112,15 @@ def _explain(
     error: TypeError, spec_id: str, registered: Callable[..., object], kwargs: dict[str, object]
 ) -> TypeError:
     """Return an error that names the generator if the arguments do not fit, else *error*."""
-    try:
+    with contextlib.suppress(TypeError, ValueError):
         signature = inspect.signature(registered)
-    except (TypeError, ValueError):
-        return error
-    try:
-        signature.bind(**kwargs)
-    except TypeError as misfit:
-        return InvalidArgumentType(
-            f"The generator {spec_id!r} takes {signature}, not ({', '.join(sorted(kwargs))}): {misfit}."
-        )
+        try:
+            signature.bind(**kwargs)
+        except TypeError as misfit:
+            given = ", ".join(sorted(kwargs))
+            return InvalidArgumentType(
+                f"The generator {spec_id!r} takes {signature}, not ({given}): {misfit}."
+            )
     return error
 
 
@@ -134,47 +130,38 @@ class CacheFileRegistry:
     They are associated by id, so that a generator can be replaced without losing its files.
     """
 
+    #: Makes a cache file: ``make_file(id, source=...)``; set by the room of cache files, above this one.
+    make_file: Callable[..., object]
+
     def __init__(self, groups: SourceGroupRegistry) -> None:
-        self._cachefiles: dict[str, list[_CacheFiles]] = {}
+        self._cachefiles: list[tuple[str, _CacheFiles]] = []
         self._groups = groups
-        self._make_file: Callable[..., object] | None = None
-
-    def bind(self, make_file: Callable[..., object]) -> None:
-        """Say how a cache file is made: ``make_file(id, source=...)``.
-
-        The room of cache files lies above this one, so it introduces itself.
-        """
-        self._make_file = make_file
 
     def register(self, generator_id: str, cachefiles: _CacheFiles) -> None:
         """Associate the files that *cachefiles* yields with a generator."""
-        known = self._cachefiles.setdefault(generator_id, [])
-        if cachefiles not in known:
-            known.append(cachefiles)
+        if (generator_id, cachefiles) not in self._cachefiles:
+            self._cachefiles.append((generator_id, cachefiles))
 
     def unregister(self, generator_id: str, cachefiles: _CacheFiles) -> None:
         """Dissociate the files; nothing happens if they were not associated."""
-        known = self._cachefiles.get(generator_id, [])
-        if cachefiles in known:
-            known.remove(cachefiles)
+        self._cachefiles = [pair for pair in self._cachefiles if pair != (generator_id, cachefiles)]
 
     def ids(self) -> set[str]:
         """Return the ids for which files are registered."""
-        return {spec_id for spec_id, known in self._cachefiles.items() if known}
+        return {spec_id for spec_id, _ in self._cachefiles}
 
     def registered(self, generator_id: str) -> Iterator[Any]:
         """Yield the files that were registered for a generator; none of source groups."""
-        for cachefiles in self._cachefiles.get(generator_id, []):
-            yield from cachefiles()
+        for spec_id, cachefiles in self._cachefiles:
+            if spec_id == generator_id:
+                yield from cachefiles()
 
     def get(self, generator_id: str) -> Iterator[Any]:
         """Yield every cache file of a generator: the registered ones, then one for each source."""
         yield from self.registered(generator_id)
-        if self._make_file is None:
-            return
         for group in self._groups.groups_of(generator_id):
             for source in group.files():
-                yield self._make_file(generator_id, source=source)
+                yield self.make_file(generator_id, source=source)
 
 
 class SourceGroup(Protocol):
@@ -189,57 +176,32 @@ class SourceGroup(Protocol):
         """Yield the sources. Commands ask for them, one group after the other."""
 
 
-@attrs.frozen
-class RegisteredGroup:
-    """A source group, and a generator that it feeds.
-
-    Args:
-        group: The group, as it was registered.
-        spec_id: The id of the generator.
-        count: The group's method; if it has none, one that returns None.
-        is_told_of: The group's method; if it has none, one that returns False.
-    """
-
-    group: SourceGroup
-    spec_id: str
-    count: Callable[[], int | None]
-    is_told_of: Callable[[object], bool]
-
-
 class SourceGroupRegistry:
     """Which sources feed which generators."""
 
     def __init__(self) -> None:
-        self._groups: list[RegisteredGroup] = []
+        self._groups: list[tuple[SourceGroup, str]] = []
 
     def register(self, generator_id: str, source_group: SourceGroup) -> None:
         """Feed a generator from a source group: any object with ``files()``."""
-        if (source_group, generator_id) not in self.pairs():
-            count = getattr(source_group, "count", lambda: None)
-            is_told_of = getattr(source_group, "is_told_of", lambda source: False)
-            known = RegisteredGroup(source_group, generator_id, count, is_told_of)
-            self._groups.append(known)
+        if (source_group, generator_id) not in self._groups:
+            self._groups.append((source_group, generator_id))
 
     def unregister(self, generator_id: str, source_group: SourceGroup) -> None:
         """Stop feeding a generator from a source group."""
-        pair = (source_group, generator_id)
-        self._groups = [known for known in self._groups if (known.group, known.spec_id) != pair]
-
-    def registered(self) -> list[RegisteredGroup]:
-        """Return every source group, once for each generator that it feeds."""
-        return list(self._groups)
+        self._groups = [pair for pair in self._groups if pair != (source_group, generator_id)]
 
     def pairs(self) -> list[tuple[SourceGroup, str]]:
-        """Return every source group as it was registered, with the id of a generator."""
-        return [(known.group, known.spec_id) for known in self._groups]
+        """Return every source group, with the id of a generator that it feeds."""
+        return list(self._groups)
 
     def groups_of(self, generator_id: str) -> list[SourceGroup]:
         """Return the source groups that feed a generator."""
-        return [known.group for known in self._groups if known.spec_id == generator_id]
+        return [group for group, spec_id in self._groups if spec_id == generator_id]
 
     def ids_of(self, source_group: object) -> list[str]:
         """Return the ids of the generators that a source group feeds."""
-        return [known.spec_id for known in self._groups if known.group is source_group]
+        return [spec_id for group, spec_id in self._groups if group is source_group]
 
 
 class _Register:
@@ -266,15 +228,15 @@ class _Register:
             ... class Small(ImageSpec):
             ...     processors = [ResizeToFit(100, 100)]
         """
-        if generator is None:
+        if generator is not None:
+            generator_registry.register(id, generator)
+            return None
 
-            def decorator(cls: G) -> G:
-                generator_registry.register(id, cls)
-                return cls
+        def decorator(cls: G) -> G:
+            generator_registry.register(id, cls)
+            return cls
 
-            return decorator
-        generator_registry.register(id, generator)
-        return None
+        return decorator
 
 
 class _Unregister:

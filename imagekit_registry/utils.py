@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any
 
 from django.core.files import File
+from django.db.models.fields.files import FieldFile
 from django.utils.module_loading import autodiscover_modules
 
 from imagekit_registry._loading import (
@@ -78,8 +79,9 @@ def get_field_info(field_file: Any) -> tuple[Any, str | None]:
         ...         instance, field_name = get_field_info(self.source)
         ...         return [ResizeToFill(instance.banner_width, 100)]
     """
-    field = getattr(field_file, "field", None)
-    return getattr(field_file, "instance", None), getattr(field, "attname", None)
+    if isinstance(field_file, FieldFile):
+        return field_file.instance, field_file.field.attname
+    return None, None
 
 
 def generate(generator: Any) -> File[bytes]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from typing import Any
 
 import pytest
@@ -10,7 +12,6 @@ from django.conf import settings as _django_settings
 
 from imagekit_registry import ImageSpec
 from imagekit_registry.conf import conf, publish_defaults
-from imagekit_registry.conf import settings as ours
 from imagekit_registry.utils import suggest_extension
 
 django_settings: Any = _django_settings
@@ -39,11 +40,15 @@ def flat_namer(generator: Any) -> str:
 class TestDefaults:
     """What a setting is if the project sets none."""
 
-    @pytest.mark.parametrize("place", [ours, django_settings], ids=["ours", "django"])
     @pytest.mark.parametrize(("name", "default"), FROM_DJANGO_IMAGEKIT.items())
-    def test_both_places_have_them(self, place: Any, name: str, default: Any) -> None:
-        """Under `imagekit_registry.conf.settings` and under `django.conf.settings`."""
-        assert getattr(place, f"IMAGEKIT_{name}") == default
+    def test_both_places_have_them(self, name: str, default: Any) -> None:
+        """Under `imagekit_registry.conf.conf` and under `django.conf.settings`."""
+        assert getattr(conf, name) == default
+        assert getattr(django_settings, f"IMAGEKIT_{name}") == default
+
+    def test_code_for_django_imagekit_finds_djangos_settings_beside_them(self) -> None:
+        """It imports them from there, too."""
+        assert importlib.import_module("imagekit_registry.conf").settings is _django_settings
 
     @pytest.mark.parametrize(("debug", "timeout"), [(False, None), (True, 300)])
     def test_the_timeout_hangs_on_debug(
@@ -51,7 +56,7 @@ class TestDefaults:
     ) -> None:
         """Developers see what changes within five minutes; a site keeps it for ever."""
         settings.DEBUG = debug
-        found = ours.IMAGEKIT_CACHE_TIMEOUT
+        found = conf.CACHE_TIMEOUT
         assert found == timeout
 
     def test_a_namer_written_for_django_imagekit_works(self, settings: Any) -> None:
@@ -71,9 +76,22 @@ class TestDefaults:
         settings.IMAGEKIT_CACHEFILE_DIR = "made"
         publish_defaults()
         assert django_settings.IMAGEKIT_CACHEFILE_DIR == "made"
-        assert (ours.IMAGEKIT_CACHEFILE_DIR, conf.CACHEFILE_DIR) == ("made", "made")
+        assert conf.CACHEFILE_DIR == "made"
 
-    def test_other_settings_are_djangos(self) -> None:
-        """`imagekit_registry.conf.settings` stands in for Django's own."""
-        assert ours.MEDIA_URL == django_settings.MEDIA_URL
-        assert not hasattr(ours, "IMAGEKIT_NOTHING")
+    def test_a_setting_that_is_none_of_ours_is_not_there(self) -> None:
+        """A slip of the pen is told, and does not pass as None."""
+        assert not hasattr(conf, "NOTHING")
+        with pytest.raises(AttributeError, match="There is no setting IMAGEKIT_NOTHING"):
+            conf.NOTHING  # type: ignore[attr-defined]  # noqa: B018
+
+    def test_reading_one_calls_django_and_nothing_else(self) -> None:
+        """A page reads two dozen for each of its images."""
+        assert conf.CACHE_PREFIX == "imagekit:"
+        calls: list[str] = []
+        before = sys.getprofile()
+        sys.setprofile(lambda frame, event, _: calls.append(event))
+        try:
+            conf.CACHE_PREFIX  # noqa: B018
+        finally:
+            sys.setprofile(before)
+        assert calls.count("call") == 1

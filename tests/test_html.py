@@ -24,8 +24,8 @@ from imagekit_registry.html import (
     is_attribute_name,
     show,
 )
-from imagekit_registry.html._arguments import parse_dimensions, parse_formats, parse_numbers
 from imagekit_registry.html._elements import Candidate, settle_attributes
+from imagekit_registry.html._tags import parse_dimensions, parse_formats, parse_numbers
 from imagekit_registry.specs import StoredFile
 from tests.pages import Banner, Wide, elements
 from tests.storages import StrictStorage

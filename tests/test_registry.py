@@ -121,7 +121,7 @@ class TestCacheFiles:
 
         groups = SourceGroupRegistry()
         registry = CacheFileRegistry(groups)
-        registry.bind(lambda id, source: f"{id} of {source}")
+        registry.make_file = lambda id, source: f"{id} of {source}"
         registry.register("a:b", lambda: ["zero"])
         groups.register("a:b", Group())
         assert list(registry.get("a:b")) == ["zero", "a:b of one", "a:b of two"]
@@ -136,7 +136,7 @@ class TestCacheFiles:
 
         groups = SourceGroupRegistry()
         registry = CacheFileRegistry(groups)
-        registry.bind(lambda id, source: source)
+        registry.make_file = lambda id, source: source
         group = Group()
 
         def files() -> list[str]:
@@ -150,41 +150,17 @@ class TestCacheFiles:
 
 
 class TestSourceGroups:
-    """Groups have every method once they are registered."""
+    """Groups feed generators."""
 
-    def test_a_group_with_files_alone_says_neither_how_many_nor_of_what(self) -> None:
-        """Nobody else needs to ask whether a group has a method."""
-
-        class Group:
-            def files(self) -> list[str]:
-                return ["one"]
-
-        groups = SourceGroupRegistry()
-        group = Group()
-        groups.register("a:b", group)
-        (registered,) = groups.registered()
-        assert (registered.group, registered.spec_id) == (group, "a:b")
-        assert registered.count() is None
-        assert registered.is_told_of("one") is False
-
-    def test_a_group_is_asked_what_it_can_tell(self) -> None:
-        """Its own methods are those that are called."""
+    def test_a_group_that_is_registered_twice_feeds_once(self) -> None:
+        """Two fields may have one source."""
 
         class Group:
             def files(self) -> list[str]:
                 return ["one"]
-
-            def count(self) -> int:
-                return 1
-
-            def is_told_of(self, source: object) -> bool:
-                return source == "one"
 
         groups, group = SourceGroupRegistry(), Group()
         groups.register("a:b", group)
         groups.register("a:b", group)
-        (registered,) = groups.registered()
-        assert registered.count() == 1
-        assert registered.is_told_of("one")
-        assert not registered.is_told_of("two")
+        assert groups.pairs() == [(group, "a:b")]
         assert groups.ids_of(group) == ["a:b"]

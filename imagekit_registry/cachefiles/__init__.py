@@ -26,4 +26,4 @@ __all__ = [
     "prefetch_images",
 ]
 
-cachefile_registry.bind(LazyImageCacheFile)
+cachefile_registry.make_file = LazyImageCacheFile

@@ -21,6 +21,7 @@ from imagekit_registry.exceptions import (
     LockTimeout,
     NameTaken,
     PublishError,
+    answer_or,
     located,
 )
 from imagekit_registry.specs import fingerprint, storage_of
@@ -381,8 +382,7 @@ def _is_stale(file: CacheFile, record: CacheFileRecord | None) -> bool:
     source, storage = file.spec.source, file.storage
     if storage_of(source) is not storage:
         return False
-    try:
-        made = storage.get_modified_time(identity.name)
-        return bool(storage.get_modified_time(source.name) > made)
-    except Exception:  # noqa: BLE001 -- many storages have no times, each says so in its way
-        return False
+    made, changed = (
+        answer_or(None, storage.get_modified_time, name) for name in (identity.name, source.name)
+    )
+    return made is not None and changed is not None and changed > made

@@ -41,6 +41,7 @@ from imagekit_registry.exceptions import (
     NameTaken,
     PublishError,
     SourceUnavailable,
+    answer_or,
     located,
 )
 from imagekit_registry.signals import generated, generation_failed
@@ -350,10 +351,7 @@ def _is_still_good(file: CacheFile, before: CacheFileRecord) -> bool:
         return False
     if before.fingerprint != fingerprint(file.spec.source):
         return False
-    try:
-        return file.cachefile_backend._exists(file)
-    except Exception:  # noqa: BLE001 -- what client libraries raise
-        return False
+    return answer_or(False, file.cachefile_backend._exists, file)
 
 
 # All steps, for files of one source.

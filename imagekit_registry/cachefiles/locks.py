@@ -25,7 +25,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from imagekit_registry._breaker import breaker_of
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import InvalidArgument, LockTimeout
+from imagekit_registry.exceptions import InvalidArgument, LockTimeout, answer_or
 
 __all__ = ["GenerationLock", "generation_lock", "lock_of"]
 
@@ -130,10 +130,8 @@ def lock_of(
 
 
 def _place_of(file: CacheFile) -> str:
-    try:
-        return str(file.storage.path(file.identity.name))
-    except Exception:  # noqa: BLE001 -- no paths; or a name that is refused when it is written
-        return ""
+    # A storage may have no paths; a name that it refuses is refused when it is written.
+    return str(answer_or("", file.storage.path, file.identity.name))
 
 
 def _acquire(

@@ -18,7 +18,7 @@ from django.core.files.storage import storages
 
 from imagekit_registry._loading import get_by_qname, resolve_storage
 from imagekit_registry.cachefiles.backends import load_backend
-from imagekit_registry.cachefiles.strategies import JustInTime, load_strategy
+from imagekit_registry.cachefiles.strategies import load_strategy
 from imagekit_registry.checks._messages import attempt, error, guarded, nearest, reason_of, refusal
 from imagekit_registry.conf import Conf, Setting, all_settings, conf
 from imagekit_registry.exceptions import InvalidConfiguration, UnknownFormat
@@ -27,7 +27,6 @@ from imagekit_registry.specs import load_decoder
 from imagekit_registry.state import get_state_store
 
 _STORAGE_METHODS = ("open", "save", "exists", "delete", "url")
-_STRATEGY_METHODS = [name for name in vars(JustInTime) if name.startswith("on_")]
 
 
 def check_settings() -> Iterator[CheckMessage]:
@@ -43,9 +42,9 @@ def check_settings() -> Iterator[CheckMessage]:
 
 
 def _check_setting(name: str, setting: Setting[Any]) -> Iterator[CheckMessage]:
-    value = setting.__get__(conf, Conf)
+    value = getattr(conf, name.removeprefix("IMAGEKIT_"))
     default = ", which is the default" if setting.example == setting.default else ""
-    hint = f"{setting.__doc__} Write {name} = {setting.example!r}{default}."
+    hint = f"{setting.doc} Write {name} = {setting.example!r}{default}."
     expected = setting.rule(value)
     if expected:
         yield error("E009", f"{name} is {value!r}; it must be {expected}", hint)

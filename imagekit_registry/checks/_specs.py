@@ -111,7 +111,7 @@ def _check_recipe(spec: ImageSpec) -> _Findings:
 
 def _check_writing(spec: ImageSpec) -> _Findings:
     names = [field.name for field in attrs.fields(Recipe) if field.name != "processors"]
-    values = {name: _attribute(spec, name) for name in names if hasattr(spec, name)}
+    values = {name: _attribute(spec, name) for name in names}
     options = values["options"]
     if options is not None and not isinstance(options, Mapping):
         yield "E012", f"has options={options!r}", "Write options = {'quality': 80}, a dict."

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import django
 from django.template import Context, Node, NodeList, Template, base, defaulttags
 from django.template.backends.django import Template as BackendTemplate
 from django.template.base import Variable, VariableNode
@@ -97,7 +98,7 @@ _TRANSPARENT: set[type[Node]] = {
     WithNode,
 }
 _TEMPLATES: set[type] = {Template}
-if hasattr(base, "PartialTemplate"):  # Django 6.0 and later
+if django.VERSION >= (6, 0):
     _TEMPLATES.add(base.PartialTemplate)
     _TRANSPARENT |= {defaulttags.PartialDefNode, defaulttags.PartialNode}
 

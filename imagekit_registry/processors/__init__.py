@@ -6,39 +6,13 @@ Any object with ``process(image)`` is a processor; these are the shipped ones.
 from __future__ import annotations
 
 from ._protocol import Processor, SizedProcessor
-from .base import (
-    Adjust,
-    Anchor,
-    MakeOpaque,
-    ProcessorPipeline,
-    Reflection,
-    Transpose,
-)
+from .base import Adjust, Anchor, MakeOpaque, ProcessorPipeline, Reflection, Transpose
 from .canvas import AddBorder, ResizeCanvas, Rotate
-from .convert import (
-    AutoContrast,
-    Convert,
-    Grayscale,
-    Invert,
-    Posterize,
-)
-from .crop import (
-    BasicCrop,
-    Crop,
-    Side,
-    SmartCrop,
-    TrimBorderColor,
-)
+from .convert import AutoContrast, Convert, Grayscale, Invert, Posterize
+from .crop import BasicCrop, Crop, Side, SmartCrop, TrimBorderColor
 from .filter import GaussianBlur, UnsharpMask
 from .overlay import ColorOverlay, RoundedCorners
-from .resize import (
-    Resize,
-    ResizeToCover,
-    ResizeToFill,
-    ResizeToFit,
-    SmartResize,
-    Thumbnail,
-)
+from .resize import Resize, ResizeToCover, ResizeToFill, ResizeToFit, SmartResize, Thumbnail
 
 __all__ = [
     "AddBorder",

@@ -132,15 +132,9 @@ class Anchor:
     RIGHT = "r"
 
     _FRACTIONS: ClassVar[dict[str, tuple[float, float]]] = {
-        TOP_LEFT: (0, 0),
-        TOP: (0.5, 0),
-        TOP_RIGHT: (1, 0),
-        LEFT: (0, 0.5),
-        CENTER: (0.5, 0.5),
-        RIGHT: (1, 0.5),
-        BOTTOM_LEFT: (0, 1),
-        BOTTOM: (0.5, 1),
-        BOTTOM_RIGHT: (1, 1),
+        f"{row}{column}" or "c": (x, y)
+        for row, y in (("t", 0), ("", 0.5), ("b", 1))
+        for column, x in (("l", 0), ("", 0.5), ("r", 1))
     }
 
     @staticmethod

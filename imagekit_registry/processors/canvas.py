@@ -78,6 +78,11 @@ def _parts(thickness: Any) -> tuple[Any, ...]:
     return thickness if isinstance(thickness, tuple) else (thickness,)
 
 
+def _side(number: int, where: str) -> Any:
+    doc = f"The thickness {where} the image, in pixels."
+    return property(lambda border: border._sides[number], doc=doc)
+
+
 @attrs.frozen(slots=False)
 class AddBorder(BaseProcessor):
     """Add a border around the image.
@@ -108,25 +113,10 @@ class AddBorder(BaseProcessor):
         parts = (self.thickness,) if isinstance(self.thickness, int) else tuple(self.thickness)
         return parts * (4 // len(parts))
 
-    @property
-    def top(self) -> int:
-        """The thickness above the image, in pixels."""
-        return self._sides[0]
-
-    @property
-    def right(self) -> int:
-        """The thickness to the right of the image, in pixels."""
-        return self._sides[1]
-
-    @property
-    def bottom(self) -> int:
-        """The thickness below the image, in pixels."""
-        return self._sides[2]
-
-    @property
-    def left(self) -> int:
-        """The thickness to the left of the image, in pixels."""
-        return self._sides[3]
+    top = _side(0, "above")
+    right = _side(1, "to the right of")
+    bottom = _side(2, "below")
+    left = _side(3, "to the left of")
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return *image* with its border."""

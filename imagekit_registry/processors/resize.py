@@ -43,7 +43,11 @@ _MOST_SPARE = 16
 
 
 class _Scaler(BaseProcessor):
-    """The base of processors that scale: they work the same on a smaller decode."""
+    """The base of processors that scale, and perhaps cut: they do the same to a smaller decode."""
+
+    def _scaled_size(self, source_size: Size) -> Size:
+        """Return the size that the image is scaled to, before anything is cut off."""
+        raise NotImplementedError
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return *image* scaled."""
@@ -51,15 +55,15 @@ class _Scaler(BaseProcessor):
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
-        return resample(image, self.output_size(source_size))
+        return resample(image, self._scaled_size(source_size))
 
     def output_size(self, source_size: Size) -> Size:
         """Return the size of the result, in pixels."""
-        raise NotImplementedError
+        return self._scaled_size(source_size)
 
     def required_size(self, source_size: Size) -> Size:
         """Return the least size of a decode that serves, in pixels."""
-        return self.output_size(source_size)
+        return self._scaled_size(source_size)
 
 
 @attrs.frozen(slots=False)
@@ -83,8 +87,7 @@ class Resize(_ToSize):
 
     LANCZOS: ClassVar[Image.Resampling] = Image.Resampling.LANCZOS
 
-    def output_size(self, source_size: Size) -> Size:
-        """Return the size of the result, in pixels."""
+    def _scaled_size(self, source_size: Size) -> Size:
         return scaled_size(source_size, (self.width, self.height), self.upscale)
 
 
@@ -98,8 +101,7 @@ class ResizeToCover(_ToSize):
         upscale: Whether a smaller image is enlarged.
     """
 
-    def output_size(self, source_size: Size) -> Size:
-        """Return the size of the result, in pixels."""
+    def _scaled_size(self, source_size: Size) -> Size:
         return cover_size(source_size, self.width, self.height, self.upscale)
 
 
@@ -110,14 +112,12 @@ class _CoverAndCut(_Scaler):
     height: int
     upscale: bool | None
 
+    def _scaled_size(self, source_size: Size) -> Size:
+        return cover_size(source_size, self.width, self.height, self.upscale)
+
     def output_size(self, source_size: Size) -> Size:
         """Return the size of the result, in pixels."""
-        covering = cover_size(source_size, self.width, self.height, self.upscale)
-        return cut_size(covering, self.width, self.height)
-
-    def required_size(self, source_size: Size) -> Size:
-        """Return the least size of a decode that serves, in pixels."""
-        return cover_size(source_size, self.width, self.height, self.upscale)
+        return cut_size(self._scaled_size(source_size), self.width, self.height)
 
 
 @attrs.frozen(slots=False)
@@ -145,8 +145,7 @@ class ResizeToFill(_CoverAndCut):
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
-        covering = cover_size(source_size, self.width, self.height, self.upscale)
-        size = cut_size(covering, self.width, self.height)
+        covering, size = self._scaled_size(source_size), self.output_size(source_size)
         box = anchored_box(covering, size, Anchor.get_tuple(self.anchor or Anchor.CENTER))
         if covering == source_size == image.size:
             return cut_out(image, box)
@@ -170,10 +169,10 @@ class SmartResize(_CoverAndCut, _ToSize):
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
-        covering = cover_size(source_size, self.width, self.height, self.upscale)
+        covering = self._scaled_size(source_size)
         if covering[0] * covering[1] <= _MOST_SPARE * self.width * self.height:
             return SmartCrop(self.width, self.height).process(resample(image, covering))
-        target = cut_size(covering, self.width, self.height)
+        target = self.output_size(source_size)
         kept_width = max(1, round(target[0] * image.size[0] / covering[0]))
         kept_height = max(1, round(target[1] * image.size[1] / covering[1]))
         return resample(SmartCrop(kept_width, kept_height).process(image), target)
@@ -198,9 +197,12 @@ class ResizeToFit(_Scaler):
     mat_color: Color | None = fields.color(optional=True, default=None)
     anchor: AnchorPoint | None = anchor_field(default=Anchor.CENTER)
 
+    def _scaled_size(self, source_size: Size) -> Size:
+        return fit_size(source_size, self.width, self.height, self.upscale)
+
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
-        image = resample(image, fit_size(source_size, self.width, self.height, self.upscale))
+        image = super().process_reduced(image, source_size)
         if self.mat_color is None:
             return image
         width, height = self.output_size(source_size)
@@ -208,14 +210,10 @@ class ResizeToFit(_Scaler):
 
     def output_size(self, source_size: Size) -> Size:
         """Return the size of the result, in pixels."""
-        width, height = fit_size(source_size, self.width, self.height, self.upscale)
+        width, height = self._scaled_size(source_size)
         if self.mat_color is None:
             return width, height
         return self.width or width, self.height or height
-
-    def required_size(self, source_size: Size) -> Size:
-        """Return the least size of a decode that serves, in pixels."""
-        return fit_size(source_size, self.width, self.height, self.upscale)
 
 
 @attrs.frozen(slots=False)
@@ -269,6 +267,5 @@ class Thumbnail(_Scaler):
         """Return the size of the result, in pixels."""
         return self._scaler.output_size(source_size)
 
-    def required_size(self, source_size: Size) -> Size:
-        """Return the least size of a decode that serves, in pixels."""
-        return self._scaler.required_size(source_size)
+    def _scaled_size(self, source_size: Size) -> Size:
+        return self._scaler._scaled_size(source_size)

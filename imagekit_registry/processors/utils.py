@@ -8,7 +8,6 @@ from PIL import Image, ImageMode
 
 __all__ = ["color_count", "has_alpha", "histogram_entropy_py", "resolve_palette", "true_color"]
 
-_GREY = frozenset(["1", "L", "I", "F"])
 _BRIGHTEST_16_BIT = 65_535
 #: Below this an image of 32 bits holds bytes: scaling overshoots at edges, and as 16 bits it would be
 #: black.

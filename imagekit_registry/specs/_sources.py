@@ -17,7 +17,7 @@ from django.core.files.storage import Storage, storages
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import storage_reference
-from imagekit_registry.exceptions import ImageKitError, SourceUnavailable
+from imagekit_registry.exceptions import ImageKitError, SourceUnavailable, answer_or
 
 _CHUNK_BYTES = 1 << 20
 
@@ -173,10 +173,8 @@ def fingerprint(source: Any) -> str:
 
 
 def _told(storage: Any, method: str, name: str) -> str:
-    try:
-        return str(getattr(storage, method)(name))
-    except Exception:  # noqa: BLE001 -- many storages lack it, and each says so in its way
-        return ""
+    # Many storages lack it, and each says so in its way.
+    return str(answer_or("", lambda: getattr(storage, method)(name)))
 
 
 def _name_of(source: Any) -> str | None:

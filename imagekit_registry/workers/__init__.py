@@ -22,6 +22,10 @@ __all__ = ["make_images"]
 _logger = logging.getLogger("imagekit_registry.workers")
 
 
+class _NothingToDo(Exception):
+    """The image of a message is not wanted any more, or not of this process; it says why."""
+
+
 def make_images(message: Any) -> None:
     """Make the images that *message* asks for, those of one source of one decode.
 
@@ -33,8 +37,8 @@ def make_images(message: Any) -> None:
 
     Raises:
         InvalidMessage: It is no message of ours.
-        GenerationError: An image cannot be made. Its state says so: pages show what stands in for
-            it, and it is tried again later. The queue need not try again.
+        GenerationError: An image cannot be made. Its state says so: pages show its
+            fallback, and it is tried again later. The queue need not try again.
     """
     order = Message.decode(message)
     files = []
@@ -65,13 +69,6 @@ def _made_sources(files: Iterable[ImageCacheFile]) -> list[ImageCacheFile]:
     """Return the sources of *files* that are cache files themselves, with theirs before them."""
     sources = [file.source for file in files if isinstance(file.source, ImageCacheFile)]
     return [*_made_sources(sources), *sources] if sources else []
-
-
-# From what a message says of an image to its cache file.
-
-
-class _NothingToDo(Exception):
-    """The image of a message is not wanted any more, or not of this process; it says why."""
 
 
 def _find_file(image: Mapping[str, Any]) -> ImageCacheFile:
