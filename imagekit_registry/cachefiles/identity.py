@@ -23,7 +23,6 @@ from imagekit_registry.specs import (
     ImageSpec,
     StoredFile,
     has_source,
-    is_stored,
     refer_to,
 )
 from imagekit_registry.state import CacheFileRecord
@@ -207,7 +206,8 @@ def _is_plain(cls: type[ImageSpec]) -> bool:
 def _parts(
     spec: BaseImageSpec, source: FieldFile | StoredFile, storage: Storage
 ) -> tuple[object, ...]:
-    return (source.storage, is_stored(source), storage, *_recipe_of(spec))
+    # An upload that is not stored yet is told by its content.
+    return (source.storage, vars(source).get("_committed"), storage, *_recipe_of(spec))
 
 
 @receiver(setting_changed, dispatch_uid="imagekit_registry.identity")
