@@ -16,7 +16,7 @@ from django.utils.functional import SimpleLazyObject
 from imagekit_registry._loading import get_storage, resolve_storage, storage_reference
 from imagekit_registry.cachefiles import existence
 from imagekit_registry.cachefiles.backends import get_default_cachefile_backend, load_backend
-from imagekit_registry.cachefiles.fallbacks import Fallback, fallback_for
+from imagekit_registry.cachefiles.fallbacks import Fallback, Pixels, fallback_for
 from imagekit_registry.cachefiles.generation import Policy, generate
 from imagekit_registry.cachefiles.identity import Identity, identify
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
@@ -290,12 +290,14 @@ class ImageCacheFile(_ReadOnlyFile):
     @property
     def width(self) -> int | None:  # type: ignore[override]
         """The width in pixels; None if it cannot be known before the image is made."""
-        return self._get_image_dimensions()[0]
+        width = self._get_image_dimensions()[0]
+        return None if width is None else Pixels(width)
 
     @property
     def height(self) -> int | None:  # type: ignore[override]
         """The height in pixels; None if it cannot be known before the image is made."""
-        return self._get_image_dimensions()[1]
+        height = self._get_image_dimensions()[1]
+        return None if height is None else Pixels(height)
 
     def _get_image_dimensions(self) -> tuple[int | None, int | None]:
         self._require_existence()

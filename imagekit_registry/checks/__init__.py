@@ -38,6 +38,7 @@ MESSAGES = {
     "imagekit.E017": "Sources feed a spec id under which nothing is registered.",
     "imagekit.E018": "A check itself failed; the message says over what.",
     "imagekit.E019": "A backend's queue cannot be used as it is set up.",
+    "imagekit.E020": "A field would have the spec id of another field, whose recipe is another one.",
     "imagekit.W001": "A setting that starts with IMAGEKIT_ is none of ours: a slip of the pen.",
     "imagekit.W002": "The state is kept in a dummy cache, which forgets it at once.",
     "imagekit.W003": "A spec field's source is a FileField, which takes anything as an image.",

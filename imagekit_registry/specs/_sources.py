@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 import attrs
@@ -15,6 +15,7 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.storage import Storage, storages
 from django.db.models.fields.files import FieldFile
+from django.utils.functional import Promise
 
 from imagekit_registry._loading import storage_reference
 from imagekit_registry.exceptions import ImageKitError, SourceUnavailable
@@ -92,8 +93,13 @@ def as_source(value: Any) -> Any:
     """Return *value* as a source: a name becomes a file in the default storage.
 
     Args:
-        value: A ``FieldFile``, a Django ``File``, an open file, a name, or None.
+        value: A ``FieldFile``, a Django ``File``, an open file, a name (a string, one that is
+            translated later, or a path), or None.
     """
+    if isinstance(value, Promise):
+        value = str(value)
+    if isinstance(value, PurePath):
+        value = value.as_posix()
     if isinstance(value, str):
         return StoredFile(str.__str__(value)) if value else None
     return value

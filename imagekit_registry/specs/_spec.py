@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType, MethodType
 from typing import IO, Any, Literal
@@ -251,6 +251,12 @@ class ImageSpec(BaseImageSpec):
     decode_small: bool = True
     limits: Limits | None = None
     namer: Any = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Keep what a generator expression gives: it gives it once."""
+        super().__init_subclass__(**kwargs)
+        if isinstance(processors := cls.__dict__.get("processors"), Iterator):
+            cls.processors = list(processors)
 
     def __init__(self, source: Any = None) -> None:
         self.source = source
