@@ -25,7 +25,7 @@ _hosted: dict[str, tuple[object, str]] = {}
 class _DynamicSpec(ImageSpec):
     """A spec made of keyword arguments; unpickled through the registry, by its id."""
 
-    attributes: Mapping[str, object] = {}
+    from_attributes: Mapping[str, object]
 
     def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
         return (_restore, (self.spec_id,), self.__getstate__())
@@ -57,18 +57,14 @@ def create_spec_class(attributes: Mapping[str, object]) -> type[ImageSpec]:
         name: staticmethod(value) if isinstance(value, FunctionType) else value
         for name, value in attributes.items()
     }
-    return type("DynamicSpec", (_DynamicSpec,), {**members, "attributes": attributes})
+    return type("DynamicSpec", (_DynamicSpec,), {**members, "from_attributes": attributes})
 
 
 def _is_same_recipe(one: object, other: object) -> bool:
-    if one == other:
-        return True
-    mine, theirs = getattr(one, "attributes", None), getattr(other, "attributes", None)
-    if mine is None or theirs is None:
-        return False
+    one, other = getattr(one, "from_attributes", one), getattr(other, "from_attributes", other)
     try:
         # A project's own processors are equal by what they hold, as in names of cache files.
-        return mine == theirs or canonical_text(mine) == canonical_text(theirs)
+        return one == other or canonical_text(one) == canonical_text(other)
     except NotCanonical:
         return False
 
@@ -146,9 +142,9 @@ class SpecHost:
             _hosted[id] = (self._original_spec, owner)
 
     def other_host_of(self, id: str) -> str | None:
-        """Return the host whose own spec, of another recipe, has an id; None if there is none."""
+        """Return the host whose own spec has an id that this one's spec cannot have, or None."""
         spec, owner = _hosted.get(id, (None, ""))
-        if spec is None or id not in generator_registry.get_ids():
+        if not (spec and self._original_spec) or id not in generator_registry.get_ids():
             return None
         is_theirs = generator_registry.lookup(id) is spec
         return owner if is_theirs and not _is_same_recipe(spec, self._original_spec) else None

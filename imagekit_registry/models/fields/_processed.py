@@ -15,7 +15,7 @@ from django.core.files.base import File
 from django.core.files.storage import Storage
 from django.db import models
 from django.db.models.fields.files import FieldFile, ImageFieldFile
-from django.db.models.signals import class_prepared, pre_save
+from django.db.models.signals import pre_save
 
 from imagekit_registry.exceptions import GenerationError, ProcessingError
 from imagekit_registry.forms.fields import (
@@ -32,7 +32,6 @@ from imagekit_registry.models.fields._spec import (
 )
 from imagekit_registry.processors import Processor
 from imagekit_registry.specs import FieldAttributes, SpecHost, show_attributes, split_attributes
-from imagekit_registry.specs.sourcegroups import get_nonabstract_descendants
 
 #: Where an upload keeps what was made of it when it was validated, until it is stored.
 _MADE = "_imagekit_made"
@@ -210,41 +209,36 @@ class ProcessedImageField(models.ImageField, SpecHost):
             set_field_spec_id(self, cls, name)
         super().contribute_to_class(cls, name, private_only=private_only)
         if not cls._meta.abstract:
-            # Before the row is saved: a bad upload must not break a transaction.
-            for model in get_nonabstract_descendants(cls):
-                pre_save.connect(self._process_early, sender=model)
-            class_prepared.connect(self._adopt_subclass)
-            call_when_prepared(cls, self._precede_dimensions)
+            call_when_prepared(cls, self._precede_saving, heirs=True)
 
-    def _adopt_subclass(self, sender: type[models.Model], **kwargs: object) -> None:
-        if sender is not self.model and issubclass(sender, self.model):
-            pre_save.connect(self._process_early, sender=sender)
+    def _precede_saving(self, sender: type[models.Model], **kwargs: object) -> None:
+        """Process uploads before a row is saved, or at least before their dimensions are.
 
-    def _precede_dimensions(self, sender: type[models.Model], **kwargs: object) -> None:
-        """Process an upload before its dimensions are saved, in whatever way and order that is."""
+        Before the row: a bad upload must not break a transaction.
+        """
+        if not issubclass(sender, self.model):
+            return
+        pre_save.connect(self._process_early, sender=sender)
         for column in sender._meta.concrete_fields:
-            if column.name in {self.width_field, self.height_field}:
+            if sender is self.model and column.name in {self.width_field, self.height_field}:
                 save = partial(self._save_dimension, column.pre_save)
                 column.pre_save = save  # type: ignore[method-assign]
 
     def _save_dimension(
         self, save: Callable[[models.Model, bool], object], instance: models.Model, add: bool
     ) -> object:
-        self._process_pending(instance)
+        self._process_early(instance)
         return save(instance, add)
 
     def _process_early(
         self,
-        sender: type[models.Model],
         instance: models.Model,
-        raw: bool,
+        raw: bool = False,
         update_fields: Iterable[str] | None = None,
         **kwargs: object,
     ) -> None:
-        if not raw and (update_fields is None or self.name in update_fields):
-            self._process_pending(instance)
-
-    def _process_pending(self, instance: models.Model) -> None:
+        if raw or (update_fields is not None and self.name not in update_fields):
+            return
         value = instance.__dict__.get(self.attname)
         if not isinstance(value, File) or getattr(value, "_committed", False):
             return
@@ -276,17 +270,16 @@ class ProcessedImageField(models.ImageField, SpecHost):
         is_upload = isinstance(value, File) and not getattr(value, "_committed", False)
         if not is_upload or self._is_historical:
             return
-        content = value.file if isinstance(value, FieldFile) else value
-        instance = value.instance if isinstance(value, FieldFile) else None
+        is_of_row = isinstance(value, FieldFile)
+        content, instance = (value.file, value.instance) if is_of_row else (value, None)
         if self._made_of(content) is not None:
             return
         source = _UploadForRow(content, instance, self)
         try:
             made = process_upload(self, source, str(value.name))
         except GenerationError as error:
-            needs_row = source.is_recipe_by_row and instance is None
-            if needs_row and isinstance(error, ProcessingError):
-                return
+            if instance is None and source.is_recipe_by_row and isinstance(error, ProcessingError):
+                return  # Only the row can tell.
             raise explain_failure(error, self, content, self.error_messages) from error
         if not source.is_recipe_by_row:
             # What depends on the row is made anew when it is saved: the row may change until then.
@@ -295,9 +288,7 @@ class ProcessedImageField(models.ImageField, SpecHost):
     def _made_of(self, content: File[Any]) -> ProcessedUpload | None:
         """Return what the spec has made of *content*, if it has."""
         made = content if isinstance(content, ProcessedUpload) else content.__dict__.get(_MADE)
-        if made is None or made.processed_by != self.spec_id or made.closed:
-            return None
-        return made
+        return made if made is not None and made.processed_by == self.spec_id else None
 
     def process(
         self, content: File[Any], name: str, instance: models.Model | None = None
@@ -313,20 +304,16 @@ class ProcessedImageField(models.ImageField, SpecHost):
             GenerationError: It is no image, beyond the limits, or could not be processed.
         """
         if self._is_historical:
-            field = self._find_todays_field()
-            return field.process(content, name, instance) if field else content
+            try:
+                # What the field of the migration has become.
+                field = apps.get_model(self.model._meta.label)._meta.get_field(self.name)
+            except (LookupError, FieldDoesNotExist):
+                return content
+            is_ours = isinstance(field, ProcessedImageField)
+            return field.process(content, name, instance) if is_ours else content
         made = self._made_of(content)
         content.__dict__.pop(_MADE, None)
         return made or process_upload(self, _UploadForRow(content, instance, self), name)
-
-    def _find_todays_field(self) -> ProcessedImageField | None:
-        """Return the field that a migration's field has become; None if it is gone."""
-        try:
-            model = apps.get_model(self.model._meta.label)
-            field = model._meta.get_field(self.name)
-        except (LookupError, FieldDoesNotExist):
-            return None
-        return field if isinstance(field, ProcessedImageField) else None
 
     def formfield(self, **kwargs: Any) -> Any:
         """Return a form field that checks the upload; it is processed when the row is validated."""

@@ -90,9 +90,15 @@ def spec_fields_of(model: type[models.Model]) -> Iterator[ImageSpecField]:
             seen.add(name)
 
 
-def call_when_prepared(model: type[models.Model], receiver: Callable[..., None]) -> None:
-    """Call *receiver* when *model* is complete; if it is, at once, and for what inherits from it."""
-    class_prepared.connect(receiver, sender=None if model._meta.abstract else model)
+def call_when_prepared(
+    model: type[models.Model], receiver: Callable[..., None], *, heirs: bool = False
+) -> None:
+    """Call *receiver* when *model* is complete; if it is, at once, and for what inherits from it.
+
+    With *heirs* it is called for what inherits from the model later as well.
+    """
+    is_for_one = not heirs and not model._meta.abstract
+    class_prepared.connect(receiver, sender=model if is_for_one else None)
     for cls in get_nonabstract_descendants(model):
         meta = cls._meta
         if meta.apps.all_models[meta.app_label].get(str(meta.model_name)) is cls:
