@@ -102,7 +102,7 @@ class ProcessedUpload(InMemoryUploadedFile):
         super().__init__(content, None, name, media_type, size, charset=None)
 
 
-def process_upload(host: SpecHost, content: Any, name: str) -> ProcessedUpload:
+def process_upload(host: SpecHost, content: object, name: str) -> ProcessedUpload:
     """Return what the spec of *host* makes of an upload; nothing is stored.
 
     Args:

@@ -60,11 +60,17 @@ def create_spec_class(attributes: Mapping[str, object]) -> type[ImageSpec]:
     return type("DynamicSpec", (_DynamicSpec,), {**members, "from_attributes": attributes})
 
 
+def _given(spec: object) -> object:
+    if isinstance(spec, type) and issubclass(spec, _DynamicSpec):
+        return spec.from_attributes
+    return spec
+
+
 def _is_same_recipe(one: object, other: object) -> bool:
-    one, other = getattr(one, "from_attributes", one), getattr(other, "from_attributes", other)
+    mine, theirs = _given(one), _given(other)
     try:
         # A project's own processors are equal by what they hold, as in names of cache files.
-        return one == other or canonical_text(one) == canonical_text(other)
+        return mine == theirs or canonical_text(mine) == canonical_text(theirs)
     except NotCanonical:
         return False
 

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, TypeGuard, Unpack
 
 from django.apps import apps
 from django.core import checks
@@ -96,6 +96,10 @@ class _UploadForRow:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.upload, name)
+
+
+def _is_upload(value: object) -> TypeGuard[File[bytes]]:
+    return isinstance(value, File) and not getattr(value, "_committed", False)
 
 
 def _with_extension_of(name: str, upload: ProcessedUpload) -> str:
@@ -239,8 +243,7 @@ class ProcessedImageField(models.ImageField, SpecHost):
     ) -> None:
         if raw or (update_fields is not None and self.name not in update_fields):
             return
-        value = instance.__dict__.get(self.attname)
-        if not isinstance(value, File) or getattr(value, "_committed", False):
+        if not _is_upload(instance.__dict__.get(self.attname)):
             return
         file = getattr(instance, self.attname)
         if file:
@@ -248,7 +251,7 @@ class ProcessedImageField(models.ImageField, SpecHost):
             self.update_dimension_fields(instance, force=True)
 
     @property
-    def validators(self) -> list[Callable[[Any], None]]:
+    def validators(self) -> list[Callable[..., None]]:
         """What Django and others run over an upload: the given ones, and whether it can be stored."""
         return [*super().validators, self._check_upload]
 
@@ -266,12 +269,11 @@ class ProcessedImageField(models.ImageField, SpecHost):
             value = shown
         super().run_validators(value)
 
-    def _check_upload(self, value: Any) -> None:
-        is_upload = isinstance(value, File) and not getattr(value, "_committed", False)
-        if not is_upload or self._is_historical:
+    def _check_upload(self, value: object) -> None:
+        if not _is_upload(value) or self._is_historical:
             return
-        is_of_row = isinstance(value, FieldFile)
-        content, instance = (value.file, value.instance) if is_of_row else (value, None)
+        content: File[Any] = value.file if isinstance(value, FieldFile) else value
+        instance = value.instance if isinstance(value, FieldFile) else None
         if self._made_of(content) is not None:
             return
         source = _UploadForRow(content, instance, self)
