@@ -9,7 +9,6 @@ from io import BytesIO
 from typing import Any
 
 from django.core.files import File
-from django.db.models.fields.files import FieldFile
 from django.utils.module_loading import autodiscover_modules
 
 from imagekit_registry._loading import (
@@ -70,7 +69,8 @@ def get_field_info(field_file: Any) -> tuple[Any, str | None]:
     """Return the model instance and the field name that a source belongs to.
 
     Args:
-        field_file: A source; anything but a file of a model's field gives ``(None, None)``.
+        field_file: A source; anything but a file of a model's field, or an upload to one, gives
+            ``(None, None)``.
 
     Example:
         >>> class Banner(ImageSpec):
@@ -79,9 +79,8 @@ def get_field_info(field_file: Any) -> tuple[Any, str | None]:
         ...         instance, field_name = get_field_info(self.source)
         ...         return [ResizeToFill(instance.banner_width, 100)]
     """
-    if isinstance(field_file, FieldFile):
-        return field_file.instance, field_file.field.attname
-    return None, None
+    field = getattr(field_file, "field", None)
+    return getattr(field_file, "instance", None), getattr(field, "attname", None)
 
 
 def generate(generator: Any) -> File[bytes]:

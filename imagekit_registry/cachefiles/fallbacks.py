@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from types import MethodType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, SupportsIndex
 from urllib.parse import quote
 
 import attrs
@@ -17,7 +18,7 @@ from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, InvalidConfiguration, RetryLater
 from imagekit_registry.state import Status
 
-__all__ = ["KINDS", "Fallback", "fallback_for", "placeholder_url"]
+__all__ = ["KINDS", "Fallback", "Pixels", "fallback_for", "placeholder_url"]
 
 #: The kinds that ``IMAGEKIT_ON_ERROR`` and ``ImageSpec.fallback`` may name.
 KINDS = ("empty", "placeholder", "raise", "source")
@@ -27,6 +28,30 @@ _LARGEST_SIDE = 65_535
 _USUAL_SIZE = (100, 100)
 
 _logger = logging.getLogger("imagekit_registry.fallback")
+
+
+class _Digits(str):
+    """Digits that are given together to who takes them one by one, to put something between them."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[str]:
+        yield str.__str__(self)
+
+    def __getitem__(self, key: SupportsIndex | slice) -> _Digits:
+        return _Digits(super().__getitem__(key))
+
+
+class Pixels(int):
+    """A number of pixels, which a template writes as HTML wants it: without thousand separators.
+
+    Example:
+        >>> Pixels(1200) == 1200
+        True
+    """
+
+    def __str__(self) -> str:
+        return _Digits(int.__repr__(self))
 
 
 @attrs.frozen
@@ -40,8 +65,8 @@ class Fallback:
     """
 
     url: str = ""
-    width: int | None = None
-    height: int | None = None
+    width: int | None = attrs.field(default=None, converter=attrs.converters.optional(Pixels))
+    height: int | None = attrs.field(default=None, converter=attrs.converters.optional(Pixels))
 
 
 def placeholder_url(width: int, height: int) -> str:

@@ -21,7 +21,7 @@ from imagekit_registry.cachefiles.backends import (
     load_backend,
 )
 from imagekit_registry.cachefiles.dimensions import dimensions
-from imagekit_registry.cachefiles.fallbacks import Fallback, fallback_for
+from imagekit_registry.cachefiles.fallbacks import Fallback, Pixels, fallback_for
 from imagekit_registry.cachefiles.generation import generate
 from imagekit_registry.cachefiles.identity import (
     Identity,
@@ -169,12 +169,14 @@ class ImageCacheFile(StoredContent):
     @property
     def width(self) -> int | None:  # type: ignore[override]
         """The width in pixels; None if it cannot be known before the image is made."""
-        return self._get_image_dimensions()[0]
+        width = self._get_image_dimensions()[0]
+        return None if width is None else Pixels(width)
 
     @property
     def height(self) -> int | None:  # type: ignore[override]
         """The height in pixels; None if it cannot be known before the image is made."""
-        return self._get_image_dimensions()[1]
+        height = self._get_image_dimensions()[1]
+        return None if height is None else Pixels(height)
 
     def _get_image_dimensions(self) -> tuple[int | None, int | None]:
         self._require_existence()

@@ -46,7 +46,31 @@ from imagekit_registry.specs import (
     split_attributes,
 )
 
-__all__ = ["ProcessedImageField", "ProcessedUpload", "process_upload"]
+__all__ = [
+    "ERROR_MESSAGES",
+    "ProcessedImageField",
+    "ProcessedUpload",
+    "explain_failure",
+    "process_upload",
+]
+
+#: What is said to the person who uploads, by the code of the error.
+ERROR_MESSAGES = {
+    "invalid_image": forms.ImageField.default_error_messages["invalid_image"],
+    "too_many_pixels": _(
+        "The image has too many pixels. At most %(limit)s are allowed, such as %(side)s by"
+        " %(side)s: make it smaller and upload it again."
+    ),
+    "too_many_bytes": _("The file is too large. At most %(limit)s are allowed."),
+    "too_many_frames": _(
+        "The animation has too many frames. At most %(limit)s are allowed: shorten it and"
+        " upload it again."
+    ),
+    "too_complex": _(
+        "The image is too large or too complex to be processed. Upload a smaller one."
+    ),
+    "unprocessable": _("The image could not be processed. Upload another one."),
+}
 
 _logger = logging.getLogger("imagekit_registry.forms")
 
@@ -59,9 +83,13 @@ class ProcessedUpload(InMemoryUploadedFile):
         name: Its file name; the extension suits the format.
         format: Pillow's name of the format, if known.
         processed_by: The id of the spec, so that the upload is not processed by it once more.
+
+    Attributes:
+        upload: What was uploaded, for validators; None if nobody is to see it any more.
     """
 
     image: Image.Image | None = None
+    upload: File[Any] | None = None
 
     def __init__(
         self, content: io.BytesIO, name: str, format: str | None, processed_by: str | None
@@ -74,7 +102,7 @@ class ProcessedUpload(InMemoryUploadedFile):
         super().__init__(content, None, name, media_type, size, charset=None)
 
 
-def process_upload(host: SpecHost, content: File[Any], name: str) -> ProcessedUpload:
+def process_upload(host: SpecHost, content: object, name: str) -> ProcessedUpload:
     """Return what the spec of *host* makes of an upload; nothing is stored.
 
     Args:
@@ -147,21 +175,9 @@ class ProcessedImageField(forms.ImageField, SpecHost):
         ...     )
     """
 
-    default_error_messages = {
-        "too_many_pixels": _(
-            "The image has too many pixels. At most %(limit)s are allowed, such as %(side)s by"
-            " %(side)s: make it smaller and upload it again."
-        ),
-        "too_many_bytes": _("The file is too large. At most %(limit)s are allowed."),
-        "too_many_frames": _(
-            "The animation has too many frames. At most %(limit)s are allowed: shorten it and"
-            " upload it again."
-        ),
-        "too_complex": _(
-            "The image is too large or too complex to be processed. Upload a smaller one."
-        ),
-        "unprocessable": _("The image could not be processed. Upload another one."),
-    }
+    default_error_messages = ERROR_MESSAGES
+    #: False in a model's form: its field processes the upload when the form has filled in the row.
+    is_processing = True
 
     @show_attributes(FieldAttributes)
     def __init__(
@@ -204,12 +220,11 @@ class ProcessedImageField(forms.ImageField, SpecHost):
         upload = forms.FileField.to_python(self, data)
         if upload is None:
             return None
-        limits = self._limits_for(upload)
         try:
             with open_source(upload) as file:
-                header = read_header(file, limits)
+                header = read_header(file, _limits_of(self, upload))
         except GenerationError as error:
-            raise self._explain(error, limits) from error
+            raise explain_failure(error, self, upload, self.error_messages) from error
         _annotate(upload, header)
         return upload
 
@@ -222,34 +237,47 @@ class ProcessedImageField(forms.ImageField, SpecHost):
         upload = super().clean(data, initial)
         if not upload or upload is initial or isinstance(upload, ProcessedUpload):
             return upload
+        if not self.is_processing:
+            return upload
         try:
             processed = process_upload(self, upload, upload.name)
         except GenerationError as error:
-            raise self._explain(error, self._limits_for(upload)) from error
+            raise explain_failure(error, self, upload, self.error_messages) from error
+        processed.upload = upload
         with suppress(Exception):
             processed.image = Image.open(processed)
         processed.seek(0)
         return processed
 
-    def _limits_for(self, upload: File[Any]) -> Limits:
-        spec = self.get_spec(source=upload)
-        return (spec.limits if isinstance(spec, ImageSpec) else None) or default_limits()
 
-    def _explain(self, error: GenerationError, limits: Limits) -> ValidationError:
-        """Return *error* in words for the person who uploads.
+def _limits_of(host: SpecHost, upload: File[Any]) -> Limits:
+    spec = host.get_spec(source=upload)
+    return (spec.limits if isinstance(spec, ImageSpec) else None) or default_limits()
 
-        Raises:
-            GenerationError: *error* itself, if it is for the developer and failures are raised.
-        """
-        if isinstance(error, UnreadableImage | SourceUnavailable):
-            return ValidationError(self.error_messages["invalid_image"], code="invalid_image")
-        if isinstance(error, LimitExceeded):
-            code, params = _limit_params(error.limit, limits)
-            return ValidationError(self.error_messages[code], code=code, params=params)
-        if conf.ON_ERROR == "raise":
-            raise error
-        _logger.error("%s", error, exc_info=error)
-        return ValidationError(self.error_messages["unprocessable"], code="unprocessable")
+
+def explain_failure(
+    error: GenerationError, host: SpecHost, upload: File[Any], messages: Mapping[str, Any]
+) -> ValidationError:
+    """Return *error* in words for the person who uploads.
+
+    Args:
+        error: Why the upload could not be processed.
+        host: The field with the spec.
+        upload: What was uploaded.
+        messages: The words, as in `ERROR_MESSAGES`.
+
+    Raises:
+        GenerationError: *error* itself, if it is for the developer and failures are raised.
+    """
+    if isinstance(error, UnreadableImage | SourceUnavailable):
+        return ValidationError(messages["invalid_image"], code="invalid_image")
+    if isinstance(error, LimitExceeded):
+        code, params = _limit_params(error.limit, _limits_of(host, upload))
+        return ValidationError(messages[code], code=code, params=params)
+    if conf.ON_ERROR == "raise":
+        raise error
+    _logger.error("%s", error, exc_info=error)
+    return ValidationError(messages["unprocessable"], code="unprocessable")
 
 
 def _limit_params(limit: str, limits: Limits) -> tuple[str, dict[str, str] | None]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
 from typing import Any, Unpack
 
@@ -11,15 +10,22 @@ from imagekit_registry.exceptions import (
     AlreadyRegistered,
     InvalidArgumentType,
     MissingGeneratorId,
+    NotCanonical,
     NotRegistered,
 )
-from imagekit_registry.registry import generator_registry, register
+from imagekit_registry.registry import generator_registry, register, unregister
 from imagekit_registry.specs._attributes import SpecAttributes, check_attributes, show_attributes
+from imagekit_registry.specs._digest import canonical_text
 from imagekit_registry.specs._spec import ImageSpec
+
+#: The hosts' own specs in the registry: by id, the spec and what messages call its host.
+_hosted: dict[str, tuple[object, str]] = {}
 
 
 class _DynamicSpec(ImageSpec):
     """A spec made of keyword arguments; unpickled through the registry, by its id."""
+
+    from_attributes: Mapping[str, object]
 
     def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
         return (_restore, (self.spec_id,), self.__getstate__())
@@ -42,11 +48,31 @@ def create_spec_class(attributes: Mapping[str, object]) -> type[ImageSpec]:
         InvalidArgumentType: `ImageSpec` has no such attribute.
     """
     check_attributes(attributes)
+    attributes = {
+        # A generator expression gives what it has once.
+        name: list(value) if isinstance(value, Iterator) else value
+        for name, value in attributes.items()
+    }
     members = {
         name: staticmethod(value) if isinstance(value, FunctionType) else value
         for name, value in attributes.items()
     }
-    return type("DynamicSpec", (_DynamicSpec,), members)
+    return type("DynamicSpec", (_DynamicSpec,), {**members, "from_attributes": attributes})
+
+
+def _given(spec: object) -> object:
+    if isinstance(spec, type) and issubclass(spec, _DynamicSpec):
+        return spec.from_attributes
+    return spec
+
+
+def _is_same_recipe(one: object, other: object) -> bool:
+    mine, theirs = _given(one), _given(other)
+    try:
+        # A project's own processors are equal by what they hold, as in names of cache files.
+        return mine == theirs or canonical_text(mine) == canonical_text(theirs)
+    except NotCanonical:
+        return False
 
 
 class SpecHost:
@@ -68,6 +94,8 @@ class SpecHost:
     """
 
     spec_id: str | None = None
+    #: The id that the host would have had by its name, if another one had it before.
+    taken_id: str | None = None
 
     @show_attributes(SpecAttributes)
     def __init__(
@@ -87,15 +115,45 @@ class SpecHost:
         if spec_id:
             self.set_spec_id(spec_id)
 
-    def set_spec_id(self, id: str) -> None:
+    def set_spec_id(self, id: str, owner: str = "") -> None:
         """Set the spec's id and register the spec under it.
 
-        An id that is taken is left as it is: who registered it first wanted to replace this spec.
+        What a project has registered under the id is left as it is: it wanted to replace this spec.
+
+        Args:
+            id: The id.
+            owner: What messages call this host. Who comes again under its name, as after a module
+                is loaded anew, replaces its own spec.
+
+        Raises:
+            AlreadyRegistered: Another host has the id, for another recipe.
         """
         self.spec_id = id
-        if self._original_spec:
-            with suppress(AlreadyRegistered):
-                register.generator(id, self._original_spec)
+        if not self._original_spec:
+            return
+        other = self.other_host_of(id)
+        if other is not None and (not owner or other != owner):
+            raise AlreadyRegistered(
+                f"{owner or type(self).__name__} cannot have the spec id {id!r}: it is that of"
+                f" {other or 'another field'}, whose recipe is another one. Give each an id of its"
+                " own."
+            )
+        if other is not None:
+            unregister.generator(id)
+        if id not in generator_registry.get_ids():
+            register.generator(id, self._original_spec)
+            _hosted[id] = (self._original_spec, owner)
+        elif _hosted.get(id) == (self._original_spec, ""):
+            # Registered by this very host, when it had no name yet.
+            _hosted[id] = (self._original_spec, owner)
+
+    def other_host_of(self, id: str) -> str | None:
+        """Return the host whose own spec has an id that this one's spec cannot have, or None."""
+        spec, owner = _hosted.get(id, (None, ""))
+        if not (spec and self._original_spec) or id not in generator_registry.get_ids():
+            return None
+        is_theirs = generator_registry.lookup(id) is spec
+        return owner if is_theirs and not _is_same_recipe(spec, self._original_spec) else None
 
     def get_spec(self, source: object) -> Any:
         """Return the spec that the registry has under this host's id.

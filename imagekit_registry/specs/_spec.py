@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
+from pathlib import PurePath
 from types import MethodType
 from typing import IO, Any, Literal
 
 from django.core.signals import setting_changed
 from django.db.models.fields.files import FieldFile
 from django.dispatch import receiver
+from django.utils.functional import Promise
 
 from imagekit_registry._loading import get_by_qname, get_singleton
 from imagekit_registry.conf import FORMAT_OPTIONS, LARGE_FORMAT_OPTIONS, conf
@@ -128,6 +130,12 @@ class ImageSpec(BaseImageSpec):
     decode_small: bool = True
     namer: Any = None
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Keep what a generator expression gives: it gives it once."""
+        super().__init_subclass__(**kwargs)
+        if isinstance(processors := cls.__dict__.get("processors"), Iterator):
+            cls.processors = list(processors)
+
     def __init__(self, source: Any = None) -> None:
         self.source = source
 
@@ -144,9 +152,11 @@ class ImageSpec(BaseImageSpec):
     @source.setter
     def source(self, value: Any) -> None:
         self.__dict__.pop("_field_data", None)
-        # A name is that of a file in the default storage.
-        is_name = isinstance(value, str)
-        self.__dict__["_source"] = StoredFile(str.__str__(value)) if is_name and value else value
+        if isinstance(value, str | Promise | PurePath):
+            # The name of a file in the default storage; it may be translated later, or be a path.
+            name = value.as_posix() if isinstance(value, PurePath) else str.__str__(str(value))
+            value = StoredFile(name) if name else None
+        self.__dict__["_source"] = value
 
     @property
     def recipe(self) -> Recipe:

@@ -31,18 +31,20 @@ class _Known(NamedTuple):
 
 
 _NOTHING = _Known()
-#: Where an instance keeps what it knows, by field. Never changed in place: copies share it.
+#: Where the state of an instance keeps what it knows, by field. Never changed in place: copies share
+#: it. Its ``__dict__`` holds what a constructor takes.
 _KNOWN = "_imagekit_sources"
 
 
 def _known(instance: Model, field_name: str) -> _Known:
-    known: dict[str, _Known] = instance.__dict__.get(_KNOWN, {})
+    known: dict[str, _Known] = instance._state.__dict__.get(_KNOWN, {})
     return known.get(field_name, _NOTHING)
 
 
 def _note(instance: Model, field_name: str, **changes: Any) -> None:
     known = _known(instance, field_name)._replace(**changes)
-    instance.__dict__[_KNOWN] = {**instance.__dict__.get(_KNOWN, {}), field_name: known}
+    state = instance._state.__dict__
+    state[_KNOWN] = {**state.get(_KNOWN, {}), field_name: known}
 
 
 def get_nonabstract_descendants(model: type[Model]) -> Iterator[type[Model]]:

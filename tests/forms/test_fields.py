@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 import zlib
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import override
 from PIL import Image
 
-from imagekit_registry.exceptions import InvalidArgumentType, ProcessingError
+from imagekit_registry.exceptions import (
+    AlreadyRegistered,
+    InvalidArgumentType,
+    ProcessingError,
+)
 from imagekit_registry.forms import ProcessedImageField
 from imagekit_registry.forms.fields import ProcessedImageField as SameProcessedImageField
 from imagekit_registry.imaging import Limits
@@ -27,6 +32,9 @@ from tests.testapp.models import Plain, Thumbnail
 INVALID = (
     "Upload a valid image. The file you uploaded was either not an image or a corrupted image."
 )
+
+
+_numbers = count()
 
 
 class Broken:
@@ -58,7 +66,7 @@ class PlainForm(forms.ModelForm):  # type: ignore[type-arg]
 
 def field(**arguments: Any) -> ProcessedImageField:
     """Return a field of its own, with a spec id of its own."""
-    arguments.setdefault("spec_id", f"tests:{id(arguments)}:{len(arguments)}")
+    arguments.setdefault("spec_id", f"tests:form:{next(_numbers)}")
     return ProcessedImageField(**arguments)
 
 
@@ -259,6 +267,14 @@ class TestArguments:
         item = ProcessedImageField(spec=Thumbnail, spec_id="tests:form-thumbnail")
         file = item.clean(upload((photos / "rocket.jpg").read_bytes()))
         assert file.image.size == (100, 60)
+
+    def test_one_spec_id_stands_for_one_recipe(self) -> None:
+        """Another form may repeat a field as it is; it gets no upload processed by another recipe."""
+        first = field(processors=[Broken(), ResizeToFill(5, 5)], format="PNG")
+        same = field(processors=[Broken(), ResizeToFill(5, 5)], format="PNG", spec_id=first.spec_id)
+        assert type(same.get_spec(None)) is type(first.get_spec(None))
+        with pytest.raises(AlreadyRegistered, match=str(first.spec_id)):
+            field(processors=[ResizeToFill(6, 6)], format="PNG", spec_id=first.spec_id)
 
     def test_come_in_the_published_order(self) -> None:
         """Code that passes everything by position goes on working."""

@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django import forms
 from django.core import serializers
+from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
+from django.core.files.images import get_image_dimensions
 from django.core.files.storage import storages
+from django.core.validators import FileExtensionValidator
 from django.db import connection, models
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.migrations.writer import MigrationWriter
+from django.db.models.signals import pre_save
 from django.forms import modelform_factory
 from django.test.utils import isolate_apps
 from django.utils.module_loading import import_string
@@ -26,13 +31,14 @@ from imagekit_registry.exceptions import (
     NotRegistered,
     UnreadableImage,
 )
+from imagekit_registry.forms import ProcessedImageField as ProcessedFormField
 from imagekit_registry.imaging import Limits
 from imagekit_registry.models import ProcessedImageField
 from imagekit_registry.models.fields import ProcessedImageField as SameProcessedImageField
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated
 from tests.storages import StrictStorage, content_of
-from tests.testapp.models import Cover, Profile, ProfileChild
+from tests.testapp.models import Badge, Cover, Profile, ProfileChild
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +94,73 @@ class TestSaving:
         profile.avatar.delete()
         profile.refresh_from_db()
         assert (profile.width, profile.height) == (None, None)
+
+    @pytest.mark.parametrize("model", [Profile, ProfileChild])
+    def test_fills_in_the_dimensions_of_an_image_from_a_receiver(
+        self, model: Any, photos: Path
+    ) -> None:
+        """One that gives it just before the row is saved, whichever receiver comes first."""
+
+        def give(instance: Any, **kwargs: object) -> None:
+            instance.avatar = content_of(photos / "coffee.png")
+
+        profile = model.objects.create()
+        pre_save.connect(give, sender=model)
+        try:
+            profile.save()
+            fresh = model.objects.create()
+        finally:
+            pre_save.disconnect(give, sender=model)
+        for row in (profile, fresh):
+            row.refresh_from_db()
+            assert (row.width, row.height) == (64, 48)
+
+    def test_fills_in_the_dimensions_of_rows_that_are_created_in_bulk(self, photos: Path) -> None:
+        """No signal is sent of them."""
+        Profile.objects.bulk_create([Profile(avatar=content_of(photos / "coffee.png"))])
+        profile = Profile.objects.get()
+        assert (profile.avatar.name, profile.width, profile.height) == (
+            "avatars/coffee.jpg",
+            64,
+            48,
+        )
+
+    @isolate_apps("tests.testapp")
+    def test_by_a_field_that_is_added_to_a_finished_model(self, photos: Path) -> None:
+        """It processes before the columns of the dimensions are saved as well."""
+
+        class Extended(models.Model):
+            w = models.IntegerField(null=True)
+
+            class Meta:
+                app_label = "testapp"
+
+        field = ProcessedImageField([ResizeToFill(9, 9)], upload_to="x", width_field="w")
+        field.contribute_to_class(Extended, "image")
+        row: Any = Extended(image=content_of(photos / "coffee.png"))
+        assert Extended._meta.get_field("w").pre_save(row, True) == 9
+
+    @pytest.mark.parametrize(
+        "save",
+        [
+            pytest.param(lambda file: Badge.objects.create(image=file, edge=30), id="create"),
+            pytest.param(
+                lambda file: Badge.objects.bulk_create([Badge(image=file, edge=30)])[0], id="bulk"
+            ),
+            pytest.param(lambda file: _form_for_badge(file, edge=30).save(), id="form"),
+        ],
+    )
+    def test_by_a_recipe_that_depends_on_the_row(self, save: Any, photos: Path) -> None:
+        """The spec is told of the row that the upload is given to."""
+        assert save(_upload((photos / "coffee.png").read_bytes())).image.width == 30
+
+    def test_by_the_row_as_it_is_when_it_is_saved(self, photos: Path) -> None:
+        """What was validated before the row was changed is not kept."""
+        badge = Badge(image=content_of(photos / "coffee.png"))
+        badge.full_clean()
+        badge.edge = 40
+        badge.save()
+        assert badge.image.width == 40
 
     def test_by_a_spec_class(self, photos: Path) -> None:
         """A spec may be given in place of attributes."""
@@ -186,6 +259,114 @@ def _model(name: str, field: Any) -> Any:
     return type(name, (models.Model,), {"image": field, "Meta": meta, "__module__": __name__})
 
 
+def _form_for_badge(file: Any, **data: Any) -> Any:
+    form_class: Any = modelform_factory(Badge, fields=["image", "edge"])
+    return form_class(data, {"image": file})
+
+
+class TestValidation:
+    """Validators see what was uploaded, and what cannot be stored is refused."""
+
+    def errors_of(self, field: ProcessedImageField, upload: Any, how: str) -> list[str]:
+        """Return what is said of an upload by a form, by the model, or by others who validate."""
+        with isolate_apps("tests.testapp"):
+            model = _model("Validated", field)
+        files: Any = {"image": upload}
+        if how == "form":
+            form: Any = modelform_factory(model, fields=["image"])({}, files)
+            return list(form.errors.get("image", []))
+        if how == "form field of its own":
+            fields = {"image": ProcessedFormField(spec_id=str(field.spec_id), autoconvert=None)}
+            form_class: Any = modelform_factory(model, fields=["image"])
+            own_form_class: Any = type("Form", (form_class,), fields)
+            form = own_form_class({}, files)
+            return list(form.errors.get("image", []))
+        try:
+            if how == "model":
+                model(image=upload).full_clean(exclude=["id"])
+            else:
+                # As Django REST framework does: a list of validators, and no row.
+                for validate in model._meta.get_field("image").validators:
+                    validate(upload)
+        except ValidationError as error:
+            return list(error.messages)
+        return []
+
+    @pytest.mark.parametrize("how", ["form", "form field of its own", "model", "validators"])
+    def test_is_of_the_upload(self, how: str, photos: Path) -> None:
+        """Its name, its size in bytes and its size in pixels."""
+        seen: list[object] = []
+
+        def look(value: Any) -> None:
+            seen.append((value.name, value.size, get_image_dimensions(value)))
+
+        content = (photos / "coffee.png").read_bytes()
+        field = ProcessedImageField(
+            [CountingResize()],
+            format="WEBP",
+            upload_to="v",
+            validators=[look, FileExtensionValidator(["png"])],
+        )
+        assert self.errors_of(field, _upload(content, "a.png"), how) == []
+        assert seen == [("a.png", len(content), (600, 400))]
+        assert CountingResize.count == 1
+
+    @pytest.mark.parametrize("how", ["form", "model", "validators"])
+    @pytest.mark.parametrize(
+        ("content", "name"),
+        [
+            pytest.param(None, "a.jpg", id="truncated"),
+            pytest.param(b"text", "a.jpg", id="text"),
+            pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n", "a.eps", id="eps"),
+        ],
+    )
+    def test_refuses_what_is_no_image(
+        self, content: bytes | None, name: str, how: str, photos: Path
+    ) -> None:
+        """In Django's words; nobody gets an exception of ours."""
+        content = content or (photos / "rocket.jpg").read_bytes()[:5000]
+        field = ProcessedImageField([CountingResize()], format="JPEG", upload_to="v")
+        (message,) = self.errors_of(field, _upload(content, name), how)
+        assert message.startswith("Upload a valid image.")
+
+    @pytest.mark.parametrize("how", ["form", "model", "validators"])
+    def test_refuses_what_is_beyond_the_limits(self, how: str, photos: Path) -> None:
+        """With the limit, as a form does."""
+        upload = _upload((photos / "rocket.jpg").read_bytes())
+        field = ProcessedImageField(limits=Limits(max_pixels=100), upload_to="v")
+        (message,) = self.errors_of(field, upload, how)
+        assert "At most 100 are allowed" in message
+
+    def test_refuses_what_another_form_field_lets_through(self, photos: Path) -> None:
+        """A form may declare the field anew, as Django's own."""
+        form_class: Any = modelform_factory(Cover, fields=["image"])
+        redeclared = type("Form", (form_class,), {"image": forms.ImageField()})
+        broken = (photos / "rocket.jpg").read_bytes()
+        form = redeclared({}, {"image": _upload(broken[: len(broken) // 2])})
+        assert form.errors.as_data()["image"][0].code == "invalid_image"
+
+    def test_processes_once_for_validation_and_storage(self, photos: Path) -> None:
+        """However often the row is validated in between."""
+        with isolate_apps("tests.testapp"):
+            model = _model("Validated", ProcessedImageField([CountingResize()], upload_to="v"))
+        row = model(image=content_of(photos / "coffee.png"))
+        for _ in range(2):
+            row.full_clean(exclude=["id"])
+        row.image.save("b.png", row.image.file, save=False)
+        assert (CountingResize.count, row.image.width) == (1, 8)
+
+    def test_leaves_stored_images_alone(self, photos: Path) -> None:
+        """Validating a row again opens no file."""
+        cover = Cover.objects.create(image=content_of(photos / "coffee.png"))
+        Path(cover.image.path).unlink()
+        Cover.objects.get(pk=cover.pk).full_clean()
+
+    def test_without_the_row_leaves_to_it_what_depends_on_it(self, photos: Path) -> None:
+        """A validator that is not told of the row refuses no more than what no row could save."""
+        (validate,) = Badge._meta.get_field("image").validators[-1:]
+        validate(_upload((photos / "coffee.png").read_bytes()))
+
+
 class TestFailures:
     """A bad upload gets one of our exceptions, and nothing is stored."""
 
@@ -232,6 +413,20 @@ class TestFailures:
         assert "imagekit.E001" in [error.id for error in model._meta.get_field("image").check()]
         with pytest.raises(NotRegistered, match="tests:typo"):
             model().image.save("a.jpg", content_of(photos / "rocket.jpg"), save=False)
+
+
+class LongNamed(ProcessedImageField):
+    """A field of a project's own, as Django's documentation has it."""
+
+    def __init__(self, *args: Any, edge: int = 100, **kwargs: Any) -> None:
+        self.edge = edge
+        kwargs["max_length"] = 255
+        super().__init__([ResizeToFill(edge, edge)], *args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        del kwargs["max_length"]
+        return name, path, args, {**kwargs, "edge": self.edge}
 
 
 class TestMigrations:
@@ -299,6 +494,28 @@ class TestMigrations:
         row = historical.objects.create(image=content_of(photos / "coffee.png"))
         assert row.image.name == "covers/coffee.jpg"
         assert row.image.width == 100
+
+    @pytest.mark.parametrize(
+        ("name", "width"), [pytest.param("image", 20, id="by a base"), ("icon", 9)]
+    )
+    def test_give_a_model_that_processes_as_the_field_of_today(
+        self, name: str, width: int, photos: Path
+    ) -> None:
+        """Whether it is inherited or its spec has an id of its own; the recipe sees the row."""
+        state = ProjectState()
+        state.add_model(ModelState.from_model(Badge))
+        historical: Any = state.apps.get_model("testapp", "Badge")
+        row = historical.objects.create(**{name: content_of(photos / "coffee.png")})
+        assert getattr(row, name).width == width
+
+    def test_name_a_subclass_with_its_arguments(self) -> None:
+        """Its own ``deconstruct`` has the last word."""
+        state = ModelState("testapp", "Sub", [("image", LongNamed(edge=5, upload_to="s"))])
+        field: Any = state.fields["image"].clone()
+        assert (type(field), field.max_length, field.edge) == (LongNamed, 255, 5)
+        text, imports = MigrationWriter.serialize(field)
+        assert text == f"{__name__}.LongNamed(edge=5, upload_to='s')"
+        assert imports == {f"import {__name__}"}
 
     def test_give_a_model_that_works_without_a_recipe(self, photos: Path) -> None:
         """A field that has gone from the code stores its images as they are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections import Counter
 from pathlib import Path
@@ -9,23 +10,28 @@ from typing import Any
 
 import django
 import pytest
+from django.apps.registry import Apps
 from django.core.cache import caches
 from django.db import models
+from django.template import Context, Template
 from django.test.utils import isolate_apps
+from django.utils.translation import get_language, override
 
 from imagekit_registry import ImageSpec, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import (
+    AlreadyRegistered,
     InvalidArgumentType,
     InvalidConfiguration,
     MissingSource,
     NotRegistered,
 )
-from imagekit_registry.models import ImageSpecField
+from imagekit_registry.models import ImageSpecField, ProcessedImageField
 from imagekit_registry.models.fields import ImageSpecField as SameImageSpecField
 from imagekit_registry.models.fields import spec_fields_of
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.registry import cachefile_registry, generator_registry, source_group_registry
+from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 from imagekit_registry.testing import forget_state
 from tests.storages import content_of
 from tests.testapp.models import (
@@ -165,9 +171,78 @@ class TestBuiltOnce:
         del photo.thumbnail
         assert photo.thumbnail.width == 50
 
+    def test_asks_a_property_once_for_an_access(self) -> None:
+        """It may make a query each time that it is asked."""
+        asked: list[int] = []
+
+        class Derived(Photo):
+            class Meta:
+                app_label = "testapp"
+                proxy = True
+                apps = Apps()
+
+            @property
+            def best(self) -> str:
+                asked.append(1)
+                return "photos/best.jpg"
+
+            icon = ImageSpecField([ResizeToFill(8, 8)], source="best", id="tests:derived")
+
+        row = Derived()
+        assert (row.icon.source.name, len(asked)) == ("photos/best.jpg", 1)
+        assert (row.icon.source.name, len(asked)) == ("photos/best.jpg", 2)
+
+    def test_reads_the_source_through_what_lies_over_the_column(self) -> None:
+        """Such as a translated field, which gives another image with another language."""
+
+        class Translated:
+            def __get__(self, instance: Any, owner: object = None) -> Any:
+                return f"photos/{get_language()}.jpg" if instance else self
+
+            def __set__(self, instance: Any, value: object) -> None:
+                instance.__dict__["original_image"] = value
+
+        class Sign(Photo):
+            original_image = Translated()
+
+            class Meta:
+                app_label = "testapp"
+                proxy = True
+                apps = Apps()
+
+        row = Sign(original_image="photos/column.jpg")
+        with override("de"):
+            assert row.banner.source.name == "photos/de.jpg"
+        with override("fr"):
+            assert row.banner.source.name == "photos/fr.jpg"
+
+
+class TestTemplates:
+    """What a template writes."""
+
+    def test_width_and_height_have_no_separators_between_their_digits(
+        self, photo: Photo, settings: Any
+    ) -> None:
+        """A browser reads ``1,200`` as 1; numbers that are no sizes are written as Django does."""
+        settings.USE_THOUSAND_SEPARATOR = True
+        template = Template(
+            "{{ im.width }} {{ im.height }} {% if im.width > 999 %}{{ n }}{% endif %}"
+        )
+        spec = type("Wide", (ImageSpec,), {"processors": [ResizeToFill(1200, 1000)]})
+        image = ImageCacheFile(spec(photo.original_image))
+        context = Context({"im": image, "n": 1200})
+        assert template.render(context) == "1200 1000 1,200"
+        assert (image.width, json.dumps(image.width), f"{image.width:,}") == (1200, "1200", "1,200")
+
 
 class TestCopies:
     """Instances are pickled into caches, and copied."""
+
+    def test_a_constructor_takes_what_an_instance_holds(self, photo: Photo) -> None:
+        """Nothing but values of fields is among them."""
+        assert photo.thumbnail.width == 50
+        values = {key: value for key, value in vars(photo).items() if key != "_state"}
+        assert Photo(**values).thumbnail.url == photo.thumbnail.url
 
     def test_a_copy_has_a_file_of_its_own(self, duplicate: Any, photo: Photo, photos: Path) -> None:
         """It gives the same image, and another one once its source differs."""
@@ -263,6 +338,30 @@ class TestSource:
         assert (One.small.source_of(One), Two.small.source_of(Two)) == ("picture", "drawing")
         assert One(picture="a.jpg").small.source.name == "a.jpg"
 
+    @isolate_apps("tests.testapp")
+    def test_is_found_by_a_field_that_is_added_to_a_finished_model(self) -> None:
+        """And by one that is added to an abstract base of such a model."""
+
+        class Base(models.Model):
+            class Meta:
+                app_label = "testapp"
+                abstract = True
+
+        class Finished(Base):
+            image = models.ImageField(upload_to="finished")
+
+            class Meta:
+                app_label = "testapp"
+
+        own, inherited = (ImageSpecField([ResizeToFill(n, n)], format="PNG") for n in (5, 6))
+        Finished.add_to_class("own", own)
+        Base.add_to_class("inherited", inherited)
+        assert (own.source_of(Finished), inherited.source_of(Finished)) == ("image", "image")
+        assert [*own.check(), *inherited.check(model=Finished)] == []
+        for field in (own, inherited):
+            (group,) = source_group_registry.groups_of(str(field.spec_id))
+            assert group is ImageFieldSourceGroup.shared(Finished, "image")
+
     @pytest.mark.parametrize(
         ("number", "message", "check"),
         [
@@ -319,6 +418,75 @@ class TestSource:
         """``generateimages`` finds the files of every row."""
         (file,) = cachefile_registry.get("testapp:photo:banner")
         assert file.name == photo.banner.name
+
+
+def _base(module: str, size: int, app_label: str | None = "testapp", **arguments: Any) -> Any:
+    """Return an abstract model named Base, with a thumbnail of a size."""
+    options = {"abstract": True, "app_label": app_label}
+    members = {
+        "image": models.ImageField(upload_to="base"),
+        "upload": ProcessedImageField([ResizeToFill(size, size)], upload_to="base"),
+        "thumb": ImageSpecField([ResizeToFill(size, size)], source="image", **arguments),
+        "Meta": type("Meta", (), {key: value for key, value in options.items() if value}),
+        "__module__": module,
+    }
+    return type("Base", (models.Model,), members)
+
+
+def _size_of(field: Any) -> int:
+    width: int = field.get_spec(source=None).processors[0].width
+    return width
+
+
+class TestIds:
+    """One id stands for one recipe."""
+
+    @isolate_apps("tests.testapp")
+    def test_two_abstract_models_of_one_name_have_their_own_recipes(self) -> None:
+        """The checks tell of the one that came later; upload fields of children are told, too."""
+        one, other = _base("tests.testapp.models.a", 300), _base("tests.testapp.models.b", 50)
+        assert (one.thumb.spec_id, _size_of(one.thumb)) == ("testapp:base:thumb", 300)
+        assert other.thumb.spec_id == "testapp:tests.testapp.models.b.base:thumb"
+        assert _size_of(other.thumb) == 50
+        assert one.thumb.check() == []
+        (error,) = other.thumb.check()
+        assert error.id == "imagekit.E020"
+        assert "tests.testapp.models.a.Base.thumb" in error.msg
+        meta = {"Meta": type("Meta", (), {"app_label": "testapp"}), "__module__": __name__}
+        children: list[Any] = [type("A", (one,), {**meta}), type("B", (other,), {**meta})]
+        uploads = [model._meta.get_field("upload") for model in children]
+        assert [_size_of(field) for field in uploads] == [300, 50]
+        assert [[error.id for error in field.check()] for field in uploads] == [
+            [],
+            ["imagekit.E020"],
+        ]
+
+    def test_models_outside_of_apps_have_ids_by_their_modules(self) -> None:
+        """They have no app to be told by."""
+        one, other = _base("lib_a.base", 30, None), _base("lib_b.base", 40, None)
+        assert one.thumb.spec_id == "lib_a.base:base:thumb"
+        assert (_size_of(one.thumb), _size_of(other.thumb)) == (30, 40)
+        assert [*one.thumb.check(), *other.thumb.check()] == []
+
+    def test_an_id_that_another_field_was_given_is_refused(self) -> None:
+        """When the class is made, before any image is; the message names both."""
+        _base("lib_c.base", 30, None, id="tests:given")
+        with pytest.raises(AlreadyRegistered, match=r"tests:given.*lib_c\.base\.Base\.thumb"):
+            _base("lib_d.base", 40, None, id="tests:given")
+        same = _base("lib_e.base", 30, None, id="tests:given")
+        assert _size_of(same.thumb) == 30
+
+    def test_a_model_that_is_declared_again_replaces_its_recipe(self) -> None:
+        """As after its module was loaded anew."""
+        _base("lib_f.base", 30, None)
+        again = _base("lib_f.base", 40, None)
+        assert (again.thumb.spec_id, _size_of(again.thumb)) == ("lib_f.base:base:thumb", 40)
+
+    def test_what_a_project_registers_goes_before_a_fields_own(self) -> None:
+        """It may do so before the field is declared, or replace the spec later."""
+        register.generator("lib_g.base:base:thumb", Replacement)
+        field = _base("lib_g.base", 30, None).thumb
+        assert (_size_of(field), field.check()) == (7, [])
 
 
 class TestArguments:
@@ -447,4 +615,4 @@ class TestPeers:
         """Without the fetch mode, and before Django 6.1, each instance asks for itself."""
         photos = list(Photo.objects.all())
         assert photos[0].thumbnail.width == 50
-        assert "_imagekit_file_thumbnail" not in photos[1].__dict__
+        assert "_imagekit_file_thumbnail" not in photos[1]._state.__dict__

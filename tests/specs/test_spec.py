@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pickle
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+from django.utils.translation import gettext_lazy
 
 from imagekit_registry import ImageSpec, unregister
 from imagekit_registry.exceptions import (
+    AlreadyRegistered,
     InvalidArgumentType,
     MissingGeneratorId,
     MissingSource,
@@ -219,6 +221,26 @@ class TestFingerprint:
         assert fingerprint(ContentFile(b"12345")) == ""
 
 
+class TestGivenOnce:
+    """What gives its content once is kept."""
+
+    def test_a_generator_expression_of_processors_is_used_more_than_once(self) -> None:
+        """Both by a host and in the body of a class."""
+        once: Any = (ResizeToFill(n, n) for n in (5, 6))
+        host = SpecHost(processors=once, spec_id="tests:once")
+        spec = type("Once", (ImageSpec,), {"processors": (ResizeToFill(n, n) for n in (5, 6))})
+        for made in (host.get_spec("a.jpg"), spec("a.jpg")):
+            made.get_hash()
+            assert made.recipe.processors == (ResizeToFill(5, 5), ResizeToFill(6, 6))
+
+    @pytest.mark.parametrize("source", [gettext_lazy("photos/a.jpg"), PurePath("photos", "a.jpg")])
+    def test_a_lazy_string_or_a_path_is_a_name_in_the_default_storage(self, source: Any) -> None:
+        """As the string is that they stand for."""
+        one, other = ImageSpec(source), ImageSpec("photos/a.jpg")
+        assert one.cachefile_name == other.cachefile_name
+        assert one.source.storage is storages["default"]
+
+
 class TestHost:
     """Objects that have a spec."""
 
@@ -241,6 +263,17 @@ class TestHost:
         """A site replaces an app's spec by registering its own under the same id."""
         generator_registry.register("tests:host", Making)
         host = SpecHost(format="PNG", spec_id="tests:host")
+        assert type(host.get_spec(None)) is Making
+
+    def test_does_not_give_way_to_another_host(self) -> None:
+        """Nor does it share the recipe of one by mistake; the same recipe is no mistake."""
+        SpecHost(processors=[ResizeToFill(5, 5)], spec_id="tests:host")
+        SpecHost(processors=(ResizeToFill(5, 5),), spec_id="tests:host")
+        with pytest.raises(AlreadyRegistered, match="tests:host"):
+            SpecHost(processors=[ResizeToFill(6, 6)], spec_id="tests:host")
+        unregister.generator("tests:host")
+        generator_registry.register("tests:host", Making)
+        host = SpecHost(processors=[ResizeToFill(6, 6)], spec_id="tests:host")
         assert type(host.get_spec(None)) is Making
 
     def test_takes_any_callable(self) -> None:

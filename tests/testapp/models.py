@@ -10,6 +10,7 @@ from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles.backends import DatabaseImageCacheBackend
 from imagekit_registry.models import ImageSpecField, ProcessedImageField
 from imagekit_registry.processors import Adjust, ResizeToFill
+from imagekit_registry.utils import get_field_info
 
 
 class Thumbnail(ImageSpec):
@@ -153,6 +154,39 @@ class Cover(models.Model):
 
     image = ProcessedImageField(spec=Thumbnail, upload_to="covers", blank=True)
     small = ImageSpecField([ResizeToFill(16, 16)], source="image", format="PNG")
+
+
+class ByEdge(ImageSpec):
+    """A recipe that depends on the row; it does not work without one."""
+
+    format = "PNG"
+
+    @property
+    def processors(self) -> Any:
+        row, _ = get_field_info(self.source)
+        return [ResizeToFill(row.edge, row.edge)]
+
+
+class AbstractBadge(models.Model):
+    """Declares a processed upload for others."""
+
+    edge = models.PositiveIntegerField(default=20)
+    image = ProcessedImageField(spec=ByEdge, upload_to="badges", blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class Badge(AbstractBadge):
+    """Inherits a processed upload, and has one whose spec has an id of its own."""
+
+    icon = ProcessedImageField(
+        [ResizeToFill(9, 9)],
+        format="PNG",
+        spec_id="testapp:icon",
+        upload_to="icons",
+        blank=True,
+    )
 
 
 class Watermark:

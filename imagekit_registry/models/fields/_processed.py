@@ -6,22 +6,35 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, TypeGuard, Unpack
 
+from django.apps import apps
 from django.core import checks
+from django.core.exceptions import FieldDoesNotExist
 from django.core.files.base import File
 from django.core.files.storage import Storage
 from django.db import models
-from django.db.models.fields.files import ImageFieldFile
-from django.db.models.signals import class_prepared, pre_save
+from django.db.models.fields.files import FieldFile, ImageFieldFile
+from django.db.models.signals import pre_save
 
-from imagekit_registry.exceptions import NotRegistered
+from imagekit_registry.exceptions import GenerationError, ProcessingError
+from imagekit_registry.forms.fields import (
+    ERROR_MESSAGES,
+    ProcessedUpload,
+    explain_failure,
+    process_upload,
+)
 from imagekit_registry.forms.fields import ProcessedImageField as ProcessedFormField
-from imagekit_registry.forms.fields import ProcessedUpload, process_upload
-from imagekit_registry.models.fields._spec import default_spec_id, spec_id_errors
+from imagekit_registry.models.fields._spec import (
+    call_when_prepared,
+    set_field_spec_id,
+    spec_id_errors,
+)
 from imagekit_registry.processors import Processor
-from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import FieldAttributes, SpecHost, show_attributes, split_attributes
+
+#: Where an upload keeps what was made of it when it was validated, until it is stored.
+_MADE = "_imagekit_made"
 
 
 class ProcessedImageFieldFile(ImageFieldFile):
@@ -42,7 +55,7 @@ class ProcessedImageFieldFile(ImageFieldFile):
             GenerationError: *content* is no image, beyond the limits, or could not be processed;
                 nothing is stored then.
         """
-        processed = self.field.process(content, name)
+        processed = self.field.process(content, name, self.instance)
         if self._committed and not self.closed and self.__dict__.get("_file") is not content:
             self.close()  # the image that is replaced
         if not isinstance(processed, ProcessedUpload):
@@ -56,7 +69,7 @@ class ProcessedImageFieldFile(ImageFieldFile):
 
     def process(self) -> None:
         """Process an upload that is not stored yet, so that its dimensions are the final ones."""
-        processed = self.field.process(self.file, str(self.name))
+        processed = self.field.process(self.file, str(self.name), self.instance)
         if isinstance(processed, ProcessedUpload):
             self._replace_content(processed)
             self.name = _with_extension_of(str(self.name), processed)
@@ -65,6 +78,28 @@ class ProcessedImageFieldFile(ImageFieldFile):
         if self.__dict__.get("_file") is not None:
             self.file = content
         self.__dict__.pop("_dimensions_cache", None)
+
+
+class _UploadForRow:
+    """An upload as a spec's source: the file itself, but for the row and the field it is given to."""
+
+    def __init__(self, upload: File[Any], instance: models.Model | None, field: object) -> None:
+        self.upload, self.field = upload, field
+        self._instance = instance
+        self.is_recipe_by_row = False
+
+    @property
+    def instance(self) -> models.Model | None:
+        """The row; who asks for it has a recipe that depends on it."""
+        self.is_recipe_by_row = True
+        return self._instance
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.upload, name)
+
+
+def _is_upload(value: object) -> TypeGuard[File[bytes]]:
+    return isinstance(value, File) and not getattr(value, "_committed", False)
 
 
 def _with_extension_of(name: str, upload: ProcessedUpload) -> str:
@@ -124,6 +159,7 @@ class ProcessedImageField(models.ImageField, SpecHost):
     """
 
     attr_class = ProcessedImageFieldFile
+    default_error_messages = ERROR_MESSAGES
     width_field: str | None
     height_field: str | None
 
@@ -149,20 +185,23 @@ class ProcessedImageField(models.ImageField, SpecHost):
         SpecHost.__init__(
             self,
             spec,
-            spec_id,
             processors=processors,
             format=format,
             options=options,
             autoconvert=autoconvert,
             **attributes,
         )
+        # Registered when the field takes its place: those of migrations have recipes of the past.
+        self.spec_id = spec_id
         models.ImageField.__init__(self, verbose_name, name, width_field, height_field, **others)
         self._is_historical = False
 
     def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
         """Leave the recipe out of migrations: it changes nothing in the database."""
-        name, _, args, kwargs = super().deconstruct()
-        return name, "imagekit_registry.models.ProcessedImageField", args, kwargs
+        name, path, args, kwargs = super().deconstruct()
+        if type(self) is ProcessedImageField:
+            path = "imagekit_registry.models.ProcessedImageField"
+        return name, path, args, kwargs
 
     def contribute_to_class(  # type: ignore[override]
         self, cls: type[models.Model], name: str, private_only: bool = False
@@ -171,58 +210,120 @@ class ProcessedImageField(models.ImageField, SpecHost):
         # Migrations make models of their own, which must not register anything.
         self._is_historical = cls.__module__ == "__fake__"
         if not self._is_historical:
-            self.set_spec_id(self.spec_id or default_spec_id(cls, name))
-        elif not self.spec_id:
-            self.spec_id = default_spec_id(cls, name)
+            set_field_spec_id(self, cls, name)
         super().contribute_to_class(cls, name, private_only=private_only)
         if not cls._meta.abstract:
-            # Before the row is saved: its fields are saved in their order, and the dimensions must
-            # be known before the first; and a bad upload must not break a transaction.
-            pre_save.connect(self._process_early, sender=cls)
-            class_prepared.connect(self._adopt_subclass)
+            call_when_prepared(cls, self._precede_saving, heirs=True)
 
-    def _adopt_subclass(self, sender: type[models.Model], **kwargs: object) -> None:
-        if sender is not self.model and issubclass(sender, self.model):
-            pre_save.connect(self._process_early, sender=sender)
+    def _precede_saving(self, sender: type[models.Model], **kwargs: object) -> None:
+        """Process uploads before a row is saved, or at least before their dimensions are.
+
+        Before the row: a bad upload must not break a transaction.
+        """
+        if not issubclass(sender, self.model):
+            return
+        pre_save.connect(self._process_early, sender=sender)
+        for column in sender._meta.concrete_fields:
+            if sender is self.model and column.name in {self.width_field, self.height_field}:
+                save = partial(self._save_dimension, column.pre_save)
+                column.pre_save = save  # type: ignore[method-assign]
+
+    def _save_dimension(
+        self, save: Callable[[models.Model, bool], object], instance: models.Model, add: bool
+    ) -> object:
+        self._process_early(instance)
+        return save(instance, add)
 
     def _process_early(
         self,
-        sender: type[models.Model],
         instance: models.Model,
-        raw: bool,
+        raw: bool = False,
         update_fields: Iterable[str] | None = None,
         **kwargs: object,
     ) -> None:
-        value = instance.__dict__.get(self.attname)
-        if raw or not isinstance(value, File) or getattr(value, "_committed", False):
+        if raw or (update_fields is not None and self.name not in update_fields):
             return
-        if update_fields is not None and self.name not in update_fields:
+        if not _is_upload(instance.__dict__.get(self.attname)):
             return
         file = getattr(instance, self.attname)
         if file:
             file.process()
             self.update_dimension_fields(instance, force=True)
 
-    def process(self, content: File[Any], name: str) -> File[Any]:
+    @property
+    def validators(self) -> list[Callable[..., None]]:
+        """What Django and others run over an upload: the given ones, and whether it can be stored."""
+        return [*super().validators, self._check_upload]
+
+    def run_validators(self, value: Any) -> None:
+        """Run the validators over what was uploaded, even if a form has processed it already.
+
+        Raises:
+            ValidationError: One of them refuses it, or it cannot be processed.
+        """
+        content = value.__dict__.get("_file") if isinstance(value, FieldFile) else None
+        if isinstance(content, ProcessedUpload) and content.upload:
+            shown = self.attr_class(value.instance, self, str(content.upload.name))
+            shown.file, shown._committed = content.upload, False
+            content.upload.__dict__[_MADE] = content
+            value = shown
+        super().run_validators(value)
+
+    def _check_upload(self, value: object) -> None:
+        if not _is_upload(value) or self._is_historical:
+            return
+        content: File[Any] = value.file if isinstance(value, FieldFile) else value
+        instance = value.instance if isinstance(value, FieldFile) else None
+        if self._made_of(content) is not None:
+            return
+        source = _UploadForRow(content, instance, self)
+        try:
+            made = process_upload(self, source, str(value.name))
+        except GenerationError as error:
+            if instance is None and source.is_recipe_by_row and isinstance(error, ProcessingError):
+                return  # Only the row can tell.
+            raise explain_failure(error, self, content, self.error_messages) from error
+        if not source.is_recipe_by_row:
+            # What depends on the row is made anew when it is saved: the row may change until then.
+            content.__dict__[_MADE] = made
+
+    def _made_of(self, content: File[Any]) -> ProcessedUpload | None:
+        """Return what the spec has made of *content*, if it has."""
+        made = content if isinstance(content, ProcessedUpload) else content.__dict__.get(_MADE)
+        return made if made is not None and made.processed_by == self.spec_id else None
+
+    def process(
+        self, content: File[Any], name: str, instance: models.Model | None = None
+    ) -> File[Any]:
         """Return what the spec makes of *content*, or *content* itself if it is done already.
+
+        Args:
+            content: The upload.
+            name: Its file name.
+            instance: The row that it is given to, for recipes that depend on it.
 
         Raises:
             GenerationError: It is no image, beyond the limits, or could not be processed.
         """
-        if isinstance(content, ProcessedUpload) and content.processed_by == self.spec_id:
-            return content
-        try:
-            generator_registry.lookup(str(self.spec_id))
-        except NotRegistered:
-            if self._is_historical:
+        if self._is_historical:
+            try:
+                # What the field of the migration has become.
+                field = apps.get_model(self.model._meta.label)._meta.get_field(self.name)
+            except (LookupError, FieldDoesNotExist):
                 return content
-            raise
-        return process_upload(self, content, name)
+            is_ours = isinstance(field, ProcessedImageField)
+            return field.process(content, name, instance) if is_ours else content
+        made = self._made_of(content)
+        content.__dict__.pop(_MADE, None)
+        return made or process_upload(self, _UploadForRow(content, instance, self), name)
 
     def formfield(self, **kwargs: Any) -> Any:
-        """Return a form field that processes the upload, so that its errors are shown there."""
+        """Return a form field that checks the upload; it is processed when the row is validated."""
         form_class = partial(ProcessedFormField, spec_id=str(self.spec_id), autoconvert=None)
-        return super().formfield(**{"form_class": form_class, **kwargs})
+        field = super().formfield(**{"form_class": form_class, **kwargs})
+        if isinstance(field, ProcessedFormField):
+            field.is_processing = False
+        return field
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """Return what is wrong with this field, for Django's system checks."""

@@ -26,7 +26,10 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.processors import Processor
 from imagekit_registry.registry import generator_registry, register
 from imagekit_registry.specs import FieldAttributes, SpecHost, show_attributes
-from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
+from imagekit_registry.specs.sourcegroups import (
+    ImageFieldSourceGroup,
+    get_nonabstract_descendants,
+)
 
 _Namer = Callable[[Any], str]
 _Storage = Storage | str | Callable[[], Storage]
@@ -35,22 +38,46 @@ _Storage = Storage | str | Callable[[], Storage]
 def default_spec_id(model: type[models.Model], name: str) -> str:
     """Return the id of the spec of a field that has been given none: ``app:model:field``."""
     meta = model._meta
-    return f"{meta.app_label}:{meta.object_name}:{name}".lower()
+    # An abstract model may lie outside of all apps.
+    return f"{meta.app_label or model.__module__}:{meta.object_name}:{name}".lower()
+
+
+def set_field_spec_id(host: SpecHost, model: type[models.Model], name: str) -> None:
+    """Register the spec of a model's field, under the id that it was given or one by its name.
+
+    Two models of an app may have one name, if they are abstract. The second gets an id by its
+    module, and the system checks tell of it.
+
+    Raises:
+        AlreadyRegistered: Another field was given the same id, for another recipe.
+    """
+    path = f"{model.__module__}.{model.__qualname__}"
+    owner = f"{path}.{name}"
+    spec_id = host.spec_id or default_spec_id(model, name)
+    if not host.spec_id and host.other_host_of(spec_id) not in {None, owner}:
+        host.taken_id, spec_id = spec_id, f"{model._meta.app_label}:{path}:{name}".lower()
+    host.set_spec_id(spec_id, owner)
 
 
 def spec_id_errors(host: SpecHost, where: str) -> list[checks.CheckMessage]:
-    """Return an error if the registry knows nothing under a host's id."""
-    if host.spec_id in generator_registry.get_ids():
-        return []
-    return [
-        checks.Error(
-            f"{where} uses the image spec {host.spec_id!r}, which is not registered.",
-            hint="Give the field processors, a format or a spec, or register a spec with this id"
-            " in an imagegenerators.py of an installed app.",
-            obj=host,
-            id="imagekit.E001",
+    """Return an error if the registry knows nothing under a host's id, or another one has its id."""
+    errors: list[checks.CheckMessage] = []
+    if host.spec_id not in generator_registry.get_ids():
+        text = f"{where} uses the image spec {host.spec_id!r}, which is not registered."
+        hint = (
+            "Give the field processors, a format or a spec, or register a spec with this id in an"
+            " imagegenerators.py of an installed app."
         )
-    ]
+        errors.append(checks.Error(text, hint=hint, obj=host, id="imagekit.E001"))
+    other = host.other_host_of(host.taken_id) if host.taken_id else None
+    if other is not None:
+        text = (
+            f"{where} would have the spec id {host.taken_id!r}, which is that of {other} and of"
+            f" another recipe; it has {host.spec_id!r}."
+        )
+        hint = "Give the field an id of its own: id=, or spec_id= for a ProcessedImageField."
+        errors.append(checks.Error(text, hint=hint, obj=host, id="imagekit.E020"))
+    return errors
 
 
 def spec_fields_of(model: type[models.Model]) -> Iterator[ImageSpecField]:
@@ -63,6 +90,21 @@ def spec_fields_of(model: type[models.Model]) -> Iterator[ImageSpecField]:
             seen.add(name)
 
 
+def call_when_prepared(
+    model: type[models.Model], receiver: Callable[..., None], *, heirs: bool = False
+) -> None:
+    """Call *receiver* when *model* is complete; if it is, at once, and for what inherits from it.
+
+    With *heirs* it is called for what inherits from the model later as well.
+    """
+    is_for_one = not heirs and not model._meta.abstract
+    class_prepared.connect(receiver, sender=model if is_for_one else None)
+    for cls in get_nonabstract_descendants(model):
+        meta = cls._meta
+        if meta.apps.all_models[meta.app_label].get(str(meta.model_name)) is cls:
+            receiver(sender=cls)
+
+
 def _nothing() -> None:
     return None
 
@@ -72,19 +114,13 @@ class _Memo:
     """The cache file of one instance, and all that it was made from; neither pickled nor copied."""
 
     owner: ref[models.Model]
-    raw_source: object
+    source: object
     source_name: str | None
     version: int
     file: ImageCacheFile
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_nothing, ())
-
-
-def _raw_source(instance: models.Model, name: str) -> object:
-    """Return the value of the source past Django's descriptor, unless it is yet to be loaded."""
-    values = instance.__dict__
-    return values[name] if name in values else getattr(instance, name)
 
 
 def _name_of(source: object) -> str | None:
@@ -183,7 +219,8 @@ class ImageSpecField(SpecHost):
         )
         self.name = ""
         self.model: type[models.Model] | None = None
-        self._memo_name = ""
+        # Under these names the state of an instance keeps the file, and one that was assigned.
+        self._memo_name = self._given_name = ""
         #: The sources of the models that have one image field, if none is named.
         self._found: dict[type[models.Model], str] = {}
 
@@ -192,15 +229,14 @@ class ImageSpecField(SpecHost):
     def contribute_to_class(self, cls: type[models.Model], name: str) -> None:
         """Take a place on a model: register the spec, and feed it from the source's images."""
         self.name, self.model = name, cls
-        self._memo_name = f"_imagekit_file_{name}"
+        self._memo_name, self._given_name = f"_imagekit_file_{name}", f"_imagekit_given_{name}"
         setattr(cls, name, self)
-        self.set_spec_id(self.spec_id or default_spec_id(cls, name))
+        set_field_spec_id(self, cls, name)
         if self.source:
             self._feed_from(cls, self.source)
         else:
             # The image field may come further down, or in a subclass of an abstract model.
-            sender = None if cls._meta.abstract else cls
-            class_prepared.connect(self._find_source, sender=sender)
+            call_when_prepared(cls, self._find_source)
 
     def _find_source(self, sender: type[models.Model], **kwargs: object) -> None:
         if self in spec_fields_of(sender) and not self._known_source(sender):
@@ -288,55 +324,56 @@ class ImageSpecField(SpecHost):
     ) -> ImageSpecField | ImageCacheFile:
         if instance is None:
             return self
-        values = instance.__dict__
-        if self.name in values:
-            override: ImageCacheFile = values[self.name]
+        values = instance._state.__dict__
+        if self._given_name in values:
+            override: ImageCacheFile = values[self._given_name]
             return override
+        # Asked for once: it may be a property that makes a query.
+        source = getattr(instance, self.source_of(type(instance)))
         memo: _Memo | None = values.get(self._memo_name)
-        if memo is not None and self._is_current(memo, instance):
+        if memo is not None and self._is_current(memo, instance, source):
             return memo.file
-        file = self._build(instance)
+        file = self._build(instance, source)
         self._prefetch_peers(instance)
         return file
 
     def __set__(self, instance: models.Model, value: object) -> None:
-        instance.__dict__[self.name] = value
+        instance._state.__dict__[self._given_name] = value
 
     def __delete__(self, instance: models.Model) -> None:
         """Take back an assignment; the cache file is built anew when it is asked for."""
-        instance.__dict__.pop(self.name, None)
-        instance.__dict__.pop(self._memo_name, None)
+        instance._state.__dict__.pop(self._given_name, None)
+        instance._state.__dict__.pop(self._memo_name, None)
 
-    def _is_current(self, memo: _Memo, instance: models.Model) -> bool:
-        raw = _raw_source(instance, self.source_of(type(instance)))
+    @staticmethod
+    def _is_current(memo: _Memo, instance: models.Model, source: object) -> bool:
         return (
-            raw is memo.raw_source
-            and _name_of(raw) == memo.source_name
+            source is memo.source
+            and _name_of(source) == memo.source_name
             and memo.version == generator_registry.version
             # A copied instance starts with the memo of the one it was copied from.
             and memo.owner() is instance
         )
 
-    def _build(self, instance: models.Model) -> ImageCacheFile:
-        name = self.source_of(type(instance))
-        file = ImageCacheFile(self.get_spec(source=getattr(instance, name)))
-        raw = _raw_source(instance, name)
+    def _build(self, instance: models.Model, source: object) -> ImageCacheFile:
+        file = ImageCacheFile(self.get_spec(source=source))
         version = generator_registry.version
-        memo = _Memo(ref(instance), raw, _name_of(raw), version, file)
-        instance.__dict__[self._memo_name] = memo
+        memo = _Memo(ref(instance), source, _name_of(source), version, file)
+        instance._state.__dict__[self._memo_name] = memo
         return file
 
     def _prefetch_peers(self, instance: models.Model) -> None:
         """Fetch the state of what was queried together with *instance*, in one round trip."""
         built = [instance]
         for peer in _peers_of(instance):
-            values = peer.__dict__
-            if peer is instance or self.name in values or values.get(self._memo_name) is not None:
+            values = peer._state.__dict__
+            if peer is instance or self._given_name in values or values.get(self._memo_name):
                 continue
-            if self.source_of(type(peer)) not in values:
+            source_name = self.source_of(type(peer))
+            if source_name not in peer.__dict__:
                 continue
             try:
-                self._build(peer)
+                self._build(peer, getattr(peer, source_name))
             except ImageKitError:
                 # Whoever asks the peer itself for its image is told.
                 continue
