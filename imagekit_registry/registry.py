@@ -34,8 +34,14 @@ class GeneratorRegistry:
         #: Counts changes; what is built from a registered generator is stale when it differs.
         self.version = 0
 
-    def register(self, id: str, generator: object) -> None:
-        """Register *generator* under *id*.
+    @overload
+    def register(self, id: str) -> Callable[[G], G]: ...
+
+    @overload
+    def register(self, id: str, generator: object) -> None: ...
+
+    def register(self, id: str, generator: object = None) -> object:
+        """Register *generator* under *id*; without *generator*, return a decorator that does.
 
         Args:
             id: Segments separated by colons, such as ``"shop:product:thumbnail"``.
@@ -44,7 +50,19 @@ class GeneratorRegistry:
 
         Raises:
             AlreadyRegistered: Another generator has the id. Unregister that one first.
+
+        Example:
+            >>> @register.generator("shop:small")
+            ... class Small(ImageSpec):
+            ...     processors = [ResizeToFit(100, 100)]
         """
+        if generator is None:
+
+            def decorator(cls: G) -> G:
+                self.register(id, cls)
+                return cls
+
+            return decorator
         known = self._generators.get(id)
         if known is not None and known != generator:
             raise AlreadyRegistered(
@@ -53,6 +71,7 @@ class GeneratorRegistry:
             )
         self._generators[id] = generator
         self.version += 1
+        return None
 
     def unregister(self, id: str) -> None:
         """Remove what is registered under *id*.
@@ -208,35 +227,9 @@ class _Register:
     """The registering half of the public face: ``register.generator(...)`` and its siblings."""
 
     def __init__(self) -> None:
+        self.generator = generator_registry.register
         self.cachefiles = cachefile_registry.register
         self.source_group = source_group_registry.register
-
-    @overload
-    def generator(self, id: str) -> Callable[[G], G]: ...
-
-    @overload
-    def generator(self, id: str, generator: object) -> None: ...
-
-    def generator(self, id: str, generator: object = None) -> object:
-        """Register a generator; without *generator*, return a decorator that does.
-
-        Raises:
-            AlreadyRegistered: Another generator has the id.
-
-        Example:
-            >>> @register.generator("shop:small")
-            ... class Small(ImageSpec):
-            ...     processors = [ResizeToFit(100, 100)]
-        """
-        if generator is not None:
-            generator_registry.register(id, generator)
-            return None
-
-        def decorator(cls: G) -> G:
-            generator_registry.register(id, cls)
-            return cls
-
-        return decorator
 
 
 class _Unregister:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -14,7 +15,7 @@ from imagekit_registry.cachefiles.strategies import load_strategy
 from imagekit_registry.checks._messages import attempt, error, guarded, nearest, reason_of, refusal
 from imagekit_registry.checks._settings import load_callable, load_fallback, load_storage
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import NotCanonical, UnknownFormat
+from imagekit_registry.exceptions import NotCanonical, UnknownFormat, answer_or
 from imagekit_registry.imaging import Limits, Recipe
 from imagekit_registry.registry import generator_registry, source_group_registry
 from imagekit_registry.specs import ImageSpec, load_decoder
@@ -70,14 +71,14 @@ def check_parts() -> Iterator[CheckMessage]:
         partial(load_decoder, conf.DECODER),
     ]
     for load in loads:
-        part, _ = attempt(load)
+        part = answer_or(None, load)
         check = getattr(part, "check", None)
         if callable(check):
             yield from guarded(f"The part {type(part).__name__}", type(part), check)
 
 
 def _check_spec(spec_id: str, cls: type[ImageSpec]) -> Iterator[CheckMessage]:
-    spec, _ = attempt(lambda: generator_registry.get(spec_id, source=None))
+    spec = answer_or(None, generator_registry.get, spec_id, source=None)
     if spec is None:
         # It needs arguments, which only its callers know.
         return
@@ -86,13 +87,11 @@ def _check_spec(spec_id: str, cls: type[ImageSpec]) -> Iterator[CheckMessage]:
             yield error(number, f"{spec_id!r} {text}", hint, cls)
 
 
-def _attribute(spec: ImageSpec, name: str) -> Any:
-    """Return an attribute; None for a property that needs a source."""
-    return attempt(lambda: getattr(spec, name))[0]
+# An attribute of a spec may be a property that needs a source; it counts as None then.
 
 
 def _check_recipe(spec: ImageSpec) -> _Findings:
-    processors = _attribute(spec, "processors")
+    processors = answer_or(None, attrgetter("processors"), spec)
     if processors is not None and not isinstance(processors, Iterable):
         yield "E016", f"has processors={processors!r}", "Write processors = [...], a list."
         processors = None
@@ -103,7 +102,7 @@ def _check_recipe(spec: ImageSpec) -> _Findings:
         elif not callable(getattr(processor, "process", None)):
             hint = "A processor has a method process(image) that returns an image."
             yield "E014", f"has no processor in {processor!r}", hint
-    limits = _attribute(spec, "limits")
+    limits = answer_or(None, attrgetter("limits"), spec)
     if limits is not None and not isinstance(limits, Limits):
         hint = "Write limits = Limits(max_pixels=...), from imagekit_registry.imaging."
         yield "E016", f"has limits={limits!r}", hint
@@ -111,7 +110,7 @@ def _check_recipe(spec: ImageSpec) -> _Findings:
 
 def _check_writing(spec: ImageSpec) -> _Findings:
     names = [field.name for field in attrs.fields(Recipe) if field.name != "processors"]
-    values = {name: _attribute(spec, name) for name in names}
+    values = {name: answer_or(None, attrgetter(name), spec) for name in names}
     options = values["options"]
     if options is not None and not isinstance(options, Mapping):
         yield "E012", f"has options={options!r}", "Write options = {'quality': 80}, a dict."
@@ -148,7 +147,7 @@ def _check_digest(spec: ImageSpec) -> _Findings:
 
 def _check_loading(spec: ImageSpec) -> _Findings:
     for name, (number, load, wanted) in _LOADED.items():
-        value = _attribute(spec, name)
+        value = answer_or(None, attrgetter(name), spec)
         if value is None:
             continue
         _, problem = attempt(partial(load, value))

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from PIL import ImageColor
 
-from imagekit_registry.exceptions import InvalidArgument, InvalidArgumentType
+from imagekit_registry.exceptions import InvalidArgument, InvalidArgumentType, answer_or
 
 #: A colour as arguments give it: `#rrggbb`, a name, a grey, or red, green, blue and perhaps opacity.
 Color = str | int | Sequence[int]
@@ -115,17 +115,10 @@ def color(*, optional: bool = False, **options: Any) -> Any:
             return tuple(value)
         return str.__str__(value) if isinstance(value, str) else value
 
-    def is_color(value: Color) -> bool:
-        try:
-            rgba(value)
-        except (ValueError, TypeError):
-            return False
-        return True
-
     return checked(
         "a colour: '#rrggbb', a name, or 3 or 4 numbers from 0 to 255",
         lambda value: isinstance(value, str | tuple | int) and not isinstance(value, bool),
-        is_color,
+        lambda value: answer_or(None, rgba, value) is not None,
         optional=optional,
         converter=convert,
         eq=lambda value: None if value is None else rgba(value),

@@ -99,9 +99,7 @@ class ProcessorPipeline(list[Processor]):
         """Return the size in pixels of the result; None if one of the processors does not say."""
         size: Size | None = source_size
         for processor in self:
-            if size is None:
-                return None
-            size = output_size_of(processor, size)
+            size = size and output_size_of(processor, size)
         return size
 
     def required_size(self, source_size: Size) -> Size | None:
