@@ -80,7 +80,7 @@ class AdminPreview(ImageSpec):
 
 
 #: What a rendition has of its own.
-_CHANGED = frozenset(["format", "namer", "options", "processors", "spec_arguments"])
+_CHANGED = frozenset(["format", "namer", "options", "processors", "rendition_of", "spec_arguments"])
 _KEPT = (BaseImageSpec.__annotations__.keys() | ImageSpec.__annotations__.keys()) - _CHANGED
 
 
@@ -107,6 +107,7 @@ class Rendition(ImageSpec):
             )
         super().__init__(spec.source)
         vars(self).update({name: getattr(spec, name) for name in _KEPT})
+        self.rendition_of = spec.rendition_of or spec
         namer = spec.namer
         # A function in a class body has become a method of the other spec.
         is_own = isinstance(namer, MethodType) and namer.__self__ is spec

@@ -97,7 +97,8 @@ class Command(ImageCommand):
             "dry_run": options["dry_run"],
             "removed": [attrs.asdict(orphan) for orphan in removed],
             "failures": [attrs.asdict(orphan) for orphan in failures],
-            "kept": cleaner.kept,
+            "kept": len(cleaner.kept),
+            "left": cleaner.kept,
             "foreign": cleaner.foreign,
             "outside": cleaner.outside,
             "unlisted": cleaner.unlisted,
@@ -112,12 +113,11 @@ def _lines(cleaner: Cleaner, removed: list[Orphan]) -> list[str]:
     for names, where in (
         (cleaner.foreign, "of names that we do not give"),
         (cleaner.outside, "outside of the folder"),
+        (cleaner.kept, "that no row calls for"),
     ):
         if names:
             lines.append(f"{counted(len(names), 'file')} {where}, left:")
             lines += [f"  {name}" for name in names[:LISTED]]
-    if cleaner.kept:
-        lines.append(f"{counted(cleaner.kept, 'file')} that no row calls for, left.")
     reasons = Counter(orphan.reason for orphan in removed)
     lines += [f"  {number:,}: {reason}" for reason, number in sorted(reasons.items())]
     size = sum(orphan.size or 0 for orphan in removed)
