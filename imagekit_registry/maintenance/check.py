@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from enum import StrEnum
 
 import attrs
@@ -23,10 +24,16 @@ from imagekit_registry.cachefiles.generation import Item
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.rendering import explained
-from imagekit_registry.exceptions import GenerationError, ImageKitError, NameTaken
+from imagekit_registry.exceptions import ImageKitError, NameTaken
 from imagekit_registry.maintenance.inventory import Errors, every_batch, every_record, matches
 from imagekit_registry.specs import fingerprint
-from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
+from imagekit_registry.state import (
+    CacheFileRecord,
+    StateAccess,
+    Status,
+    forget_local_states,
+    get_state_access,
+)
 
 __all__ = ["COUNTED", "Checker", "Kind", "Problem"]
 
@@ -105,10 +112,16 @@ class Checker:
     _accesses: list[StateAccess] = attrs.field(factory=lambda: [get_state_access()], init=False)
 
     def run(self) -> Iterator[Problem]:
-        """Yield what is wrong, after it was repaired, if it is to be and can be."""
+        """Yield what is wrong, after it was repaired, if it is to be and can be.
+
+        A store that cannot list its records forgets, when it is repaired, all that were not found
+        right: whoever asks for an image that a template tag has made looks in its storage first.
+        """
         errors: Errors = []
-        for batch in every_batch(self.ids, errors):
-            yield from self._check_batch(batch)
+        with get_state_access().store.renewed() if self.repair else nullcontext():
+            for batch in every_batch(self.ids, errors):
+                yield from self._check_batch(batch)
+        forget_local_states()
         for spec_id, error in errors:
             yield _of_error(Kind.UNNAMED, "", spec_id, error)
         for access in self._accesses:
@@ -118,41 +131,35 @@ class Checker:
     # Files that rows call for.
 
     def _check_batch(self, batch: Sequence[ImageCacheFile]) -> Iterator[Problem]:
-        items: list[Item] = []
-        for each in batch:
+        found: list[tuple[CacheFile, Problem]] = []
+        known: list[tuple[CacheFile, CacheFileRecord]] = []
+        fingerprints: dict[str, str] = {}
+        for file, record in zip(batch, fetch(batch, fresh=True), strict=True):
             self.on_progress()
-            access = each.cachefile_backend.states
+            identity, access = file.identity, file.cachefile_backend.states
             if access is None:
                 self.counts[Kind.UNCHECKED] += 1
                 continue
-            items.append(Item(each))
-            self._seen.add(hash((each.identity.storage, each.identity.name)))
+            self._seen.add(hash((identity.storage, identity.name)))
             if access not in self._accesses:
                 self._accesses.append(access)
-        records = fetch([item.file for item in items], fresh=True)
-        for item, record in zip(items, records, strict=True):
-            item.before = record
-        fingerprints: dict[str, str] = {}
-        found: list[tuple[CacheFile, Problem]] = []
-        unrecorded: list[Item] = []
-        for item in items:
-            file = item.file
             try:
-                kind, cause = self._compare(item, fingerprints)
+                kind, cause = self._compare(Item(file, record), fingerprints)
+                if kind == Kind.GOOD and record is not None and not access.store.is_ledger:
+                    known.append((file, record))
+                elif kind == Kind.UNRECORDED and self.repair:
+                    known.append((file, ask(file, record)))
             except Exception as error:  # noqa: BLE001 -- storages raise what they like
                 failure = explained(error, file)
-                name, spec_id = file.identity.name, file.identity.spec_id
-                yield _of_error(Kind.UNREACHABLE, name, spec_id, failure)
+                yield _of_error(Kind.UNREACHABLE, identity.name, identity.spec_id, failure)
                 continue
             if kind in COUNTED:
                 self.counts[kind] += 1
-                unrecorded += [item] * (kind == Kind.UNRECORDED)
             else:
-                identity, cause = file.identity, cause or CAUSES[kind]
-                what = (identity.name, identity.spec_id, identity.source_name or "", cause)
-                found.append((file, Problem(kind, *what)))
+                what = (identity.name, identity.spec_id, identity.source_name or "")
+                found.append((file, Problem(kind, *what, cause or CAUSES[kind])))
         if self.repair:
-            _record(unrecorded)
+            remember(known)
             yield from _make_again(found)
         else:
             yield from (problem for _, problem in found)
@@ -215,17 +222,6 @@ class Checker:
             yield Problem(kind, name, record.spec_id, record.source, cause, is_repaired)
         if dropped:
             access.drop(dropped)
-
-
-def _record(items: Sequence[Item]) -> None:
-    """Write down that the storage has these files."""
-    records = []
-    for item in items:
-        try:
-            records.append((item.file, ask(item.file, item.before)))
-        except GenerationError:
-            continue
-    remember(records)
 
 
 def _make_again(found: Sequence[tuple[CacheFile, Problem]]) -> Iterator[Problem]:
