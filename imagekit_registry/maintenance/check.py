@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -24,8 +23,13 @@ from imagekit_registry.cachefiles.generation import Item
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.rendering import explained
-from imagekit_registry.exceptions import ImageKitError, NameTaken
-from imagekit_registry.maintenance.inventory import Errors, every_batch, every_record, matches
+from imagekit_registry.exceptions import GenerationError, ImageKitError, NameTaken
+from imagekit_registry.maintenance.inventory import (
+    Errors,
+    compile_pattern,
+    every_batch,
+    every_record,
+)
 from imagekit_registry.specs import fingerprint
 from imagekit_registry.state import (
     CacheFileRecord,
@@ -102,7 +106,7 @@ class Checker:
     """
 
     ids: Sequence[str]
-    patterns: Sequence[re.Pattern[str]] = ()
+    patterns: Sequence[str] = ()
     repair: bool = False
     on_progress: Callable[[], None] = lambda: None
 
@@ -124,9 +128,11 @@ class Checker:
         forget_local_states()
         for spec_id, error in errors:
             yield _of_error(Kind.UNNAMED, "", spec_id, error)
+        pattern = compile_pattern(*self.patterns)
         for access in self._accesses:
             for chunk in every_record(access):
-                yield from self._check_records(access, chunk)
+                meant = [(key, record) for key, record in chunk if pattern.match(record.spec_id)]
+                yield from self._check_records(access, meant)
 
     # Files that rows call for.
 
@@ -199,20 +205,18 @@ class Checker:
     ) -> Iterator[Problem]:
         dropped = []
         for key, record in chunk:
-            is_meant = not self.patterns or matches(record.spec_id, self.patterns)
-            if not is_meant or hash((record.storage, record.name)) in self._seen:
+            name = record.published_name or record.name
+            is_told = record.status in {Status.EXISTS, Status.FAILED} and name
+            if not is_told or hash((record.storage, record.name)) in self._seen:
                 continue
             self.on_progress()
-            name = record.published_name or record.name
             kind, cause = Kind.FAILED, record.error
-            if record.status != Status.FAILED:
-                if record.status != Status.EXISTS or not name:
-                    continue
-                try:
+            try:
+                if record.status == Status.EXISTS:
                     is_there = self._listing.has(resolve_storage(record.storage or "default"), name)
                     kind, cause = Kind.GOOD if is_there else Kind.GONE, CAUSES[Kind.GONE]
-                except Exception as error:  # noqa: BLE001 -- storages raise what they like
-                    kind, cause = Kind.UNREACHABLE, f"{type(error).__name__}: {error}"
+            except Exception as error:  # noqa: BLE001 -- storages raise what they like
+                kind, cause = Kind.UNREACHABLE, f"{type(error).__name__}: {error}"
             if kind == Kind.GOOD:
                 self.counts[kind] += 1
                 continue
@@ -232,9 +236,13 @@ def _make_again(found: Sequence[tuple[CacheFile, Problem]]) -> Iterator[Problem]
         if error is None:
             yield attrs.evolve(problem, repaired=True)
         else:
-            yield attrs.evolve(problem, cause=getattr(error, "cause", str(error)))
+            yield attrs.evolve(problem, cause=_cause_of(error))
 
 
 def _of_error(kind: Kind, name: str, spec_id: str, error: ImageKitError) -> Problem:
-    source = getattr(error, "source", None) or ""
-    return Problem(kind, name, spec_id, source, getattr(error, "cause", str(error)))
+    source = error.source if isinstance(error, GenerationError) else None
+    return Problem(kind, name, spec_id, source or "", _cause_of(error))
+
+
+def _cause_of(error: ImageKitError) -> str:
+    return error.cause if isinstance(error, GenerationError) else str(error)

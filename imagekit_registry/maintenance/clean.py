@@ -26,10 +26,10 @@ from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration, No
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.maintenance.inventory import (
     Inventory,
+    compile_pattern,
     every_record,
     file_columns,
     in_chunks,
-    matches,
 )
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import (
@@ -89,7 +89,7 @@ class Cleaner:
     """Finds and removes orphans.
 
     Args:
-        patterns: Only what was made by specs whose ids one of them matches; nothing: everything.
+        patterns: Only what was made by specs whose ids one of them means; nothing: everything.
         older_than: Only what was made so many seconds ago, or earlier.
         dry_run: Whether to remove nothing.
         unknown: Whether files of which nothing is known, and that no row calls for, are orphans.
@@ -104,7 +104,7 @@ class Cleaner:
         unlisted: Why folders could not be listed.
     """
 
-    patterns: Sequence[re.Pattern[str]] = ()
+    patterns: Sequence[str] = ()
     older_than: float = 0.0
     dry_run: bool = False
     unknown: bool = False
@@ -115,6 +115,7 @@ class Cleaner:
     outside: list[str] = attrs.field(factory=list, init=False)
     unlisted: list[str] = attrs.field(factory=list, init=False)
     kept: list[str] = attrs.field(factory=list, init=False)
+    _pattern: re.Pattern[str] = attrs.field(init=False)
     _reasons: _Reasons = attrs.field(init=False)
     # What has a record that was looked at is not looked at once more when it is listed.
     _seen: set[int] = attrs.field(factory=set, init=False)
@@ -132,6 +133,7 @@ class Cleaner:
                 f"IMAGEKIT_CACHEFILE_DIR is {conf.CACHEFILE_DIR!r}, which is no folder inside of the"
                 " storage: nothing is cleaned, since everything in the storage would be looked at."
             )
+        self._pattern = compile_pattern(*self.patterns)
         self.inventory.take()
         self._reasons = _Reasons(self.inventory)
         for access in self.inventory.accesses:
@@ -175,9 +177,8 @@ class Cleaner:
             reason = self._reason_for(reference, name, record)
             if reason is None:
                 continue
-            orphan = Orphan(name, reference, reason)
-            if record is not None:
-                orphan = Orphan(name, reference, reason, record.spec_id, record.source, record.size)
+            known = (record.spec_id, record.source, record.size) if record is not None else ()
+            orphan = Orphan(name, reference, reason, *known)
             try:
                 if not self.dry_run:
                     self._storage(reference).delete(name)
@@ -195,8 +196,8 @@ class Cleaner:
         reason, made_at, age = None, None, self.older_than
         if record is not None and record.spec_id:
             names = {record.name, name}
-            is_meant = not self.patterns or matches(record.spec_id, self.patterns)
-            if not is_meant or any((reference, each) in self.inventory for each in names):
+            is_known = any((reference, each) in self.inventory for each in names)
+            if is_known or not self._pattern.match(record.spec_id):
                 return None
             self._seen.add(hash((reference, name)))
             if not all(map(is_inside, names)):

@@ -35,7 +35,6 @@ __all__ = [
     "expected_count",
     "file_columns",
     "in_chunks",
-    "matches",
 ]
 
 T = TypeVar("T")
@@ -47,11 +46,11 @@ BATCH = 100
 Errors = list[tuple[str, ImageKitError]]
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Return what matches the ids that *pattern* means.
+def compile_pattern(*patterns: str) -> re.Pattern[str]:
+    """Return what matches the ids that one of *patterns* means; without any, every id.
 
     Args:
-        pattern: An id; ``*`` is any text within a segment, ``**`` any text across segments; what
+        *patterns: Ids; ``*`` is any text within a segment, ``**`` any text across segments; what
             lies under a match matches as well.
 
     Example:
@@ -59,14 +58,9 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         True
     """
     wild = {"*": "[^:]*", "**": ".*"}
-    parts = re.split(r"(\*{1,2})", pattern)
-    text = "".join(wild.get(part) or re.escape(part) for part in parts)
-    return re.compile(f"^{text}(:.*)?$", re.DOTALL)
-
-
-def matches(spec_id: str, patterns: Iterable[re.Pattern[str]]) -> bool:
-    """Return whether one of *patterns* matches an id."""
-    return any(pattern.match(spec_id) for pattern in patterns)
+    parts = [re.split(r"(\*{1,2})", pattern) for pattern in patterns or ("**",)]
+    texts = ["".join(wild.get(part) or re.escape(part) for part in each) for each in parts]
+    return re.compile(f"^({'|'.join(texts)})(:.*)?$", re.DOTALL)
 
 
 def in_chunks(items: Iterable[T], size: int = 200) -> Iterator[list[T]]:

@@ -14,7 +14,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from imagekit_registry.exceptions import GenerationError, ImageKitError
-from imagekit_registry.maintenance.inventory import compile_pattern, matches
+from imagekit_registry.maintenance.inventory import compile_pattern
 from imagekit_registry.registry import generator_registry
 
 Options = dict[str, Any]
@@ -118,14 +118,13 @@ def select(patterns: Sequence[str]) -> list[str]:
         CommandError: A pattern means none; the message lists ids that are like it.
     """
     known = generator_registry.get_ids()
-    compiled = [compile_pattern(pattern) for pattern in patterns]
-    for pattern, expression in zip(patterns, compiled, strict=True):
-        if not any(expression.match(spec_id) for spec_id in known):
+    for pattern in patterns:
+        if not any(map(compile_pattern(pattern).match, known)):
             near = difflib.get_close_matches(pattern, known, n=5, cutoff=0.4)
             listed = ", ".join(near or sorted(known))
             hint = f"Did you mean: {listed}?" if near else f"There are: {listed}."
             raise CommandError(f"No spec has the id {pattern!r}. {hint}")
-    return [spec_id for spec_id in known if not compiled or matches(spec_id, compiled)]
+    return list(filter(compile_pattern(*patterns).match, known))
 
 
 def describe(error: ImageKitError, spec_id: str = "", file: str = "") -> dict[str, str]:
@@ -160,11 +159,6 @@ def duration(text: str) -> float:
             f"{text!r} is no duration. Write a number and a unit: 45s, 30m, 12h, 7d or 2w."
         )
     return float(found[1]) * _UNITS[found[2] or "s"]
-
-
-def place_of(spec_id: str, source: str) -> str:
-    """Return a spec and a source in words, as far as they are known."""
-    return " of ".join(part for part in (spec_id, source and repr(source)) if part)
 
 
 def _make_bar(unit: str, total: int | None) -> Any:
