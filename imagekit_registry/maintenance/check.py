@@ -28,7 +28,6 @@ from imagekit_registry.maintenance.inventory import (
     Errors,
     compile_pattern,
     every_batch,
-    every_record,
 )
 from imagekit_registry.specs import fingerprint
 from imagekit_registry.state import (
@@ -128,11 +127,8 @@ class Checker:
         forget_local_states()
         for spec_id, error in errors:
             yield _of_error(Kind.UNNAMED, "", spec_id, error)
-        pattern = compile_pattern(*self.patterns)
         for access in self._accesses:
-            for chunk in every_record(access):
-                meant = [(key, record) for key, record in chunk if pattern.match(record.spec_id)]
-                yield from self._check_records(access, meant)
+            yield from self._check_records(access)
 
     # Files that rows call for.
 
@@ -200,14 +196,13 @@ class Checker:
 
     # Files that only their records tell of: what template tags made.
 
-    def _check_records(
-        self, access: StateAccess, chunk: Sequence[tuple[str, CacheFileRecord]]
-    ) -> Iterator[Problem]:
-        dropped = []
-        for key, record in chunk:
+    def _check_records(self, access: StateAccess) -> Iterator[Problem]:
+        pattern = compile_pattern(*self.patterns)
+        for key, record in access.store.iter_items():
             name = record.published_name or record.name
             is_told = record.status in {Status.EXISTS, Status.FAILED} and name
-            if not is_told or hash((record.storage, record.name)) in self._seen:
+            is_seen = hash((record.storage, record.name)) in self._seen
+            if is_seen or not is_told or not pattern.match(record.spec_id):
                 continue
             self.on_progress()
             kind, cause = Kind.FAILED, record.error
@@ -222,21 +217,18 @@ class Checker:
                 continue
             # Nobody can tell what it was made with; whoever asks for it next can.
             is_repaired = self.repair and kind != Kind.UNREACHABLE
-            dropped += [key] * is_repaired
+            if is_repaired:
+                access.drop([key])
             yield Problem(kind, name, record.spec_id, record.source, cause, is_repaired)
-        if dropped:
-            access.drop(dropped)
 
 
 def _make_again(found: Sequence[tuple[CacheFile, Problem]]) -> Iterator[Problem]:
-    results = Generation(force=True).run([[file for file, _ in found]])
-    errors = {result.position: result.error for result in results}
-    for position, (_, problem) in enumerate(found):
-        error = errors.get(position)
-        if error is None:
+    for result in Generation(force=True).run([[file for file, _ in found]]):
+        _, problem = found[result.position]
+        if result.error is None:
             yield attrs.evolve(problem, repaired=True)
         else:
-            yield attrs.evolve(problem, cause=_cause_of(error))
+            yield attrs.evolve(problem, cause=_cause_of(result.error))
 
 
 def _of_error(kind: Kind, name: str, spec_id: str, error: ImageKitError) -> Problem:

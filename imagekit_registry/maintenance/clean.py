@@ -8,7 +8,7 @@ import posixpath
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +27,6 @@ from imagekit_registry.imaging import Recipe
 from imagekit_registry.maintenance.inventory import (
     Inventory,
     compile_pattern,
-    every_record,
     file_columns,
     in_chunks,
 )
@@ -45,9 +44,6 @@ __all__ = ["Cleaner", "Orphan", "Reason"]
 
 #: Seconds since its last write after which the temporary file of a process is nobody's.
 TEMPORARY_AGE = 3600.0
-
-#: The key of a record, the reference of a storage, a name in it, and the record, if there is one.
-_Found = tuple[str, str, str, CacheFileRecord | None]
 
 
 class Reason(StrEnum):
@@ -137,9 +133,9 @@ class Cleaner:
         self.inventory.take()
         self._reasons = _Reasons(self.inventory)
         for access in self.inventory.accesses:
-            for chunk in every_record(access):
-                names = ((key, r.storage, r.published_name or r.name, r) for key, r in chunk)
-                yield from self._remove(access, names)
+            for key, record in access.store.iter_items():
+                place = (record.storage, record.published_name or record.name)
+                yield from self._remove(access, key, *place, record)
         for reference, storage in sorted(self.inventory.storages.items()):
             yield from self._clean_folders(reference, storage)
 
@@ -161,33 +157,35 @@ class Cleaner:
             for chunk in in_chunks(names):
                 keys = {state_key(reference, name): name for name in chunk}
                 records = access.get_many(keys)
-                found = ((key, reference, name, records.get(key)) for key, name in keys.items())
-                yield from self._remove(access, found)
+                for key, name in keys.items():
+                    yield from self._remove(access, key, reference, name, records.get(key))
         if isinstance(storage, FileSystemStorage) and not self.dry_run:
             # The innermost first; the cache directory itself stays.
             for folder in reversed(folders[1:]):
                 with contextlib.suppress(OSError):
                     Path(storage.path(folder)).rmdir()
 
-    def _remove(self, access: StateAccess, found: Iterable[_Found]) -> Iterator[Orphan]:
-        """Remove what is an orphan, and its record."""
-        removed = []
-        for key, reference, name, record in found:
-            self.on_progress()
-            reason = self._reason_for(reference, name, record)
-            if reason is None:
-                continue
+    def _remove(
+        self,
+        access: StateAccess,
+        key: str,
+        reference: str,
+        name: str,
+        record: CacheFileRecord | None,
+    ) -> Iterator[Orphan]:
+        """Remove a file, and its record, if it is an orphan."""
+        self.on_progress()
+        reason = self._reason_for(reference, name, record)
+        if reason is not None:
             known = (record.spec_id, record.source, record.size) if record is not None else ()
             orphan = Orphan(name, reference, reason, *known)
             try:
                 if not self.dry_run:
                     self._storage(reference).delete(name)
-                    removed.append(key)
+                    access.drop([key])
             except Exception as error:  # noqa: BLE001 -- storages raise what they like
                 orphan = attrs.evolve(orphan, error=_explain(error))
             yield orphan
-        if removed:
-            access.drop(removed)
 
     def _reason_for(
         self, reference: str, name: str, record: CacheFileRecord | None
@@ -256,14 +254,11 @@ class _Reasons:
         self._inventory = inventory
         self._listing = Listing()
         self._stems = lru_cache(maxsize=100)(self._list_stems)
-        self._exists = lru_cache(maxsize=10_000)(
-            lambda reference, name: self._storage(reference).exists(name)
-        )
         # Some fields have storages that have no alias in ``STORAGES``.
         self._of_fields = {
-            storage_reference(field.storage): field.storage for _, field in file_columns()
+            storage_reference(field.storage) or "default": field.storage
+            for _, field in file_columns()
         }
-        self._of_fields.pop("", None)
 
     def calls_for(self, record: CacheFileRecord) -> bool:
         """Return whether a registered recipe calls for the file of *record*, or for a rendition.
@@ -335,20 +330,20 @@ class _Reasons:
         """Return whether the source of a file is certainly gone, and no row has it."""
         source = SourceReference.parse(record.source)
         try:
-            return not (
-                self._inventory.holds(source.name) or self._exists(source.storage, source.name)
-            )
+            storage = self._storage(source.storage)
+            is_there = self._listing.has(storage, source.name) or storage.exists(source.name)
         except Exception:  # noqa: BLE001 -- a storage that does not answer says nothing
             return False
+        return not is_there and not self._inventory.holds(source.name)
 
     def _storage(self, reference: str) -> Storage:
         alias = reference or "default"
-        return storages[alias] if alias in storages.backends else self._of_fields[reference]
+        return self._of_fields.get(alias) or storages[alias]
 
     def _source_of(self, record: CacheFileRecord) -> StoredFile | None:
         """Return the source of a file; None if it lies in no storage that is known."""
         source = SourceReference.parse(record.source)
-        with contextlib.suppress(InvalidStorageError, KeyError):
+        with contextlib.suppress(InvalidStorageError):
             file = StoredFile(source.name, self._storage(source.storage))
             return file if file and str(refer_to(file)) == record.source else None
         return None

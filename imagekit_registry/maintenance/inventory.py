@@ -24,14 +24,13 @@ from imagekit_registry.registry import (
     generator_registry,
     source_group_registry,
 )
-from imagekit_registry.state import CacheFileRecord, StateAccess, get_state_access
+from imagekit_registry.state import get_state_access
 
 __all__ = [
     "Errors",
     "Inventory",
     "compile_pattern",
     "every_batch",
-    "every_record",
     "expected_count",
     "file_columns",
     "in_chunks",
@@ -98,16 +97,9 @@ def every_batch(ids: Iterable[str], errors: Errors) -> Iterator[list[ImageCacheF
 def expected_count(ids: Iterable[str]) -> int | None:
     """Return how many files `every_batch` yields at most; None if somebody does not say."""
     wanted = set(ids)
-    if wanted & cachefile_registry.ids():
-        return None
-    total = 0
-    for known in source_group_registry.registered():
-        if known.spec_id in wanted:
-            count = known.count()
-            if count is None:
-                return None
-            total += count
-    return total
+    counts = [each.count() for each in source_group_registry.registered() if each.spec_id in wanted]
+    is_told = None not in counts and not wanted & cachefile_registry.ids()
+    return sum(filter(None, counts)) if is_told else None
 
 
 def _listed(
@@ -145,11 +137,6 @@ def _name(
             failure.located(spec_id, str(getattr(source, "name", "")) or None)
         errors.append((spec_id, failure))
         return None
-
-
-def every_record(access: StateAccess) -> Iterator[list[tuple[str, CacheFileRecord]]]:
-    """Yield all records of a store with their keys, in lists; none of a store that cannot list."""
-    return in_chunks(access.store.iter_items() if access.store.is_ledger else ())
 
 
 def file_columns() -> Iterator[tuple[type[Model], FileField]]:
