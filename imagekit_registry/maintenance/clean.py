@@ -22,7 +22,7 @@ from imagekit_registry.cachefiles.listing import Listing, walk
 from imagekit_registry.cachefiles.namers import is_inside, source_stem
 from imagekit_registry.cachefiles.publishing import is_temporary
 from imagekit_registry.conf import Conf, conf
-from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration, NotRegistered
+from imagekit_registry.exceptions import InvalidConfiguration, NotRegistered
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.maintenance.inventory import (
     Inventory,
@@ -44,6 +44,9 @@ __all__ = ["Cleaner", "Orphan", "Reason"]
 
 #: Seconds since its last write after which the temporary file of a process is nobody's.
 TEMPORARY_AGE = 3600.0
+
+#: The reference of a storage, and a name in it.
+_Place = tuple[str, str]
 
 
 class Reason(StrEnum):
@@ -135,7 +138,7 @@ class Cleaner:
         for access in self.inventory.accesses:
             for key, record in access.store.iter_items():
                 place = (record.storage, record.published_name or record.name)
-                yield from self._remove(access, key, *place, record)
+                yield from self._remove(access, key, place, record)
         for reference, storage in sorted(self.inventory.storages.items()):
             yield from self._clean_folders(reference, storage)
 
@@ -144,21 +147,22 @@ class Cleaner:
         access = get_state_access()
         for entry in walk(storage, conf.CACHEFILE_DIR.rstrip("/")):
             if entry.error is not None:
-                self.unlisted.append(f"{entry.folder}: {_explain(entry.error)}")
+                error = f"{type(entry.error).__name__}: {entry.error}"
+                self.unlisted.append(f"{entry.folder}: {error}")
                 continue
             folders.append(entry.folder)
-            names = []
+            places = []
             for basename in entry.files:
                 place = (reference, posixpath.join(entry.folder, basename))
                 if place in self.inventory or hash(place) in self._seen:
                     self.on_progress()
                 else:
-                    names.append(place[1])
-            for chunk in in_chunks(names):
-                keys = {state_key(reference, name): name for name in chunk}
+                    places.append(place)
+            for chunk in in_chunks(places):
+                keys = {state_key(*place): place for place in chunk}
                 records = access.get_many(keys)
-                for key, name in keys.items():
-                    yield from self._remove(access, key, reference, name, records.get(key))
+                for key, place in keys.items():
+                    yield from self._remove(access, key, place, records.get(key))
         if isinstance(storage, FileSystemStorage) and not self.dry_run:
             # The innermost first; the cache directory itself stays.
             for folder in reversed(folders[1:]):
@@ -166,31 +170,25 @@ class Cleaner:
                     Path(storage.path(folder)).rmdir()
 
     def _remove(
-        self,
-        access: StateAccess,
-        key: str,
-        reference: str,
-        name: str,
-        record: CacheFileRecord | None,
+        self, access: StateAccess, key: str, place: _Place, record: CacheFileRecord | None
     ) -> Iterator[Orphan]:
         """Remove a file, and its record, if it is an orphan."""
         self.on_progress()
-        reason = self._reason_for(reference, name, record)
+        reason = self._reason_for(place, record)
         if reason is not None:
             known = (record.spec_id, record.source, record.size) if record is not None else ()
-            orphan = Orphan(name, reference, reason, *known)
+            orphan = Orphan(place[1], place[0], reason, *known)
             try:
                 if not self.dry_run:
-                    self._storage(reference).delete(name)
+                    self._storage(place[0]).delete(place[1])
                     access.drop([key])
             except Exception as error:  # noqa: BLE001 -- storages raise what they like
-                orphan = attrs.evolve(orphan, error=_explain(error))
+                orphan = attrs.evolve(orphan, error=f"{type(error).__name__}: {error}")
             yield orphan
 
-    def _reason_for(
-        self, reference: str, name: str, record: CacheFileRecord | None
-    ) -> Reason | None:
+    def _reason_for(self, place: _Place, record: CacheFileRecord | None) -> Reason | None:
         """Return why a file is to be removed; None if it is left."""
+        reference, name = place
         reason, made_at, age = None, None, self.older_than
         if record is not None and record.spec_id:
             names = {record.name, name}
@@ -236,11 +234,6 @@ class Cleaner:
 
     def _storage(self, reference: str) -> Storage:
         return self.inventory.storages.get(reference) or resolve_storage(reference or "default")
-
-
-def _explain(error: Exception) -> str:
-    own = isinstance(error, ImageKitError)
-    return str(error) if own else f"{type(error).__name__}: {error}"
 
 
 class _Reasons:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Set
-from functools import cache, partial
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -186,34 +186,27 @@ class Inventory:
         """Go through all sources of all generators, and the file fields of all rows."""
         for batch in every_batch(generator_registry.get_ids(), self.errors):
             for file, record in zip(batch, fetch(batch), strict=True):
-                identity, source = file.identity, file.spec.source
+                identity = file.identity
                 self.files.add(hash((identity.storage, identity.name)))
                 self.storages.setdefault(identity.storage, file.storage)
                 # A storage that gives names of its own has published some under other ones.
                 if record is not None and record.published_name:
                     self.files.add(hash((identity.storage, record.published_name)))
-                if name := str(getattr(source, "name", None) or ""):
-                    # A cache file may be the source of another spec's.
-                    storage = getattr(source, "storage", None)
-                    self.files.add(hash((storage_reference(storage), name)))
-                    self._add_name(name)
+                self._add_name(file.spec.source_name)
             for backend in {file.cachefile_backend for file in batch}:
                 if backend.states is not None and backend.states not in self.accesses:
                     self.accesses.append(backend.states)
-        tables = cache(_tables)
         for model, field in file_columns():
-            self._read_rows(model, field.attname, tables)
+            self._read_rows(model, field.attname)
 
-    def _read_rows(
-        self, model: type[Model], column: str, tables: Callable[[str], Set[str]]
-    ) -> None:
+    def _read_rows(self, model: type[Model], column: str) -> None:
         """Take note of what rows have in a column: past managers, which may show but some."""
         own = {router.db_for_read(model), router.db_for_write(model)}
-        table = model._meta.db_table.casefold()
+        # Of a name that says a schema, the last part is listed.
+        table = model._meta.db_table.strip('"').rpartition('"')[2].casefold()
         for alias in connections:
             try:
-                # A name with a schema in it is not listed.
-                if alias in own or '"' in table or table in tables(alias):
+                if alias in own or table in _list_tables(alias):
                     rows: QuerySet[Model] = QuerySet(model, using=alias).order_by()
                     for name in rows.values_list(column, flat=True).iterator():
                         self._add_name(name)
@@ -227,7 +220,7 @@ class Inventory:
             self.names |= {hash(name), hash(posixpath.splitext(name)[0])}
 
 
-def _tables(alias: str) -> Set[str]:
+def _list_tables(alias: str) -> Set[str]:
     """Return the names of the tables and views of a database, in small letters."""
     names = connections[alias].introspection.table_names(include_views=True)
     return {name.casefold() for name in names}

@@ -24,10 +24,8 @@ Remove images that nothing calls for any more, from IMAGEKIT_CACHEFILE_DIR. One 
 
 {_REASONS}
 
-and stays, and is listed, if that is not certain. What a row in any database has in a file field
-is a source that is called for; what template tags made of one stays as long as its spec's recipe.
-What is known are the states of images. All of them are gone through if IMAGEKIT_STATE_STORE is
-'database' (the ledger, for storages that cannot list, too); else those of the files in the folder.
+What is known are the states of images: of all that were made with IMAGEKIT_STATE_STORE = 'database',
+else of those in the folder. What is not certain stays, and is listed.
 
 Never removed: what lies outside the folder; names that none of our namers makes; what a row has in
 a file field; what was made since the command began; temporary files younger than an hour.
