@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -15,11 +16,11 @@ from imagekit_registry.cachefiles.existence import (
     ask,
     fetch,
     is_of_another,
+    judge,
     refuse_conflict,
     remember,
 )
 from imagekit_registry.cachefiles.files import ImageCacheFile
-from imagekit_registry.cachefiles.generation import Item
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.rendering import explained
@@ -96,7 +97,7 @@ class Checker:
         ids: Ids of registered specs to be checked.
         patterns: Which other records are checked besides; nothing: all of them.
         repair: Whether to make files again, and to correct records.
-        on_progress: Called once for each file.
+        on_progress: Called with the number of files that were checked since.
 
     Attributes:
         counts: Number of files that are as their records say (``good``), that are yet to be made
@@ -107,12 +108,12 @@ class Checker:
     ids: Sequence[str]
     patterns: Sequence[str] = ()
     repair: bool = False
-    on_progress: Callable[[], None] = lambda: None
+    on_progress: Callable[[int], None] = lambda count: None
 
     counts: Counter[str] = attrs.field(factory=Counter, init=False)
     _listing: Listing = attrs.field(factory=Listing, init=False)
     _seen: set[int] = attrs.field(factory=set, init=False)
-    _accesses: list[StateAccess] = attrs.field(factory=lambda: [get_state_access()], init=False)
+    _accesses: set[StateAccess] = attrs.field(factory=lambda: {get_state_access()}, init=False)
 
     def run(self) -> Iterator[Problem]:
         """Yield what is wrong, after it was repaired, if it is to be and can be.
@@ -136,17 +137,17 @@ class Checker:
         found: list[tuple[CacheFile, Problem]] = []
         known: list[tuple[CacheFile, CacheFileRecord]] = []
         fingerprints: dict[str, str] = {}
+        backends = {file.cachefile_backend for file in batch}
+        accesses = {backend: backend.states for backend in backends}
+        self._accesses |= {access for access in accesses.values() if access is not None}
         for file, record in zip(batch, fetch(batch, fresh=True), strict=True):
-            self.on_progress()
-            identity, access = file.identity, file.cachefile_backend.states
+            identity, access = file.identity, accesses[file.cachefile_backend]
             if access is None:
                 self.counts[Kind.UNCHECKED] += 1
                 continue
             self._seen.add(hash((identity.storage, identity.name)))
-            if access not in self._accesses:
-                self._accesses.append(access)
             try:
-                kind, cause = self._compare(Item(file, record), fingerprints)
+                kind, cause = self._compare(file, record, fingerprints)
                 if kind == Kind.GOOD and record is not None and not access.store.is_ledger:
                     known.append((file, record))
                 elif kind == Kind.UNRECORDED and self.repair:
@@ -160,32 +161,36 @@ class Checker:
             else:
                 what = (identity.name, identity.spec_id, identity.source_name or "")
                 found.append((file, Problem(kind, *what, cause or CAUSES[kind])))
+        self.on_progress(len(batch))
         if self.repair:
             remember(known)
             yield from _make_again(found)
         else:
             yield from (problem for _, problem in found)
 
-    def _compare(self, item: Item, fingerprints: dict[str, str]) -> tuple[Kind, str]:
+    def _compare(
+        self, file: CacheFile, record: CacheFileRecord | None, fingerprints: dict[str, str]
+    ) -> tuple[Kind, str]:
         """Return what a file is, and why if the kind alone does not say."""
-        file, record, identity = item.file, item.before, item.file.identity
+        identity = file.identity
         try:
             refuse_conflict(identity, record)
         except NameTaken as error:
             return Kind.TAKEN, error.cause
         is_unique = identity.name_is_unique
-        if record is not None and not is_unique and is_of_another(identity, record):
+        if record is None or (not is_unique and is_of_another(identity, record)):
             # Nothing is known of this one.
-            record = None
-        name = record.published_name if record is not None else ""
-        is_there = self._listing.has(file.storage, name or identity.name)
-        if record is not None and record.status == Status.FAILED:
+            is_there = is_unique and self._listing.has(file.storage, identity.name)
+            return Kind.UNRECORDED if is_there else Kind.MISSING, ""
+        status = judge(identity, record, time.time())
+        is_there = self._listing.has(file.storage, record.published_name or identity.name)
+        if record.status == Status.FAILED:
             return Kind.FAILED, record.error
-        if record is None or record.status != Status.EXISTS:
+        if record.status != Status.EXISTS:
             return Kind.UNRECORDED if is_there and is_unique else Kind.MISSING, ""
         if not is_there:
             return Kind.GONE, ""
-        if item.status() is None:
+        if status is None:
             return Kind.OUTDATED, ""
         if record.fingerprint:
             if record.source not in fingerprints:
@@ -204,7 +209,7 @@ class Checker:
             is_seen = hash((record.storage, record.name)) in self._seen
             if is_seen or not is_told or not pattern.match(record.spec_id):
                 continue
-            self.on_progress()
+            self.on_progress(1)
             kind, cause = Kind.FAILED, record.error
             try:
                 if record.status == Status.EXISTS:

@@ -31,13 +31,7 @@ from imagekit_registry.maintenance.inventory import (
     in_chunks,
 )
 from imagekit_registry.registry import generator_registry
-from imagekit_registry.specs import (
-    ImageSpec,
-    SourceReference,
-    StoredFile,
-    adapt_generator,
-    refer_to,
-)
+from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile, refer_to
 from imagekit_registry.state import CacheFileRecord, StateAccess, get_state_access
 
 __all__ = ["Cleaner", "Orphan", "Reason"]
@@ -92,7 +86,7 @@ class Cleaner:
         older_than: Only what was made so many seconds ago, or earlier.
         dry_run: Whether to remove nothing.
         unknown: Whether files of which nothing is known, and that no row calls for, are orphans.
-        on_progress: Called once for each file that is looked at.
+        on_progress: Called with the number of files that were looked at since.
 
     Attributes:
         inventory: What is called for.
@@ -107,7 +101,7 @@ class Cleaner:
     older_than: float = 0.0
     dry_run: bool = False
     unknown: bool = False
-    on_progress: Callable[[], None] = lambda: None
+    on_progress: Callable[[int], None] = lambda count: None
 
     inventory: Inventory = attrs.field(factory=Inventory, init=False)
     foreign: list[str] = attrs.field(factory=list, init=False)
@@ -154,10 +148,9 @@ class Cleaner:
             places = []
             for basename in entry.files:
                 place = (reference, posixpath.join(entry.folder, basename))
-                if place in self.inventory or hash(place) in self._seen:
-                    self.on_progress()
-                else:
+                if place not in self.inventory and hash(place) not in self._seen:
                     places.append(place)
+            self.on_progress(len(entry.files) - len(places))
             for chunk in in_chunks(places):
                 keys = {state_key(*place): place for place in chunk}
                 records = access.get_many(keys)
@@ -173,7 +166,7 @@ class Cleaner:
         self, access: StateAccess, key: str, place: _Place, record: CacheFileRecord | None
     ) -> Iterator[Orphan]:
         """Remove a file, and its record, if it is an orphan."""
-        self.on_progress()
+        self.on_progress(1)
         reason = self._reason_for(place, record)
         if reason is not None:
             known = (record.spec_id, record.source, record.size) if record is not None else ()
@@ -354,7 +347,7 @@ class _Reasons:
         for spec_id in generator_registry.get_ids():
             if is_held or spec_id not in inventory.fed:
                 try:
-                    spec = adapt_generator(generator_registry.get(spec_id, source=source))
+                    spec = generator_registry.get(spec_id, source=source)
                     if name == spec.cachefile_name or (original and original == spec.get_hash()):
                         return True
                 except Exception:  # noqa: BLE001, S112 -- the project's code, which may need a row

@@ -170,7 +170,7 @@ class Inventory:
         self.errors: Errors = []
         storage = get_storage()
         self.storages = {storage_reference(storage): storage}
-        self.accesses = [get_state_access()]
+        self.accesses = {get_state_access()}
         self.fed = {spec_id for _, spec_id in source_group_registry.pairs()}
         self.fed |= cachefile_registry.ids()
 
@@ -193,9 +193,8 @@ class Inventory:
                 if record is not None and record.published_name:
                     self.files.add(hash((identity.storage, record.published_name)))
                 self._add_name(file.spec.source_name)
-            for backend in {file.cachefile_backend for file in batch}:
-                if backend.states is not None and backend.states not in self.accesses:
-                    self.accesses.append(backend.states)
+            backends = {file.cachefile_backend for file in batch}
+            self.accesses |= {access for each in backends if (access := each.states) is not None}
         for model, field in file_columns():
             self._read_rows(model, field.attname)
 

@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -46,7 +46,7 @@ class ImageCommand(BaseCommand):
     @contextmanager
     def progress(
         self, unit: str, options: Options, total: Callable[[], int | None] = lambda: None
-    ) -> Iterator[Callable[[], None]]:
+    ) -> Iterator[Callable[[int], None]]:
         """Show that the command is alive: a bar on a terminal, a line now and then elsewhere.
 
         Ctrl-C ends what is done inside of it, and the command goes on to its report.
@@ -57,25 +57,29 @@ class ImageCommand(BaseCommand):
             total: Tells how many there are, or None; asked only for a bar.
 
         Returns:
-            What is to be called for each of them.
+            What is to be called with the number of those that were done since.
         """
         count, said_at = 0, time.monotonic()
         is_quiet = options["json"] or options["verbosity"] < 1
         bar: Any = None
         self.started, self.is_interrupted = said_at, False
 
-        def step() -> None:
+        def step(number: int) -> None:
             nonlocal count, said_at
-            count += 1
+            count += number
             if bar is not None:
-                bar.update()
+                bar.update(number)
             elif not is_quiet and time.monotonic() - said_at >= LINE_INTERVAL:
                 said_at = time.monotonic()
                 self.stderr.write(f"{counted(count, unit)} ...", lambda text: text)
 
         try:
             if not is_quiet and sys.stderr.isatty():
-                bar = _make_bar(unit, total())
+                with suppress(ImportError):
+                    # The extra "progress".
+                    from tqdm import tqdm
+
+                    bar = tqdm(total=total(), unit=f" {unit}s", file=sys.stderr, dynamic_ncols=True)
             yield step
         except KeyboardInterrupt:
             self.is_interrupted = True
@@ -159,12 +163,3 @@ def duration(text: str) -> float:
             f"{text!r} is no duration. Write a number and a unit: 45s, 30m, 12h, 7d or 2w."
         )
     return float(found[1]) * _UNITS[found[2] or "s"]
-
-
-def _make_bar(unit: str, total: int | None) -> Any:
-    """Return a progress bar; None without the extra ``progress``."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return None
-    return tqdm(total=total, unit=f" {unit}s", file=sys.stderr, dynamic_ncols=True)

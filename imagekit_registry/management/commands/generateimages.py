@@ -78,7 +78,7 @@ class Command(ImageCommand):
         errors: Errors = []
         with self.progress("image", options, partial(expected_count, ids)) as step:
             for result in generation.run(every_batch(ids, errors)):
-                step()
+                step(1)
                 counts[result.status] += 1
                 name = str(result.file.name)
                 if result.error is not None:
