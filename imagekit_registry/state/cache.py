@@ -52,6 +52,7 @@ class CacheStateStore(BaseStateStore):
         self.cache = cache
         #: What a record begins with that counts, and one that will count: as far as this process knows.
         self._edition = self._next_edition = ""
+        self._edition_key = f"{conf.CACHE_PREFIX}state-edition"
 
     @classmethod
     def from_settings(cls) -> CacheStateStore:
@@ -73,15 +74,14 @@ class CacheStateStore(BaseStateStore):
 
     def get_many(self, keys: Iterable[str]) -> dict[str, CacheFileRecord]:
         """Return the records that are there and whole, by key."""
-        edition_key = f"{conf.CACHE_PREFIX}state-edition"
-        keys = {*keys, edition_key}
+        keys = {*keys, self._edition_key}
         try:
             values = self.cache.get_many(keys)
         except Exception as error:
             if not _is_unreadable(error):
                 raise
             values = self._get_readable(keys)
-        edition = self._edition = str(values.pop(edition_key, None) or "")
+        edition = self._edition = str(values.pop(self._edition_key, None) or "")
         found = {key: self._decode(value, edition) for key, value in values.items()}
         return {key: record for key, record in found.items() if record is not None}
 
@@ -99,7 +99,7 @@ class CacheStateStore(BaseStateStore):
         edition = self._next_edition = f"{secrets.token_hex(8)}:"
         try:
             yield
-            self.cache.set(f"{conf.CACHE_PREFIX}state-edition", edition, None)
+            self.cache.set(self._edition_key, edition, None)
             self._edition = edition
         finally:
             self._next_edition = ""
