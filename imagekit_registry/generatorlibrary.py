@@ -81,7 +81,7 @@ class AdminPreview(ImageSpec):
 
 
 #: What a rendition has of its own.
-_CHANGED = frozenset(["format", "namer", "options", "processors", "spec_arguments"])
+_CHANGED = frozenset(["format", "namer", "options", "processors", "rendition_of", "spec_arguments"])
 _KEPT = sorted((BaseImageSpec.__annotations__.keys() | ImageSpec.__annotations__.keys()) - _CHANGED)
 
 
@@ -108,6 +108,7 @@ class Rendition(ImageSpec):
             )
         super().__init__(spec.source)
         vars(self).update(zip(_KEPT, attrgetter(*_KEPT)(spec), strict=True))
+        self.rendition_of = spec.rendition_of or spec
         namer = spec.namer
         # A function in a class body has become a method of the other spec.
         is_own = isinstance(namer, MethodType) and namer.__self__ is spec

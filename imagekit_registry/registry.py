@@ -8,11 +8,14 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar, overload
 
+import attrs
+
 from imagekit_registry.exceptions import AlreadyRegistered, InvalidArgumentType, NotRegistered
 
 __all__ = [
     "CacheFileRegistry",
     "GeneratorRegistry",
+    "RegisteredGroup",
     "SourceGroup",
     "SourceGroupRegistry",
     "cachefile_registry",
@@ -195,32 +198,57 @@ class SourceGroup(Protocol):
         """Yield the sources. Commands ask for them, one group after the other."""
 
 
+@attrs.frozen
+class RegisteredGroup:
+    """A source group, and a generator that it feeds.
+
+    Args:
+        group: The group, as it was registered.
+        spec_id: The id of the generator.
+        count: The group's method; if it has none, one that returns None.
+        is_told_of: The group's method; if it has none, one that returns False.
+    """
+
+    group: SourceGroup
+    spec_id: str
+    count: Callable[[], int | None]
+    is_told_of: Callable[[object], bool]
+
+
 class SourceGroupRegistry:
     """Which sources feed which generators."""
 
     def __init__(self) -> None:
-        self._groups: list[tuple[SourceGroup, str]] = []
+        self._groups: list[RegisteredGroup] = []
 
     def register(self, generator_id: str, source_group: SourceGroup) -> None:
         """Feed a generator from a source group: any object with ``files()``."""
-        if (source_group, generator_id) not in self._groups:
-            self._groups.append((source_group, generator_id))
+        if (source_group, generator_id) not in self.pairs():
+            count = getattr(source_group, "count", lambda: None)
+            is_told_of = getattr(source_group, "is_told_of", lambda source: False)
+            known = RegisteredGroup(source_group, generator_id, count, is_told_of)
+            self._groups.append(known)
 
     def unregister(self, generator_id: str, source_group: SourceGroup) -> None:
         """Stop feeding a generator from a source group."""
-        self._groups = [pair for pair in self._groups if pair != (source_group, generator_id)]
+        pair = (source_group, generator_id)
+        self._groups = [known for known in self._groups if (known.group, known.spec_id) != pair]
+
+    def registered(self) -> list[RegisteredGroup]:
+        """Return every source group, once for each generator that it feeds."""
+        return list(self._groups)
 
     def pairs(self) -> list[tuple[SourceGroup, str]]:
-        """Return every source group, with the id of a generator that it feeds."""
-        return list(self._groups)
+        """Return every source group as it was registered, with the id of a generator."""
+        return [(known.group, known.spec_id) for known in self._groups]
 
     def groups_of(self, generator_id: str) -> list[SourceGroup]:
         """Return the source groups that feed a generator."""
-        return [group for group, spec_id in self._groups if spec_id == generator_id]
+        return [known.group for known in self._groups if known.spec_id == generator_id]
 
     def ids_of(self, source_group: object) -> list[str]:
         """Return the ids of the generators that a source group feeds."""
-        return [spec_id for group, spec_id in self._groups if group is source_group]
+        return [known.spec_id for known in self._groups if known.group is source_group]
 
 
 class _Register:

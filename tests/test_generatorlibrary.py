@@ -63,6 +63,14 @@ class TestRendition:
         assert Rendition(spec, format="JPEG").get_hash() == spec.get_hash()
         assert Rendition(spec, format="WEBP", width=9).recipe.background == "#123456"
 
+    def test_its_record_says_of_which_image_it_is_one(self, stored_photo: Any) -> None:
+        """Also that of a rendition of a rendition: ``cleanimages`` asks the spec's own recipe."""
+        spec = Odd(stored_photo())
+        file = ImageCacheFile(Rendition(Rendition(spec, width=9), format="WEBP"))
+        file.generate()
+        assert file.state.digest == f"{file.digest}/{spec.get_hash()}"
+        assert file.exists()
+
     def test_refuses_a_generator_with_a_way_of_its_own(self) -> None:
         """It names the generator, and what to leave out."""
         for generator in (OwnWay("a.jpg"), object()):

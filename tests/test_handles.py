@@ -26,7 +26,7 @@ from imagekit_registry.processors import ResizeToFill
 from tests.storages import StrictStorage, content_of
 from tests.testapp.models import Cover, OldPhoto, Photo, Profile
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 BROKEN = {"cut.jpg": 5000, "empty.jpg": 0}
 

@@ -114,9 +114,11 @@ def test_signatures_of_fields_show_the_attributes_of_a_spec(field: Any) -> None:
 
 
 def test_attributes_of_a_spec_are_those_that_fields_take() -> None:
-    """A spec class can say no less, and no more, but for what the registry sets."""
+    """A spec class can say no less, and no more, but for what the registry and renditions set."""
     names = {*BaseImageSpec.__annotations__, *ImageSpec.__annotations__}
-    assert names - {"source", "spec_id", "spec_arguments"} == set(SpecAttributes.__annotations__)
+    assert names - {"rendition_of", "source", "spec_id", "spec_arguments"} == set(
+        SpecAttributes.__annotations__
+    )
 
 
 def test_a_wrong_attribute_is_told_by_its_name() -> None:

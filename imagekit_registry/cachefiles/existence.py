@@ -228,11 +228,15 @@ def new_record(file: CacheFile, status: str, **values: Any) -> CacheFileRecord:
         **values: Other fields of the record.
     """
     identity = file.identity
+    digest, original = identity.digest, file.spec.rendition_of
+    if original is not None and digest and digest[:12] in identity.name:
+        # It is called for as long as the image of its spec is.
+        digest = f"{digest}/{original.get_hash()}"
     return CacheFileRecord(
         name=identity.name,
         storage=identity.storage,
         status=Status(status),
-        digest=identity.digest,
+        digest=digest,
         spec_id=identity.spec_id,
         source=identity.source,
         **values,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from enum import StrEnum
 
 import attrs
@@ -15,6 +16,7 @@ from imagekit_registry.cachefiles.existence import (
     ask,
     fetch,
     is_of_another,
+    judge,
     refuse_conflict,
     remember,
 )
@@ -22,11 +24,20 @@ from imagekit_registry.cachefiles.files import ImageCacheFile
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.rendering import explained
-from imagekit_registry.cachefiles.results import Item
 from imagekit_registry.exceptions import GenerationError, ImageKitError, NameTaken
-from imagekit_registry.maintenance.inventory import Errors, every_batch, every_record, matches
+from imagekit_registry.maintenance.inventory import (
+    Errors,
+    compile_pattern,
+    every_batch,
+)
 from imagekit_registry.specs import fingerprint
-from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
+from imagekit_registry.state import (
+    CacheFileRecord,
+    StateAccess,
+    Status,
+    forget_local_states,
+    get_state_access,
+)
 
 __all__ = ["COUNTED", "Checker", "Kind", "Problem"]
 
@@ -86,7 +97,7 @@ class Checker:
         ids: Ids of registered specs to be checked.
         patterns: Which other records are checked besides; nothing: all of them.
         repair: Whether to make files again, and to correct records.
-        on_progress: Called once for each file.
+        on_progress: Called with the number of files that were checked since.
 
     Attributes:
         counts: Number of files that are as their records say (``good``), that are yet to be made
@@ -95,88 +106,91 @@ class Checker:
     """
 
     ids: Sequence[str]
-    patterns: Sequence[re.Pattern[str]] = ()
+    patterns: Sequence[str] = ()
     repair: bool = False
-    on_progress: Callable[[], None] = lambda: None
+    on_progress: Callable[[int], None] = lambda count: None
 
     counts: Counter[str] = attrs.field(factory=Counter, init=False)
     _listing: Listing = attrs.field(factory=Listing, init=False)
     _seen: set[int] = attrs.field(factory=set, init=False)
-    _accesses: list[StateAccess] = attrs.field(factory=lambda: [get_state_access()], init=False)
+    _accesses: set[StateAccess] = attrs.field(factory=lambda: {get_state_access()}, init=False)
 
     def run(self) -> Iterator[Problem]:
-        """Yield what is wrong, after it was repaired, if it is to be and can be."""
+        """Yield what is wrong, after it was repaired, if it is to be and can be.
+
+        A store that cannot list its records forgets, when it is repaired, all that were not found
+        right: whoever asks for an image that a template tag has made looks in its storage first.
+        """
         errors: Errors = []
-        for batch in every_batch(self.ids, errors):
-            yield from self._check_batch(batch)
+        with get_state_access().store.renewed() if self.repair else nullcontext():
+            for batch in every_batch(self.ids, errors):
+                yield from self._check_batch(batch)
+        forget_local_states()
         for spec_id, error in errors:
             yield _of_error(Kind.UNNAMED, "", spec_id, error)
         for access in self._accesses:
-            for chunk in every_record(access):
-                yield from self._check_records(access, chunk)
+            yield from self._check_records(access)
 
     # Files that rows call for.
 
     def _check_batch(self, batch: Sequence[ImageCacheFile]) -> Iterator[Problem]:
-        items: list[Item] = []
-        for each in batch:
-            self.on_progress()
-            access = each.cachefile_backend.states
+        found: list[tuple[CacheFile, Problem]] = []
+        known: list[tuple[CacheFile, CacheFileRecord]] = []
+        fingerprints: dict[str, str] = {}
+        backends = {file.cachefile_backend for file in batch}
+        accesses = {backend: backend.states for backend in backends}
+        self._accesses |= {access for access in accesses.values() if access is not None}
+        for file, record in zip(batch, fetch(batch, fresh=True), strict=True):
+            identity, access = file.identity, accesses[file.cachefile_backend]
             if access is None:
                 self.counts[Kind.UNCHECKED] += 1
                 continue
-            items.append(Item(each))
-            self._seen.add(hash((each.identity.storage, each.identity.name)))
-            if access not in self._accesses:
-                self._accesses.append(access)
-        records = fetch([item.file for item in items], fresh=True)
-        for item, record in zip(items, records, strict=True):
-            item.before = record
-        fingerprints: dict[str, str] = {}
-        found: list[tuple[CacheFile, Problem]] = []
-        unrecorded: list[Item] = []
-        for item in items:
-            file = item.file
+            self._seen.add(hash((identity.storage, identity.name)))
             try:
-                kind, cause = self._compare(item, fingerprints)
+                kind, cause = self._compare(file, record, fingerprints)
+                if kind == Kind.GOOD and record is not None and not access.store.is_ledger:
+                    known.append((file, record))
+                elif kind == Kind.UNRECORDED and self.repair:
+                    known.append((file, ask(file, record)))
             except Exception as error:  # noqa: BLE001 -- storages raise what they like
                 failure = explained(error, file)
-                name, spec_id = file.identity.name, file.identity.spec_id
-                yield _of_error(Kind.UNREACHABLE, name, spec_id, failure)
+                yield _of_error(Kind.UNREACHABLE, identity.name, identity.spec_id, failure)
                 continue
             if kind in COUNTED:
                 self.counts[kind] += 1
-                unrecorded += [item] * (kind == Kind.UNRECORDED)
             else:
-                identity, cause = file.identity, cause or CAUSES[kind]
-                what = (identity.name, identity.spec_id, identity.source_name or "", cause)
-                found.append((file, Problem(kind, *what)))
+                what = (identity.name, identity.spec_id, identity.source_name or "")
+                found.append((file, Problem(kind, *what, cause or CAUSES[kind])))
+        self.on_progress(len(batch))
         if self.repair:
-            _record(unrecorded)
+            remember(known)
             yield from _make_again(found)
         else:
             yield from (problem for _, problem in found)
 
-    def _compare(self, item: Item, fingerprints: dict[str, str]) -> tuple[Kind, str]:
+    def _compare(
+        self, file: CacheFile, record: CacheFileRecord | None, fingerprints: dict[str, str]
+    ) -> tuple[Kind, str]:
         """Return what a file is, and why if the kind alone does not say."""
-        file, record, identity = item.file, item.before, item.file.identity
+        identity = file.identity
         try:
             refuse_conflict(identity, record)
         except NameTaken as error:
             return Kind.TAKEN, error.cause
         is_unique = identity.name_is_unique
-        if record is not None and not is_unique and is_of_another(identity, record):
+        if record is None or (not is_unique and is_of_another(identity, record)):
             # Nothing is known of this one.
-            record = None
-        name = record.published_name if record is not None else ""
-        is_there = self._listing.has(file.storage, name or identity.name)
-        if record is not None and record.status == Status.FAILED:
+            is_there = is_unique and self._listing.has(file.storage, identity.name)
+            return Kind.UNRECORDED if is_there else Kind.MISSING, ""
+        status = judge(identity, record, time.time())
+        is_there = self._listing.has(file.storage, record.published_name or identity.name)
+        if record.status == Status.FAILED:
             return Kind.FAILED, record.error
-        if record is None or record.status != Status.EXISTS:
+        if record.status != Status.EXISTS:
             return Kind.UNRECORDED if is_there and is_unique else Kind.MISSING, ""
         if not is_there:
             return Kind.GONE, ""
-        if item.status() is None:
+        if status is None:
             return Kind.OUTDATED, ""
         if record.fingerprint:
             if record.source not in fingerprints:
@@ -187,58 +201,45 @@ class Checker:
 
     # Files that only their records tell of: what template tags made.
 
-    def _check_records(
-        self, access: StateAccess, chunk: Sequence[tuple[str, CacheFileRecord]]
-    ) -> Iterator[Problem]:
-        dropped = []
-        for key, record in chunk:
-            is_meant = not self.patterns or matches(record.spec_id, self.patterns)
-            if not is_meant or hash((record.storage, record.name)) in self._seen:
-                continue
-            self.on_progress()
+    def _check_records(self, access: StateAccess) -> Iterator[Problem]:
+        pattern = compile_pattern(*self.patterns)
+        for key, record in access.store.iter_items():
             name = record.published_name or record.name
+            is_told = record.status in {Status.EXISTS, Status.FAILED} and name
+            is_seen = hash((record.storage, record.name)) in self._seen
+            if is_seen or not is_told or not pattern.match(record.spec_id):
+                continue
+            self.on_progress(1)
             kind, cause = Kind.FAILED, record.error
-            if record.status != Status.FAILED:
-                if record.status != Status.EXISTS or not name:
-                    continue
-                try:
+            try:
+                if record.status == Status.EXISTS:
                     is_there = self._listing.has(resolve_storage(record.storage or "default"), name)
                     kind, cause = Kind.GOOD if is_there else Kind.GONE, CAUSES[Kind.GONE]
-                except Exception as error:  # noqa: BLE001 -- storages raise what they like
-                    kind, cause = Kind.UNREACHABLE, f"{type(error).__name__}: {error}"
+            except Exception as error:  # noqa: BLE001 -- storages raise what they like
+                kind, cause = Kind.UNREACHABLE, f"{type(error).__name__}: {error}"
             if kind == Kind.GOOD:
                 self.counts[kind] += 1
                 continue
             # Nobody can tell what it was made with; whoever asks for it next can.
             is_repaired = self.repair and kind != Kind.UNREACHABLE
-            dropped += [key] * is_repaired
+            if is_repaired:
+                access.drop([key])
             yield Problem(kind, name, record.spec_id, record.source, cause, is_repaired)
-        if dropped:
-            access.drop(dropped)
-
-
-def _record(items: Sequence[Item]) -> None:
-    """Write down that the storage has these files."""
-    records = []
-    for item in items:
-        try:
-            records.append((item.file, ask(item.file, item.before)))
-        except GenerationError:
-            continue
-    remember(records)
 
 
 def _make_again(found: Sequence[tuple[CacheFile, Problem]]) -> Iterator[Problem]:
-    results = Generation(force=True).run([[file for file, _ in found]])
-    errors = {result.position: result.error for result in results}
-    for position, (_, problem) in enumerate(found):
-        error = errors.get(position)
-        if error is None:
+    for result in Generation(force=True).run([[file for file, _ in found]]):
+        _, problem = found[result.position]
+        if result.error is None:
             yield attrs.evolve(problem, repaired=True)
         else:
-            yield attrs.evolve(problem, cause=getattr(error, "cause", str(error)))
+            yield attrs.evolve(problem, cause=_cause_of(result.error))
 
 
 def _of_error(kind: Kind, name: str, spec_id: str, error: ImageKitError) -> Problem:
-    source = getattr(error, "source", None) or ""
-    return Problem(kind, name, spec_id, source, getattr(error, "cause", str(error)))
+    source = error.source if isinstance(error, GenerationError) else None
+    return Problem(kind, name, spec_id, source or "", _cause_of(error))
+
+
+def _cause_of(error: ImageKitError) -> str:
+    return error.cause if isinstance(error, GenerationError) else str(error)

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
+
+from django.apps import apps
+from django.db import connections, router
+from django.db.models import FileField, Model, QuerySet
 
 from imagekit_registry._loading import get_storage, storage_reference
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.cachefiles.rendering import explained
 from imagekit_registry.exceptions import GenerationError, ImageKitError
-from imagekit_registry.registry import cachefile_registry, generator_registry, source_group_registry
-from imagekit_registry.state import CacheFileRecord, StateAccess, get_state_access
+from imagekit_registry.registry import (
+    SourceGroup,
+    cachefile_registry,
+    generator_registry,
+    source_group_registry,
+)
+from imagekit_registry.state import get_state_access
 
 __all__ = [
     "Errors",
     "Inventory",
     "compile_pattern",
     "every_batch",
-    "every_record",
     "expected_count",
+    "file_columns",
     "in_chunks",
-    "matches",
 ]
 
 T = TypeVar("T")
@@ -36,11 +45,11 @@ BATCH = 100
 Errors = list[tuple[str, ImageKitError]]
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Return what matches the ids that *pattern* means.
+def compile_pattern(*patterns: str) -> re.Pattern[str]:
+    """Return what matches the ids that one of *patterns* means; without any, every id.
 
     Args:
-        pattern: An id; ``*`` is any text within a segment, ``**`` any text across segments; what
+        *patterns: Ids; ``*`` is any text within a segment, ``**`` any text across segments; what
             lies under a match matches as well.
 
     Example:
@@ -48,14 +57,9 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         True
     """
     wild = {"*": "[^:]*", "**": ".*"}
-    parts = re.split(r"(\*{1,2})", pattern)
-    text = "".join(wild.get(part) or re.escape(part) for part in parts)
-    return re.compile(f"^{text}(:.*)?$", re.DOTALL)
-
-
-def matches(spec_id: str, patterns: Iterable[re.Pattern[str]]) -> bool:
-    """Return whether one of *patterns* matches an id."""
-    return any(pattern.match(spec_id) for pattern in patterns)
+    parts = [re.split(r"(\*{1,2})", pattern) for pattern in patterns or ("**",)]
+    texts = ["".join(wild.get(part) or re.escape(part) for part in each) for each in parts]
+    return re.compile(f"^({'|'.join(texts)})(:.*)?$", re.DOTALL)
 
 
 def in_chunks(items: Iterable[T], size: int = 200) -> Iterator[list[T]]:
@@ -76,53 +80,51 @@ def every_batch(ids: Iterable[str], errors: Errors) -> Iterator[list[ImageCacheF
         errors: Where to write down what goes wrong; the others go on.
     """
     wanted = list(ids)
-    groups: dict[int, tuple[Any, list[str]]] = {}
+    groups: dict[int, tuple[SourceGroup, list[str]]] = {}
     for group, spec_id in source_group_registry.pairs():
         if spec_id in wanted:
             groups.setdefault(id(group), (group, []))[1].append(spec_id)
     for group, members in groups.values():
-        for sources in in_chunks(_listed(group.files, members, errors), -(-BATCH // len(members))):
-            yield [
-                file
-                for source in sources
-                for spec_id in members
-                if (file := _file(spec_id, errors, source)) is not None
-            ]
+        for sources in _listed(group.files, -(-BATCH // len(members)), members, errors):
+            files = (_name(i, errors, source=each) for each in sources for i in members)
+            yield [file for file in files if file is not None]
     for spec_id in wanted:
         registered = partial(cachefile_registry.registered, spec_id)
-        for files in in_chunks(_listed(registered, [spec_id], errors), BATCH):
-            yield [file for file in files if _file(spec_id, errors, file=file) is not None]
+        for known in _listed(registered, BATCH, [spec_id], errors):
+            yield [file for file in known if _name(spec_id, errors, file=file) is not None]
 
 
 def expected_count(ids: Iterable[str]) -> int | None:
     """Return how many files `every_batch` yields at most; None if somebody does not say."""
     wanted = set(ids)
-    if wanted & cachefile_registry.ids():
-        return None
-    total = 0
-    for group, spec_id in source_group_registry.pairs():
-        if spec_id in wanted:
-            count = getattr(group, "count", None)
-            if count is None:
-                return None
-            total += count()
-    return total
+    counts = [each.count() for each in source_group_registry.registered() if each.spec_id in wanted]
+    is_told = None not in counts and not wanted & cachefile_registry.ids()
+    return sum(filter(None, counts)) if is_told else None
 
 
-def _listed(files: Callable[[], Iterable[T]], ids: Iterable[str], errors: Errors) -> Iterator[T]:
-    """Yield what *files* yields, up to an exception of it."""
+def _listed(
+    files: Callable[[], Iterable[T]], size: int, ids: Iterable[str], errors: Errors
+) -> Iterator[list[T]]:
+    """Yield what *files* yields, in lists of at most *size*, up to an exception of it."""
+    chunk: list[T] = []
     try:
-        yield from files()
+        for item in files():
+            chunk.append(item)
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
     except Exception as error:  # noqa: BLE001 -- a project's query may fail in any way
         cause = f"its sources cannot be listed ({type(error).__name__}: {error})"
         for spec_id in ids:
             failure = GenerationError(cause, spec_id=spec_id)
             failure.__cause__ = error
             errors.append((spec_id, failure))
+    if chunk:
+        yield chunk
 
 
-def _file(
-    spec_id: str, errors: Errors, source: Any = None, file: ImageCacheFile | None = None
+def _name(
+    spec_id: str, errors: Errors, *, source: Any = None, file: ImageCacheFile | None = None
 ) -> ImageCacheFile | None:
     """Return the file of a source, or one that is registered, if it can be named."""
     try:
@@ -137,19 +139,26 @@ def _file(
         return None
 
 
-def every_record(access: StateAccess) -> Iterator[list[tuple[str, CacheFileRecord]]]:
-    """Yield all records of a store with their keys, in lists; none of a store that cannot list."""
-    return in_chunks(access.store.iter_items() if access.store.is_ledger else ())
+def file_columns() -> Iterator[tuple[type[Model], FileField]]:
+    """Yield every file field of every model that has a column of its own for it."""
+    for model in apps.get_models(include_auto_created=True):
+        if not model._meta.proxy:
+            fields = model._meta.local_concrete_fields
+            yield from ((model, field) for field in fields if isinstance(field, FileField))
 
 
 class Inventory:
     """The files that rows and registered lists call for, and their sources.
 
+    Millions of them fit into memory: what is kept are hashes. Two names of one hash, which is as
+    good as impossible, would both be kept.
+
     Attributes:
-        files: The hashes of pairs of a storage's reference and a file's name: millions of them fit
-            into memory. Two files of one hash, which is as good as impossible, would both be kept.
-        errors: What kept some files from being named. If there are any, a file that is not in the
-            inventory may still be called for.
+        files: The hashes of pairs of a storage's reference and a file's name.
+        names: The hashes of what any row, in any database, has in a file field, and of what source
+            groups yield: with extensions and without.
+        errors: What kept some files from being named, or rows from being read. If there are any, a
+            file that is not in the inventory may still be called for.
         storages: The storages that cache files lie in, by reference.
         accesses: The ways to the records of the files.
         fed: The ids that have rows, or registered files.
@@ -157,10 +166,11 @@ class Inventory:
 
     def __init__(self) -> None:
         self.files: set[int] = set()
+        self.names: set[int] = set()
         self.errors: Errors = []
         storage = get_storage()
         self.storages = {storage_reference(storage): storage}
-        self.accesses = [get_state_access()]
+        self.accesses = {get_state_access()}
         self.fed = {spec_id for _, spec_id in source_group_registry.pairs()}
         self.fed |= cachefile_registry.ids()
 
@@ -168,23 +178,48 @@ class Inventory:
         """Return whether (storage reference, name) is called for."""
         return hash(place) in self.files
 
+    def holds(self, name: str) -> bool:
+        """Return whether a row or a source group has a file of this name, in whatever storage."""
+        return hash(name) in self.names
+
     def take(self) -> None:
-        """Go through all sources of all generators."""
+        """Go through all sources of all generators, and the file fields of all rows."""
         for batch in every_batch(generator_registry.get_ids(), self.errors):
-            for file in batch:
-                storage, source = file.storage, file.source
-                self.storages.setdefault(self._add(storage, file.name), storage)
-                # A cache file may be the source of another spec's.
-                self._add(getattr(source, "storage", None), getattr(source, "name", None))
             for file, record in zip(batch, fetch(batch), strict=True):
-                access = file.cachefile_backend.states
-                if access is not None and access not in self.accesses:
-                    self.accesses.append(access)
+                identity = file.identity
+                self.files.add(hash((identity.storage, identity.name)))
+                self.storages.setdefault(identity.storage, file.storage)
                 # A storage that gives names of its own has published some under other ones.
                 if record is not None and record.published_name:
-                    self._add(file.storage, record.published_name)
+                    self.files.add(hash((identity.storage, record.published_name)))
+                self._add_name(file.spec.source_name)
+            backends = {file.cachefile_backend for file in batch}
+            self.accesses |= {access for each in backends if (access := each.states) is not None}
+        for model, field in file_columns():
+            self._read_rows(model, field.attname)
 
-    def _add(self, storage: Any, name: str | None) -> str:
-        reference = storage_reference(storage)
-        self.files.add(hash((reference, str(name))))
-        return reference
+    def _read_rows(self, model: type[Model], column: str) -> None:
+        """Take note of what rows have in a column: past managers, which may show but some."""
+        own = {router.db_for_read(model), router.db_for_write(model)}
+        # Of a name that says a schema, the last part is listed.
+        table = model._meta.db_table.strip('"').rpartition('"')[2].casefold()
+        for alias in connections:
+            try:
+                if alias in own or table in _list_tables(alias):
+                    rows: QuerySet[Model] = QuerySet(model, using=alias).order_by()
+                    for name in rows.values_list(column, flat=True).iterator():
+                        self._add_name(name)
+            except Exception as error:  # noqa: BLE001 -- a table or a server may be missing
+                where = f"{model._meta.label}.{column} in the database {alias!r}"
+                cause = f"{where} cannot be read ({type(error).__name__}: {error})"
+                self.errors.append(("", GenerationError(cause)))
+
+    def _add_name(self, name: str | None) -> None:
+        if name:
+            self.names |= {hash(name), hash(posixpath.splitext(name)[0])}
+
+
+def _list_tables(alias: str) -> Set[str]:
+    """Return the names of the tables and views of a database, in small letters."""
+    names = connections[alias].introspection.table_names(include_views=True)
+    return {name.casefold() for name in names}

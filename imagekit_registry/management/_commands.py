@@ -8,13 +8,13 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from imagekit_registry.exceptions import GenerationError, ImageKitError
-from imagekit_registry.maintenance.inventory import compile_pattern, matches
+from imagekit_registry.maintenance.inventory import compile_pattern
 from imagekit_registry.registry import generator_registry
 
 Options = dict[str, Any]
@@ -46,7 +46,7 @@ class ImageCommand(BaseCommand):
     @contextmanager
     def progress(
         self, unit: str, options: Options, total: Callable[[], int | None] = lambda: None
-    ) -> Iterator[Callable[[], None]]:
+    ) -> Iterator[Callable[[int], None]]:
         """Show that the command is alive: a bar on a terminal, a line now and then elsewhere.
 
         Ctrl-C ends what is done inside of it, and the command goes on to its report.
@@ -57,25 +57,29 @@ class ImageCommand(BaseCommand):
             total: Tells how many there are, or None; asked only for a bar.
 
         Returns:
-            What is to be called for each of them.
+            What is to be called with the number of those that were done since.
         """
         count, said_at = 0, time.monotonic()
         is_quiet = options["json"] or options["verbosity"] < 1
         bar: Any = None
         self.started, self.is_interrupted = said_at, False
 
-        def step() -> None:
+        def step(number: int) -> None:
             nonlocal count, said_at
-            count += 1
+            count += number
             if bar is not None:
-                bar.update()
+                bar.update(number)
             elif not is_quiet and time.monotonic() - said_at >= LINE_INTERVAL:
                 said_at = time.monotonic()
                 self.stderr.write(f"{counted(count, unit)} ...", lambda text: text)
 
         try:
             if not is_quiet and sys.stderr.isatty():
-                bar = _make_bar(unit, total())
+                with suppress(ImportError):
+                    # The extra "progress".
+                    from tqdm import tqdm
+
+                    bar = tqdm(total=total(), unit=f" {unit}s", file=sys.stderr, dynamic_ncols=True)
             yield step
         except KeyboardInterrupt:
             self.is_interrupted = True
@@ -118,14 +122,13 @@ def select(patterns: Sequence[str]) -> list[str]:
         CommandError: A pattern means none; the message lists ids that are like it.
     """
     known = generator_registry.get_ids()
-    compiled = [compile_pattern(pattern) for pattern in patterns]
-    for pattern, expression in zip(patterns, compiled, strict=True):
-        if not any(expression.match(spec_id) for spec_id in known):
+    for pattern in patterns:
+        if not any(map(compile_pattern(pattern).match, known)):
             near = difflib.get_close_matches(pattern, known, n=5, cutoff=0.4)
             listed = ", ".join(near or sorted(known))
             hint = f"Did you mean: {listed}?" if near else f"There are: {listed}."
             raise CommandError(f"No spec has the id {pattern!r}. {hint}")
-    return [spec_id for spec_id in known if not compiled or matches(spec_id, compiled)]
+    return list(filter(compile_pattern(*patterns).match, known))
 
 
 def describe(error: ImageKitError, spec_id: str = "", file: str = "") -> dict[str, str]:
@@ -160,17 +163,3 @@ def duration(text: str) -> float:
             f"{text!r} is no duration. Write a number and a unit: 45s, 30m, 12h, 7d or 2w."
         )
     return float(found[1]) * _UNITS[found[2] or "s"]
-
-
-def place_of(spec_id: str, source: str) -> str:
-    """Return a spec and a source in words, as far as they are known."""
-    return " of ".join(part for part in (spec_id, source and repr(source)) if part)
-
-
-def _make_bar(unit: str, total: int | None) -> Any:
-    """Return a progress bar; None without the extra ``progress``."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return None
-    return tqdm(total=total, unit=f" {unit}s", file=sys.stderr, dynamic_ncols=True)

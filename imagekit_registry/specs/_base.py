@@ -24,6 +24,7 @@ class BaseImageSpec:
         fallback: What stands in while there is no image, as ``IMAGEKIT_ON_ERROR`` has it.
         spec_id: The id under which the registry gave this spec.
         spec_arguments: The keyword arguments, but for the source, with which it did.
+        rendition_of: The spec whose image this one is in another format or size; None for none.
     """
 
     cachefile_storage: Any = None
@@ -32,6 +33,7 @@ class BaseImageSpec:
     fallback: Any = None
     spec_id: str | None = None
     spec_arguments: Mapping[str, Any] = MappingProxyType({})
+    rendition_of: BaseImageSpec | None = None
 
     source: Any = None
     format: str | None = None

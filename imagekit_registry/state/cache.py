@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import secrets
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from django.core.cache import BaseCache, InvalidCacheBackendError, caches
 from django.utils.connection import ConnectionProxy
@@ -32,6 +34,9 @@ _UNREADABLE = (
 class CacheStateStore(BaseStateStore):
     """Keeps records in one of Django's caches, as text.
 
+    A cache cannot list what it has. To forget all of it, and nothing else that is in the cache, each
+    record begins with an edition, which lies in the cache as well: that of another one does not count.
+
     Args:
         cache: A cache object, such as ``caches['default']``. Threads share it: pass Django's
             ``cache`` or another proxy if its client is not thread-safe.
@@ -45,6 +50,9 @@ class CacheStateStore(BaseStateStore):
 
     def __init__(self, cache: BaseCache | ConnectionProxy[BaseCache]) -> None:
         self.cache = cache
+        #: What a record begins with that counts, and one that will count: as far as this process knows.
+        self._edition = self._next_edition = ""
+        self._edition_key = f"{conf.CACHE_PREFIX}state-edition"
 
     @classmethod
     def from_settings(cls) -> CacheStateStore:
@@ -66,17 +74,35 @@ class CacheStateStore(BaseStateStore):
 
     def get_many(self, keys: Iterable[str]) -> dict[str, CacheFileRecord]:
         """Return the records that are there and whole, by key."""
-        keys = set(keys)
+        keys = {*keys, self._edition_key}
         try:
             values = self.cache.get_many(keys)
         except Exception as error:
             if not _is_unreadable(error):
                 raise
             values = self._get_readable(keys)
-        decode = CacheFileRecord.decode
-        return {
-            key: record for key, value in values.items() if (record := decode(value)) is not None
-        }
+        edition = self._edition = str(values.pop(self._edition_key, None) or "")
+        found = {key: self._decode(value, edition) for key, value in values.items()}
+        return {key: record for key, record in found.items() if record is not None}
+
+    def _decode(self, value: object, edition: str) -> CacheFileRecord | None:
+        """Return the record in what the cache has; None if it is none, or of another edition."""
+        text = value if isinstance(value, str) else ""
+        for start in (self._next_edition, edition):
+            if start and text.startswith(start):
+                return CacheFileRecord.decode(text.removeprefix(start))
+        return None if edition else CacheFileRecord.decode(text)
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        """Forget, at the end of the block, all records but those that are written in it."""
+        edition = self._next_edition = f"{secrets.token_hex(8)}:"
+        try:
+            yield
+            self.cache.set(self._edition_key, edition, None)
+            self._edition = edition
+        finally:
+            self._next_edition = ""
 
     def set_many(self, records: Mapping[str, CacheFileRecord]) -> None:
         """Keep *records*: one call to the cache for each timeout that occurs among them."""
@@ -84,7 +110,7 @@ class CacheStateStore(BaseStateStore):
         by_timeout: dict[int | None, dict[str, str]] = {}
         for key, record in records.items():
             values = by_timeout.setdefault(_timeout(record, now), {})
-            values[key] = record.encode()
+            values[key] = (self._next_edition or self._edition) + record.encode()
         for timeout, values in by_timeout.items():
             self.cache.set_many(values, timeout)
 

@@ -61,7 +61,8 @@ class CacheFileRecord:
         height: Height in pixels; None if not known.
         size: Size of the file in bytes; None if not known.
         format: Pillow's name of the format, such as ``'JPEG'``.
-        digest: Digest of the recipe that the file was made by.
+        digest: Digest of the recipe that the file was made by; for a rendition of a spec's image, a
+            slash and that image's digest besides.
         spec_id: Id of the generator.
         source: Name of the source image.
         fingerprint: What the source's content was recognised by when the file was made.

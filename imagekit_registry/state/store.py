@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, runtime_checkable
 
 from imagekit_registry.state.record import CacheFileRecord
@@ -82,13 +83,17 @@ class BaseStateStore(StateStore):
         """Yield every key with its record, in no meaningful order and in flat memory."""
         return iter(())
 
+    def renewed(self) -> AbstractContextManager[None]:
+        """Forget, at the end of a block, all records but those that are written in it, if it can."""
+        return nullcontext()
+
 
 class _AdaptedStore(BaseStateStore):
     """A store that inherits nothing of ours, with what it lacks."""
 
     def __init__(self, store: StateStore) -> None:
         self.store = store
-        for name in ("is_in_transaction", "after_commit", "by_source", "iter_items"):
+        for name in ("is_in_transaction", "after_commit", "by_source", "iter_items", "renewed"):
             if hasattr(store, name):
                 setattr(self, name, getattr(store, name))
         self.is_ledger = "by_source" in vars(self)

@@ -113,6 +113,6 @@ class TestInventory:
         inventory.take()
         (file,) = next(every_batch(["tests:a"], []))
         assert ("", str(file.name)) in inventory
-        assert ("", "photos/a.jpg") in inventory
-        assert ("", "photos/b.jpg") not in inventory
+        assert inventory.holds("photos/a.jpg")
+        assert not inventory.holds("photos/b.jpg")
         assert "tests:a" in inventory.fed

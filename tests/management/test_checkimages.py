@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.template import engines
 
 from imagekit_registry import get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.namers import source_name_and_field
 from imagekit_registry.processors import ResizeToFit
-from imagekit_registry.state import DatabaseStateStore, Status
-from tests.management.conftest import Group, Later, Result, Small, files_of
+from imagekit_registry.state import DatabaseStateStore, Status, get_state_access
+from tests.management.conftest import Group, Later, Result, Small, cached, files_of
 from tests.storages import BrokenStorage, CountingStorage
 
 Run = Callable[..., Result]
@@ -236,6 +240,49 @@ class TestRepairing:
         storages["default"].delete(file.name or "")
         assert run("checkimages", "shop:photo:small", "--repair").status == 0
         assert backend.scheduled == [file.name]
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("store", ["cache", "database"])
+    def test_what_tags_made_comes_back_after_its_folder_was_deleted(
+        self,
+        run: Run,
+        made: list[ImageCacheFile],
+        stored_photo: Any,
+        settings: Any,
+        media: Path,
+        store: str,
+    ) -> None:
+        """A cache cannot list what it has: the next page looks, as it does after a flush."""
+        settings.IMAGEKIT_STATE_STORE = store
+        template = engines["django"].from_string("{% load imagekit %}{% thumbnail '30x' source %}")
+        page = partial(template.render, {"source": stored_photo("chelsea.png")})
+        page()
+        run("generateimages", "shop")
+        before = cached()
+        shutil.rmtree(media / "CACHE")
+        assert run("checkimages", "--repair").status == 0
+        assert cached() == {file.name for file in made}
+        page()
+        assert cached() == before
+
+    def test_what_is_known_of_images_in_order_is_kept(
+        self, run: Run, made: list[ImageCacheFile]
+    ) -> None:
+        """No page opens a file to measure it, because another image was gone."""
+        storages["default"].delete(made[0].name or "")
+        before = made[1].state
+        run("checkimages", "--repair")
+        assert get_state_access().get(made[1].identity.key) == before
+
+    def test_a_check_forgets_nothing(self, run: Run, stored_photo: Any) -> None:
+        """Without --repair it only reads."""
+        file = get_image("imagekit:thumbnail", source=stored_photo(), width=30)
+        file.generate()
+        before = file.state
+        run("checkimages")
+        assert get_state_access().get(file.identity.key) == before
+        run("checkimages", "--repair")
+        assert get_state_access().get(file.identity.key) is None
 
 
 @pytest.mark.django_db(transaction=True)

@@ -13,11 +13,11 @@ import pytest
 from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
-from django.db import DatabaseError
+from django.db import connections
+from django.template import engines
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many, namers
-from imagekit_registry.maintenance import clean
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
 from imagekit_registry.state import DatabaseStateStore, get_state_access
@@ -28,7 +28,7 @@ from tests.testapp.models import Photo, Plain
 
 Run = Callable[..., Result]
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(databases="__all__")
 
 
 @pytest.fixture(params=["cache", "database"])
@@ -187,16 +187,13 @@ class TestKept:
     ) -> None:
         """A table may be missing."""
 
-        def fail(names: Any) -> Any:
-            raise DatabaseError("no such table")
-
-        monkeypatch.setattr(clean, "held_by_rows", fail)
+        monkeypatch.setattr(Plain._meta, "db_table", "elsewhere")
         name = "CACHE/images/gone/0123456789abcdef0123456789abcdef.jpg"
         storages["default"].save(name, ContentFile(b"ours"))
         age(60)
         result = run("cleanimages", "--json")
         assert removed(result) == {}
-        assert "no such table" in str(result.error)
+        assert "no such table: elsewhere" in str(result.error)
         assert storages["default"].exists(name)
 
     @pytest.mark.parametrize("folder", ["", ".", "/", "./"])
@@ -269,7 +266,6 @@ class TestKept:
         run("cleanimages", "--unknown")
         assert storages["default"].exists(name)
 
-    @pytest.mark.django_db
     def test_the_images_of_model_fields(self, run: Run, store: str, stored_photo: Any) -> None:
         """Until the row is gone, though its source stays, as Django leaves it."""
         row = Photo.objects.create(original_image=stored_photo())
@@ -280,6 +276,106 @@ class TestKept:
             "no row has its source any more"
         }
         assert storages["default"].exists(str(row.original_image))
+
+    @pytest.mark.parametrize("args", [(), ("--unknown",)], ids=["", "unknown"])
+    @pytest.mark.parametrize("is_known", [True, False], ids=["known", "flushed"])
+    def test_images_of_another_models_rows_by_the_same_spec_are_kept(
+        self,
+        run: Run,
+        made: list[ImageCacheFile],
+        group: Group,
+        stored_photo: Any,
+        is_known: bool,
+        args: tuple[str, ...],
+    ) -> None:
+        """A tag has made them; so are those of a column that only another language reads."""
+        row = Plain.objects.create(image=stored_photo("chelsea.png"))
+        file = get_image("shop:photo:small", source=row.image)
+        file.generate()
+        age(60)
+        if not is_known:
+            get_state_access().drop([file.identity.key])
+        result = run("cleanimages", *args, "--json")
+        assert (removed(result), result.document["left"]) == (
+            {},
+            [] if is_known else [file.name],
+        )
+        row.delete()
+        assert set(removed(run("cleanimages", *args, "--json"))) == (
+            {file.name} if is_known or args else set()
+        )
+
+    @pytest.mark.skipif("postgresql" not in connections, reason="no PostgreSQL")
+    def test_images_of_rows_in_another_database_are_kept(
+        self, run: Run, store: str, stored_photo: Any
+    ) -> None:
+        """Whatever the routers choose for reading."""
+        row = Photo.objects.using("postgresql").create(original_image=stored_photo())
+        row.thumbnail.generate()
+        age(60)
+        assert removed(run("cleanimages", "--json")) == {}
+        Photo.objects.using("postgresql").filter(pk=row.pk)._raw_delete("postgresql")
+        assert set(removed(run("cleanimages", "--json"))) == {row.thumbnail.name}
+
+    def test_rows_that_a_manager_hides_are_rows(
+        self,
+        run: Run,
+        made: list[ImageCacheFile],
+        stored_photo: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Such as those that are deleted for now, or belong to another tenant."""
+        row = Plain.objects.create(image=stored_photo("chelsea.png"))
+        get_image("shop:photo:small", source=row.image).generate()
+        age(60)
+        monkeypatch.setitem(vars(Plain._meta), "base_manager", Plain.objects.none())
+        assert removed(run("cleanimages", "--json")) == {}
+
+    def test_renditions_go_when_the_image_of_their_spec_does(
+        self, run: Run, store: str, group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """``{% picture %}`` makes them, in formats and widths that only templates know."""
+        template = engines["django"].from_string(
+            "{% load imagekit %}{% picture 'shop:photo:small' source=source"
+            " formats='WEBP' widths='30 50 900' %}"
+        )
+        template.render({"source": group.names[0]})
+        age(60)
+        made = cached()
+        assert len(made) == 7
+        assert removed(run("cleanimages", "--json")) == {}
+        monkeypatch.setattr(Small, "options", {"quality": 33})
+        assert set(removed(run("cleanimages", "--json"))) == made
+
+    def test_images_of_a_spec_that_has_another_id_now_are_kept(
+        self, run: Run, store: str, stored_photo: Any
+    ) -> None:
+        """Their names say the recipe, which is the same."""
+        name = stored_photo("chelsea.png")
+        register.generator("shop:before", Large)
+        try:
+            file = get_image("shop:before", source=name)
+            file.generate()
+        finally:
+            unregister.generator("shop:before")
+        age(60)
+        register.generator("shop:now", Large)
+        try:
+            assert removed(run("cleanimages", "--json")) == {}
+        finally:
+            unregister.generator("shop:now")
+        assert set(removed(run("cleanimages", "--json"))) == {file.name}
+
+    def test_a_name_that_tells_no_source_stays_and_is_told(
+        self, run: Run, made: list[ImageCacheFile]
+    ) -> None:
+        """Which row calls for it, in whatever database, nobody knows."""
+        name = "CACHE/images/0123456789abcdef0123456789abcdef.jpg"
+        storages["default"].save(name, ContentFile(b"ours"))
+        age(60)
+        assert run("cleanimages", "--unknown", "--json").document["left"] == [name]
+        shown = run("cleanimages", "--unknown").out
+        assert f"1 file that no row calls for, left:\n  {name}\n" in shown
 
 
 class TestRemoved:

@@ -7,6 +7,7 @@ import io
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -221,6 +222,31 @@ class TestCacheStateStore:
         cache.set_many({"a": make().encode(), "b": '{"v":99}', "c": {"state": 1}, "d": "exists"})
         found = CacheStateStore(cache).get_many("abcd")
         assert found == {"a": make(), "d": make(name="")}
+
+    def test_a_renewed_cache_knows_what_was_written_meanwhile_and_nothing_else(self) -> None:
+        """Whoever else has it open finds out by the call that asks for records."""
+        cache = CountingCache()
+        store, other = CacheStateStore(cache), CacheStateStore(cache)
+        store.set_many({"a": make(), "b": make()})
+        with store.renewed():
+            assert set(store.get_many("ab")) == {"a", "b"}
+            store.set_many({"b": FULL})
+            assert store.get_many("ab") == {"a": make(), "b": FULL}
+        cache.calls.clear()
+        for each in (store, other):
+            assert each.get_many("ab") == {"b": FULL}
+        other.set_many({"a": FULL})
+        assert store.get_many("ab") == {"a": FULL, "b": FULL}
+        assert cache.calls == ["get_many", "get_many", "set_many", "get_many"]
+
+    def test_a_cache_forgets_nothing_if_what_renews_it_is_interrupted(self) -> None:
+        """What was written meanwhile is lost, which costs a look."""
+        store = CacheStateStore(CountingCache())
+        store.set_many({"a": make()})
+        with suppress(KeyboardInterrupt), store.renewed():
+            store.set_many({"b": make()})
+            raise KeyboardInterrupt
+        assert set(store.get_many("ab")) == {"a"}
 
     def test_a_value_that_the_cache_cannot_read_hides_no_other(self) -> None:
         """One damaged value in the cache is one miss, not a page of misses."""

@@ -9,8 +9,7 @@ import attrs
 from django.core.management.base import CommandParser
 
 from imagekit_registry.maintenance.check import COUNTED, Checker, Kind, Problem
-from imagekit_registry.maintenance.inventory import compile_pattern
-from imagekit_registry.management._commands import ImageCommand, counted, place_of, select
+from imagekit_registry.management._commands import ImageCommand, counted, select
 
 __all__ = ["Command"]
 
@@ -42,8 +41,7 @@ class Command(ImageCommand):
         Raises:
             CommandError: A pattern matches no id, or something is wrong and stays so.
         """
-        patterns = [compile_pattern(pattern) for pattern in options["ids"]]
-        checker = Checker(select(options["ids"]), patterns, options["repair"])
+        checker = Checker(select(options["ids"]), options["ids"], options["repair"])
         problems: list[Problem] = []
         with self.progress("image", options) as step:
             checker.on_progress = step
@@ -66,7 +64,7 @@ def _lines(counts: Counter[str], problems: list[Problem]) -> list[str]:
     for item in problems:
         done = " Repaired." if item.repaired else ""
         name = f" ({item.file})" if item.file else ""
-        where = place_of(item.spec, item.source)
+        where = " of ".join(filter(None, (item.spec, item.source and repr(item.source))))
         lines.append(f"{item.kind}: {where}{name}: {item.cause}.{done}")
     kinds = sorted(Counter(item.kind for item in problems).items())
     others = (

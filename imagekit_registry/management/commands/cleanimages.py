@@ -10,8 +10,7 @@ import attrs
 from django.core.management.base import CommandError, CommandParser, DjangoHelpFormatter
 
 from imagekit_registry.exceptions import InvalidConfiguration
-from imagekit_registry.maintenance.clean import Cleaner, Orphan
-from imagekit_registry.maintenance.inventory import compile_pattern
+from imagekit_registry.maintenance.clean import Cleaner, Orphan, Reason
 from imagekit_registry.management._commands import ImageCommand, counted, describe, duration
 
 __all__ = ["Command"]
@@ -19,22 +18,17 @@ __all__ = ["Command"]
 #: Names of a kind that are listed in words; JSON has them all.
 LISTED = 20
 
-_HELP = """\
-Remove images that nothing calls for any more, from IMAGEKIT_CACHEFILE_DIR.
+_REASONS = "\n".join(f" - {reason};" for reason in Reason)
+_HELP = f"""\
+Remove images that nothing calls for any more, from IMAGEKIT_CACHEFILE_DIR. One goes if
 
-An image goes if what is known of it proves that it is left over:
- - its source does not exist any more;
- - its spec is fed by rows, and no row has its source, or the recipe has changed since;
- - its spec is used by template tags alone, takes nothing but a source, and has changed since;
- - no spec of its id is registered any more;
- - it is the temporary file of a process that was killed, and older than an hour.
-What is known are the states of images: all of them are gone through if IMAGEKIT_STATE_STORE is
-'database' (the ledger, for storages that cannot list, too); else those of the files in the folder.
-Of an image without a state only its name is known; it goes if no storage has a source of that
-name. What else no row calls for may come from a template tag, and stays, unless --unknown is given.
+{_REASONS}
+
+What is known are the states of images: of all that were made with IMAGEKIT_STATE_STORE = 'database',
+else of those in the folder. What is not certain stays, and is listed.
 
 Never removed: what lies outside the folder; names that none of our namers makes; what a row has in
-a file field; what was made since the command began. Whatever is removed by mistake is made again when it is asked for.
+a file field; what was made since the command began; temporary files younger than an hour.
 """
 
 
@@ -75,29 +69,31 @@ class Command(ImageCommand):
         """
         # Ids of specs that are gone are meant as well, so they need not be registered.
         cleaner = Cleaner(
-            patterns=[compile_pattern(pattern) for pattern in options["ids"]],
+            patterns=options["ids"],
             older_than=duration(options["older_than"]),
             dry_run=options["dry_run"],
             unknown=options["unknown"],
         )
-        removed: list[Orphan] = []
-        failures: list[Orphan] = []
+        found: list[Orphan] = []
         is_quiet = options["json"] or options["verbosity"] < 1
         word = "would remove" if options["dry_run"] else "removed"
         try:
             with self.progress("file", options) as step:
                 cleaner.on_progress = step
                 for orphan in cleaner.run():
-                    (failures if orphan.error else removed).append(orphan)
+                    found.append(orphan)
                     if not (orphan.error or is_quiet):
                         self.stdout.write(f"{word} {orphan.name}: {orphan.reason}")
         except InvalidConfiguration as error:
             raise CommandError(str(error)) from error
+        removed = [orphan for orphan in found if not orphan.error]
+        failures = [orphan for orphan in found if orphan.error]
         document: dict[str, object] = {
             "dry_run": options["dry_run"],
             "removed": [attrs.asdict(orphan) for orphan in removed],
             "failures": [attrs.asdict(orphan) for orphan in failures],
-            "kept": cleaner.kept,
+            "kept": len(cleaner.kept),
+            "left": cleaner.kept,
             "foreign": cleaner.foreign,
             "outside": cleaner.outside,
             "unlisted": cleaner.unlisted,
@@ -112,12 +108,11 @@ def _lines(cleaner: Cleaner, removed: list[Orphan]) -> list[str]:
     for names, where in (
         (cleaner.foreign, "of names that we do not give"),
         (cleaner.outside, "outside of the folder"),
+        (cleaner.kept, "that no row calls for"),
     ):
         if names:
             lines.append(f"{counted(len(names), 'file')} {where}, left:")
             lines += [f"  {name}" for name in names[:LISTED]]
-    if cleaner.kept:
-        lines.append(f"{counted(cleaner.kept, 'file')} that no row calls for, left.")
     reasons = Counter(orphan.reason for orphan in removed)
     lines += [f"  {number:,}: {reason}" for reason, number in sorted(reasons.items())]
     size = sum(orphan.size or 0 for orphan in removed)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import time
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -11,20 +11,14 @@ from django.core.management.base import CommandError, CommandParser
 
 from imagekit_registry.cachefiles.bulk import Generation
 from imagekit_registry.cachefiles.results import ResultStatus
+from imagekit_registry.exceptions import ImageKitError
 from imagekit_registry.maintenance.inventory import Errors, every_batch, expected_count
-from imagekit_registry.management._commands import ImageCommand, counted, describe, place_of, select
+from imagekit_registry.management._commands import ImageCommand, counted, describe, select
 
 __all__ = ["Command"]
 
 #: Records that are written down together.
 REMEMBER_EVERY = 500
-
-
-def _jobs(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 256:
-        raise argparse.ArgumentTypeError("must be from 1 to 256")
-    return number
 
 
 class Command(ImageCommand):
@@ -41,7 +35,7 @@ class Command(ImageCommand):
         super().add_arguments(parser)
         parser.add_argument(
             "--jobs",
-            type=_jobs,
+            type=int,
             default=1,
             metavar="N",
             help="Number of threads that make images (default: 1); as many as there are cores.",
@@ -67,6 +61,8 @@ class Command(ImageCommand):
         """
         if options["force"] and options["missing"]:
             raise CommandError("Give either --force or --missing: they contradict each other.")
+        if not 1 <= options["jobs"] <= 256:
+            raise CommandError("Give a number from 1 to 256 for --jobs.")
         ids = select(options["ids"])
         generation = Generation(
             jobs=options["jobs"],
@@ -77,32 +73,30 @@ class Command(ImageCommand):
             by_listing=True,
             remember_every=REMEMBER_EVERY,
         )
-        counts = dict.fromkeys((ResultStatus.MADE, ResultStatus.EXISTING), 0)
+        counts: Counter[ResultStatus] = Counter()
         wanted: list[dict[str, str]] = []
-        failures: list[dict[str, str]] = []
+        failures: list[tuple[str, ImageKitError, str]] = []
         errors: Errors = []
         with self.progress("image", options, partial(expected_count, ids)) as step:
             for result in generation.run(every_batch(ids, errors)):
-                step()
+                step(1)
+                counts[result.status] += 1
                 name = str(result.file.name)
                 if result.error is not None:
-                    file = name if result.status == ResultStatus.FAILED else ""
-                    failures.append(describe(result.error, file=file))
-                elif result.status in counts:
-                    counts[result.status] += 1
-                else:
+                    failures.append(("", result.error, name))
+                elif result.status == ResultStatus.WANTED:
                     wanted.append({"spec": result.file.spec_id, "file": name})
                 if options["verbosity"] > 1 and not options["json"]:
                     self.stdout.write(f"{result.status:8} {name}")
-        failures += [describe(error, spec_id) for spec_id, error in errors]
-        made, existing = counts.values()
+        failures += [(spec_id, error, "") for spec_id, error in errors]
+        made, existing = counts[ResultStatus.MADE], counts[ResultStatus.EXISTING]
         document: dict[str, object] = {
             "specs": ids,
             "dry_run": options["dry_run"],
             "made": made,
             "existing": existing,
             "failed": len(failures),
-            "failures": failures,
+            "failures": [describe(error, spec_id, file) for spec_id, error, file in failures],
         }
         lines = [f"would make {item['file']}" for item in wanted]
         summary = (
@@ -113,12 +107,6 @@ class Command(ImageCommand):
             document["wanted"] = wanted
             summary = f"{counted(len(wanted), 'image')} would be made; {existing:,} exist."
         lines += [summary] if options["verbosity"] > 0 else []
-        self.report(options, document, lines, _complaints(failures))
-
-
-def _complaints(failures: list[dict[str, str]]) -> list[str]:
-    lines = [f"{counted(len(failures), 'image')} could not be made:"] if failures else []
-    for item in failures:
-        hint = f" {item['hint']}" if item["hint"] else ""
-        lines.append(f"  {place_of(item['spec'], item['source'])}: {item['cause']}.{hint}")
-    return lines
+        complaints = [f"{counted(len(failures), 'image')} could not be made:"] if failures else []
+        complaints += [f"  {error}" for _, error, _ in failures]
+        self.report(options, document, lines, complaints)
