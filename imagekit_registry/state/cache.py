@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 
 from django.core.cache import BaseCache, InvalidCacheBackendError, caches
+from django.core.cache.backends.base import default_key_func
 from django.utils.connection import ConnectionProxy
 
 from imagekit_registry.conf import conf
@@ -45,6 +46,7 @@ class CacheStateStore(BaseStateStore):
 
     def __init__(self, cache: BaseCache | ConnectionProxy[BaseCache]) -> None:
         self.cache = cache
+        self.has_spaces = getattr(cache, "key_func", default_key_func) is not default_key_func
 
     @classmethod
     def from_settings(cls) -> CacheStateStore:
@@ -63,6 +65,10 @@ class CacheStateStore(BaseStateStore):
             ) from error
         # A proxy, because Django keeps one cache object per thread and some clients depend on it.
         return cls(ConnectionProxy(caches, alias))
+
+    def space(self) -> str:
+        """Return what the cache's ``KEY_FUNCTION`` makes of no key at all: a tenant's prefix."""
+        return str(self.cache.make_key(""))
 
     def get_many(self, keys: Iterable[str]) -> dict[str, CacheFileRecord]:
         """Return the records that are there and whole, by key."""
