@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 from django.core.files.storage import Storage
 
-from imagekit_registry._loading import sanitize_cache_key, storage_reference
+from imagekit_registry._loading import sanitize_cache_key, storage_place, storage_reference
 from imagekit_registry.conf import conf
 from imagekit_registry.specs import BaseImageSpec, has_source, refer_to
 from imagekit_registry.state import CacheFileRecord
@@ -111,9 +111,12 @@ def identify(file: CacheFile, *, name_is_unique: bool) -> Identity:
 def state_key(storage: str, name: str) -> str:
     """Return the key under which the record of a cache file is kept.
 
+    It says where the file lies: what was recorded under another ``MEDIA_ROOT`` says nothing of it.
+
     Args:
         storage: The reference of its storage.
         name: Its name in that.
     """
-    where = f"{storage}:" if storage else ""
-    return sanitize_cache_key(f"{conf.CACHE_PREFIX}{where}{name}-state")
+    prefix, place = conf.CACHE_PREFIX, storage_place(storage)
+    where = f"{storage}:{place}:" if storage or place else ""
+    return sanitize_cache_key(f"{prefix}{where}{name}-state")
