@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 
 import attrs
+from django.core.files.storage import Storage
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 from imagekit_registry._loading import (
     get_by_qname,
@@ -95,15 +98,16 @@ def _tell(event: Event, group: object, source: Any) -> None:
     reference = refer_to(source)
     look = _Look()
     records = look.find([reference])
-    deleted = _deleted_by_name(spec_ids, event) if look.has_folders else set()
+    deleted = _deleted_by_name(spec_ids, event)
     # What has failed has no file that could be found; it is forgotten by its name.
     if event == "on_source_saved" or not look.is_complete:
         for spec_id in deleted:
             name = generator_registry.get(spec_id, source=source).cachefile_name
+            where = _defaults().reference
             record = CacheFileRecord(
-                name=name, storage=look.reference, status=Status.MISSING, spec_id=spec_id
+                name=name, storage=where, status=Status.MISSING, spec_id=spec_id
             )
-            records.setdefault(look.key_of(name), record)
+            records.setdefault(state_key(where, name), record)
     files = [get_image(each, source=source) for each in spec_ids if each not in deleted]
     try:
         _call_all(event, files)
@@ -172,18 +176,16 @@ class _Others:
             gone = {}
             for key, record in records.items():
                 place = (record.storage, record.name)
-                if place in seen or (record.spec_id not in self.deleted and self._is_bound(record)):
+                is_deleted = record.spec_id in self.deleted
+                if place in seen or (not is_deleted and record.spec_id in self._bound):
                     continue
                 seen.add(place)
                 if record.status != Status.MISSING or not self.look.is_complete:
                     sources.append(SourceReference(record.name, record.storage))
-                if record.spec_id in self.deleted or not self._is_told(record):
+                if is_deleted or not self._is_told(record):
                     gone[key] = record
             _delete(gone)
             records, sources = self.look.find(sources), []
-
-    def _is_bound(self, record: CacheFileRecord) -> bool:
-        return record.spec_id in self._bound
 
     @cached_property
     def _bound(self) -> set[str]:
@@ -219,10 +221,10 @@ def _built_anew(record: CacheFileRecord, source: Any) -> ImageCacheFile | None:
 
 def _strategy_of(spec_id: str) -> Strategy:
     try:
-        strategy = getattr(generator_registry.lookup(spec_id), "cachefile_strategy", None)
+        own = getattr(generator_registry.lookup(spec_id), "cachefile_strategy", None)
     except NotRegistered:
-        strategy = None
-    return load_strategy(strategy or conf.DEFAULT_CACHEFILE_STRATEGY)
+        own = None
+    return load_strategy(own) if own else _defaults().strategy
 
 
 def _deleted_by_name(spec_ids: Iterable[str], event: Event) -> set[str]:
@@ -230,12 +232,9 @@ def _deleted_by_name(spec_ids: Iterable[str], event: Event) -> set[str]:
 
     Their names are the default namer's, and their records in the default store.
     """
-    backend = get_default_cachefile_backend()
-    if backend.strategy is not None or backend.states is not get_state_access():
-        return set()
-    default = load_strategy(conf.DEFAULT_CACHEFILE_STRATEGY)
-    deleted = set()
-    for spec_id in spec_ids:
+    deleted: set[str] = set()
+    defaults = _defaults()
+    for spec_id in spec_ids if defaults.is_plain else ():
         spec: object = generator_registry.lookup(spec_id)
         if not (isinstance(spec, type) and issubclass(spec, ImageSpec)):
             continue
@@ -244,52 +243,85 @@ def _deleted_by_name(spec_ids: Iterable[str], event: Event) -> set[str]:
         own = spec.cachefile_strategy
         if isinstance(own, property) or has_own_place or has_own_name:
             continue
-        if deletes_when(load_strategy(own) if own else default, event):
+        if deletes_when(load_strategy(own) if own else defaults.strategy, event):
             deleted.add(spec_id)
     return deleted
 
 
+@attrs.frozen
+class _Defaults:
+    """What the settings say of files whose specs say nothing.
+
+    Args:
+        storage: Their storage.
+        reference: The reference of that.
+        strategy: Their strategy.
+        has_folders: Whether their namer gives a folder to each source.
+        is_plain: Whether that, their backend and its store are all ours, so that names and records
+            are enough to delete them.
+    """
+
+    storage: Storage
+    reference: str
+    strategy: Strategy
+    has_folders: bool
+    is_plain: bool
+
+
+@cache
+def _defaults() -> _Defaults:
+    storage, backend = get_storage(), get_default_cachefile_backend()
+    namer = get_by_qname(conf.SPEC_CACHEFILE_NAMER, "namer")
+    has_folders = namer is namers.source_name_as_path
+    is_ours = backend.strategy is None and backend.states is get_state_access()
+    return _Defaults(
+        storage,
+        storage_reference(storage),
+        load_strategy(conf.DEFAULT_CACHEFILE_STRATEGY),
+        has_folders,
+        has_folders and is_ours,
+    )
+
+
+@receiver(setting_changed, dispatch_uid="imagekit_registry.receivers")
+def _forget_defaults(**_: object) -> None:
+    _defaults.cache_clear()
+
+
 class _Look:
-    """One look for what was made of sources: settings and folders are read once.
+    """Looks for what was made of sources.
 
     Attributes:
-        reference: That of the storage of cache files.
-        has_folders: Whether the default namer gives a folder to each source.
         is_complete: Whether every file that the default namer has given to the sources so far has
             a record.
     """
 
     def __init__(self) -> None:
-        self._access = get_state_access()
-        self._storage = get_storage()
-        self.reference = storage_reference(self._storage)
-        namer = get_by_qname(conf.SPEC_CACHEFILE_NAMER, "namer")
-        self.has_folders = namer is namers.source_name_as_path
+        self._defaults = _defaults()
         self._listing = Listing()
-        self.is_complete = self.has_folders
-
-    def key_of(self, name: str) -> str:
-        """Return the key of the record of a file in the storage of cache files."""
-        return state_key(self.reference, name)
+        self.is_complete = self._defaults.has_folders
 
     def find(self, sources: Sequence[SourceReference]) -> dict[str, CacheFileRecord]:
         """Return the records of what was made of *sources*, by key."""
         if not sources:
             return {}
-        found = self._access.by_source([str(source) for source in sources])
+        access, storage = get_state_access(), self._defaults.storage
+        names = [str(source) for source in sources]
+        found = access.by_source(names)
         if found is not None:
             self.is_complete = False
             return {state_key(record.storage, record.name): record for record in found}
-        if not self.has_folders:
+        if not self._defaults.has_folders:
             return {}
         keys: dict[str, str] = {}
-        for source in sources:
+        for source, name in zip(sources, names, strict=True):
             folder = namers.folder_of(source.name)
-            names = self._listing.names(self._storage, folder) if folder else None
-            self.is_complete = self.is_complete and names is not None
-            for basename in names or ():
-                keys[self.key_of(posixpath.join(folder, basename))] = str(source)
-        records = self._access.get_many(keys, fresh=True) if keys else {}
+            files = self._listing.names(storage, folder) if folder else None
+            self.is_complete = self.is_complete and files is not None
+            for basename in files or ():
+                key = state_key(self._defaults.reference, posixpath.join(folder, basename))
+                keys[key] = name
+        records = access.get_many(keys, fresh=True) if keys else {}
         self.is_complete = self.is_complete and len(records) == len(keys)
         # Another source may have the same folder: "a.png" beside "a.jpg".
         return {key: record for key, record in records.items() if record.source == keys[key]}

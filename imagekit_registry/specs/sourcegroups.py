@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Set
-from contextlib import nullcontext
+from collections.abc import Iterator
 from copy import copy
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 from weakref import WeakValueDictionary
 
 from django.apps import apps
-from django.apps.registry import Apps
 from django.core.exceptions import FieldDoesNotExist
 from django.core.files import File
-from django.db import Error, router, transaction
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import FileField, ImageField, Model, QuerySet
+from django.db.models import ImageField, Model, QuerySet
 from django.db.models.fields.files import FieldFile, FileDescriptor
 from django.db.models.signals import class_prepared, post_delete, post_save
 from django.dispatch import Signal
 
-from imagekit_registry._loading import storage_reference
 from imagekit_registry.signals import source_deleted, source_saved, source_written
+from imagekit_registry.specs._rows import LetGo
 
 __all__ = ["ImageFieldSourceGroup", "get_nonabstract_descendants", "watch_all_images"]
 
 _UID = "imagekit_registry.watch"
-#: Names that one query asks for.
-_CHUNK = 500
-
-_logger = logging.getLogger("imagekit_registry.specs")
 
 
 class _Known(NamedTuple):
@@ -204,70 +197,6 @@ def _is_from_row_of(instance: Model, value: File[Any]) -> bool:
     return owner is instance or (type(owner) is type(instance) and owner.pk == pk is not None)
 
 
-class _LetGo:
-    """The images that the rows of one transaction have let go of; all are asked about together.
-
-    Args:
-        using: The alias of the database.
-    """
-
-    def __init__(self, using: str) -> None:
-        self.using = using
-        self.images: set[tuple[Any, str]] = set()
-        self.asked: set[tuple[Any, str]] = set()
-        self._held: set[tuple[str, str]] = set()
-
-    def is_held(self, field: Any, name: str) -> bool:
-        """Return whether a row of any model still names an image of *field*; in doubt it does."""
-        self.images.add((field, name))
-        unknown = self.images - self.asked
-        if unknown:
-            self.asked |= unknown
-            places = {(storage_reference(each.storage), held) for each, held in unknown}
-            try:
-                self._held |= _held_by_rows(places, self.using, field.model._meta.apps)
-            except Error as error:
-                _logger.warning("What was made of %r stays: %s", name, error)
-                self._held |= places
-        return (storage_reference(field.storage), name) in self._held
-
-
-def _held_by_rows(places: Set[tuple[str, str]], using: str, registry: Apps) -> set[tuple[str, str]]:
-    """Return those of *places*, storages with names, that rows name.
-
-    Rows are looked for in the database *using*, and where the routers put their models.
-    """
-    columns = [
-        (model, field, storage_reference(field.storage))
-        for model in registry.get_models()
-        for field in model._meta.local_concrete_fields
-        if isinstance(field, FileField)
-    ]
-    held: set[tuple[str, str]] = set()
-    for model, field, reference in columns:
-        names = sorted(name for storage, name in places if storage == reference)
-        aliases = {using, router.db_for_write(model)} if names else set()
-        for alias in filter(partial(router.allow_migrate_model, model=model), aliases):
-            for start in range(0, len(names), _CHUNK):
-                found = _names_in_column(model, field, names[start : start + _CHUNK], alias)
-                held.update((reference, name) for name in found)
-    return held
-
-
-def _names_in_column(
-    model: type[Model], field: FileField, names: list[str], alias: str
-) -> set[str]:
-    connection = transaction.get_connection(alias)
-    rows = model._base_manager.using(alias).filter(**{f"{field.attname}__in": names})
-    try:
-        with transaction.atomic(alias) if connection.in_atomic_block else nullcontext():
-            return set(rows.order_by().values_list(field.attname, flat=True).distinct())
-    except Error:
-        if model._meta.db_table in connection.introspection.table_names(include_views=True):
-            raise
-        return set()
-
-
 class _Watcher:
     """Connects to the signals of the models that have sources, and of no others."""
 
@@ -276,7 +205,7 @@ class _Watcher:
         self._watched: dict[type[Model], set[str]] = {}
         self._watches_all = False
         #: Only the callbacks of the transaction hold them, so that a rollback forgets them.
-        self._let_go: WeakValueDictionary[BaseDatabaseWrapper, _LetGo] = WeakValueDictionary()
+        self._let_go: WeakValueDictionary[BaseDatabaseWrapper, LetGo] = WeakValueDictionary()
 
     def add(self, group: ImageFieldSourceGroup) -> None:
         if not self._groups:
@@ -344,12 +273,12 @@ class _Watcher:
                 )
                 transaction.on_commit(saved, using=using)
 
-    def _let_go_of(self, using: str, instance: Model, field_name: str, name: str | None) -> _LetGo:
+    def _let_go_of(self, using: str, instance: Model, field_name: str, name: str | None) -> LetGo:
         """Take note that a row may let go of an image when the transaction is committed."""
         connection = transaction.get_connection(using)
         let_go = self._let_go.get(connection)
         if let_go is None or let_go.asked:
-            let_go = self._let_go[connection] = _LetGo(using)
+            let_go = self._let_go[connection] = LetGo(using)
         if name:
             let_go.images.add((_file_field(instance, field_name), name))
         return let_go
@@ -361,7 +290,7 @@ class _Watcher:
         name: str | None,
         version: int,
         created: bool,
-        let_go: _LetGo,
+        let_go: LetGo,
     ) -> None:
         """Note what was saved, now that it is committed, and announce what has changed by that."""
         before = _known(instance, field_name)
@@ -383,7 +312,7 @@ class _Watcher:
 
     def _send_deleted(
         self,
-        let_go: _LetGo,
+        let_go: LetGo,
         instance: Model,
         field_name: str,
         name: str,

@@ -367,7 +367,7 @@ class TestShared:
         def fail(*args: Any) -> Any:
             raise DatabaseError("no table")
 
-        monkeypatch.setattr("imagekit_registry.specs.sourcegroups._names_in_column", fail)
+        monkeypatch.setattr("imagekit_registry.specs._rows._names_in_column", fail)
         before = cached()
         row.delete()
         assert cached() == before
