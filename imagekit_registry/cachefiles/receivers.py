@@ -185,7 +185,7 @@ class _Others:
                 if is_deleted or not self._is_told(record):
                     gone[key] = record
             _delete(gone)
-            records, sources = self.look.find(sources), []
+            records, sources = self.look.find(sources) if sources else {}, []
 
     @cached_property
     def _bound(self) -> set[str]:
@@ -288,6 +288,7 @@ def _forget_defaults(**_: object) -> None:
     _defaults.cache_clear()
 
 
+@attrs.define(eq=False)
 class _Look:
     """Looks for what was made of sources.
 
@@ -296,30 +297,24 @@ class _Look:
             a record.
     """
 
-    def __init__(self) -> None:
-        self._defaults = _defaults()
-        self._listing = Listing()
-        self.is_complete = self._defaults.has_folders
+    is_complete: bool = attrs.field(factory=lambda: _defaults().has_folders)
 
     def find(self, sources: Sequence[SourceReference]) -> dict[str, CacheFileRecord]:
         """Return the records of what was made of *sources*, by key."""
-        if not sources:
-            return {}
-        access, storage = get_state_access(), self._defaults.storage
+        access, defaults = get_state_access(), _defaults()
         names = [str(source) for source in sources]
-        found = access.by_source(names)
-        if found is not None:
+        if access.store.is_ledger:
             self.is_complete = False
+            found = access.by_source(names) or []
             return {state_key(record.storage, record.name): record for record in found}
-        if not self._defaults.has_folders:
-            return {}
+        listing = Listing()
         keys: dict[str, str] = {}
-        for source, name in zip(sources, names, strict=True):
+        for source, name in zip(sources, names, strict=True) if defaults.has_folders else ():
             folder = namers.folder_of(source.name)
-            files = self._listing.names(storage, folder) if folder else None
+            files = listing.names(defaults.storage, folder) if folder else None
             self.is_complete = self.is_complete and files is not None
             for basename in files or ():
-                key = state_key(self._defaults.reference, posixpath.join(folder, basename))
+                key = state_key(defaults.reference, posixpath.join(folder, basename))
                 keys[key] = name
         records = access.get_many(keys, fresh=True) if keys else {}
         self.is_complete = self.is_complete and len(records) == len(keys)
@@ -343,12 +338,16 @@ def _delete(records: Mapping[str, CacheFileRecord]) -> None:
     """Delete the files of *records* by key, and drop these; what cannot be deleted is logged."""
     gone = []
     left = {}
+    defaults = _defaults()
     for key, record in records.items():
         names = sorted({record.name, record.published_name} - {""})
         if not all(map(namers.is_inside, names)):
             continue
         try:
-            storage = resolve_storage(record.storage or "default")
+            is_default = record.storage == defaults.reference
+            storage = (
+                defaults.storage if is_default else resolve_storage(record.storage or "default")
+            )
             for name in names:
                 storage.delete(name)
         except Exception as error:  # noqa: BLE001 -- storages raise what they like
@@ -358,7 +357,8 @@ def _delete(records: Mapping[str, CacheFileRecord]) -> None:
             gone.append(key)
     access = get_state_access()
     access.drop(gone)
-    access.put_many(left)
+    if left:
+        access.put_many(left)
     words = get_active_state_cache() or {}
     for key in records:
         words.pop(key, None)

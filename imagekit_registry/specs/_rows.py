@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
+import attrs
 from django.apps.registry import Apps
 from django.db import Error, router, transaction
 from django.db.models import FileField, Model
@@ -20,22 +21,27 @@ _CHUNK = 500
 _logger = logging.getLogger("imagekit_registry.specs")
 
 
+@attrs.define(eq=False)
 class LetGo:
     """The images that the rows of one transaction have let go of; all are asked about together.
 
     Args:
         using: The alias of the database.
+
+    Attributes:
+        images: Fields and names; what is added after the first question is asked about later.
+        asked: Those of which is known whether a row names them.
     """
 
-    def __init__(self, using: str) -> None:
-        self.using = using
-        self.images: set[tuple[Any, str]] = set()
-        self.asked: set[tuple[Any, str]] = set()
-        self._held: set[tuple[str, str]] = set()
+    using: str
+    images: set[tuple[Any, str]] = attrs.field(factory=set, init=False)
+    asked: set[tuple[Any, str]] = attrs.field(factory=set, init=False)
+    _held: set[tuple[str, str]] = attrs.field(factory=set, init=False)
 
     def is_held(self, field: Any, name: str) -> bool:
         """Return whether a row of any model still names an image of *field*; in doubt it does."""
         self.images.add((field, name))
+        place = (storage_reference(field.storage), name)
         unknown = self.images - self.asked
         if unknown:
             self.asked |= unknown
@@ -45,7 +51,7 @@ class LetGo:
             except Error as error:
                 _logger.warning("What was made of %r stays: %s", name, error)
                 self._held |= places
-        return (storage_reference(field.storage), name) in self._held
+        return place in self._held
 
 
 def _held_by_rows(places: Set[tuple[str, str]], using: str, registry: Apps) -> set[tuple[str, str]]:
