@@ -157,8 +157,8 @@ def storage_reference(storage: Any) -> str:
 def storage_place(reference: str) -> str:
     """Return what tells where a storage keeps its files, if its reference does not.
 
-    An alias goes on to be the same when ``MEDIA_ROOT``, the bucket or the class behind it is
-    another one.
+    An alias goes on to be the same when ``MEDIA_ROOT`` or the bucket behind it is another one. The
+    class does not matter: another one may manage the same files.
 
     Args:
         reference: What `storage_reference` gives.
@@ -174,7 +174,7 @@ def storage_place(reference: str) -> str:
     if isinstance(storage, InMemoryStorage):
         # Each is a place of its own, and goes with the process.
         told.append(_in_memory.setdefault(storage, uuid4().hex))
-    return _digest_of_place(f"{type(storage).__module__}.{type(storage).__qualname__}", *told)
+    return _digest_of_place(*told)
 
 
 @lru_cache(maxsize=1000)

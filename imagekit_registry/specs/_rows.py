@@ -6,7 +6,6 @@ import logging
 from collections.abc import Set
 from contextlib import nullcontext
 from functools import partial
-from typing import Any
 
 import attrs
 from django.apps.registry import Apps
@@ -34,11 +33,11 @@ class LetGo:
     """
 
     using: str
-    images: set[tuple[Any, str]] = attrs.field(factory=set, init=False)
-    asked: set[tuple[Any, str]] = attrs.field(factory=set, init=False)
+    images: set[tuple[FileField, str]] = attrs.field(factory=set, init=False)
+    asked: set[tuple[FileField, str]] = attrs.field(factory=set, init=False)
     _held: set[tuple[str, str]] = attrs.field(factory=set, init=False)
 
-    def is_held(self, field: Any, name: str) -> bool:
+    def is_held(self, field: FileField, name: str) -> bool:
         """Return whether a row of any model still names an image of *field*; in doubt it does."""
         self.images.add((field, name))
         place = (storage_reference(field.storage), name)

@@ -1,4 +1,4 @@
-"""What a cache file is, and where its record is kept."""
+"""Where the record of a cache file is kept."""
 
 from __future__ import annotations
 
