@@ -5,11 +5,14 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import blake2b, md5
 from typing import Any
+from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from django.core.cache import BaseCache, caches
-from django.core.files.storage import InvalidStorageError, Storage, storages
+from django.core.files.storage import InMemoryStorage, InvalidStorageError, Storage, storages
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils.module_loading import import_string
@@ -24,6 +27,9 @@ _LONGEST_KEY = 200
 _imported: dict[str, Any] = {}
 _singletons: dict[Any, Any] = {}
 _storage_references: dict[int, tuple[Storage, str]] = {}
+#: What storages say of their place, those of Django and of django-storages; tenants' may change.
+_PLACES = ("location", "bucket_name", "azure_container", "root_path", "endpoint_url")
+_in_memory: WeakKeyDictionary[Storage, str] = WeakKeyDictionary()
 #: A callable may give another storage object for each file; they are not to be kept for ever.
 _MOST_STORAGES = 200
 
@@ -136,6 +142,34 @@ def storage_reference(storage: Any) -> str:
         _storage_references.clear()
     _storage_references[id(storage)] = (storage, reference)
     return reference
+
+
+def storage_place(reference: str) -> str:
+    """Return what tells where a storage keeps its files, if its reference does not.
+
+    An alias goes on to be the same when ``MEDIA_ROOT`` or the bucket behind it is another one. The
+    class does not matter: another one may manage the same files.
+
+    Args:
+        reference: What `storage_reference` gives.
+
+    Returns:
+        Eight hexadecimal digits; empty for a storage without an alias, whose reference says it.
+    """
+    alias = reference or "default"
+    if alias not in storages.backends:
+        return ""
+    storage = storages[alias]
+    told = [str(getattr(storage, name, "")) for name in _PLACES]
+    if isinstance(storage, InMemoryStorage):
+        # Each is a place of its own, and goes with the process.
+        told.append(_in_memory.setdefault(storage, uuid4().hex))
+    return _digest_of_place(*told)
+
+
+@lru_cache(maxsize=1000)
+def _digest_of_place(*told: str) -> str:
+    return blake2b("\n".join(told).encode(errors="replace"), digest_size=4).hexdigest()
 
 
 def _find_storage_reference(storage: Any) -> str:

@@ -11,6 +11,7 @@ __all__ = [
     "generation_failed",
     "source_deleted",
     "source_saved",
+    "source_written",
 ]
 
 #: The content of a cache file is about to be read. Sent by the file; argument ``file``.
@@ -26,6 +27,10 @@ source_saved = Signal()
 #: An image has left a source field: replaced, cleared or its row deleted, and that is committed.
 #: Sent by the source group; argument ``source``.
 source_deleted = Signal()
+
+#: A new image was saved to a source field within a transaction that is not committed yet: the file
+#: may be another one already. Sent by the source group; argument ``source``.
+source_written = Signal()
 
 #: A cache file was made. Arguments ``file``, ``spec_id``, ``source`` (name), ``seconds``, ``bytes``.
 generated = Signal()

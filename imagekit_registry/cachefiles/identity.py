@@ -14,7 +14,7 @@ from django.core.signals import setting_changed
 from django.db.models.fields.files import FieldFile
 from django.dispatch import receiver
 
-from imagekit_registry._loading import sanitize_cache_key, storage_reference
+from imagekit_registry._loading import sanitize_cache_key, storage_place, storage_reference
 from imagekit_registry.cachefiles import namers
 from imagekit_registry.conf import conf
 from imagekit_registry.imaging import Recipe
@@ -155,12 +155,15 @@ def identify(file: CacheFile, *, name_is_unique: bool) -> Identity:
 def state_key(storage: str, name: str) -> str:
     """Return the key under which the record of a cache file is kept.
 
+    It says where the file lies: what was recorded under another ``MEDIA_ROOT`` says nothing of it.
+
     Args:
         storage: The reference of its storage.
         name: Its name in that.
     """
-    where = f"{storage}:" if storage else ""
-    return sanitize_cache_key(f"{conf.CACHE_PREFIX}{where}{name}-state")
+    prefix, place = conf.CACHE_PREFIX, storage_place(storage)
+    where = f"{storage}:{place}:" if storage or place else ""
+    return sanitize_cache_key(f"{prefix}{where}{name}-state")
 
 
 # What the same spec makes of the same source is the same each time.
@@ -206,8 +209,9 @@ def _is_plain(cls: type[ImageSpec]) -> bool:
 def _parts(
     spec: BaseImageSpec, source: FieldFile | StoredFile, storage: Storage
 ) -> tuple[object, ...]:
-    # An upload that is not stored yet is told by its content.
-    return (source.storage, vars(source).get("_committed"), storage, *_recipe_of(spec))
+    # An upload that is not stored yet is told by its content; a tenant's storage may move.
+    is_stored, places = vars(source).get("_committed"), (getattr(storage, "location", None),)
+    return (source.storage, is_stored, storage, *places, *_recipe_of(spec))
 
 
 @receiver(setting_changed, dispatch_uid="imagekit_registry.identity")

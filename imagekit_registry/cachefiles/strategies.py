@@ -16,6 +16,7 @@ __all__ = [
     "Optimistic",
     "PreCache",
     "Strategy",
+    "deletes_when",
     "load_strategy",
     "makes_when_required",
     "makes_when_saved",
@@ -156,6 +157,16 @@ def makes_when_saved(strategy: Strategy) -> bool:
     """Return whether a strategy does no more than make a file when its source is saved."""
     makers = (Optimistic.on_source_saved, PreCache.on_source_saved)
     return type(strategy).on_source_saved in makers
+
+
+def deletes_when(strategy: Strategy, event: str) -> bool:
+    """Return whether a strategy does no more than delete a file when *event* happens."""
+    deleting = (
+        JustInTime.on_source_saved,
+        JustInTime.on_source_deleted,
+        Optimistic.on_source_deleted,
+    )
+    return event not in vars(strategy) and getattr(type(strategy), event) in deleting
 
 
 def reacts_to(strategy: Strategy, event: str) -> bool:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
+from weakref import WeakValueDictionary
 
+from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.core.files import File
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import ImageField, Model, QuerySet
 from django.db.models.fields.files import FieldFile, FileDescriptor
 from django.db.models.signals import class_prepared, post_delete, post_save
 from django.dispatch import Signal
 
-from imagekit_registry.signals import source_deleted, source_saved
+from imagekit_registry.signals import source_deleted, source_saved, source_written
+from imagekit_registry.specs._rows import LetGo
 
-__all__ = ["ImageFieldSourceGroup", "get_nonabstract_descendants"]
+__all__ = ["ImageFieldSourceGroup", "get_nonabstract_descendants", "watch_all_images"]
 
 _UID = "imagekit_registry.watch"
 
@@ -67,6 +72,13 @@ class ImageFieldSourceGroup:
     and ``source_deleted`` when that of an image that is gone is, whichever class of the row was
     saved: the model, a parent or a proxy. An image is new if its name is not the one that the row
     had, or if it was uploaded or written again. What was rolled back is announced by the next save.
+    An image that a file field of any model still names is not gone: at the commit each of these
+    columns is asked, by one query for all that rows have let go of, or one for each 500 names. An
+    index on the column makes that cheap in a large table.
+
+    Within a transaction ``source_written`` is sent as soon as the row is saved: the file may have
+    been written over already.
+
     A column that was left out of the query is not loaded to find out: if its image is replaced or
     its row deleted, nobody is told of the image that was there.
 
@@ -193,6 +205,9 @@ class _Watcher:
     def __init__(self) -> None:
         self._groups: list[ImageFieldSourceGroup] = []
         self._watched: dict[type[Model], set[str]] = {}
+        self._watches_all = False
+        #: Only the callbacks of the transaction hold them, so that a rollback forgets them.
+        self._let_go: WeakValueDictionary[BaseDatabaseWrapper, LetGo] = WeakValueDictionary()
 
     def add(self, group: ImageFieldSourceGroup) -> None:
         if not self._groups:
@@ -201,9 +216,20 @@ class _Watcher:
         for model in get_nonabstract_descendants(group.model_class):
             self._watch(model)
 
+    def watch_all(self) -> None:
+        """Watch every image field, also of models that are yet to be made."""
+        self._watches_all = True
+        class_prepared.connect(self._watch, dispatch_uid=_UID)
+        for model in apps.get_models():
+            self._watch(model)
+
     def _watch(self, sender: type[Model], **kwargs: object) -> None:
         """Watch the sources of a model, and whoever shares their columns: parents and proxies."""
         names = {g.image_field for g in self._groups if issubclass(sender, g.model_class)}
+        # Models of migrations are made anew for each, and have no code of the project.
+        if self._watches_all and sender.__module__ != "__fake__":
+            fields = sender._meta.local_fields
+            names.update(field.attname for field in fields if isinstance(field, ImageField))
         # A parent may be watched for another child.
         for name in names.union(*(self._watched.get(base, ()) for base in sender.__mro__)):
             owner = next((cls for cls in sender.__mro__ if name in vars(cls)), Model)
@@ -211,8 +237,9 @@ class _Watcher:
             descriptor = vars(owner).get(name)
             if isinstance(descriptor, FileDescriptor):
                 if not isinstance(descriptor, _WatchedDescriptor):
-                    watched = type("_Watched", (_WatchedDescriptor, type(descriptor)), {})
-                    setattr(owner, name, watched(descriptor.field))
+                    watched = copy(descriptor)
+                    watched.__class__ = type("_Watched", (_WatchedDescriptor, type(descriptor)), {})
+                    setattr(owner, name, watched)
                 for model in get_nonabstract_descendants(owner):
                     self._watched.setdefault(model, set()).add(name)
                     post_save.connect(self._on_save, model, dispatch_uid=_UID)
@@ -240,17 +267,38 @@ class _Watcher:
             else:
                 continue
             if not raw:
-                saved = partial(self._on_saved, instance, name, source, known.given, created)
+                let_go = self._let_go_of(using, instance, name, known.name)
+                if source and transaction.get_connection(using).in_atomic_block:
+                    self._send(source_written, instance, name, source)
+                saved = partial(
+                    self._on_saved, instance, name, source, known.given, created, let_go
+                )
                 transaction.on_commit(saved, using=using)
 
+    def _let_go_of(self, using: str, instance: Model, field_name: str, name: str | None) -> LetGo:
+        """Take note that a row may let go of an image when the transaction is committed."""
+        connection = transaction.get_connection(using)
+        let_go = self._let_go.get(connection)
+        if let_go is None or let_go.asked:
+            let_go = self._let_go[connection] = LetGo(using)
+        if name:
+            let_go.images.add((_file_field(instance, field_name), name))
+        return let_go
+
     def _on_saved(
-        self, instance: Model, field_name: str, name: str | None, version: int, created: bool
+        self,
+        instance: Model,
+        field_name: str,
+        name: str | None,
+        version: int,
+        created: bool,
+        let_go: LetGo,
     ) -> None:
         """Note what was saved, now that it is committed, and announce what has changed by that."""
         before = _known(instance, field_name)
         _note(instance, field_name, name=name, version=version, is_pending=False)
         if before.name and before.name != name and not created:
-            self._send(source_deleted, instance, field_name, before.name)
+            self._send_deleted(let_go, instance, field_name, before.name)
         if name and (created or (name, version) != (before.name, before.version)):
             self._send(source_saved, instance, field_name, name)
 
@@ -260,8 +308,20 @@ class _Watcher:
                 owner = sender._meta.get_field(field_name).model
                 # Django deletes a child's row and then its parent's, which holds the image.
                 later = None if _shares_rows(owner, sender) else owner
-                send = partial(self._send, source_deleted, instance, field_name, name, later)
+                let_go = self._let_go_of(using, instance, field_name, name)
+                send = partial(self._send_deleted, let_go, instance, field_name, name, later)
                 transaction.on_commit(send, using=using)
+
+    def _send_deleted(
+        self,
+        let_go: LetGo,
+        instance: Model,
+        field_name: str,
+        name: str,
+        later: type[Model] | None = None,
+    ) -> None:
+        if not let_go.is_held(_file_field(instance, field_name), name):
+            self._send(source_deleted, instance, field_name, name, later)
 
     def _send(
         self,
@@ -272,12 +332,18 @@ class _Watcher:
         later: type[Model] | None = None,
     ) -> None:
         """Tell the groups that have the image, but for those of which *later* is announced."""
-        field: Any = instance._meta.get_field(field_name)
+        field = _file_field(instance, field_name)
         # A file of its own: by the time of the commit the instance may hold another image.
         source = field.attr_class(instance, field, name)
-        for group in self._groups:
-            if group.is_told_of(source) and not (later and group.covers(later)):
+        told = [group for group in self._groups if group.is_told_of(source)]
+        # An image of which no field makes anything may be shown by tags.
+        for group in told or [ImageFieldSourceGroup.shared(field.model, field_name)]:
+            if not (later and group.covers(later)):
                 signal.send(sender=group, source=source)
+
+
+def _file_field(instance: Model, name: str) -> Any:
+    return instance._meta.get_field(name)
 
 
 def _name_of(value: Any) -> str | None:
@@ -285,3 +351,8 @@ def _name_of(value: Any) -> str | None:
 
 
 _watcher = _Watcher()
+
+
+def watch_all_images() -> None:
+    """Announce what becomes of every image field, also where tags alone show its images."""
+    _watcher.watch_all()

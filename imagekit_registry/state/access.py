@@ -6,11 +6,13 @@ A warm page is answered by the first two and asks no store at all.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from weakref import WeakSet, WeakValueDictionary
 
-from django.core.signals import setting_changed
+import attrs
+from django.core.signals import request_finished, setting_changed
 from django.dispatch import receiver
 
 from imagekit_registry._breaker import Breaker
@@ -20,7 +22,7 @@ from imagekit_registry.exceptions import InvalidConfiguration
 from imagekit_registry.state.cache import CacheStateStore
 from imagekit_registry.state.database import DatabaseStateStore
 from imagekit_registry.state.memory import LocalStates
-from imagekit_registry.state.record import CacheFileRecord
+from imagekit_registry.state.record import CacheFileRecord, Status
 from imagekit_registry.state.scope import Table, current_scope
 from imagekit_registry.state.store import StateStore, adapt_store
 
@@ -46,6 +48,9 @@ class StateAccess:
     again: what it holds of that is out of date. A store that is part of the caller's transaction is
     written to when that is committed. Records come as they are, past their time or not: the reader
     asks `CacheFileRecord.is_current`.
+
+    Where one process serves several tenants, by a ``KEY_FUNCTION`` or by schemas, the layers tell
+    their keys apart as the store does.
 
     Args:
         store: Where the records are kept.
@@ -74,10 +79,10 @@ class StateAccess:
             meanwhile="images are looked up in their storage",
             clock=clock,
         )
-        #: Keys of which the store may hold what is out of date.
-        self._outdated: set[str] = set()
-        #: By key, what writes it when a transaction is committed. Only the transaction holds that:
-        #: when it is rolled back, there is nothing here any more.
+        #: By space and key, what the store could not be told, or what may have been rolled back.
+        self._outdated: defaultdict[str, Table] = defaultdict(dict)
+        #: By space and key, what writes it when a transaction is committed. Only the transaction
+        #: holds that: when it is rolled back, there is nothing here any more.
         self._uncommitted: WeakValueDictionary[str, partial[None]] = WeakValueDictionary()
         self.reset_local()
         _instances.add(self)
@@ -92,7 +97,7 @@ class StateAccess:
 
     def get(self, key: str) -> CacheFileRecord | None:
         """Return the record of *key*, or None if there is none."""
-        record = self._local.get(key)
+        record = self._local.get(self._space() + key)
         return record if record is not None else self.get_many([key]).get(key)
 
     def get_many(self, keys: Iterable[str], fresh: bool = False) -> dict[str, CacheFileRecord]:
@@ -126,8 +131,20 @@ class StateAccess:
         """Return what was made of *sources* by the store's account; None if it keeps none."""
         if not self.store.is_ledger:
             return None
+        self.tell_outdated()
         nothing: list[CacheFileRecord] = []
-        return self._breaker.call(partial(self.store.by_source, *sources), nothing)
+        found = self._breaker.call(partial(self.store.by_source, *sources), nothing)
+        space = self._space()
+        for write in dict.fromkeys(self._uncommitted.values()):
+            changes, own_space = write.args
+            found += [
+                record
+                for key, record in (changes.items() if own_space == space else ())
+                if self._uncommitted.get(space + key) is write
+                and record is not None
+                and record.source in sources
+            ]
+        return found
 
     def put(self, key: str, record: CacheFileRecord) -> None:
         """Keep *record* in the store and in every layer."""
@@ -144,8 +161,9 @@ class StateAccess:
     def _known(self, keys: Iterable[str], table: Table) -> Table:
         """Return what the layers above the store know; None for what is absent from it."""
         known: Table = {}
+        space = self._space()
         for key in keys:
-            record = self._local.get(key)
+            record = self._local.get(space + key)
             if record is not None:
                 known[key] = record
             elif key in table:
@@ -155,39 +173,49 @@ class StateAccess:
     def _table(self) -> Table:
         """Return what the request knows; outside of one, what nobody keeps."""
         scope = current_scope()
-        return scope.tables[self] if scope is not None else {}
+        if scope is None:
+            return {}
+        space = self._space()
+        return scope.tables[(self, space) if space else self]
+
+    def _space(self) -> str:
+        """Return what tells the keys of this moment's tenant from those of all others."""
+        return self.store.space() if self.store.has_spaces else ""
 
     def _ask(self, keys: list[str]) -> Table:
         """Return what the store has, or lacks, and remember it; nothing if it does not answer."""
-        self._delete_outdated()
+        self.tell_outdated()
+        space = self._space()
+        outdated = self._outdated.get(space, {})
         version = self._local.version
         answer = self._breaker.call(partial(self.store.get_many, keys), None)
         if answer is None:
             return {}
         found: Table = {}
         for key in keys:
-            record = answer.get(key) if key not in self._outdated else None
-            write = self._uncommitted.get(key)
+            record = outdated[key] if key in outdated else answer.get(key)
+            write = self._uncommitted.get(space + key)
             if write is not None:
                 # It is newer, and true of the file whether or not it is committed.
                 record = write.args[0][key]
             found[key] = record if isinstance(record, CacheFileRecord) else None
-        self._local.fill(found, version)
+        self._local.fill({space + key: record for key, record in found.items()}, version)
         return found
 
     def _change(self, changes: Mapping[str, CacheFileRecord | None]) -> None:
         """Have every layer know of *changes*, and the store as soon as it may be written to."""
         if not changes:
             return
+        space = self._space()
         # The store first: whoever read it before this is then told by the change of version.
         if self._is_in_transaction():
-            write = partial(self._tell_store, changes)
-            self._uncommitted.update(dict.fromkeys(changes, write))
-            self._note_outdated(changes)
+            write = partial(self._tell_store, changes, space)
+            self._uncommitted.update({space + key: write for key in changes})
+            self._note_outdated({key: _kept(record) for key, record in changes.items()}, space)
             self.store.after_commit(write)
         else:
-            self._tell_store(changes)
-        self._local.put(changes)
+            self._tell_store(changes, space)
+        self._local.put({space + key: record for key, record in changes.items()})
         self._table().update(changes)
 
     def _is_in_transaction(self) -> bool:
@@ -196,7 +224,7 @@ class StateAccess:
         except Exception:  # noqa: BLE001 -- the store says what is wrong when it is used
             return False
 
-    def _tell_store(self, changes: Mapping[str, CacheFileRecord | None]) -> None:
+    def _tell_store(self, changes: Mapping[str, CacheFileRecord | None], space: str) -> None:
         """Write *changes* to the store; take note if it does not take them."""
 
         def tell() -> bool:
@@ -208,21 +236,36 @@ class StateAccess:
                 self.store.delete_many(gone)
             return True
 
-        if self._breaker.call(tell, default=False):
-            self._outdated.difference_update(changes)
+        # At the commit it may be another tenant's turn already.
+        if space == self._space() and self._breaker.call(tell, default=False):
+            for key in changes:
+                self._outdated[space].pop(key, None)
         else:
-            self._note_outdated(changes)
+            self._note_outdated({key: _kept(record) for key, record in changes.items()}, space)
 
-    def _note_outdated(self, keys: Iterable[str]) -> None:
-        if len(self._outdated) < MOST_OUTDATED:
-            self._outdated.update(keys)
+    def _note_outdated(self, changes: Table, space: str) -> None:
+        if len(self._outdated[space]) < MOST_OUTDATED:
+            self._outdated[space].update(changes)
 
-    def _delete_outdated(self) -> None:
-        """Delete from the store what it could not be told of, or what was rolled back."""
-        if self._outdated and not self._is_in_transaction():
-            keys = [key for key in list(self._outdated) if key not in self._uncommitted]
-            if keys:
-                self._tell_store(dict.fromkeys(keys))
+    def tell_outdated(self) -> None:
+        """Tell the store what it could not be told before, or what was rolled back."""
+        space = self._space() if self._outdated else ""
+        outdated = self._outdated.get(space)
+        if outdated and not self._is_in_transaction():
+            pending = {
+                key: record
+                for key, record in list(outdated.items())
+                if space + key not in self._uncommitted
+            }
+            if pending:
+                self._tell_store(pending, space)
+
+
+def _kept(record: CacheFileRecord | None) -> CacheFileRecord | None:
+    """Return what is true of a file whatever becomes of a write: what it was made of, no more."""
+    if record is None or not record.fingerprint:
+        return None
+    return attrs.evolve(record, status=Status.MISSING, retry_at=None)
 
 
 _instances: WeakSet[StateAccess] = WeakSet()
@@ -232,6 +275,13 @@ def forget_local_states() -> None:
     """Forget what this process knows of every store."""
     for access in list(_instances):
         access.reset_local()
+
+
+@receiver(request_finished, dispatch_uid="imagekit_registry.state")
+def _tell_outdated(**_: object) -> None:
+    """Have other processes know what a transaction that was rolled back leaves out of date."""
+    for access in list(_instances):
+        access.tell_outdated()
 
 
 @cache

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from django.core.cache import BaseCache, InvalidCacheBackendError, caches
+from django.core.cache.backends.base import default_key_func
 from django.utils.connection import ConnectionProxy
 
 from imagekit_registry.conf import conf
@@ -53,6 +54,7 @@ class CacheStateStore(BaseStateStore):
         #: What a record begins with that counts, and one that will count: as far as this process knows.
         self._edition = self._next_edition = ""
         self._edition_key = f"{conf.CACHE_PREFIX}state-edition"
+        self.has_spaces = getattr(cache, "key_func", default_key_func) is not default_key_func
 
     @classmethod
     def from_settings(cls) -> CacheStateStore:
@@ -71,6 +73,10 @@ class CacheStateStore(BaseStateStore):
             ) from error
         # A proxy, because Django keeps one cache object per thread and some clients depend on it.
         return cls(ConnectionProxy(caches, alias))
+
+    def space(self) -> str:
+        """Return what the cache's ``KEY_FUNCTION`` makes of no key at all: a tenant's prefix."""
+        return str(self.cache.make_key(""))
 
     def get_many(self, keys: Iterable[str]) -> dict[str, CacheFileRecord]:
         """Return the records that are there and whole, by key."""

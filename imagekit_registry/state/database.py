@@ -39,13 +39,20 @@ class DatabaseStateStore(BaseStateStore):
 
     is_ledger = True
     is_transactional = True
+    has_spaces = True
 
     def __init__(self, using: str | None = None) -> None:
         self.using = using
 
+    def space(self) -> str:
+        """Return the schema, of databases that give one to each tenant; empty for all others."""
+        alias = self.using or router.db_for_write(_model())
+        return str(getattr(connections[alias], "schema_name", None) or "")
+
     def get_many(self, keys: Iterable[str]) -> dict[str, CacheFileRecord]:
         """Return the records that are there, by key: one query."""
-        by_digest = {_digest(key): key for key in keys}
+        space = self.space()
+        by_digest = {_digest(key, space): key for key in keys}
         return {by_digest[digest]: record for digest, record in self._find("pk", list(by_digest))}
 
     def set_many(self, records: Mapping[str, CacheFileRecord]) -> None:
@@ -55,10 +62,11 @@ class DatabaseStateStore(BaseStateStore):
         out rather than losing the others.
         """
         alias, rows = self._rows()
+        space = self.space()
         made = [
             rows.model(
-                key_digest=_digest(key),
-                source_digest=_digest(record.source),
+                key_digest=_digest(key, space),
+                source_digest=_digest(record.source, space),
                 key=key,
                 **vars(record),
             )
@@ -80,8 +88,9 @@ class DatabaseStateStore(BaseStateStore):
     def delete_many(self, keys: Iterable[str]) -> None:
         """Delete the rows of *keys*: one query."""
         alias, rows = self._rows()
+        space = self.space()
         with _guarded(alias, writes=True):
-            for digests in _chunks([_digest(key) for key in keys], alias):
+            for digests in _chunks([_digest(key, space) for key in keys], alias):
                 # `delete()` would first fetch all rows if any app listens to every model's signals.
                 rows.filter(pk__in=digests)._raw_delete(alias)
 
@@ -101,7 +110,8 @@ class DatabaseStateStore(BaseStateStore):
 
     def by_source(self, *sources: str) -> list[CacheFileRecord]:
         """Return what was made of the source images named *sources*: one query."""
-        digests = [_digest(source) for source in sources]
+        space = self.space()
+        digests = [_digest(source, space) for source in sources]
         return [record for _, record in self._find("source_digest", digests)]
 
     def iter_items(self, chunk_size: int = 2_000) -> Iterator[tuple[str, CacheFileRecord]]:
@@ -115,13 +125,15 @@ class DatabaseStateStore(BaseStateStore):
         """
         alias, rows = self._rows()
         ordered = rows.order_by("pk").values_list("pk", "key", *_COLUMNS)
-        last = ""
+        last, space = "", self.space()
         while True:
             with _guarded(alias, writes=False):
                 chunk = list(ordered.filter(pk__gt=last)[:chunk_size])
-            for _, key, *values in chunk:
+            for digest, key, *values in chunk:
                 record = _record(values)
-                if record is not None:
+                # Tenants may share a table.
+                is_own = not space or digest == _digest(key, space)
+                if record is not None and is_own:
                     yield key, record
             if len(chunk) < chunk_size:
                 return
@@ -141,10 +153,14 @@ class DatabaseStateStore(BaseStateStore):
                 yield digest, record
 
     def _rows(self) -> tuple[str, models.QuerySet[models.Model]]:
-        # By name: models stand above this room.
-        model = apps.get_model("imagekit_registry", "CacheFileRecordRow")
+        model = _model()
         alias = self.using or router.db_for_write(model)
         return alias, model._base_manager.using(alias)
+
+
+def _model() -> type[models.Model]:
+    # By name: models stand above this room.
+    return apps.get_model("imagekit_registry", "CacheFileRecordRow")
 
 
 @contextmanager
@@ -172,7 +188,8 @@ def _chunks(digests: Sequence[str], alias: str) -> Iterator[Sequence[str]]:
     return (digests[start : start + size] for start in range(0, len(digests), size))
 
 
-def _digest(text: str) -> str:
+def _digest(text: str, space: str) -> str:
+    text = f"{space}\0{text}" if space else text
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

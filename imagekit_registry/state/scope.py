@@ -30,7 +30,7 @@ class Scope:
     outer: Scope | None = None
     of_request: bool = False
     is_open: bool = True
-    #: By the access that reads through them.
+    #: By the access that reads through them, and its tenant.
     tables: defaultdict[object, Table] = attrs.field(factory=lambda: defaultdict(dict))
 
     def close(self) -> None:

@@ -66,6 +66,12 @@ class BaseStateStore(StateStore):
     is_ledger = False
     #: Whether what is written may be part of a transaction of the caller's.
     is_transactional = False
+    #: Whether one key may be of several records, told apart by `space`.
+    has_spaces = False
+
+    def space(self) -> str:
+        """Return what tells the keys of this moment's tenant from those of all others."""
+        return ""
 
     def is_in_transaction(self) -> bool:
         """Return whether what is written now would be part of a transaction."""
@@ -93,9 +99,17 @@ class _AdaptedStore(BaseStateStore):
 
     def __init__(self, store: StateStore) -> None:
         self.store = store
-        for name in ("is_in_transaction", "after_commit", "by_source", "iter_items", "renewed"):
+        for name in (
+            "is_in_transaction",
+            "after_commit",
+            "by_source",
+            "iter_items",
+            "renewed",
+            "space",
+        ):
             if hasattr(store, name):
                 setattr(self, name, getattr(store, name))
+        self.has_spaces = "space" in vars(self)
         self.is_ledger = "by_source" in vars(self)
         self.is_transactional = "is_in_transaction" in vars(self)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
-from django.db import transaction
-from django.db.models.signals import post_delete, post_save
+from django.core.signals import request_finished
+from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register
@@ -22,11 +23,11 @@ from imagekit_registry.cachefiles.strategies import PreCache
 from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.specs import refer_to
-from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup, _watcher
+from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 from imagekit_registry.testing import forget_state
 from tests.pages import elements, render
 from tests.storages import RemoteStorage
-from tests.testapp.models import Album, Concrete, ConcreteChild, Plain
+from tests.testapp.models import Album, AlbumPhoto, Concrete, ConcreteChild, Plain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -262,28 +263,175 @@ def _validator(file: ImageCacheFile) -> object:
     return Path(file.path).stat().st_mtime
 
 
-@pytest.fixture
-def plain_group() -> Iterator[ImageFieldSourceGroup]:
-    """Watch a model that has no spec, for a while."""
-    descriptor = vars(Plain)["image"]
-    group = ImageFieldSourceGroup(Plain, "image")
-    yield group
-    _watcher._groups.remove(group)
-    del _watcher._watched[Plain]
-    for signal in (post_save, post_delete):
-        signal.disconnect(sender=Plain, dispatch_uid="imagekit_registry.watch")
-    Plain.image = descriptor
+class TestReplacedWithinATransaction:
+    """The file is the new one as soon as the row is saved, and no rollback takes that back."""
+
+    @pytest.mark.parametrize("ends", ["commit", "rollback"])
+    def test_is_shown_at_once_and_after_it(self, row: Concrete, cached: Any, ends: str) -> None:
+        """By fields, by tags, and in what a `save()` of the project's stores of them."""
+        with transaction.atomic():
+            save(row, image=upload("black"))
+            show(row)
+            assert is_dark(row.small)
+            assert is_dark(get_image("tests:tag", source=row.image))
+            transaction.set_rollback(ends == "rollback")
+        self.check(row)
+
+    def test_is_shown_after_a_rollback_by_whoever_looks_first(self, row: Concrete) -> None:
+        """Nobody has looked within the transaction, and another process looks after it."""
+        with transaction.atomic():
+            save(row, image=upload("black"))
+            transaction.set_rollback(True)
+        request_finished.send(type(self))
+        forget_state()
+        self.check(row)
+
+    def test_twice_is_shown_each_time(self, row: Concrete) -> None:
+        """Also if a tag has shown it for the first time between the two."""
+        with transaction.atomic():
+            save(row, image=upload("black"))
+            file = get_image("imagekit:thumbnail", source=row.image, width=8, height=8)
+            assert is_dark(file)
+            save(row, image=upload("white"))
+            assert not is_dark(file)
+
+    def check(self, row: Concrete) -> None:
+        show(row)
+        assert is_dark(row.small)
+        for width, height in ((70, 50), (9, 9)):
+            source = row.image if width == 70 else row.small
+            file = get_image("imagekit:thumbnail", source=source, width=width, height=height)
+            assert is_dark(file), file.name
+
+
+class TestShared:
+    """Several rows may name one file: a default image, a copy, a row of another model."""
+
+    @pytest.fixture(params=["copy", "another model", "a field without specs"])
+    def other(self, request: Any, row: Concrete) -> Any:
+        """Return another row that names the image of the first."""
+        if request.param == "copy":
+            made = ConcreteChild.objects.get(pk=row.pk)
+            made.pk = made.id = None
+            made._state.adding = True
+            made.save()
+            return made
+        if request.param == "another model":
+            return AlbumPhoto.objects.create(image=row.image.name)
+        return Plain.objects.create(image=row.image.name)
+
+    @pytest.mark.parametrize(
+        "remove",
+        [
+            pytest.param(lambda row: row.delete(), id="deleted"),
+            pytest.param(lambda row: save(row, image=upload("white", "b.png")), id="replaced"),
+            pytest.param(lambda row: save(row, image=""), id="cleared"),
+        ],
+    )
+    def test_images_stay_until_no_row_names_the_file(
+        self, row: Concrete, other: Any, cached: Any, remove: Callable[[Any], None]
+    ) -> None:
+        """Pages that are kept somewhere go on showing them."""
+        show(row)
+        before = cached()
+        remove(row)
+        assert before <= cached()
+        other.delete()
+        assert not before & cached()
+
+    def test_images_go_with_the_last_rows(self, row: Concrete, other: Any, cached: Any) -> None:
+        """Of one transaction."""
+        with transaction.atomic():
+            row.delete()
+            other.delete()
+        assert cached() == set()
+
+    def test_rows_are_asked_for_once_for_all_that_go(self, row: Concrete) -> None:
+        """One query for each column, however many rows are deleted."""
+
+        def count(rows: int) -> int:
+            ConcreteChild.objects.all().delete()
+            for number in range(rows):
+                ConcreteChild.objects.create(image=f"abstract/{number}.jpg")
+            with CaptureQueriesContext(connection) as queries:
+                ConcreteChild.objects.all().delete()
+            return sum("DISTINCT" in query["sql"] for query in queries)
+
+        assert count(20) == count(2) > 0
+
+    def test_images_stay_if_the_rows_cannot_be_asked(
+        self, row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+    ) -> None:
+        """In doubt nothing is removed; it is told."""
+
+        def fail(*args: Any) -> Any:
+            raise DatabaseError("no table")
+
+        monkeypatch.setattr("imagekit_registry.specs._rows._names_in_column", fail)
+        before = cached()
+        row.delete()
+        assert cached() == before
+        assert "no table" in caplog.text
+
+    def test_models_without_a_table_name_nothing(self, row: Concrete, cached: Any) -> None:
+        """One that is not migrated, or that a test has made, keeps nobody's images."""
+        with connection.schema_editor() as editor:
+            editor.delete_model(Plain)
+        try:
+            row.delete()
+            assert cached() == set()
+        finally:
+            with connection.schema_editor() as editor:
+                editor.create_model(Plain)
 
 
 class TestTagsAlone:
     """A model without specs, whose images only tags show."""
 
-    def test_is_watched_by_a_group_of_its_own(self, cached: Any, plain_group: Any) -> None:
-        """It feeds no spec; what tags made goes with the image."""
+    @pytest.fixture
+    def plain(self, cached: Any) -> Plain:
+        """Return a row whose image three tags have shown, to another process."""
         row = Plain.objects.create(image=upload("white"))
         render(TAGS, photo=row.image)
         assert len(cached()) == 3
-        row.delete()
+        forget_state()
+        return Plain.objects.get(pk=row.pk)
+
+    @pytest.mark.parametrize(
+        "remove",
+        [
+            pytest.param(lambda row: row.delete(), id="the row is deleted"),
+            pytest.param(lambda row: row.image.delete(), id="the file is deleted"),
+        ],
+    )
+    def test_what_was_made_of_an_image_goes_with_it(
+        self, plain: Plain, cached: Any, remove: Callable[[Any], None]
+    ) -> None:
+        """Nothing has to be registered for that."""
+        remove(plain)
+        assert cached() == set()
+
+    def test_an_image_under_the_same_name_is_shown(self, plain: Plain) -> None:
+        """A storage that overwrites is the default of some clouds."""
+        save(plain, image=upload("black"))
+        assert plain.image.name == "plain/a.jpg"
+        render(TAGS, photo=plain.image)
+        assert is_dark(get_image("tests:tag", source=plain.image))
+
+    def test_a_name_that_a_rollback_has_freed_is_shown_anew(self, cached: Any) -> None:
+        """What the transaction has shown was of another image."""
+        with transaction.atomic():
+            row = Plain.objects.create(image=upload("white"))
+            render(TAGS, photo=row.image)
+            transaction.set_rollback(True)
+        row = Plain.objects.create(image=upload("black"))
+        render(TAGS, photo=row.image)
+        assert is_dark(get_image("tests:tag", source=row.image))
+
+    def test_a_group_that_feeds_no_spec_is_told_once(self, plain: Plain, cached: Any) -> None:
+        """Whoever has said that a model is to be watched need not change it."""
+        ImageFieldSourceGroup.shared(Plain, "image")
+        plain.delete()
         assert cached() == set()
 
 

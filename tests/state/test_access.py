@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from asgiref.testing import ApplicationCommunicator
 from django.conf import settings as django_settings
 from django.core.asgi import get_asgi_application
 from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import DatabaseError, close_old_connections, connections, transaction
@@ -731,6 +733,137 @@ class TestTransactions:
         assert access.store.get_many("ab") == {"b": make()}
         access.put("a", make())
         assert access.get("a") == make()
+
+    def test_that_are_rolled_back_keep_what_files_were_made_of(self, settings: Any) -> None:
+        """A file that was made has no record that says it is there; the storage says that."""
+        settings.IMAGEKIT_LOCAL_STATE_TTL = 0
+        access = StateAccess(DatabaseStateStore())
+        access.put("a", make(fingerprint="old"))
+        with transaction.atomic():
+            access.put_many({"a": make(fingerprint="new"), "b": make(fingerprint="new")})
+            transaction.set_rollback(True)
+        missing = make(status=Status.MISSING, fingerprint="new")
+        assert access.get_many("ab") == {"a": missing, "b": missing}
+        assert access.store.get_many("ab") == {"a": missing, "b": missing}
+
+    def test_that_are_rolled_back_are_told_when_the_request_ends(self) -> None:
+        """Another process may be the next to ask."""
+        access = StateAccess(DatabaseStateStore())
+        access.put("a", make(fingerprint="old"))
+        with transaction.atomic():
+            access.put("a", make(fingerprint="new"))
+            transaction.set_rollback(True)
+        assert access.store.get_many("a") == {"a": make(fingerprint="old")}
+        request_finished.send(type(self))
+        assert access.store.get_many("a") == {"a": make(status=Status.MISSING, fingerprint="new")}
+
+    def test_show_the_ledger_what_is_yet_to_be_committed(self) -> None:
+        """What was made of a source within them can be invalidated within them."""
+        access = StateAccess(DatabaseStateStore())
+        access.put("a", make("a", source="s"))
+        with transaction.atomic():
+            access.put_many({"b": make("b", source="s"), "c": make("c", source="other")})
+            access.put("b", make("b", source="s", width=2))
+            found = access.by_source(["s"])
+        assert found == [make("a", source="s"), make("b", source="s", width=2)]
+
+
+tenant = "a"
+
+
+def key_of_tenant(key: str, prefix: str, version: int) -> str:
+    """Make a key of one tenant's; a ``KEY_FUNCTION``, as sites of several tenants have one."""
+    return f"{tenant}:{prefix}:{version}:{key}"
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTenants:
+    """One process serves several sites, whose keys are the same."""
+
+    @pytest.fixture
+    def switch(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+        """Return a function that makes it another tenant's turn."""
+        monkeypatch.setattr(f"{__name__}.tenant", "a")
+        return lambda name: monkeypatch.setattr(f"{__name__}.tenant", name)
+
+    @pytest.fixture(params=["key function", "schema"])
+    def shared(
+        self, request: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[StateAccess]:
+        """Return the way to a store that all tenants share."""
+        if request.param == "schema":
+            connection = type(connections["default"])
+            schema = property(lambda self: tenant)
+            monkeypatch.setattr(connection, "schema_name", schema, raising=False)
+            yield StateAccess(DatabaseStateStore())
+            return
+        cache = LocMemCache("tenants", {"KEY_FUNCTION": key_of_tenant})
+        yield StateAccess(CacheStateStore(cache))
+        cache.clear()
+
+    @pytest.mark.parametrize("scoped", [False, True], ids=["", "in a request"])
+    def test_one_never_gets_what_was_recorded_for_another(
+        self, shared: StateAccess, switch: Callable[[str], None], scoped: bool
+    ) -> None:
+        """Neither from the process, nor from the request, nor from the store."""
+        with state_scope() if scoped else nullcontext():
+            shared.put("k", make(width=1, source="s"))
+            assert shared.get("k") is not None
+            switch("b")
+            assert shared.get("k") is None
+            shared.put("k", make(status=Status.FAILED, retry_at=time.time() + 99))
+            for name, status in (("a", Status.EXISTS), ("b", Status.FAILED)):
+                switch(name)
+                found = shared.get("k")
+                assert found is not None
+                assert found.status == status
+            shared.drop(["k"])
+            switch("a")
+        forget_local_states()
+        assert shared.get("k") == make(width=1, source="s")
+        if shared.store.is_ledger:
+            assert shared.by_source(["s"]) == [make(width=1, source="s")]
+            assert dict(shared.store.iter_items()) == {"k": make(width=1, source="s")}
+            switch("b")
+            assert shared.by_source(["s"]) == []
+            assert list(shared.store.iter_items()) == []
+
+    def test_what_a_store_could_not_be_told_of_one_is_not_told_of_another(
+        self, switch: Callable[[str], None], clock: Clock
+    ) -> None:
+        """A store that has failed is told under the same tenant."""
+        cache = LocMemCache("tenants, failing", {"KEY_FUNCTION": key_of_tenant})
+        shared = StateAccess(CacheStateStore(cache), clock=clock)
+        for name in "ab":
+            switch(name)
+            shared.put("k", make(width=1))
+        with pytest.MonkeyPatch.context() as failing:
+            failing.setattr(cache, "delete_many", lambda keys: 1 / 0)
+            shared.drop(["k"])
+        clock.now += 100
+        switch("a")
+        assert shared.get_many(["k"], fresh=True) == {"k": make(width=1)}
+        switch("b")
+        assert shared.get_many(["k"], fresh=True) == {}
+        assert shared.store.get_many(["k"]) == {}
+        cache.clear()
+
+    def test_what_is_committed_in_the_turn_of_another_is_not_taken_for_its_own(
+        self, switch: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A block within a transaction may be another tenant's."""
+        schema = property(lambda self: tenant)
+        kind = type(connections["default"])
+        monkeypatch.setattr(kind, "schema_name", schema, raising=False)
+        shared = StateAccess(DatabaseStateStore())
+        with transaction.atomic():
+            shared.put("k", make(fingerprint="x"))
+            switch("b")
+        assert shared.get_many(["k"], fresh=True) == {}
+        switch("a")
+        assert shared.get_many(["k"], fresh=True) == {
+            "k": make(status=Status.MISSING, fingerprint="x")
+        }
 
 
 # -- requests
