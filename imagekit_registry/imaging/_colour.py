@@ -62,7 +62,8 @@ def without_palette(image: Image.Image) -> Image.Image:
     if image.mode == "1":
         image = image.convert("L")
     if image.mode == "P":
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+        # Converting a palette with a transparent colour changes the image itself: a copy is needed.
+        return image.copy().convert("RGBA") if image.has_transparency_data else image.convert("RGB")
     if "transparency" in image.info and image.mode in ("L", "RGB"):
         return image.convert("LA" if image.mode == "L" else "RGBA")
     plain = _PLAIN.get(image.mode)

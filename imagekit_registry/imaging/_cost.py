@@ -313,22 +313,18 @@ def check_cost(image: ImageFile.ImageFile, source: BufferedSource, limits: Limit
 def count_frames(image: ImageFile.ImageFile, source: BufferedSource, limits: Limits) -> int:
     """Return the number of frames of an animation, 1 for anything else.
 
-    Pages of a TIFF and sizes of an icon are no frames: only the first is ever looked at.
-
-    Raises:
-        LimitExceeded: There are more than *limits* allow.
+    Pages of a TIFF and sizes of an icon are no frames: only the first is ever looked at. Frames of
+    a GIF are counted as far as it takes to know that there are more than *limits* allow.
     """
     frames = 0
     if image.format == "GIF":
-        for kind, _ in _gif_blocks(source):  # no more of them than it takes to know
+        for kind, _ in _gif_blocks(source):
             frames += kind == b","
             if limits.max_frames is not None and frames > limits.max_frames:
                 break
     elif image.format in ("AVIF", "PNG", "WEBP"):
         frames = int(getattr(image, "n_frames", 1))
-    frames = max(frames, 1)
-    limits.check_frames(frames)
-    return frames
+    return max(frames, 1)
 
 
 #: Bytes that a decoded pixel takes while it is scaled, by mode: itself, and the copies that Pillow

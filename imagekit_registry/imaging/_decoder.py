@@ -75,12 +75,10 @@ class Frame:
     Args:
         image: Its pixels, composed with what stood before it.
         duration: How long it is shown, in milliseconds.
-        disposal: What happens to it afterwards, as GIF counts (1 stays, 2 is cleared, 3 is undone).
     """
 
     image: Image.Image
     duration: float = 0
-    disposal: int = 0
 
 
 @attrs.frozen

@@ -6,12 +6,15 @@ import contextlib
 from collections.abc import Iterator
 
 from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from imagekit_registry.exceptions import UnreadableImage
 
-from ._colour import without_palette
+from ._colour import to_eight_bit, without_palette
 from ._cost import (
     MAX_METADATA_BYTES,
     check_cost,
@@ -33,8 +36,12 @@ TIFF_TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 #: Profiles beyond this size, in bytes, are not used.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
 PREFIX_BYTES = 16
-#: What APNG's numbers for disposal mean in GIF's; its "previous" becomes the same as "none" does.
-_APNG_DISPOSAL = {0: 1, 1: 2, 2: 3}
+#: What becomes of a frame's place before the next one, as GIF counts; APNG counts one less. Some
+#: programs write 4 for the last of them.
+CLEAR = 2
+UNDO = (3, 4)
+#: Modes without colours.
+_GREY = ("1", "L", "LA", "I;16", "I;16B", "I")
 
 
 def _try_formats(
@@ -124,6 +131,63 @@ def _tiff_exif(image: TiffImageFile) -> bytes | None:
     return tags.tobytes() if len(tags) else None
 
 
+def _plays(image: ImageFile.ImageFile) -> int | None:
+    """Return how often an animation plays, 0 for ever; None if it does not say."""
+    # Pillow does not read how often an AVIF plays; encoders write "for ever" unless told.
+    loop = 0 if image.format == "AVIF" else image.info.get("loop")
+    if not isinstance(loop, int):
+        return None
+    return loop + 1 if loop and image.format == "GIF" else loop  # a GIF says how often again
+
+
+def _covering(image: ImageFile.ImageFile) -> Image.Image:
+    """Return a loaded frame; what the first one of a GIF does not cover is transparent."""
+    if isinstance(image, WebPImageFile) and image.is_animated and image.mode == "RGBA":
+        return image.convert("RGB") if image.getchannel("A").getextrema() == (255, 255) else image
+    if not isinstance(image, GifImageFile) or image.dispose_extent == (0, 0, *image.size):
+        return image
+    ground = Image.new("RGBA", image.size)
+    ground.paste(without_palette(image.crop(image.dispose_extent)), image.dispose_extent)
+    return ground
+
+
+def _composed(image: GifImageFile | PngImageFile, index: int, canvas: Image.Image) -> Image.Image:
+    """Return a frame laid on those before it, as browsers do; Pillow only decodes it.
+
+    Args:
+        image: At the frame *index*, which is not loaded yet.
+        index: From 0.
+        canvas: What the frames before left, in RGBA; afterwards what this one leaves.
+    """
+    whole = (0, 0, *image.size)
+    if isinstance(image, GifImageFile):
+        place, disposal, over = image.dispose_extent or whole, image.disposal_method, True
+        if index and image.mode in ("RGB", "RGBA"):
+            image.im = Image.new("RGBA", image.size).im
+        image.load()
+        image.dispose, image.disposal_method = None, 0  # nothing is left for the next seek() to do
+    else:
+        place = image.info.get("bbox", whole)
+        disposal, over = image.info.get("disposal", 0) + 1, image.info.get("blend") == 1
+        image.blend_op, image.dispose_op = 0, 0
+        image.load()
+    pixels = without_palette(to_eight_bit(image.crop(place))).convert("RGBA")
+    before = canvas.copy() if disposal in UNDO else None
+    if over:
+        # What reaches over the edge is cut off: a canvas does not grow.
+        canvas.alpha_composite(pixels, place[:2])
+    else:
+        canvas.paste(pixels, place[:2])
+    mode = "L" if image.mode in _GREY else "RGB"
+    has_alpha = canvas.getchannel("A").getextrema() != (255, 255)
+    shown = canvas.copy().convert(f"{mode}A" if has_alpha else mode)
+    if before is not None:
+        canvas.paste(before)
+    elif disposal == CLEAR:
+        canvas.paste((0, 0, 0, 0), place)
+    return shown
+
+
 class PillowImage:
     """An image that Pillow has opened."""
 
@@ -151,13 +215,14 @@ class PillowImage:
                 orientation, exif = 1, _tiff_exif(image)
         if source.view.error is not None:
             raise source.view.error
+        if isinstance(image, WebPImageFile) and frames > 1:
+            # Its flag tells of the alpha within frames, which need not cover all of the picture.
+            image.rawmode = image._mode = "RGBA"
         profile = _bytes(image.info.get("icc_profile"), MAX_PROFILE_BYTES)
         format = image.format or ""
         self.header = Header(*size, image.mode, format, frames, orientation, profile)
-        # Pillow does not read how often an AVIF plays; encoders write "for ever" unless told.
-        loop = 0 if format == "AVIF" else image.info.get("loop")
         xmp = _bytes(image.info.get("xmp"), MAX_METADATA_BYTES)
-        self.metadata = Metadata(exif, xmp, loop if isinstance(loop, int) else None)
+        self.metadata = Metadata(exif, xmp, _plays(image))
 
     def rescales(self, base: Plan, several: bool) -> bool:
         """Return False: processors scale as well."""
@@ -178,37 +243,34 @@ class PillowImage:
                 factor = max(1, int(min(times)))
             check_memory(image, self.header, self._limits, reduced=factor > 1)
             image.load()
-            pixels = reduce_to(image, factor, extent)
+            pixels = reduce_to(_covering(image), factor, extent)
             return finish(pixels, plan, self.header.profile, self.metadata.exif)
 
-    def _frame(self, index: int, plan: Plan) -> Frame:
+    def _frame(self, index: int, plan: Plan, canvas: Image.Image) -> Frame:
         image = self._image
         with translated(self.source):
             image.seek(index)
             self._limits.check_pixels(image.size)
             check_memory(image, self.header, self._limits, reduced=False)
-            image.load()
-            disposal = getattr(image, "disposal_method", None)  # of a GIF
-            if disposal is None:
-                disposal = _APNG_DISPOSAL.get(image.info.get("disposal", 0), 1)
-            duration = image.info.get("duration", 0)
-            pixels = without_palette(image)
-            if pixels is image:
-                pixels = image.copy()  # the next seek() paints over it
-            if pixels.size != self.header.size:
-                # A frame beyond the edge makes the canvas grow from there on; viewers cut it off.
-                pixels = pixels.crop((0, 0, *self.header.size))
+            if isinstance(image, (GifImageFile, PngImageFile)):
+                pixels = _composed(image, index, canvas)
+            else:
+                image.load()
+                pixels = _covering(image)
+                if pixels is image:
+                    pixels = image.copy()  # the next seek() paints over it
             pixels = finish(pixels, plan, self.header.profile, self.metadata.exif)
-        return Frame(pixels, float(duration), int(disposal))
+        return Frame(pixels, float(image.info.get("duration", 0)))
 
     def frames(self, plan: Plan) -> Iterator[Frame]:
         """Yield all frames of an animation in full size, oriented, in the plan's colours."""
         image = self._image
         # An APNG may start with a picture for viewers that know no APNG, which is no frame.
-        start = 1 if image.format == "PNG" and getattr(image, "default_image", False) else 0
+        start = 1 if isinstance(image, PngImageFile) and image.default_image else 0
+        canvas = Image.new("RGBA", self.header.size)
         for index in range(start, self.header.frames):
             try:
-                yield self._frame(index, plan)
+                yield self._frame(index, plan, canvas)
             except EOFError:
                 return
 

@@ -77,6 +77,12 @@ def _without_orientation(tags: Image.Exif, exif: bytes) -> bytes:
     return tags.tobytes()
 
 
+def without_orientation(exif: object) -> bytes:
+    """Return EXIF data, as bytes or as Pillow's own, without an orientation; empty if unreadable."""
+    data = exif.tobytes() if isinstance(exif, Image.Exif) else exif
+    return (isinstance(data, bytes) and _edited(data, _without_orientation)) or b""
+
+
 def _copyright_only(tags: Image.Exif, exif: bytes) -> bytes | None:
     kept = Image.Exif()
     for tag in (ARTIST_TAG, COPYRIGHT_TAG):

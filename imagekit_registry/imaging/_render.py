@@ -173,6 +173,7 @@ def _render_opened(work: _Work, jobs: list[Job]) -> list[Encoded | GenerationErr
         is_animated = job.recipe.animated and header.frames > 1 and wanted in ANIMATED_FORMATS
         with job.keeps_errors():
             if is_animated:
+                work.limits.check_frames(header.frames)
                 work.limits.check_animation(header.size, header.frames)
             check_result(job, work.limits)
             (moving if is_animated else stills).append(job)
@@ -294,4 +295,5 @@ def read_header(file: Readable, limits: Limits, deadline: Deadline | None = None
         LimitExceeded: It is larger than *limits* allow.
     """
     with _PILLOW.open(file, limits, deadline) as opened:
+        limits.check_frames(opened.header.frames)
         return opened.header

@@ -8,6 +8,7 @@ from functools import lru_cache
 from types import MappingProxyType, MethodType
 from typing import IO, Any, Literal
 
+from attrs import evolve
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import get_by_qname, get_singleton
@@ -360,7 +361,8 @@ class ImageSpec(BaseImageSpec):
         limits = self.limits or default_limits()
         deadline = Deadline(limits.max_seconds)
         with open_source(self.source) as file:
-            header = read_header(file, limits, deadline)
+            # A still may be made of more frames than an animation may have.
+            header = read_header(file, evolve(limits, max_frames=None), deadline)
         size = header.oriented_size if self.auto_orient else (header.width, header.height)
         return self.output_size(size)
 
