@@ -57,7 +57,9 @@ MAX_JPEG_SCANS = 100
 #: All scans of a progressive JPEG may go over this many times the pixels of the largest source.
 SCANNED_PIXELS = 20
 READ_BYTES = 64 * 1024
-START_OF_SCAN = b"\xff\xda"
+#: Markers of a JPEG, without those that stand within its pixels.
+_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+_START_OF_SCAN, _END, _BARE = b"\xda", b"\xd9", (b"\x01", b"\xd8")
 
 
 def _too_complex(what: str) -> LimitExceeded:
@@ -275,17 +277,27 @@ def safe_exif(data: object) -> bytes | None:
     return EXIF_PREFIX + data[start:]
 
 
-def _count(source: BufferedSource, needle: bytes, start: int, most: int) -> int:
-    """Count *needle* from *start* on, at least as far as *most*."""
-    source.seek(start)
-    found, tail = 0, b""
-    while found <= most:
+def count_scans(source: BufferedSource, start: int, most: int) -> int:
+    """Return how many scans a JPEG has from *start* to its end marker, at least as far as *most*."""
+    found = markers = 0
+    while found <= most and markers < MAX_JPEG_SEGMENTS:
+        source.seek(start)
         block = source.read(READ_BYTES)
-        if not block:
-            break
-        found += (tail + block).count(needle)
-        tail = block[-len(needle) + 1 :]
-    return found
+        marker = _MARKER.search(block)
+        if marker is None:
+            if len(block) < READ_BYTES:
+                return found
+            start += len(block) - 1
+            continue
+        if marker[1] == _END:
+            return found
+        markers += 1
+        start += marker.end()
+        found += marker[1] == _START_OF_SCAN
+        if marker[1] not in _BARE:
+            source.seek(start)
+            start += max(2, int.from_bytes(source.read(2)))
+    return found if markers < MAX_JPEG_SEGMENTS else most + 1
 
 
 def check_cost(image: ImageFile.ImageFile, source: BufferedSource, limits: Limits) -> None:
@@ -305,7 +317,7 @@ def check_cost(image: ImageFile.ImageFile, source: BufferedSource, limits: Limit
     if limits.max_pixels is not None:
         pixels = image.size[0] * image.size[1]
         most = min(most, limits.max_pixels * SCANNED_PIXELS // max(1, pixels))
-    if 1 + _count(source, START_OF_SCAN, start, most) > most:
+    if 1 + count_scans(source, start, most) > most:
         cause = f"the image has more than the {most} scans that are allowed for its size"
         raise LimitExceeded(cause, hint="Save the image again with an image editor.")
 

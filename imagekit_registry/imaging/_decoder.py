@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, Protocol
 
 import attrs
@@ -61,11 +61,13 @@ class Metadata:
         exif: EXIF data, or None.
         xmp: XMP data, or None.
         loop: How often an animation plays, 0 for ever; None if the source does not say.
+        rights: Artist and copyright from IPTC data, by the numbers of their EXIF tags.
     """
 
     exif: bytes | None = attrs.field(default=None, repr=False)
     xmp: bytes | None = attrs.field(default=None, repr=False)
     loop: int | None = None
+    rights: Mapping[int, bytes] = attrs.field(factory=dict, repr=False)
 
 
 @attrs.frozen

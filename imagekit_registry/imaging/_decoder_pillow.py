@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageFile, IptcImagePlugin, UnidentifiedImageError
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -21,13 +22,14 @@ from ._cost import (
     check_memory,
     check_structure,
     count_frames,
+    count_scans,
     late_png_exif,
     safe_exif,
 )
 from ._decoder import Frame, Header, Metadata, OpenedImage, Plan
-from ._limits import Deadline, Limits
-from ._metadata import ORIENTATION_TAG, finish
-from ._scaling import reduce_to
+from ._limits import SMALL_DECODE_PIXELS, Deadline, Limits
+from ._metadata import IPTC_RIGHTS, ORIENTATION_TAG, finish, read_orientation
+from ._scaling import STRIP_ROWS, reduce_to
 from ._source import BufferedSource, Readable, open_source, translated
 
 IMAGE_WIDTH_TAG, IMAGE_LENGTH_TAG = 0x0100, 0x0101
@@ -36,6 +38,30 @@ TIFF_TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 #: Profiles beyond this size, in bytes, are not used.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
 PREFIX_BYTES = 16
+#: The number of IPTC data among the resources of Photoshop, and the most that is read of them.
+IPTC_RESOURCE, MAX_IPTC_BYTES = 0x0404, 64 * 1024
+#: How formats begin that Pillow does not read by itself, what they are called, and what to do.
+UNREAD_FORMATS = (
+    (
+        re.compile(rb"....ftyp(?:hei[cfmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL),
+        "HEIC",
+        "Install the extra 'heif' and register its plugin, or upload a JPEG.",
+    ),
+    (
+        re.compile(rb"....ftypavi[fs]", re.DOTALL),
+        "AVIF",
+        "Install a Pillow that is built with libavif, or upload a JPEG.",
+    ),
+    (
+        re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"),
+        "JPEG XL",
+        "Upload a JPEG, PNG or WebP.",
+    ),
+)
+#: Formats whose decoders give the rows that are there.
+CUT_FORMATS = ("BMP", "GIF", "JPEG", "PNG")
+#: Two rows of blocks of 16 pixels: the decoder looks at the next one to smooth colours.
+JPEG_HELD_BACK = 32
 #: What becomes of a frame's place before the next one, as GIF counts; APNG counts one less. Some
 #: programs write 4 for the last of them.
 CLEAR = 2
@@ -95,8 +121,11 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
                 if name not in names and accept is not None and accept(prefix) is True:
                     cause = f"images of the format {name} are not allowed"
                     raise UnreadableImage(cause, hint="Upload a JPEG, PNG or WebP.")
+            for pattern, name, hint in UNREAD_FORMATS:
+                if pattern.match(prefix):
+                    raise UnreadableImage(f"images of the format {name} are not read", hint=hint)
             raise UnidentifiedImageError
-    limits.check_pixels(image.size)
+    limits.check_pixels(image.size, SMALL_DECODE_PIXELS if isinstance(image, JpegImageFile) else 1)
     return image
 
 
@@ -129,6 +158,17 @@ def _tiff_exif(image: TiffImageFile) -> bytes | None:
         if isinstance(image.tag_v2.get(tag), str):
             tags[tag] = image.tag_v2[tag]
     return tags.tobytes() if len(tags) else None
+
+
+def _iptc_rights(image: ImageFile.ImageFile) -> dict[int, bytes]:
+    """Return artist and copyright from the IPTC data of a JPEG."""
+    with contextlib.suppress(Exception):  # as for EXIF data
+        if len(image.info["photoshop"][IPTC_RESOURCE]) > MAX_IPTC_BYTES:
+            return {}
+        found = IptcImagePlugin.getiptcinfo(image) or {}
+        values = {tag: found.get(key) for tag, key in IPTC_RIGHTS.items()}
+        return {tag: value for tag, value in values.items() if isinstance(value, bytes) and value}
+    return {}
 
 
 def _plays(image: ImageFile.ImageFile) -> int | None:
@@ -188,13 +228,24 @@ def _composed(image: GifImageFile | PngImageFile, index: int, canvas: Image.Imag
     return shown
 
 
+def _differing_rows(image: Image.Image, other: Image.Image) -> int:
+    """Return how many rows lie from the first to the last that differ in two images."""
+    rows: list[int] = []
+    for top in range(0, image.height, STRIP_ROWS):
+        strip = (0, top, image.width, min(image.height, top + STRIP_ROWS))
+        box = ImageChops.difference(image.crop(strip), other.crop(strip)).getbbox(alpha_only=False)
+        if box:
+            rows += [top + box[1], top + box[3]]
+    return max(rows) - min(rows) if rows else 0
+
+
 class PillowImage:
     """An image that Pillow has opened."""
 
     def __init__(self, image: ImageFile.ImageFile, source: BufferedSource, limits: Limits) -> None:
         """Read what the header says; raise `LimitExceeded` for what would cost too much time."""
         self._image = image
-        self._limits = limits
+        self.limits = limits
         self.source = source
         size = image.size
         with translated(source):
@@ -205,11 +256,11 @@ class PillowImage:
         orientation, exif = 1, None
         with contextlib.suppress(Exception):  # a broken tag must not cost the picture
             exif = _read_exif(image, source)
-            # Image's own method: that of PNG decodes the whole image if there is no EXIF chunk yet.
-            found = Image.Image.getexif(image).get(ORIENTATION_TAG, 1)
-            orientation = found if isinstance(found, int) and 1 <= found <= 8 else 1
+            # Pillow's own would look into XMP as well, which no browser does: tools leave it stale.
+            orientation = read_orientation(exif)
             if isinstance(image, TiffImageFile):
                 # Pillow turns the pixels of a TIFF itself when it decodes them.
+                orientation = image.tag_v2.get(ORIENTATION_TAG, 1)
                 stored = image.tag_v2[IMAGE_WIDTH_TAG], image.tag_v2[IMAGE_LENGTH_TAG]
                 size = stored if orientation < 5 else (stored[1], stored[0])
                 orientation, exif = 1, _tiff_exif(image)
@@ -222,7 +273,7 @@ class PillowImage:
         format = image.format or ""
         self.header = Header(*size, image.mode, format, frames, orientation, profile)
         xmp = _bytes(image.info.get("xmp"), MAX_METADATA_BYTES)
-        self.metadata = Metadata(exif, xmp, _plays(image))
+        self.metadata = Metadata(exif, xmp, _plays(image), _iptc_rights(image))
 
     def rescales(self, base: Plan, several: bool) -> bool:
         """Return False: processors scale as well."""
@@ -236,22 +287,64 @@ class PillowImage:
             if plan.minimum is not None and isinstance(image, JpegImageFile):
                 drafted = image.draft(None, plan.minimum)
                 extent = drafted[1][2:] if drafted else extent
+            self.limits.check_pixels(image.size)
             extent = extent or image.size
             factor = 1
             if plan.minimum is not None:
                 times = extent[0] // plan.minimum[0], extent[1] // plan.minimum[1]
                 factor = max(1, int(min(times)))
-            check_memory(image, self.header, self._limits, reduced=factor > 1)
-            image.load()
+            check_memory(image, self.header, self.limits, reduced=factor > 1)
+            try:
+                image.load()
+            except OSError as error:
+                image = self._image = self._rescued(error, plan)
             pixels = reduce_to(_covering(image), factor, extent)
             return finish(pixels, plan, self.header.profile, self.metadata.exif)
+
+    def _rescued(self, error: OSError, plan: Plan) -> ImageFile.ImageFile:
+        """Return what there is of a file that is cut off, unless more is missing than may be.
+
+        What could not be decoded is what is left of the ground: it differs on another ground.
+        """
+        image, most = self._image, self.limits.max_missing
+        if self.source.view.error is not None or image.format not in CUT_FORMATS or most == 0:
+            raise error
+        other = self._again(plan)
+        bands = len(other.getbands())
+        white = Image.new(other.mode, other.size, (255,) * bands if bands > 1 else 255)
+        other.im = white.im
+        with contextlib.suppress(OSError):
+            other.load()
+        image.tile = other.tile = []  # so that Pillow takes them for loaded
+        missing = _differing_rows(image, other) / image.height
+        if image.format == "JPEG":
+            if image.info.get("progressive") and count_scans(self.source, 2, 1) > 1:
+                missing = 0.0  # its first scan, which is whole, has all rows
+            # Without its end marker the last rows of blocks are not given out.
+            missing -= JPEG_HELD_BACK / self.header.height
+        if most is not None and missing > most:
+            raise error
+        if image.format == "JPEG":
+            self._image = image = self._again(plan)
+            self.source.view.tail = b"\xff\xd9"
+            image.load()
+            return image
+        return other if other.mode in ("1", "L", "RGB") else image
+
+    def _again(self, plan: Plan) -> ImageFile.ImageFile:
+        """Return the same image, opened anew."""
+        self.source.seek(0)
+        image = open_pillow(self.source, self.limits)
+        if plan.minimum is not None and isinstance(image, JpegImageFile):
+            image.draft(None, plan.minimum)
+        return image
 
     def _frame(self, index: int, plan: Plan, canvas: Image.Image) -> Frame:
         image = self._image
         with translated(self.source):
             image.seek(index)
-            self._limits.check_pixels(image.size)
-            check_memory(image, self.header, self._limits, reduced=False)
+            self.limits.check_pixels(image.size)
+            check_memory(image, self.header, self.limits, reduced=False)
             if isinstance(image, (GifImageFile, PngImageFile)):
                 pixels = _composed(image, index, canvas)
             else:
@@ -270,9 +363,12 @@ class PillowImage:
         canvas = Image.new("RGBA", self.header.size)
         for index in range(start, self.header.frames):
             try:
-                yield self._frame(index, plan, canvas)
-            except EOFError:
-                return
+                frame = self._frame(index, plan, canvas)
+            except UnreadableImage:
+                if index == start:
+                    raise
+                return  # a damaged frame ends an animation
+            yield frame
 
 
 class PillowDecoder:

@@ -220,7 +220,8 @@ class ImageSpec(BaseImageSpec):
 
     Attributes:
         processors: What is done to the image, in this order.
-        format: Pillow's name of the format to write; None: the source's own.
+        format: Pillow's name of the format to write; None: the source's own, or JPEG (PNG where
+            there is transparency) for what not every browser shows.
         options: Options of Pillow's ``Image.save`` for the format, such as ``{"quality": 80}``.
         autoconvert: Whether the image's mode is converted to one that the format holds.
         auto_orient: Whether the EXIF orientation is applied before the processors.
