@@ -9,6 +9,7 @@ import PIL
 from PIL import Image
 
 from ._colour import without_palette
+from ._compose import CLEAR
 from ._decoder import Frame
 from ._encode import TRANSPARENT_INDEX, Encoded, flatten, holds, to_palette, write
 from ._metadata import without_orientation
@@ -20,7 +21,6 @@ _PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])
 MAX_DURATION = 600_000
 #: The same for PNG: before 12.1, Pillow wrote times as thousandths of a second in 16 bits.
 MAX_PNG_DURATION = MAX_DURATION if _PILLOW >= (12, 1) else 65_535
-CLEAR = 2
 #: The most that GIF and WebP can count.
 MAX_PLAYS = 65_535
 

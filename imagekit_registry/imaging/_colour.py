@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import io
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 STRIP_ROWS = 256
+#: By how much colours of profiles that are sRGB but for rounding may differ, of 255.
+SRGB_TOLERANCE = 3
 #: Colour space signature of a profile -> modes whose pixels it can describe.
 _SPACES = {"RGB": ("RGB", "RGBA"), "GRAY": ("L", "LA"), "CMYK": ("CMYK",), "Lab": ("LAB",)}
 #: Modes that only Pillow's own code works with -> what everybody else understands.
@@ -75,6 +77,17 @@ def _srgb() -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
+def _is_srgb(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Return whether a transform to sRGB changes no colour visibly: names of profiles may lie."""
+    steps = range(0, 256, 51)
+    colors = bytes(
+        band for red in steps for green in steps for blue in steps for band in (red, green, blue)
+    )
+    probe = Image.frombytes("RGB", (len(steps) ** 2, len(steps)), colors)
+    extrema = ImageChops.difference(probe, transform.apply(probe)).getextrema()
+    return all(band[1] <= SRGB_TOLERANCE for band in extrema)  # type: ignore[index]
+
+
 @functools.lru_cache(maxsize=16)
 def _transform(
     profile: bytes | None, mode: str
@@ -99,7 +112,7 @@ def _transform(
             if space != "RGB" or mode not in ("L", "LA"):
                 return None
             needed = "RGB"  # a grey image may carry the profile of the camera's colours
-        if space == "RGB" and (source.profile.profile_description or "").startswith("sRGB"):
+        if space == "RGB" and _is_srgb(ImageCms.buildTransform(source, _srgb(), "RGB", "RGB")):
             return needed, None
         needed = {"LA": "L"}.get(needed, needed)
         target = "RGBA" if needed == "RGBA" else "RGB"

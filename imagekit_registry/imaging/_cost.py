@@ -19,14 +19,11 @@ from imagekit_registry.exceptions import LimitExceeded
 
 from ._decoder import Header
 from ._limits import Limits
+from ._png import EXIF_PREFIX, MAX_METADATA_BYTES, MAX_PNG_CHUNKS, PNG_SIGNATURE, png_chunks
 from ._source import BufferedSource
 
-#: Metadata beyond this size, in bytes, is not read.
-MAX_METADATA_BYTES = 1024 * 1024
 #: Segments of a JPEG before its pixels: metadata of 64 KB each, and what a decoder needs.
 MAX_JPEG_SEGMENTS = 10_000
-#: Chunks of a PNG: 100 MB in chunks of 1 KB, and more, are possible.
-MAX_PNG_CHUNKS = 200_000
 #: Extensions of a GIF before its first frame.
 MAX_GIF_EXTENSIONS = 1_000
 #: Numbers in the directory of a TIFF: a tile of 100 x 100 pixels has two of them.
@@ -43,8 +40,6 @@ MAX_PLAIN_PPM_BYTES = 16 * 1024 * 1024
 MAX_RUN_LENGTH_BYTES = 16 * 1024 * 1024
 MAX_RUN_LENGTH_PIXELS = 25_000_000
 
-EXIF_PREFIX = b"Exif\0\0"
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Bytes of one value of each type of a TIFF's tags.
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TIFF_SIZES |= {16: 8, 17: 8, 18: 8}
@@ -124,31 +119,10 @@ def _check_jpeg(source: BufferedSource, limits: Limits) -> None:
     raise _too_complex(f"more than {MAX_JPEG_SEGMENTS} segments before its pixels")
 
 
-def _png_chunks(source: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield kind and size in bytes of each chunk of a PNG, with *source* at its data."""
-    place = len(PNG_SIGNATURE)
-    while True:
-        source.seek(place)
-        head = source.read(8)
-        if len(head) < 8 or head[4:] == b"IEND":
-            return
-        length = int.from_bytes(head[:4])
-        yield head[4:], length
-        place += length + 12
-
-
 def _check_png(source: BufferedSource, limits: Limits) -> None:
-    for number, _ in enumerate(_png_chunks(source), 1):
+    for number, _ in enumerate(png_chunks(source), 1):
         if number == MAX_PNG_CHUNKS:
             raise _too_complex(f"more than {MAX_PNG_CHUNKS} chunks")
-
-
-def late_png_exif(source: IO[bytes]) -> bytes | None:
-    """Return the EXIF data of a PNG that stands behind the pixels, if there is any."""
-    for kind, length in _png_chunks(source):
-        if kind == b"eXIf" and length <= MAX_METADATA_BYTES:
-            return EXIF_PREFIX + source.read(length)
-    return None
 
 
 def _directory_cost(source: IO[bytes], start: int) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 from collections.abc import Iterator
 
@@ -15,20 +16,19 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from imagekit_registry.exceptions import UnreadableImage
 
-from ._colour import to_eight_bit, without_palette
+from ._compose import compose, cover, plays
 from ._cost import (
-    MAX_METADATA_BYTES,
     check_cost,
     check_memory,
     check_structure,
     count_frames,
     count_scans,
-    late_png_exif,
     safe_exif,
 )
 from ._decoder import Frame, Header, Metadata, OpenedImage, Plan
 from ._limits import SMALL_DECODE_PIXELS, Deadline, Limits
 from ._metadata import IPTC_RIGHTS, ORIENTATION_TAG, finish, read_orientation
+from ._png import MAX_METADATA_BYTES, late_png_exif, sound_png
 from ._scaling import STRIP_ROWS, reduce_to
 from ._source import BufferedSource, Readable, open_source, translated
 
@@ -47,27 +47,12 @@ UNREAD_FORMATS = (
         "HEIC",
         "Install the extra 'heif' and register its plugin, or upload a JPEG.",
     ),
-    (
-        re.compile(rb"....ftypavi[fs]", re.DOTALL),
-        "AVIF",
-        "Install a Pillow that is built with libavif, or upload a JPEG.",
-    ),
-    (
-        re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"),
-        "JPEG XL",
-        "Upload a JPEG, PNG or WebP.",
-    ),
+    (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "), "JPEG XL", "Upload a JPEG, PNG or WebP."),
 )
 #: Formats whose decoders give the rows that are there.
 CUT_FORMATS = ("BMP", "GIF", "JPEG", "PNG")
 #: Two rows of blocks of 16 pixels: the decoder looks at the next one to smooth colours.
 JPEG_HELD_BACK = 32
-#: What becomes of a frame's place before the next one, as GIF counts; APNG counts one less. Some
-#: programs write 4 for the last of them.
-CLEAR = 2
-UNDO = (3, 4)
-#: Modes without colours.
-_GREY = ("1", "L", "LA", "I;16", "I;16B", "I")
 
 
 def _try_formats(
@@ -105,6 +90,7 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
     if source.size == 0:
         raise UnreadableImage("the file is empty", hint="Upload the file again.")
     with translated(source):
+        source.seek(0)
         prefix = source.read(PREFIX_BYTES)
         check_structure(source, prefix, limits)
         Image.preinit()
@@ -171,63 +157,6 @@ def _iptc_rights(image: ImageFile.ImageFile) -> dict[int, bytes]:
     return {}
 
 
-def _plays(image: ImageFile.ImageFile) -> int | None:
-    """Return how often an animation plays, 0 for ever; None if it does not say."""
-    # Pillow does not read how often an AVIF plays; encoders write "for ever" unless told.
-    loop = 0 if image.format == "AVIF" else image.info.get("loop")
-    if not isinstance(loop, int):
-        return None
-    return loop + 1 if loop and image.format == "GIF" else loop  # a GIF says how often again
-
-
-def _covering(image: ImageFile.ImageFile) -> Image.Image:
-    """Return a loaded frame; what the first one of a GIF does not cover is transparent."""
-    if isinstance(image, WebPImageFile) and image.is_animated and image.mode == "RGBA":
-        return image.convert("RGB") if image.getchannel("A").getextrema() == (255, 255) else image
-    if not isinstance(image, GifImageFile) or image.dispose_extent == (0, 0, *image.size):
-        return image
-    ground = Image.new("RGBA", image.size)
-    ground.paste(without_palette(image.crop(image.dispose_extent)), image.dispose_extent)
-    return ground
-
-
-def _composed(image: GifImageFile | PngImageFile, index: int, canvas: Image.Image) -> Image.Image:
-    """Return a frame laid on those before it, as browsers do; Pillow only decodes it.
-
-    Args:
-        image: At the frame *index*, which is not loaded yet.
-        index: From 0.
-        canvas: What the frames before left, in RGBA; afterwards what this one leaves.
-    """
-    whole = (0, 0, *image.size)
-    if isinstance(image, GifImageFile):
-        place, disposal, over = image.dispose_extent or whole, image.disposal_method, True
-        if index and image.mode in ("RGB", "RGBA"):
-            image.im = Image.new("RGBA", image.size).im
-        image.load()
-        image.dispose, image.disposal_method = None, 0  # nothing is left for the next seek() to do
-    else:
-        place = image.info.get("bbox", whole)
-        disposal, over = image.info.get("disposal", 0) + 1, image.info.get("blend") == 1
-        image.blend_op, image.dispose_op = 0, 0
-        image.load()
-    pixels = without_palette(to_eight_bit(image.crop(place))).convert("RGBA")
-    before = canvas.copy() if disposal in UNDO else None
-    if over:
-        # What reaches over the edge is cut off: a canvas does not grow.
-        canvas.alpha_composite(pixels, place[:2])
-    else:
-        canvas.paste(pixels, place[:2])
-    mode = "L" if image.mode in _GREY else "RGB"
-    has_alpha = canvas.getchannel("A").getextrema() != (255, 255)
-    shown = canvas.copy().convert(f"{mode}A" if has_alpha else mode)
-    if before is not None:
-        canvas.paste(before)
-    elif disposal == CLEAR:
-        canvas.paste((0, 0, 0, 0), place)
-    return shown
-
-
 def _differing_rows(image: Image.Image, other: Image.Image) -> int:
     """Return how many rows lie from the first to the last that differ in two images."""
     rows: list[int] = []
@@ -273,7 +202,7 @@ class PillowImage:
         format = image.format or ""
         self.header = Header(*size, image.mode, format, frames, orientation, profile)
         xmp = _bytes(image.info.get("xmp"), MAX_METADATA_BYTES)
-        self.metadata = Metadata(exif, xmp, _plays(image), _iptc_rights(image))
+        self.metadata = Metadata(exif, xmp, plays(image), _iptc_rights(image))
 
     def rescales(self, base: Plan, several: bool) -> bool:
         """Return False: processors scale as well."""
@@ -298,7 +227,7 @@ class PillowImage:
                 image.load()
             except OSError as error:
                 image = self._image = self._rescued(error, plan)
-            pixels = reduce_to(_covering(image), factor, extent)
+            pixels = reduce_to(cover(image), factor, extent)
             return finish(pixels, plan, self.header.profile, self.metadata.exif)
 
     def _rescued(self, error: OSError, plan: Plan) -> ImageFile.ImageFile:
@@ -333,7 +262,6 @@ class PillowImage:
 
     def _again(self, plan: Plan) -> ImageFile.ImageFile:
         """Return the same image, opened anew."""
-        self.source.seek(0)
         image = open_pillow(self.source, self.limits)
         if plan.minimum is not None and isinstance(image, JpegImageFile):
             image.draft(None, plan.minimum)
@@ -346,10 +274,10 @@ class PillowImage:
             self.limits.check_pixels(image.size)
             check_memory(image, self.header, self.limits, reduced=False)
             if isinstance(image, (GifImageFile, PngImageFile)):
-                pixels = _composed(image, index, canvas)
+                pixels = compose(image, index, canvas)
             else:
                 image.load()
-                pixels = _covering(image)
+                pixels = cover(image)
                 if pixels is image:
                     pixels = image.copy()  # the next seek() paints over it
             pixels = finish(pixels, plan, self.header.profile, self.metadata.exif)
@@ -393,7 +321,12 @@ class PillowDecoder:
             SourceUnavailable: The file itself raises an exception.
         """
         clock = deadline or Deadline(limits.max_seconds)
-        with open_source(file, limits, clock) as source:
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(open_source(file, limits, clock))
+            with translated(source):
+                sound = sound_png(source)
+            if sound is not None:
+                source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
             yield self._adapt(PillowImage(open_pillow(source, limits), source, limits))
 
     def _adapt(self, opened: PillowImage) -> OpenedImage:

@@ -75,12 +75,7 @@ class Limits:
             raise _exceeded(what, "bytes", "Use a smaller file.")
 
     def check_pixels(self, size: tuple[int, int], times: int = 1) -> None:
-        """Raise `LimitExceeded` if a source of *size* is too large to be decoded.
-
-        Args:
-            size: Width and height, in pixels.
-            times: How many times the limit it may have.
-        """
+        """Raise `LimitExceeded` if a source of *size* has more pixels than *times* the limit."""
         width, height = size
         if self.max_pixels is not None and width * height > self.max_pixels * times:
             most = self.max_pixels * times

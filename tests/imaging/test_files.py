@@ -311,3 +311,40 @@ def test_an_avif_has_no_dark_edges_AVIF() -> None:  # noqa: N802 - conftest look
     colors = shown.convert("RGB")
     assert ImageStat.Stat(colors.crop((16, 16, 48, 48))).extrema[1][0] > 230
     assert shown.getpixel((2, 2))[3] < 3  # type: ignore[index]
+
+
+def _chunk(name: bytes, data: bytes, *, wrong: bool = False) -> bytes:
+    chunk = made.png_chunk(name, data)
+    return chunk[:-4] + b"bad!" if wrong else chunk
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        _chunk(b"tEXt", b"Comment\0hello", wrong=True),
+        _chunk(b"iCCP", b"profile\0\7" + b"x" * 20),
+        _chunk(b"gAMA", b"\0\0"),
+        _chunk(b"pHYs", b"\0\0\0"),
+        _chunk(b"cHRM", b"\0" * 6),
+        _chunk(b"tRNS", b"\0"),
+        _chunk(b"acTL", b"\0\0"),
+        _chunk(b"sRGB", b""),
+    ],
+    ids=["wrong CRC", "compression", "gAMA", "pHYs", "cHRM", "tRNS", "acTL", "sRGB"],
+)
+@pytest.mark.parametrize("decoder", ["pillow", "vips"])
+def test_a_broken_chunk_that_does_not_matter_does_not_matter(chunk: bytes, decoder: str) -> None:
+    """The PNG is read without it, and the chunks beside it stay."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = made.png_chunk(b"eXIf", exif.tobytes()[6:])
+    shown = decoded(made.png(turned, chunk, size=(8, 4)), decoder, processors=[ResizeToFit(4)])
+    assert shown.size == (4, 8)
+
+
+def test_a_broken_chunk_that_matters_is_an_error() -> None:
+    """A header that cannot be trusted is no header."""
+    data = bytearray(made.png())
+    data[29] ^= 0xFF
+    with pytest.raises(UnreadableImage):
+        make(bytes(data))
