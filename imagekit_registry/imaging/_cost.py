@@ -53,7 +53,7 @@ MAX_JPEG_SCANS = 100
 SCANNED_PIXELS = 20
 READ_BYTES = 64 * 1024
 #: Markers of a JPEG, without those that stand within its pixels.
-_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 _START_OF_SCAN, _END, _BARE = b"\xda", b"\xd9", (b"\x01", b"\xd8")
 
 

@@ -49,8 +49,8 @@ UNREAD_FORMATS = (
     ),
     (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "), "JPEG XL", "Upload a JPEG, PNG or WebP."),
 )
-#: Formats whose decoders give the rows that are there.
-CUT_FORMATS = ("BMP", "GIF", "JPEG", "PNG")
+#: Formats whose decoders give the rows that are there, and modes in which they can be told.
+CUT_FORMATS, CUT_MODES = ("BMP", "GIF", "JPEG", "PNG"), ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 #: Two rows of blocks of 16 pixels: the decoder looks at the next one to smooth colours.
 JPEG_HELD_BACK = 32
 
@@ -152,8 +152,8 @@ def _iptc_rights(image: ImageFile.ImageFile) -> dict[int, bytes]:
         if len(image.info["photoshop"][IPTC_RESOURCE]) > MAX_IPTC_BYTES:
             return {}
         found = IptcImagePlugin.getiptcinfo(image) or {}
-        values = {tag: found.get(key) for tag, key in IPTC_RIGHTS.items()}
-        return {tag: value for tag, value in values.items() if isinstance(value, bytes) and value}
+        values = ((tag, found.get(key)) for tag, key in IPTC_RIGHTS.items())
+        return {tag: value for tag, value in values if isinstance(value, bytes)}
     return {}
 
 
@@ -236,12 +236,12 @@ class PillowImage:
         What could not be decoded is what is left of the ground: it differs on another ground.
         """
         image, most = self._image, self.limits.max_missing
-        if self.source.view.error is not None or image.format not in CUT_FORMATS or most == 0:
+        is_known = image.format in CUT_FORMATS and image.mode in CUT_MODES
+        if self.source.view.error is not None or not is_known or most == 0:
             raise error
         other = self._again(plan)
-        bands = len(other.getbands())
-        white = Image.new(other.mode, other.size, (255,) * bands if bands > 1 else 255)
-        other.im = white.im
+        white = (255,) * len(other.getbands())
+        other.im = Image.new(other.mode, other.size, white).im
         with contextlib.suppress(OSError):
             other.load()
         image.tile = other.tile = []  # so that Pillow takes them for loaded

@@ -193,9 +193,8 @@ def _bled(image: Image.Image) -> Image.Image:
     for factor in (256, 64, 16, 4, 1):  # from far to near
         level = image.reduce(factor) if factor > 1 else image
         ground = ground.resize(level.size, Image.Resampling.BILINEAR)
-        ground.paste(
-            level.convert("RGB"), None, level.getchannel("A").point(lambda a: 255 * (a > 0))
-        )
+        shown = level.getchannel("A").point(lambda alpha: 255 if alpha else 0)
+        ground.paste(level.convert("RGB"), None, shown)
     ground.putalpha(image.getchannel("A"))
     ground.info = image.info
     return ground

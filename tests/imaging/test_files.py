@@ -73,6 +73,24 @@ class TestCutFiles:
         with pytest.raises(UnreadableImage, match="damaged"):
             make(nearly, format="PNG", limits=attrs.evolve(made.LIMITS, max_missing=0))
 
+    @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+    def test_every_mode_gives_a_picture_or_our_error(self, mode: str) -> None:
+        """Deep pixels are refused as before: which of them are there cannot be told."""
+        noise = Image.effect_noise(SIZE, 80)
+        image = Image.merge("RGB", [noise, noise, noise])
+        source = (
+            image.quantize(64) if mode == "P" else image.convert("L" if mode == "I;16" else mode)
+        )
+        if mode == "I;16":
+            source = source.convert("I").convert("I;16")
+        data = made.encode(source, "JPEG" if mode == "CMYK" else "PNG").getvalue()
+        cut = data[: len(data) * 95 // 100]
+        if mode == "I;16":
+            with pytest.raises(UnreadableImage, match="truncated"):
+                make(cut, format="PNG")
+        else:
+            assert make(cut, format="PNG").height == SIZE[1]
+
     def test_missing_rows_of_a_png_are_white(self) -> None:
         """And those before them are what they were."""
         whole = photo("PNG")
@@ -143,6 +161,12 @@ class TestScans:
         """A motion photo carries a video, in which any bytes may stand."""
         data = photo("JPEG", progressive=True) + b"\xff\xda" * 1000
         assert make(data, ResizeToFit(32)).width == 32
+
+    def test_fills_before_a_marker_are_read_once(self) -> None:
+        """A file of nothing else takes no longer than others of its size."""
+        data = photo("JPEG", progressive=True)[:-2] + b"\xff" * 1_000_000 + b"\xd9"
+        limits = attrs.evolve(made.LIMITS, max_seconds=3)
+        assert make(data, ResizeToFit(32), limits=limits).width == 32
 
     def test_an_end_marker_within_a_comment_ends_nothing(self) -> None:
         """Nor does one of too many scans hide behind it."""
