@@ -6,10 +6,11 @@ from ._decoder import Decoder, Frame, Header, Metadata, OpenedImage, Plan
 from ._decoder_pillow import PillowDecoder
 from ._decoder_vips import VipsDecoder
 from ._encode import Encoded
-from ._limits import SAFE_FORMATS, Deadline, Limits
+from ._limits import Deadline, Limits
 from ._process import plan_decode
 from ._recipe import Recipe
 from ._render import get_decoder, read_header, render, render_many
+from .formats import SAFE_FORMATS
 
 __all__ = [
     "SAFE_FORMATS",

@@ -8,8 +8,11 @@ import attrs
 import PIL
 from PIL import Image
 
+from ._colour import without_palette
+from ._compose import CLEAR
 from ._decoder import Frame
 from ._encode import TRANSPARENT_INDEX, Encoded, flatten, holds, to_palette, write
+from ._metadata import without_orientation
 
 #: Formats whose frames Pillow writes one after the other, with a duration each.
 ANIMATED_FORMATS = frozenset(["AVIF", "GIF", "PNG", "WEBP"])
@@ -18,8 +21,8 @@ _PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])
 MAX_DURATION = 600_000
 #: The same for PNG: before 12.1, Pillow wrote times as thousandths of a second in 16 bits.
 MAX_PNG_DURATION = MAX_DURATION if _PILLOW >= (12, 1) else 65_535
-CLEAR = 2
-UNDO = 3
+#: The most that GIF and WebP can count.
+MAX_PLAYS = 65_535
 
 
 def _has_alpha(image: Image.Image) -> bool:
@@ -53,7 +56,7 @@ def _merged(frames: list[Frame]) -> list[Frame]:
     result: list[Frame] = []
     shown = b""
     for frame in frames:
-        pixels = frame.image.convert("RGBA").tobytes()
+        pixels = without_palette(frame.image).convert("RGBA").tobytes()
         if result and pixels == shown:
             result[-1] = attrs.evolve(result[-1], duration=result[-1].duration + frame.duration)
         else:
@@ -67,14 +70,6 @@ def _milliseconds(frame: Frame, format: str) -> int:
     longest = MAX_PNG_DURATION if format == "PNG" else MAX_DURATION
     duration = min(max(0, round(frame.duration)), longest)
     return duration if duration < 60_000 else round(duration, -2)
-
-
-def _disposal(frame: Frame) -> int:
-    image = frame.image
-    # Frames are whole pictures here: what is transparent in the next must not show this one.
-    if frame.disposal in (CLEAR, UNDO) or "transparency" in image.info or _has_alpha(image):
-        return CLEAR
-    return 1
 
 
 def _on_ground(image: Image.Image, size: tuple[int, int], format: str) -> Image.Image:
@@ -112,16 +107,22 @@ def write_animation(
     images = [frame.image for frame in frames]
     timing: dict[str, object] = {"duration": [_milliseconds(frame, format) for frame in frames]}
     if format == "GIF":
-        timing["disposal"] = [_disposal(frame) for frame in frames]
-        if loop is not None:
-            timing["loop"] = loop
+        # Frames are whole pictures here: what is transparent in one must not show those before it.
+        is_clear = any("transparency" in image.info for image in images)
+        timing["disposal"] = CLEAR if is_clear else 1
+        if loop is not None and loop != 1:
+            timing["loop"] = max(0, min(loop, MAX_PLAYS) - 1)  # a GIF says how often again
     else:
         if any(image.mode == "RGBA" for image in images):
             images = [image if image.mode == "RGBA" else image.convert("RGBA") for image in images]
         if format in ("PNG", "WEBP"):
-            timing["loop"] = 1 if loop is None else loop
+            timing["loop"] = 1 if loop is None else min(loop, MAX_PLAYS)
         if format == "PNG":
             timing |= {"blend": 0, "disposal": 0, "default_image": False}
         if format == "WEBP":
             timing["background"] = (0, 0, 0, 0)
-    return write(images[0], format, {**timing, **options}, more_frames=images[1:])
+    arguments = {**timing, **options}
+    if format == "AVIF" and "exif" in arguments:
+        # With an orientation, the codec ends the process at the second frame.
+        arguments["exif"] = without_orientation(arguments["exif"])
+    return write(images[0], format, arguments, more_frames=images[1:])

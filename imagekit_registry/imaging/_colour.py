@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import io
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 STRIP_ROWS = 256
+#: By how much colours of profiles that are sRGB but for rounding may differ, of 255.
+SRGB_TOLERANCE = 3
 #: Colour space signature of a profile -> modes whose pixels it can describe.
 _SPACES = {"RGB": ("RGB", "RGBA"), "GRAY": ("L", "LA"), "CMYK": ("CMYK",), "Lab": ("LAB",)}
 #: Modes that only Pillow's own code works with -> what everybody else understands.
@@ -62,7 +64,8 @@ def without_palette(image: Image.Image) -> Image.Image:
     if image.mode == "1":
         image = image.convert("L")
     if image.mode == "P":
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+        # Converting a palette with a transparent colour changes the image itself: a copy is needed.
+        return image.copy().convert("RGBA") if image.has_transparency_data else image.convert("RGB")
     if "transparency" in image.info and image.mode in ("L", "RGB"):
         return image.convert("LA" if image.mode == "L" else "RGBA")
     plain = _PLAIN.get(image.mode)
@@ -72,6 +75,17 @@ def without_palette(image: Image.Image) -> Image.Image:
 @functools.lru_cache(maxsize=1)
 def _srgb() -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _is_srgb(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Return whether a transform to sRGB changes no colour visibly: names of profiles may lie."""
+    steps = range(0, 256, 51)
+    colors = bytes(
+        band for red in steps for green in steps for blue in steps for band in (red, green, blue)
+    )
+    probe = Image.frombytes("RGB", (len(steps) ** 2, len(steps)), colors)
+    extrema = ImageChops.difference(probe, transform.apply(probe)).getextrema()
+    return all(band[1] <= SRGB_TOLERANCE for band in extrema)  # type: ignore[index]
 
 
 @functools.lru_cache(maxsize=16)
@@ -98,7 +112,7 @@ def _transform(
             if space != "RGB" or mode not in ("L", "LA"):
                 return None
             needed = "RGB"  # a grey image may carry the profile of the camera's colours
-        if space == "RGB" and (source.profile.profile_description or "").startswith("sRGB"):
+        if space == "RGB" and _is_srgb(ImageCms.buildTransform(source, _srgb(), "RGB", "RGB")):
             return needed, None
         needed = {"LA": "L"}.get(needed, needed)
         target = "RGBA" if needed == "RGBA" else "RGB"

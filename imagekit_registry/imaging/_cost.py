@@ -19,14 +19,11 @@ from imagekit_registry.exceptions import LimitExceeded
 
 from ._decoder import Header
 from ._limits import Limits
+from ._png import EXIF_PREFIX, MAX_METADATA_BYTES, MAX_PNG_CHUNKS, PNG_SIGNATURE, png_chunks
 from ._source import BufferedSource
 
-#: Metadata beyond this size, in bytes, is not read.
-MAX_METADATA_BYTES = 1024 * 1024
 #: Segments of a JPEG before its pixels: metadata of 64 KB each, and what a decoder needs.
 MAX_JPEG_SEGMENTS = 10_000
-#: Chunks of a PNG: 100 MB in chunks of 1 KB, and more, are possible.
-MAX_PNG_CHUNKS = 200_000
 #: Extensions of a GIF before its first frame.
 MAX_GIF_EXTENSIONS = 1_000
 #: Numbers in the directory of a TIFF: a tile of 100 x 100 pixels has two of them.
@@ -43,8 +40,6 @@ MAX_PLAIN_PPM_BYTES = 16 * 1024 * 1024
 MAX_RUN_LENGTH_BYTES = 16 * 1024 * 1024
 MAX_RUN_LENGTH_PIXELS = 25_000_000
 
-EXIF_PREFIX = b"Exif\0\0"
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Bytes of one value of each type of a TIFF's tags.
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TIFF_SIZES |= {16: 8, 17: 8, 18: 8}
@@ -57,7 +52,9 @@ MAX_JPEG_SCANS = 100
 #: All scans of a progressive JPEG may go over this many times the pixels of the largest source.
 SCANNED_PIXELS = 20
 READ_BYTES = 64 * 1024
-START_OF_SCAN = b"\xff\xda"
+#: Markers of a JPEG, without those that stand within its pixels.
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+_START_OF_SCAN, _END, _BARE = b"\xda", b"\xd9", (b"\x01", b"\xd8")
 
 
 def _too_complex(what: str) -> LimitExceeded:
@@ -122,31 +119,10 @@ def _check_jpeg(source: BufferedSource, limits: Limits) -> None:
     raise _too_complex(f"more than {MAX_JPEG_SEGMENTS} segments before its pixels")
 
 
-def _png_chunks(source: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield kind and size in bytes of each chunk of a PNG, with *source* at its data."""
-    place = len(PNG_SIGNATURE)
-    while True:
-        source.seek(place)
-        head = source.read(8)
-        if len(head) < 8 or head[4:] == b"IEND":
-            return
-        length = int.from_bytes(head[:4])
-        yield head[4:], length
-        place += length + 12
-
-
 def _check_png(source: BufferedSource, limits: Limits) -> None:
-    for number, _ in enumerate(_png_chunks(source), 1):
+    for number, _ in enumerate(png_chunks(source), 1):
         if number == MAX_PNG_CHUNKS:
             raise _too_complex(f"more than {MAX_PNG_CHUNKS} chunks")
-
-
-def late_png_exif(source: IO[bytes]) -> bytes | None:
-    """Return the EXIF data of a PNG that stands behind the pixels, if there is any."""
-    for kind, length in _png_chunks(source):
-        if kind == b"eXIf" and length <= MAX_METADATA_BYTES:
-            return EXIF_PREFIX + source.read(length)
-    return None
 
 
 def _directory_cost(source: IO[bytes], start: int) -> tuple[int, int]:
@@ -275,17 +251,27 @@ def safe_exif(data: object) -> bytes | None:
     return EXIF_PREFIX + data[start:]
 
 
-def _count(source: BufferedSource, needle: bytes, start: int, most: int) -> int:
-    """Count *needle* from *start* on, at least as far as *most*."""
-    source.seek(start)
-    found, tail = 0, b""
-    while found <= most:
+def count_scans(source: BufferedSource, start: int, most: int) -> int:
+    """Return how many scans a JPEG has from *start* to its end marker, at least as far as *most*."""
+    found = markers = 0
+    while found <= most and markers < MAX_JPEG_SEGMENTS:
+        source.seek(start)
         block = source.read(READ_BYTES)
-        if not block:
-            break
-        found += (tail + block).count(needle)
-        tail = block[-len(needle) + 1 :]
-    return found
+        marker = _MARKER.search(block)
+        if marker is None:
+            if len(block) < READ_BYTES:
+                return found
+            start += len(block) - 1
+            continue
+        if marker[1] == _END:
+            return found
+        markers += 1
+        start += marker.end()
+        found += marker[1] == _START_OF_SCAN
+        if marker[1] not in _BARE:
+            source.seek(start)
+            start += max(2, int.from_bytes(source.read(2)))
+    return found if markers < MAX_JPEG_SEGMENTS else most + 1
 
 
 def check_cost(image: ImageFile.ImageFile, source: BufferedSource, limits: Limits) -> None:
@@ -305,7 +291,7 @@ def check_cost(image: ImageFile.ImageFile, source: BufferedSource, limits: Limit
     if limits.max_pixels is not None:
         pixels = image.size[0] * image.size[1]
         most = min(most, limits.max_pixels * SCANNED_PIXELS // max(1, pixels))
-    if 1 + _count(source, START_OF_SCAN, start, most) > most:
+    if 1 + count_scans(source, start, most) > most:
         cause = f"the image has more than the {most} scans that are allowed for its size"
         raise LimitExceeded(cause, hint="Save the image again with an image editor.")
 
@@ -313,22 +299,18 @@ def check_cost(image: ImageFile.ImageFile, source: BufferedSource, limits: Limit
 def count_frames(image: ImageFile.ImageFile, source: BufferedSource, limits: Limits) -> int:
     """Return the number of frames of an animation, 1 for anything else.
 
-    Pages of a TIFF and sizes of an icon are no frames: only the first is ever looked at.
-
-    Raises:
-        LimitExceeded: There are more than *limits* allow.
+    Pages of a TIFF and sizes of an icon are no frames: only the first is ever looked at. Frames of
+    a GIF are counted as far as it takes to know that there are more than *limits* allow.
     """
     frames = 0
     if image.format == "GIF":
-        for kind, _ in _gif_blocks(source):  # no more of them than it takes to know
+        for kind, _ in _gif_blocks(source):
             frames += kind == b","
             if limits.max_frames is not None and frames > limits.max_frames:
                 break
     elif image.format in ("AVIF", "PNG", "WEBP"):
         frames = int(getattr(image, "n_frames", 1))
-    frames = max(frames, 1)
-    limits.check_frames(frames)
-    return frames
+    return max(frames, 1)
 
 
 #: Bytes that a decoded pixel takes while it is scaled, by mode: itself, and the copies that Pillow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, Protocol
 
 import attrs
@@ -61,11 +61,13 @@ class Metadata:
         exif: EXIF data, or None.
         xmp: XMP data, or None.
         loop: How often an animation plays, 0 for ever; None if the source does not say.
+        rights: Artist and copyright from IPTC data, by the numbers of their EXIF tags.
     """
 
     exif: bytes | None = attrs.field(default=None, repr=False)
     xmp: bytes | None = attrs.field(default=None, repr=False)
     loop: int | None = None
+    rights: Mapping[int, bytes] = attrs.field(factory=dict, repr=False)
 
 
 @attrs.frozen
@@ -75,12 +77,10 @@ class Frame:
     Args:
         image: Its pixels, composed with what stood before it.
         duration: How long it is shown, in milliseconds.
-        disposal: What happens to it afterwards, as GIF counts (1 stays, 2 is cleared, 3 is undone).
     """
 
     image: Image.Image
     duration: float = 0
-    disposal: int = 0
 
 
 @attrs.frozen

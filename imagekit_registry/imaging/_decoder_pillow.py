@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import re
 from collections.abc import Iterator
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageFile, IptcImagePlugin, UnidentifiedImageError
+from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from imagekit_registry.exceptions import UnreadableImage
 
-from ._colour import without_palette
+from ._compose import compose, cover, plays
 from ._cost import (
-    MAX_METADATA_BYTES,
     check_cost,
     check_memory,
     check_structure,
     count_frames,
-    late_png_exif,
+    count_scans,
     safe_exif,
 )
 from ._decoder import Frame, Header, Metadata, OpenedImage, Plan
-from ._limits import Deadline, Limits
-from ._metadata import ORIENTATION_TAG, finish
-from ._scaling import reduce_to
+from ._limits import SMALL_DECODE_PIXELS, Deadline, Limits
+from ._metadata import IPTC_RIGHTS, ORIENTATION_TAG, finish, read_orientation
+from ._png import MAX_METADATA_BYTES, late_png_exif, sound_png
+from ._scaling import STRIP_ROWS, reduce_to
 from ._source import BufferedSource, Readable, open_source, translated
 
 IMAGE_WIDTH_TAG, IMAGE_LENGTH_TAG = 0x0100, 0x0101
@@ -33,8 +38,21 @@ TIFF_TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 #: Profiles beyond this size, in bytes, are not used.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
 PREFIX_BYTES = 16
-#: What APNG's numbers for disposal mean in GIF's; its "previous" becomes the same as "none" does.
-_APNG_DISPOSAL = {0: 1, 1: 2, 2: 3}
+#: The number of IPTC data among the resources of Photoshop, and the most that is read of them.
+IPTC_RESOURCE, MAX_IPTC_BYTES = 0x0404, 64 * 1024
+#: How formats begin that Pillow does not read by itself, what they are called, and what to do.
+UNREAD_FORMATS = (
+    (
+        re.compile(rb"....ftyp(?:hei[cfmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL),
+        "HEIC",
+        "Install the extra 'heif' and register its plugin, or upload a JPEG.",
+    ),
+    (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "), "JPEG XL", "Upload a JPEG, PNG or WebP."),
+)
+#: Formats whose decoders give the rows that are there, and modes in which they can be told.
+CUT_FORMATS, CUT_MODES = ("BMP", "GIF", "JPEG", "PNG"), ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
+#: Two rows of blocks of 16 pixels: the decoder looks at the next one to smooth colours.
+JPEG_HELD_BACK = 32
 
 
 def _try_formats(
@@ -72,6 +90,7 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
     if source.size == 0:
         raise UnreadableImage("the file is empty", hint="Upload the file again.")
     with translated(source):
+        source.seek(0)
         prefix = source.read(PREFIX_BYTES)
         check_structure(source, prefix, limits)
         Image.preinit()
@@ -88,8 +107,11 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
                 if name not in names and accept is not None and accept(prefix) is True:
                     cause = f"images of the format {name} are not allowed"
                     raise UnreadableImage(cause, hint="Upload a JPEG, PNG or WebP.")
+            for pattern, name, hint in UNREAD_FORMATS:
+                if pattern.match(prefix):
+                    raise UnreadableImage(f"images of the format {name} are not read", hint=hint)
             raise UnidentifiedImageError
-    limits.check_pixels(image.size)
+    limits.check_pixels(image.size, SMALL_DECODE_PIXELS if isinstance(image, JpegImageFile) else 1)
     return image
 
 
@@ -124,13 +146,35 @@ def _tiff_exif(image: TiffImageFile) -> bytes | None:
     return tags.tobytes() if len(tags) else None
 
 
+def _iptc_rights(image: ImageFile.ImageFile) -> dict[int, bytes]:
+    """Return artist and copyright from the IPTC data of a JPEG."""
+    with contextlib.suppress(Exception):  # as for EXIF data
+        if len(image.info["photoshop"][IPTC_RESOURCE]) > MAX_IPTC_BYTES:
+            return {}
+        found = IptcImagePlugin.getiptcinfo(image) or {}
+        values = ((tag, found.get(key)) for tag, key in IPTC_RIGHTS.items())
+        return {tag: value for tag, value in values if isinstance(value, bytes)}
+    return {}
+
+
+def _differing_rows(image: Image.Image, other: Image.Image) -> int:
+    """Return how many rows lie from the first to the last that differ in two images."""
+    rows: list[int] = []
+    for top in range(0, image.height, STRIP_ROWS):
+        strip = (0, top, image.width, min(image.height, top + STRIP_ROWS))
+        box = ImageChops.difference(image.crop(strip), other.crop(strip)).getbbox(alpha_only=False)
+        if box:
+            rows += [top + box[1], top + box[3]]
+    return max(rows) - min(rows) if rows else 0
+
+
 class PillowImage:
     """An image that Pillow has opened."""
 
     def __init__(self, image: ImageFile.ImageFile, source: BufferedSource, limits: Limits) -> None:
         """Read what the header says; raise `LimitExceeded` for what would cost too much time."""
         self._image = image
-        self._limits = limits
+        self.limits = limits
         self.source = source
         size = image.size
         with translated(source):
@@ -141,23 +185,24 @@ class PillowImage:
         orientation, exif = 1, None
         with contextlib.suppress(Exception):  # a broken tag must not cost the picture
             exif = _read_exif(image, source)
-            # Image's own method: that of PNG decodes the whole image if there is no EXIF chunk yet.
-            found = Image.Image.getexif(image).get(ORIENTATION_TAG, 1)
-            orientation = found if isinstance(found, int) and 1 <= found <= 8 else 1
+            # Pillow's own would look into XMP as well, which no browser does: tools leave it stale.
+            orientation = read_orientation(exif)
             if isinstance(image, TiffImageFile):
                 # Pillow turns the pixels of a TIFF itself when it decodes them.
+                orientation = image.tag_v2.get(ORIENTATION_TAG, 1)
                 stored = image.tag_v2[IMAGE_WIDTH_TAG], image.tag_v2[IMAGE_LENGTH_TAG]
                 size = stored if orientation < 5 else (stored[1], stored[0])
                 orientation, exif = 1, _tiff_exif(image)
         if source.view.error is not None:
             raise source.view.error
+        if isinstance(image, WebPImageFile) and frames > 1:
+            # Its flag tells of the alpha within frames, which need not cover all of the picture.
+            image.rawmode = image._mode = "RGBA"
         profile = _bytes(image.info.get("icc_profile"), MAX_PROFILE_BYTES)
         format = image.format or ""
         self.header = Header(*size, image.mode, format, frames, orientation, profile)
-        # Pillow does not read how often an AVIF plays; encoders write "for ever" unless told.
-        loop = 0 if format == "AVIF" else image.info.get("loop")
         xmp = _bytes(image.info.get("xmp"), MAX_METADATA_BYTES)
-        self.metadata = Metadata(exif, xmp, loop if isinstance(loop, int) else None)
+        self.metadata = Metadata(exif, xmp, plays(image), _iptc_rights(image))
 
     def rescales(self, base: Plan, several: bool) -> bool:
         """Return False: processors scale as well."""
@@ -171,46 +216,87 @@ class PillowImage:
             if plan.minimum is not None and isinstance(image, JpegImageFile):
                 drafted = image.draft(None, plan.minimum)
                 extent = drafted[1][2:] if drafted else extent
+            self.limits.check_pixels(image.size)
             extent = extent or image.size
             factor = 1
             if plan.minimum is not None:
                 times = extent[0] // plan.minimum[0], extent[1] // plan.minimum[1]
                 factor = max(1, int(min(times)))
-            check_memory(image, self.header, self._limits, reduced=factor > 1)
-            image.load()
-            pixels = reduce_to(image, factor, extent)
+            check_memory(image, self.header, self.limits, reduced=factor > 1)
+            try:
+                image.load()
+            except OSError as error:
+                image = self._image = self._rescued(error, plan)
+            pixels = reduce_to(cover(image), factor, extent)
             return finish(pixels, plan, self.header.profile, self.metadata.exif)
 
-    def _frame(self, index: int, plan: Plan) -> Frame:
+    def _rescued(self, error: OSError, plan: Plan) -> ImageFile.ImageFile:
+        """Return what there is of a file that is cut off, unless more is missing than may be.
+
+        What could not be decoded is what is left of the ground: it differs on another ground.
+        """
+        image, most = self._image, self.limits.max_missing
+        is_known = image.format in CUT_FORMATS and image.mode in CUT_MODES
+        if self.source.view.error is not None or not is_known or most == 0:
+            raise error
+        other = self._again(plan)
+        white = (255,) * len(other.getbands())
+        other.im = Image.new(other.mode, other.size, white).im
+        with contextlib.suppress(OSError):
+            other.load()
+        image.tile = other.tile = []  # so that Pillow takes them for loaded
+        missing = _differing_rows(image, other) / image.height
+        if image.format == "JPEG":
+            if image.info.get("progressive") and count_scans(self.source, 2, 1) > 1:
+                missing = 0.0  # its first scan, which is whole, has all rows
+            # Without its end marker the last rows of blocks are not given out.
+            missing -= JPEG_HELD_BACK / self.header.height
+        if most is not None and missing > most:
+            raise error
+        if image.format == "JPEG":
+            self._image = image = self._again(plan)
+            self.source.view.tail = b"\xff\xd9"
+            image.load()
+            return image
+        return other if other.mode in ("1", "L", "RGB") else image
+
+    def _again(self, plan: Plan) -> ImageFile.ImageFile:
+        """Return the same image, opened anew."""
+        image = open_pillow(self.source, self.limits)
+        if plan.minimum is not None and isinstance(image, JpegImageFile):
+            image.draft(None, plan.minimum)
+        return image
+
+    def _frame(self, index: int, plan: Plan, canvas: Image.Image) -> Frame:
         image = self._image
         with translated(self.source):
             image.seek(index)
-            self._limits.check_pixels(image.size)
-            check_memory(image, self.header, self._limits, reduced=False)
-            image.load()
-            disposal = getattr(image, "disposal_method", None)  # of a GIF
-            if disposal is None:
-                disposal = _APNG_DISPOSAL.get(image.info.get("disposal", 0), 1)
-            duration = image.info.get("duration", 0)
-            pixels = without_palette(image)
-            if pixels is image:
-                pixels = image.copy()  # the next seek() paints over it
-            if pixels.size != self.header.size:
-                # A frame beyond the edge makes the canvas grow from there on; viewers cut it off.
-                pixels = pixels.crop((0, 0, *self.header.size))
+            self.limits.check_pixels(image.size)
+            check_memory(image, self.header, self.limits, reduced=False)
+            if isinstance(image, (GifImageFile, PngImageFile)):
+                pixels = compose(image, index, canvas)
+            else:
+                image.load()
+                pixels = cover(image)
+                if pixels is image:
+                    pixels = image.copy()  # the next seek() paints over it
             pixels = finish(pixels, plan, self.header.profile, self.metadata.exif)
-        return Frame(pixels, float(duration), int(disposal))
+        return Frame(pixels, float(image.info.get("duration", 0)))
 
     def frames(self, plan: Plan) -> Iterator[Frame]:
         """Yield all frames of an animation in full size, oriented, in the plan's colours."""
         image = self._image
         # An APNG may start with a picture for viewers that know no APNG, which is no frame.
-        start = 1 if image.format == "PNG" and getattr(image, "default_image", False) else 0
+        start = 1 if isinstance(image, PngImageFile) and image.default_image else 0
+        canvas = Image.new("RGBA", self.header.size)
         for index in range(start, self.header.frames):
             try:
-                yield self._frame(index, plan)
-            except EOFError:
-                return
+                frame = self._frame(index, plan, canvas)
+            except UnreadableImage:
+                if index == start:
+                    raise
+                return  # a damaged frame ends an animation
+            yield frame
 
 
 class PillowDecoder:
@@ -235,7 +321,12 @@ class PillowDecoder:
             SourceUnavailable: The file itself raises an exception.
         """
         clock = deadline or Deadline(limits.max_seconds)
-        with open_source(file, limits, clock) as source:
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(open_source(file, limits, clock))
+            with translated(source):
+                sound = sound_png(source)
+            if sound is not None:
+                source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
             yield self._adapt(PillowImage(open_pillow(source, limits), source, limits))
 
     def _adapt(self, opened: PillowImage) -> OpenedImage:

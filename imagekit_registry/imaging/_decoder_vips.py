@@ -100,6 +100,7 @@ class _VipsImage:
         if self.header.format == "JPEG":
             shrink = next((scale for scale in JPEG_SCALES if scale <= most), 1)
             options["shrink"] = shrink
+            self._opened.limits.check_pixels((width // shrink, height // shrink))
             extent = width / shrink, height / shrink
         elif self.header.format == "WEBP":
             options["scale"] = 1 / int(most)

@@ -6,7 +6,7 @@ import functools
 import io
 from collections.abc import Mapping, Sequence
 
-from PIL import Image, ImageColor
+from PIL import Image, ImageColor, features
 
 from imagekit_registry.exceptions import EncodingError, UnknownFormat
 
@@ -181,6 +181,25 @@ def _save(image: Image.Image, format: str, options: dict[str, object], save_all:
     return file.getvalue()
 
 
+def _bled(image: Image.Image) -> Image.Image:
+    """Return an image whose transparent pixels have the colours of those near them.
+
+    Where alpha and colours are compressed by themselves, those under transparent pixels show as an
+    edge around what is not.
+    """
+    if image.mode != "RGBA" or image.getchannel("A").getextrema()[0] != 0:
+        return image
+    ground = Image.new("RGB", (1, 1))
+    for factor in (256, 64, 16, 4, 1):  # from far to near
+        level = image.reduce(factor) if factor > 1 else image
+        ground = ground.resize(level.size, Image.Resampling.BILINEAR)
+        shown = level.getchannel("A").point(lambda alpha: 255 if alpha else 0)
+        ground.paste(level.convert("RGB"), None, shown)
+    ground.putalpha(image.getchannel("A"))
+    ground.info = image.info
+    return ground
+
+
 def write(
     image: Image.Image,
     format: str,
@@ -194,14 +213,18 @@ def write(
         EncodingError: Pillow refuses the mode, the size or an option.
     """
     arguments = dict(options)
-    if more_frames:
-        arguments["append_images"] = more_frames
     if format == "ICO":
         # Its default is a row of standard sizes, none of which may fit; no icon is larger than 256.
         if max(image.size) > MAX_ICON_SIDE:
             image = image.copy()
             image.thumbnail((MAX_ICON_SIDE, MAX_ICON_SIDE), Image.Resampling.LANCZOS)
         arguments.setdefault("sizes", [image.size])
+    if format == "TIFF" and features.check("libtiff"):
+        arguments.setdefault("compression", "tiff_adobe_deflate")
+    if format == "AVIF":
+        image, *more_frames = map(_bled, [image, *(more_frames or ())])
+    if more_frames:
+        arguments["append_images"] = more_frames
     try:
         try:
             data = _save(image, format, arguments, bool(more_frames))

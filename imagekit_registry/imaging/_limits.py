@@ -9,16 +9,14 @@ import attrs
 
 from imagekit_registry.exceptions import LimitExceeded
 
-#: Formats that neither run a program nor read other files while they are opened.
-SAFE_FORMATS = frozenset(
-    ["AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO"]
-    + ["PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP"]
-)
+from .formats import SAFE_FORMATS
 
 #: An animation may have this many times the pixels of the largest still, over all its frames.
 ANIMATION_PIXELS = 4
 #: The same for an animation that is read: frames need not be large to make a large canvas be painted.
 SOURCE_ANIMATION_PIXELS = 5
+#: A JPEG may have this many times the pixels of the largest other source, if it is decoded small.
+SMALL_DECODE_PIXELS = 4
 #: The canvas of an animation may have this share of the pixels of the largest still: several are held.
 CANVAS_SHARE = 4
 #: Bytes that decoding may take for each pixel of the largest source.
@@ -44,12 +42,15 @@ class Limits:
 
     Args:
         max_bytes: Largest source file, in bytes.
-        max_pixels: Largest source, in pixels (width x height), checked before it is decoded. What
-            is decoded may take 8 bytes of memory for each, which formats and modes that need
+        max_pixels: Largest source, in pixels (width x height), checked before it is decoded. A JPEG
+            counts as large as it is decoded, and may have four times as many where it is decoded
+            small. What is decoded may take 8 bytes of memory for each, which formats and modes that need
             more reach earlier; all the frames of an animation may have five times as many.
         max_frames: Most frames of an animation.
         max_seconds: Longest time for all the work on one source, in seconds.
         max_output_pixels: Largest result, in pixels (width x height).
+        max_missing: Largest share of its rows that a still may lack because its file is cut off, of
+            0 to 1; 0 takes whole files only.
         allowed_formats: Formats that sources may have, by Pillow's names.
 
     Example:
@@ -64,6 +65,7 @@ class Limits:
     max_frames: int | None = None
     max_seconds: float | None = None
     max_output_pixels: int | None = None
+    max_missing: float | None = 0.1
     allowed_formats: frozenset[str] = attrs.field(default=SAFE_FORMATS, converter=_upper)
 
     def check_bytes(self, count: int) -> None:
@@ -72,11 +74,12 @@ class Limits:
             what = f"the file has {count} bytes, more than the {self.max_bytes}"
             raise _exceeded(what, "bytes", "Use a smaller file.")
 
-    def check_pixels(self, size: tuple[int, int]) -> None:
-        """Raise `LimitExceeded` if a source of *size* is too large to be decoded."""
+    def check_pixels(self, size: tuple[int, int], times: int = 1) -> None:
+        """Raise `LimitExceeded` if a source of *size* has more pixels than *times* the limit."""
         width, height = size
-        if self.max_pixels is not None and width * height > self.max_pixels:
-            what = f"the image is {width} x {height} pixels, more than the {self.max_pixels} pixels"
+        if self.max_pixels is not None and width * height > self.max_pixels * times:
+            most = self.max_pixels * times
+            what = f"the image is {width} x {height} pixels, more than the {most} pixels"
             raise _exceeded(what, "pixels", "Use an image of fewer pixels.")
 
     def check_memory(self, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 
@@ -32,6 +33,19 @@ _METHODS = {
 _XMP_ORIENTATION = re.compile(
     rb'(?<!\s)\s*tiff:Orientation\s*=\s*("[^"]*"|\'[^\']*\')|<tiff:Orientation>[^<]*</tiff:Orientation>'
 )
+#: Prefixes of what XMP data say about parts of the source's file: those of Adobe, Google and Apple.
+_CLAIMED = (
+    rb"(?:hdrgm|HDRGainMap|GCamera|GContainer|Container|GDepth|GImage|GAudio|xmpGImg|xmpNote)"
+)
+_XMP_CLAIMS = re.compile(rb"(?<!\s)\s+" + _CLAIMED + rb':\w+\s*=\s*("[^"]*"|\'[^\']*\')')
+_XMP_CLAIMING = re.compile(rb"[<\s]" + _CLAIMED + rb":")
+#: Where XMP data name the rights and their holder, first of all in the language "x-default".
+_XMP_RIGHTS = {
+    tag: re.compile(rb"<dc:%b>\s*<rdf:\w+>\s*<rdf:li[^<>]*>([^<>]{1,2000})</rdf:li>" % name)
+    for tag, name in ((ARTIST_TAG, b"creator"), (COPYRIGHT_TAG, b"rights"))
+}
+#: The same in IPTC data.
+IPTC_RIGHTS = {ARTIST_TAG: (2, 80), COPYRIGHT_TAG: (2, 116)}
 
 
 def finish(
@@ -77,17 +91,52 @@ def _without_orientation(tags: Image.Exif, exif: bytes) -> bytes:
     return tags.tobytes()
 
 
-def _copyright_only(tags: Image.Exif, exif: bytes) -> bytes | None:
+def without_orientation(exif: object) -> bytes:
+    """Return EXIF data, as bytes or as Pillow's own, without an orientation; empty if unreadable."""
+    data = exif.tobytes() if isinstance(exif, Image.Exif) else exif
+    return (isinstance(data, bytes) and _edited(data, _without_orientation)) or b""
+
+
+def _rights(metadata: Metadata) -> bytes | None:
+    """Return EXIF data of nothing but artist and copyright, from EXIF, IPTC or else XMP."""
     kept = Image.Exif()
-    for tag in (ARTIST_TAG, COPYRIGHT_TAG):
-        if tags.get(tag):
-            kept[tag] = tags[tag]
+
+    def keep(tags: Image.Exif, exif: bytes) -> bytes:
+        for tag in (ARTIST_TAG, COPYRIGHT_TAG):
+            if tags.get(tag):
+                kept[tag] = tags[tag]
+        return exif
+
+    _edited(metadata.exif, keep)
+    for tag, pattern in _XMP_RIGHTS.items():
+        found = pattern.search(metadata.xmp or b"")
+        text = found and html.unescape(found[1].decode("utf-8", "replace")).strip().encode()
+        if not kept.get(tag) and (text := metadata.rights.get(tag) or text):
+            kept[tag] = text
     return kept.tobytes() if len(kept) else None
+
+
+def read_orientation(exif: bytes | None) -> int:
+    """Return the orientation that EXIF data tell of, 1 to 8."""
+    tags = Image.Exif()
+    tags.load(exif or b"")
+    found = tags.get(ORIENTATION_TAG)
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
 def xmp_without_orientation(xmp: bytes) -> bytes:
     """Return XMP data without its orientation property."""
     return _XMP_ORIENTATION.sub(b"", xmp)
+
+
+def _true_xmp(xmp: bytes) -> bytes | None:
+    """Return XMP data that promise nothing that is not in the result; None if they cannot be freed.
+
+    A gain map, a video or further images stand behind the picture in the source's file, and a small
+    picture of the whole in the data themselves.
+    """
+    xmp = _XMP_CLAIMS.sub(b"", xmp)
+    return None if _XMP_CLAIMING.search(xmp) else xmp
 
 
 def carried_options(
@@ -97,10 +146,12 @@ def carried_options(
     exif: bytes | None = None
     xmp: bytes | None = None
     if recipe.metadata == "copyright":
-        exif = _edited(metadata.exif, _copyright_only)
+        exif = _rights(metadata)
     elif recipe.metadata == "keep":
-        # Pillow's encoders for TIFF read what they are given: it must be readable.
-        exif, xmp = _edited(metadata.exif, lambda tags, exif: exif), metadata.xmp
+        # Pillow's encoders for TIFF read what they are given: it must be readable. Written anew, it
+        # is without the thumbnail, which shows the source.
+        exif = _edited(metadata.exif, lambda tags, exif: tags.tobytes())
+        xmp = metadata.xmp and _true_xmp(metadata.xmp)
         if recipe.auto_orient:
             exif = _edited(exif, _without_orientation)
             xmp = xmp and xmp_without_orientation(xmp)

@@ -41,12 +41,14 @@ class Recipe:
 
     Args:
         processors: Objects with ``process(image)``, applied in this order.
-        format: Pillow's name of the format to write; None for that of the source.
+        format: Pillow's name of the format to write; None for that of the source, or JPEG (PNG where
+            there is transparency) for what not every browser shows.
         options: Pillow's save options for that format.
         autoconvert: Whether colours are converted to a mode that the format can hold.
         auto_orient: Whether the camera's orientation tag is applied (and dropped) first.
         color: ``'srgb'`` converts an embedded profile to sRGB; ``'keep'`` keeps it and its values.
-        metadata: ``'strip'``, ``'keep'`` or ``'copyright'`` (artist and copyright only).
+        metadata: ``'strip'``, ``'keep'`` or ``'copyright'`` (artist and copyright only, from EXIF,
+            IPTC or XMP data). What is kept holds no thumbnail, and promises no gain map and no video.
         animated: Whether all frames are kept where the format can hold them.
         background: Colour under transparent pixels where the format has no alpha; None: white.
         decode_small: Whether a source may be decoded at a smaller scale where quality allows.

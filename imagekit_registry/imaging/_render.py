@@ -23,7 +23,7 @@ from ._process import Job, check_result, plan_jobs, rendition_size, run
 from ._recipe import Recipe
 from ._scaling import Pyramid
 from ._source import Readable
-from .formats import can_write
+from .formats import WEB_FORMATS, can_write
 
 FormatOptions = Mapping[str, Mapping[str, object]]
 
@@ -73,19 +73,20 @@ class _Work:
         return carried | options | dict(job.recipe.options)
 
 
-def _output_format(job: Job, has_alpha: bool) -> str:
-    """Return the format to write: the recipe's, else the source's, else one that every browser has."""
+def _output_format(job: Job, image: Image.Image | None = None) -> str:
+    """Return the format to write: the recipe's, else the source's or one that every browser has."""
     if job.recipe.format:
         return job.recipe.format
-    if job.header.format == "MPO":
-        return "JPEG"
-    if can_write(job.header.format):
+    if job.header.format in WEB_FORMATS and can_write(job.header.format):
         return job.header.format
-    return "PNG" if has_alpha else "JPEG"
+    if image is None or not image.has_transparency_data:
+        return "JPEG"
+    is_opaque = "A" in image.mode and image.getchannel("A").getextrema() == (255, 255)
+    return "JPEG" if is_opaque else "PNG"
 
 
 def _encode_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
-    format = _output_format(job, image.has_transparency_data)
+    format = _output_format(job, image)
     extra: dict[str, object] = {}
     if job.recipe.autoconvert:
         image, extra = prepare(image, format, job.recipe.background)
@@ -149,7 +150,7 @@ def _render_animations(work: _Work, jobs: list[Job]) -> None:
         if job.result is None:
             with job.keeps_errors():
                 work.deadline.check()
-                format = _output_format(job, True)
+                format = _output_format(job)
                 options = work.options(job, format, job.frames[0].image.size)
                 job.result = write_animation(job.frames, format, options, metadata.loop)
 
@@ -159,7 +160,7 @@ def _add_frame(work: _Work, job: Job, frame: Frame) -> None:
     exif = work.opened.metadata.exif
     image = finish(frame.image.copy(), plan, job.header.profile, exif)
     made = run(image, job.processors, image.size, work.limits, work.deadline)
-    made = frame_for(made, _output_format(job, True), job.recipe.background)
+    made = frame_for(made, _output_format(job), job.recipe.background)
     job.frames.append(attrs.evolve(frame, image=made))
     work.limits.check_output(job.frames[0].image.size, len(job.frames))
 
@@ -173,6 +174,7 @@ def _render_opened(work: _Work, jobs: list[Job]) -> list[Encoded | GenerationErr
         is_animated = job.recipe.animated and header.frames > 1 and wanted in ANIMATED_FORMATS
         with job.keeps_errors():
             if is_animated:
+                work.limits.check_frames(header.frames)
                 work.limits.check_animation(header.size, header.frames)
             check_result(job, work.limits)
             (moving if is_animated else stills).append(job)
@@ -294,4 +296,5 @@ def read_header(file: Readable, limits: Limits, deadline: Deadline | None = None
         LimitExceeded: It is larger than *limits* allow.
     """
     with _PILLOW.open(file, limits, deadline) as opened:
+        limits.check_frames(opened.header.frames)
         return opened.header

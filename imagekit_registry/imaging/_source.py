@@ -41,6 +41,8 @@ class SourceFile(io.RawIOBase):
         self._file = file
         self._deadline = deadline
         self.error: GenerationError | None = None
+        #: What is read, once, where the file ends.
+        self.tail = b""
 
     def readable(self) -> bool:
         """Return True: that is what it is for."""
@@ -60,6 +62,8 @@ class SourceFile(io.RawIOBase):
         view = memoryview(buffer)
         with self._kept():
             data = self._file.read(len(view))
+        if not data:
+            data, self.tail = self.tail[: len(view)], self.tail[len(view) :]
         view[: len(data)] = data
         return len(data)
 

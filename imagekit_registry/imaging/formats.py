@@ -10,6 +10,8 @@ from PIL import Image
 from imagekit_registry.exceptions import UnknownExtension, UnknownFormat
 
 __all__ = [
+    "SAFE_FORMATS",
+    "WEB_FORMATS",
     "can_write",
     "extension_to_format",
     "extension_to_mimetype",
@@ -19,6 +21,13 @@ __all__ = [
     "suggest_extension",
 ]
 
+#: Formats that neither run a program nor read other files while they are opened.
+SAFE_FORMATS = frozenset(
+    ["AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO"]
+    + ["PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP"]
+)
+#: Formats that every browser shows: without a format, a result has that of its source if it is one.
+WEB_FORMATS = frozenset(["AVIF", "GIF", "JPEG", "PNG", "WEBP"])
 #: The extension that people expect, where Pillow's table lists another one first.
 _PREFERRED = {
     "AVIF": ".avif",
@@ -94,6 +103,16 @@ def extension_to_format(extension: str) -> str:
         raise UnknownExtension(f"no image format has the extension {extension!r}") from None
 
 
+def _is_unshown(extension: str) -> bool:
+    """Return whether files that end in *extension* are images that not every browser shows."""
+    if extension in (".heic", ".heif"):  # known to a plugin, which need not be installed
+        return True
+    try:
+        return extension_to_format(extension) in SAFE_FORMATS - WEB_FORMATS
+    except UnknownExtension:
+        return False
+
+
 def format_to_extension(format: str | None) -> str:
     """Return the usual extension, with its dot, of files of a format.
 
@@ -145,13 +164,20 @@ def suggest_extension(name: str, format: str | None) -> str:
 
     Args:
         name: A file name or path.
-        format: Pillow's name of the format; one without an extension keeps that of *name*.
+        format: Pillow's name of the format; one without an extension keeps that of *name*. None for
+            the format of *name*, or JPEG if that is an image that not every browser shows.
 
     Example:
         >>> suggest_extension("a.jpeg", "JPEG"), suggest_extension("a.tiff", "JPEG")
         ('.jpeg', '.jpg')
+        >>> suggest_extension("a.png", None), suggest_extension("a.heic", None)
+        ('.png', '.jpg')
     """
     original = os.path.splitext(name)[1]
+    if format is None:
+        if not _is_unshown(original.lower()):
+            return original
+        return ".png" if original.lower() == ".ico" else ".jpg"  # icons have alpha
     try:
         suggested = format_to_extension(format)
     except UnknownFormat:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from types import MethodType
 from typing import IO, Any, Literal
 
+from attrs import evolve
 from django.core.signals import setting_changed
 from django.db.models.fields.files import FieldFile
 from django.dispatch import receiver
@@ -98,7 +99,8 @@ class ImageSpec(BaseImageSpec):
 
     Attributes:
         processors: What is done to the image, in this order.
-        format: Pillow's name of the format to write; None: the source's own.
+        format: Pillow's name of the format to write; None: the source's own, or JPEG (PNG where
+            there is transparency) for what not every browser shows.
         options: Options of Pillow's ``Image.save`` for the format, such as ``{"quality": 80}``.
         autoconvert: Whether the image's mode is converted to one that the format holds.
         auto_orient: Whether the EXIF orientation is applied before the processors.
@@ -248,7 +250,8 @@ class ImageSpec(BaseImageSpec):
         limits = self.limits or default_limits()
         deadline = Deadline(limits.max_seconds)
         with open_source(self.source) as file:
-            header = read_header(file, limits, deadline)
+            # A still may be made of more frames than an animation may have.
+            header = read_header(file, evolve(limits, max_frames=None), deadline)
         size = header.oriented_size if self.auto_orient else (header.width, header.height)
         return self.output_size(size)
 

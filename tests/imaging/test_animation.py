@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+from collections.abc import Sequence
 from typing import Any
 
+import attrs
 import PIL
 import pytest
 from PIL import Image, ImageSequence
 
+from imagekit_registry.exceptions import LimitExceeded
+from imagekit_registry.imaging import Encoded, Recipe, render_many
 from imagekit_registry.processors import ResizeToFill, ResizeToFit
 
 from . import conftest as made
@@ -186,3 +192,219 @@ def test_a_long_time_is_rounded_or_cut(target: str, given: int, shown: int) -> N
         shown = 65_500  # Pillow wrote no fractions yet
     source = made.animation("WEBP", 2, duration=[given, 100])
     assert round(frames(make(source, format=target))[0][0]) == shown
+
+
+def gif_blocks(data: bytes) -> list[int]:
+    """Return the palette's size of each frame, walking a GIF as strictly as its standard."""
+    assert data[:6] in (b"GIF87a", b"GIF89a")
+    place = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 128 else 0)
+    sizes = []
+    while data[place] != 0x3B:
+        if data[place] == 0x21:
+            place += 2
+        else:
+            assert data[place] == 0x2C, f"no block at {place}"
+            flags = data[place + 9]
+            sizes.append(2 << (flags & 7) if flags & 128 else 0)
+            place += 11 + 3 * sizes[-1]
+        while data[place]:
+            place += 1 + data[place]
+        place += 1
+    assert place == len(data) - 1
+    return sizes
+
+
+@pytest.mark.parametrize("source", ["GIF", "WEBP", "PNG"])
+@pytest.mark.parametrize("kinds", ["oo", "tt", "ot", "oot", "to"])
+def test_a_gif_of_frames_with_and_without_alpha_is_whole(source: str, kinds: str) -> None:
+    """Comparing frames does not change their palettes, which became ones of 512 colours."""
+    pictures = []
+    for number, kind in enumerate(kinds):
+        ground = (255, 240, 200, 255) if kind == "o" else (0, 0, 0, 0)
+        picture = Image.new("RGBA", (120, 80), ground)
+        picture.paste((200, 30 + number * 20, 40, 255), (10 + number * 8, 10, 60, 60))
+        pictures.append(picture)
+    kinds_of: dict[str, Any] = {"GIF": {"disposal": 2}, "WEBP": {"lossless": True}}
+    options = kinds_of.get(source, {})
+    file = made.encode(
+        pictures[0], source, save_all=True, append_images=pictures[1:], duration=100, **options
+    )
+    result = make(file, ResizeToFit(60), format="GIF")
+    assert len(gif_blocks(result.getvalue())) == result.frames == len(kinds)
+    # Pillow reads "to background" as the palette's first colour, where viewers clear it.
+    shown = frames(make(result, format="PNG"))
+    corners = [image.getpixel((59, 0))[3] for _duration, image in shown]  # type: ignore[index]
+    assert corners == [255 if kind == "o" else 0 for kind in kinds]
+
+
+def test_a_palette_is_the_same_for_every_result() -> None:
+    """A result with processors does not spoil the palette of one without them."""
+    picture = Image.new("RGBA", (40, 30), (0, 0, 0, 0))
+    picture.paste((255, 0, 0, 255), (10, 10, 20, 20))
+    source = made.encode(picture, "GIF")
+    recipes = [Recipe([ResizeToFit(20)], format="PNG"), Recipe(format="GIF"), Recipe(format="PNG")]
+    results = render_many(source, recipes, limits=made.LIMITS, format_options={})
+    for result in results:
+        assert isinstance(result, Encoded)
+        image = made.opened(result).convert("RGBA")
+        scale = image.width // 20
+        red: Any = image.getpixel((7 * scale, 7 * scale))
+        assert red[:3] == (255, 0, 0)
+        assert red[3] > 240
+        assert image.getpixel((15 * scale, 12 * scale))[3] == 0  # type: ignore[index]
+
+
+@pytest.mark.parametrize("as_option", [False, True])
+def test_an_avif_animation_with_an_orientation_is_written_without_it(as_option: bool) -> None:
+    """The codec ends the process at the second frame of one that has the tag: AVIF."""
+    if not made.HAS_AVIF:
+        pytest.skip("this Pillow has no AVIF")
+    exif = Image.Exif()
+    exif[0x0112], exif[0x8298] = 6, "somebody"
+    source = made.animation("WEBP", exif=exif.tobytes())
+    kept: dict[str, Any] = {"options": {"exif": exif}} if as_option else {"metadata": "keep"}
+    result = make(source, ResizeToFit(20), format="AVIF", auto_orient=False, **kept)
+    with Image.open(result) as image:
+        assert image.n_frames == 3  # type: ignore[attr-defined]
+        assert image.getexif().get(0x0112, 1) == 1
+        assert image.getexif()[0x8298] == "somebody"
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP"])
+@pytest.mark.parametrize("recipe", [{"format": "JPEG"}, {"format": "PNG", "animated": False}])
+def test_a_still_of_more_frames_than_are_allowed_is_made(format: str, recipe: Any) -> None:
+    """Only the first frame is decoded, so the others are not counted."""
+    limits = attrs.evolve(made.LIMITS, max_frames=4)
+    assert make(made.animation(format, 6), limits=limits, **recipe).frames == 1
+    with pytest.raises(LimitExceeded, match="more than the 4 frames"):
+        make(made.animation(format, 6), limits=limits)
+
+
+@pytest.mark.parametrize("source", ["GIF", "PNG", "WEBP"])
+@pytest.mark.parametrize("target", ["GIF", "PNG", "WEBP"])
+@pytest.mark.parametrize("plays", [0, 1, 2, 5])
+def test_it_plays_as_often_in_another_format(source: str, target: str, plays: int) -> None:
+    """A GIF says how often it is repeated, the others how often it plays."""
+
+    def counted(format: str) -> int | None:
+        if format != "GIF" or plays == 0:
+            return plays
+        return plays - 1 or None
+
+    file = made.animation(source, loop=counted(source))
+    with Image.open(make(file, ResizeToFit(20), format=target)) as image:
+        assert image.info.get("loop") == counted(target)
+
+
+def apng(
+    frames: list[tuple[tuple[int, int, int, int], bytes, int, int]],
+    kind: int = 6,
+    more: bytes = b"",
+) -> bytes:
+    """Return an APNG of 40 x 30: place, pixel, disposal and blending of each frame."""
+    head = struct.pack(">IIBBBBB", 40, 30, 8, kind, 0, 0, 0)
+    chunks = [made.png_chunk(b"IHDR", head)]
+    chunks += [made.png_chunk(b"acTL", struct.pack(">II", len(frames), 0)), more]
+    number = 0
+    for (left, top, width, height), pixel, disposal, blend in frames:
+        place = struct.pack(">IIII", width, height, left, top)
+        timing = struct.pack(">HHBB", 1, 10, disposal, blend)
+        chunks.append(made.png_chunk(b"fcTL", struct.pack(">I", number) + place + timing))
+        rows = zlib.compress((b"\0" + pixel * width) * height)
+        number += 1
+        if number == 1:
+            chunks.append(made.png_chunk(b"IDAT", rows))
+        else:
+            chunks.append(made.png_chunk(b"fdAT", struct.pack(">I", number) + rows))
+            number += 1
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + made.png_chunk(b"IEND", b"")
+
+
+WHOLE = (0, 0, 40, 30)
+HALF_RED, NOTHING = bytes((255, 0, 0, 128)), bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("ground", "shown"),
+    [
+        (NOTHING, (255, 0, 0, 128)),
+        (bytes((0, 0, 255, 255)), (128, 0, 127, 255)),
+        (bytes((0, 0, 255, 128)), (170, 0, 85, 192)),
+    ],
+    ids=["on nothing", "on blue", "on half blue"],
+)
+def test_half_transparent_pixels_of_an_apng_are_composed(ground: bytes, shown: Any) -> None:
+    """ "Over" is the operator of that name, with each pixel's alpha: not a mixture of alphas."""
+    source = apng([(WHOLE, ground, 0, 0), (WHOLE, HALF_RED, 0, 1)])
+    pixel: Any = frames(make(source, format="PNG"))[1][1].getpixel((5, 5))
+    assert max(abs(a - b) for a, b in zip(pixel, shown, strict=True)) < 3
+
+
+def test_palette_and_grey_of_an_apng_are_composed_as_colours() -> None:
+    """Not as numbers of a palette."""
+    colors = made.png_chunk(b"PLTE", bytes((0, 0, 255, 9, 9, 9, 255, 0, 0)))
+    colors += made.png_chunk(b"tRNS", bytes((255, 255, 128)))
+    source = apng([(WHOLE, b"\0", 0, 0), (WHOLE, b"\2", 0, 1)], kind=3, more=colors)
+    pixel: Any = frames(make(source, format="PNG"))[1][1].getpixel((5, 5))
+    assert max(abs(a - b) for a, b in zip(pixel, (128, 0, 127, 255), strict=True)) < 3
+    source = apng([(WHOLE, b"\0\xff", 0, 0), (WHOLE, b"\xc8\x80", 0, 1)], kind=4)
+    result = make(source, format="PNG")
+    grey: Any = frames(result)[1][1].getpixel((5, 5))
+    assert max(abs(a - b) for a, b in zip(grey, (100, 100, 100, 255), strict=True)) < 3
+
+
+@pytest.mark.parametrize(
+    ("disposal", "shown"),
+    [(0, (255, 0, 0, 255)), (1, (0, 0, 0, 0)), (2, (0, 255, 0, 255))],
+    ids=["stays", "is cleared", "is undone"],
+)
+def test_an_apng_frame_is_disposed_of_as_it_says(disposal: int, shown: Any) -> None:
+    """Also where it was laid over the one before."""
+    green, red = bytes((0, 255, 0, 255)), bytes((255, 0, 0, 255))
+    small = (0, 0, 1, 1)
+    source = apng([(WHOLE, green, 0, 0), ((2, 2, 8, 8), red, disposal, 1), (small, NOTHING, 0, 1)])
+    image = frames(make(source, format="PNG"))[-1][1]
+    assert image.getpixel((5, 5)) == shown
+    assert image.getpixel((20, 20)) == (0, 255, 0, 255)
+
+
+def gif(parts: Sequence[tuple[tuple[int, int, int, int], int, int | None]]) -> bytes:
+    """Return a GIF of 40 x 30: place, colour (black, red, green or blue) and disposal of each."""
+    colors = [0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255]
+    data = b"GIF89a" + struct.pack("<HHBBB", 40, 30, 0xF1, 0, 0) + bytes(colors)
+    for place, color, disposal in parts:
+        if disposal is not None:
+            data += b"!\xf9\4" + struct.pack("<BHBB", disposal << 2, 10, 0, 0)
+        picture = Image.new("P", place[2:], color)
+        picture.putpalette(colors)
+        pixels = made.encode(picture, "GIF", optimize=False).getvalue()[25 + 10 : -1]
+        data += b"," + struct.pack("<HHHHB", *place, 0) + pixels
+    return data + b";"
+
+
+def test_what_no_frame_of_a_gif_covers_is_transparent() -> None:
+    """In animations and in stills, whatever colour its palette begins with."""
+    source = gif([((4, 4, 10, 10), 1, 1), ((20, 4, 10, 10), 2, 1)])
+    shown = frames(make(source, format="PNG"))
+    assert [image.getpixel((38, 28))[3] for _time, image in shown] == [0, 0]  # type: ignore[index]
+    assert shown[1][1].getpixel((5, 5)) == (255, 0, 0, 255)
+    for data in (source, gif([((4, 4, 10, 10), 1, None)])):
+        still = made.opened(make(data, format="PNG", animated=False)).convert("RGBA")
+        assert still.getpixel((38, 28)) == (0, 0, 0, 0)
+        assert still.getpixel((5, 5)) == (255, 0, 0, 255)
+
+
+@pytest.mark.parametrize(
+    ("disposal", "alpha"),
+    [(0, (0, 0, 255, 255)), (1, (0, 0, 255, 255)), (2, (0, 0, 0, 0)), (3, (255, 0, 0, 255))],
+    ids=["nothing said", "stays", "is cleared", "is undone"],
+)
+def test_a_gif_frame_is_disposed_of_as_it_says(disposal: int, alpha: Any) -> None:
+    """To background means transparent; and what one frame says does not count for the next."""
+    source = gif(
+        [((0, 0, 40, 30), 1, 1), ((4, 4, 10, 10), 3, disposal), ((30, 0, 5, 5), 2, 0)]
+        + [((35, 0, 5, 5), 3, 0)]
+    )
+    shown = frames(make(source, format="PNG"))
+    assert shown[2][1].getpixel((8, 8)) == alpha
+    assert [shown[index][1].getpixel((32, 2)) for index in (2, 3)] == [(0, 255, 0, 255)] * 2

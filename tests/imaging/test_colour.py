@@ -213,3 +213,18 @@ class TestAlphaAndPalette:
         file = made.encode(made.sample(mode), "TIFF" if mode == "CMYK" else "PNG")
         made_file = make(file, ResizeToFit(32), format=target)
         assert (made_file.format, made_file.width, made_file.height) == (target, 32, 24)
+
+
+def test_a_profile_is_judged_by_its_content() -> None:
+    """One that calls itself sRGB and is another is converted; sRGB under any name is left alone."""
+    profile = made.make_profile("p3")
+    lying = profile.replace(b"test p3\0", b"sRGB p3\0")
+    assert lying != profile
+    image = Image.new("RGB", (8, 8), (200, 60, 40))
+    honest = made.opened(make(made.encode(image, "PNG", icc_profile=profile)))
+    shown = made.opened(make(made.encode(image, "PNG", icc_profile=lying)))
+    assert shown.getpixel((4, 4)) == honest.getpixel((4, 4)) != (200, 60, 40)
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for data in (srgb, srgb.replace(b"s\0R\0G\0B", b"o\0w\0n\0x")):
+        plain = made.opened(make(made.encode(image, "PNG", icc_profile=data)))
+        assert plain.getpixel((4, 4)) == (200, 60, 40)

@@ -72,6 +72,11 @@ def test_unknown_names_are_refused() -> None:
         ("a.tar.png", "WEBP", ".webp"),
         ("a.txt", "PNG", ".png"),
         ("a.txt", None, ".txt"),
+        ("a.JPEG", None, ".JPEG"),
+        ("a.heic", None, ".jpg"),
+        ("a.TIFF", None, ".jpg"),
+        ("a.mpo", None, ".jpg"),
+        ("a.ico", None, ".png"),
     ],
 )
 def test_suggest_extension(name: str, format: str | None, extension: str) -> None:

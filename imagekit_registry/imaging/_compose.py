@@ -1,0 +1,74 @@
+"""Frames as browsers show them, out of what Pillow decodes."""
+
+from __future__ import annotations
+
+from PIL import Image, ImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from ._colour import to_eight_bit, without_palette
+
+#: What becomes of a frame's place before the next one, as GIF counts; APNG counts one less. Some
+#: programs write 4 for the last of them.
+CLEAR = 2
+UNDO = (3, 4)
+#: Modes without colours.
+_GREY = ("1", "L", "LA", "I;16", "I;16B", "I")
+
+
+def plays(image: ImageFile.ImageFile) -> int | None:
+    """Return how often an animation plays, 0 for ever; None if it does not say."""
+    # Pillow does not read how often an AVIF plays; encoders write "for ever" unless told.
+    loop = 0 if image.format == "AVIF" else image.info.get("loop")
+    if not isinstance(loop, int):
+        return None
+    return loop + 1 if loop and image.format == "GIF" else loop  # a GIF says how often again
+
+
+def cover(image: ImageFile.ImageFile) -> Image.Image:
+    """Return a loaded frame; what the first one of a GIF does not cover is transparent."""
+    if isinstance(image, WebPImageFile) and image.is_animated and image.mode == "RGBA":
+        return image.convert("RGB") if image.getchannel("A").getextrema() == (255, 255) else image
+    if not isinstance(image, GifImageFile) or image.dispose_extent == (0, 0, *image.size):
+        return image
+    ground = Image.new("RGBA", image.size)
+    ground.paste(without_palette(image.crop(image.dispose_extent)), image.dispose_extent)
+    return ground
+
+
+def compose(image: GifImageFile | PngImageFile, index: int, canvas: Image.Image) -> Image.Image:
+    """Return a frame laid on those before it, as browsers do; Pillow only decodes it.
+
+    Args:
+        image: At the frame *index*, which is not loaded yet.
+        index: From 0.
+        canvas: What the frames before left, in RGBA; afterwards what this one leaves.
+    """
+    whole = (0, 0, *image.size)
+    if isinstance(image, GifImageFile):
+        place, disposal, over = image.dispose_extent or whole, image.disposal_method, True
+        if index and image.mode in ("RGB", "RGBA"):
+            image.im = Image.new("RGBA", image.size).im
+        image.load()
+        image.dispose, image.disposal_method = None, 0  # nothing is left for the next seek() to do
+    else:
+        place = image.info.get("bbox", whole)
+        disposal, over = image.info.get("disposal", 0) + 1, image.info.get("blend") == 1
+        image.blend_op, image.dispose_op = 0, 0
+        image.load()
+    pixels = without_palette(to_eight_bit(image.crop(place))).convert("RGBA")
+    before = canvas.copy() if disposal in UNDO else None
+    if over:
+        # What reaches over the edge is cut off: a canvas does not grow.
+        canvas.alpha_composite(pixels, place[:2])
+    else:
+        canvas.paste(pixels, place[:2])
+    mode = "L" if image.mode in _GREY else "RGB"
+    has_alpha = canvas.getchannel("A").getextrema() != (255, 255)
+    shown = canvas.copy().convert(f"{mode}A" if has_alpha else mode)
+    if before is not None:
+        canvas.paste(before)
+    elif disposal == CLEAR:
+        canvas.paste((0, 0, 0, 0), place)
+    return shown

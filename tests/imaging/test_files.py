@@ -1,0 +1,374 @@
+"""Files as cameras, telephones and broken uploads leave them: shown as browsers show them."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any
+
+import attrs
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from imagekit_registry.exceptions import LimitExceeded, UnreadableImage
+from imagekit_registry.imaging import Recipe, get_decoder, read_header, render
+from imagekit_registry.processors import Crop, ResizeToFit
+
+from . import conftest as made
+from .conftest import make
+
+SIZE = (320, 240)
+
+
+def photo(format: str, **options: Any) -> bytes:
+    """Return a photograph of 320 x 240 pixels."""
+    with Image.open(made.PHOTOS / "hubble_deep_field.jpg") as image:
+        return made.encode(image.convert("RGB").resize(SIZE), format, **options).getvalue()
+
+
+def decoded(data: bytes, decoder: str = "pillow", **recipe: Any) -> Image.Image:
+    """Return what a decoder makes of a file, as a PNG."""
+    wanted = Recipe(format="PNG", **recipe)
+    result = render(
+        io.BytesIO(data),
+        wanted,
+        limits=made.LIMITS,
+        format_options={},
+        decoder=get_decoder(decoder),
+    )
+    return made.opened(result).convert("RGB")
+
+
+class TestCutFiles:
+    """Files whose end is missing."""
+
+    @pytest.mark.parametrize("decoder", ["pillow", "vips"])
+    @pytest.mark.parametrize("progressive", [False, True])
+    @pytest.mark.parametrize("small", [False, True])
+    @pytest.mark.parametrize("kept", ["without end marker", "99 %"])
+    def test_a_jpeg_without_its_end_is_shown(
+        self, decoder: str, progressive: bool, small: bool, kept: str
+    ) -> None:
+        """With all the rows that are there, whole or decoded small."""
+        whole = photo("JPEG", quality=90, progressive=progressive)
+        cut = whole[:-2] if kept == "without end marker" else whole[: len(whole) * 99 // 100]
+        processors = [ResizeToFit(32)] if small else []
+        expected = decoded(whole, decoder, processors=processors)
+        upper = (0, 0, expected.width, expected.height * 8 // 10)
+        shown = decoded(cut, decoder, processors=processors)
+        difference = ImageChops.difference(shown.crop(upper), expected.crop(upper))
+        assert max(ImageStat.Stat(difference).mean) < 2
+
+    @pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP"])
+    def test_rows_that_are_missing_are_limited(self, format: str) -> None:
+        """A tenth by default; the limit may be another, or none at all."""
+        whole = photo(format)
+        nearly, half = whole[: len(whole) * 95 // 100], whole[: len(whole) // 2]
+        assert make(nearly, format="PNG").height == SIZE[1]
+        with pytest.raises(UnreadableImage, match="damaged"):
+            make(half, format="PNG")
+        for share in (0.9, None):
+            limits = attrs.evolve(made.LIMITS, max_missing=share)
+            assert make(half, format="PNG", limits=limits).height == SIZE[1]
+        with pytest.raises(UnreadableImage, match="damaged"):
+            make(nearly, format="PNG", limits=attrs.evolve(made.LIMITS, max_missing=0))
+
+    @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+    def test_every_mode_gives_a_picture_or_our_error(self, mode: str) -> None:
+        """Deep pixels are refused as before: which of them are there cannot be told."""
+        noise = Image.effect_noise(SIZE, 80)
+        image = Image.merge("RGB", [noise, noise, noise])
+        source = (
+            image.quantize(64) if mode == "P" else image.convert("L" if mode == "I;16" else mode)
+        )
+        if mode == "I;16":
+            source = source.convert("I").convert("I;16")
+        data = made.encode(source, "JPEG" if mode == "CMYK" else "PNG").getvalue()
+        cut = data[: len(data) * 95 // 100]
+        if mode == "I;16":
+            with pytest.raises(UnreadableImage, match="truncated"):
+                make(cut, format="PNG")
+        else:
+            assert make(cut, format="PNG").height == SIZE[1]
+
+    def test_missing_rows_of_a_png_are_white(self) -> None:
+        """And those before them are what they were."""
+        whole = photo("PNG")
+        shown = decoded(whole[: len(whole) * 95 // 100])
+        assert shown.getpixel((10, SIZE[1] - 1)) == (255, 255, 255)
+        upper = (0, 0, SIZE[0], 200)
+        assert shown.crop(upper).tobytes() == decoded(whole).crop(upper).tobytes()
+
+    def test_a_cut_gif_is_shown(self) -> None:
+        """With a palette of its own; an interlaced one lacks rows all over and is refused."""
+        whole = photo("GIF", interlace=0)
+        upper = (0, 0, SIZE[0], 200)
+        shown = decoded(whole[: len(whole) * 95 // 100])
+        assert shown.crop(upper).tobytes() == decoded(whole).crop(upper).tobytes()
+        with pytest.raises(UnreadableImage, match="damaged"):
+            decoded(photo("GIF", interlace=1)[: len(whole) * 95 // 100])
+
+    def test_a_photograph_that_is_half_there_is_refused_in_a_progressive_file_too(self) -> None:
+        """A file that ends within its first scan has too few rows; after it, it has all."""
+        whole = photo("JPEG", progressive=True)
+        scans = [place for place in range(len(whole)) if whole[place : place + 2] == b"\xff\xda"]
+        with pytest.raises(UnreadableImage, match="damaged"):
+            make(whole[: (scans[0] + scans[1]) // 2], format="PNG")
+        assert make(whole[: scans[2]], format="PNG").height == SIZE[1]
+
+    @pytest.mark.parametrize("format", ["GIF", "PNG"])
+    def test_a_damaged_frame_ends_an_animation(self, format: str) -> None:
+        """The frames before it are shown."""
+        size = (80, 60)
+        pictures = [Image.effect_noise(size, 40 + number).convert("RGB") for number in range(4)]
+        file = made.encode(
+            pictures[0], format, save_all=True, append_images=pictures[1:], duration=100
+        )
+        data = file.getvalue()
+        assert make(data[: len(data) * 80 // 100], ResizeToFit(40), format="WEBP").frames == 3
+
+
+class TestLargePhotographs:
+    """JPEGs of more pixels than may be decoded."""
+
+    @pytest.mark.parametrize("decoder", ["pillow", "vips"])
+    def test_what_is_decoded_small_counts_small(self, decoder: str) -> None:
+        """Up to four times the limit; in full size, the limit is what it was."""
+        source, small = io.BytesIO(photo("JPEG")), Recipe([ResizeToFit(32)])
+        limits = attrs.evolve(made.LIMITS, max_pixels=SIZE[0] * SIZE[1] // 3)
+        options: Any = {"format_options": {}, "decoder": get_decoder(decoder)}
+        assert read_header(source, limits).size == SIZE
+        assert render(source, small, limits=limits, **options).width == 32
+        with pytest.raises(LimitExceeded, match="320 x 240"):
+            render(source, Recipe(), limits=limits, **options)
+        with pytest.raises(LimitExceeded, match="320 x 240"):
+            render(source, Recipe([ResizeToFit(300)]), limits=limits, **options)
+        limits = attrs.evolve(limits, max_pixels=SIZE[0] * SIZE[1] // 5)
+        with pytest.raises(LimitExceeded, match="320 x 240"):
+            render(source, small, limits=limits, **options)
+
+    def test_other_formats_are_not_decoded_small(self) -> None:
+        """A PNG is read in full, so its header decides."""
+        limits = attrs.evolve(made.LIMITS, max_pixels=SIZE[0] * SIZE[1] - 1)
+        with pytest.raises(LimitExceeded, match="320 x 240"):
+            make(photo("PNG"), ResizeToFit(32), limits=limits)
+
+
+class TestScans:
+    """Scans of a JPEG are counted as its decoder reads them."""
+
+    def test_what_follows_the_end_is_not_counted(self) -> None:
+        """A motion photo carries a video, in which any bytes may stand."""
+        data = photo("JPEG", progressive=True) + b"\xff\xda" * 1000
+        assert make(data, ResizeToFit(32)).width == 32
+
+    def test_fills_before_a_marker_are_read_once(self) -> None:
+        """A file of nothing else takes no longer than others of its size."""
+        data = photo("JPEG", progressive=True)[:-2] + b"\xff" * 1_000_000 + b"\xd9"
+        limits = attrs.evolve(made.LIMITS, max_seconds=3)
+        assert make(data, ResizeToFit(32), limits=limits).width == 32
+
+    def test_an_end_marker_within_a_comment_ends_nothing(self) -> None:
+        """Nor does one of too many scans hide behind it."""
+        data = made.many_scans(200)
+        first = data.index(b"\xff\xda")
+        second = data.index(b"\xff\xda", first + 2)
+        comment = b"\xff\xfe\x00\x04\xff\xd9"
+        with pytest.raises(LimitExceeded, match="scans"):
+            make(data[:second] + comment + data[second:], ResizeToFit(32))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_an_orientation_that_xmp_alone_tells_of_is_not_applied(format: str) -> None:
+    """Tools leave it stale, and no browser looks at it."""
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description '
+        b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></x:xmpmeta>'
+    )
+    source = made.encode(made.sample(), "JPEG", xmp=xmp)
+    if format != "JPEG":
+        source = make(source, format=format, metadata="keep", auto_orient=False)
+        assert b'Orientation="6"' in source.getvalue()
+    result = make(source, format="PNG")
+    assert (result.width, result.height) == (64, 48)
+
+
+class TestWebFormats:
+    """Without a format, the result is what browsers show."""
+
+    @pytest.mark.parametrize(
+        "source", ["BMP", "DIB", "JPEG2000", "MPO", "PCX", "PPM", "SGI", "TGA", "TIFF"]
+    )
+    def test_a_format_that_no_browser_shows_becomes_jpeg(self, source: str) -> None:
+        """Also where it has bands of alpha that hide nothing."""
+        assert make(made.encode(made.sample(), source)).format == "JPEG"
+
+    @pytest.mark.parametrize("source", ["ICO", "JPEG2000", "SGI", "TGA", "TIFF"])
+    def test_one_with_alpha_becomes_png(self, source: str) -> None:
+        """Nothing is laid on a ground that was not asked for."""
+        assert make(made.encode(made.sample("RGBA"), source)).format == "PNG"
+        if source != "ICO":
+            opaque = made.sample().convert("RGBA")
+            assert make(made.encode(opaque, source)).format == "JPEG"
+
+    @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "LAB", "I;16", "F"])
+    def test_a_tiff_that_is_asked_for_is_compressed(self, mode: str) -> None:
+        """Without loss, in every mode."""
+        image = Image.new(mode, SIZE)
+        result = make(made.encode(image, "TIFF", compression="raw"), format="TIFF", color="keep")
+        assert len(result.getvalue()) < 5000
+        assert made.opened(result).tobytes() == image.tobytes()
+        raw = make(
+            made.encode(image, "TIFF"), format="TIFF", color="keep", options={"compression": "raw"}
+        )
+        assert len(raw.getvalue()) > len(image.tobytes())
+
+
+def exif_with_thumbnail(thumbnail: bytes) -> bytes:
+    """Return EXIF data of a maker and a thumbnail, without an orientation."""
+
+    def directory(entries: list[bytes], following: int) -> bytes:
+        return struct.pack("<H", len(entries)) + b"".join(entries) + struct.pack("<I", following)
+
+    first = [struct.pack("<HHI4s", 0x10F, 2, 4, b"Can\0")]
+    start = 8 + 2 + 12 * len(first) + 4
+    place = start + 2 + 12 * 3 + 4
+    second = [
+        struct.pack("<HHII", 0x103, 3, 1, 6),
+        struct.pack("<HHII", 0x201, 4, 1, place),
+        struct.pack("<HHII", 0x202, 4, 1, len(thumbnail)),
+    ]
+    head = b"Exif\0\0II*\0" + struct.pack("<I", 8)
+    return head + directory(first, start) + directory(second, 0) + thumbnail
+
+
+class TestKeptMetadata:
+    """What is kept of metadata is true of the result."""
+
+    @pytest.mark.parametrize("target", ["JPEG", "PNG", "WEBP", "AVIF"])
+    def test_no_thumbnail_shows_what_was_cut_off(self, target: str) -> None:
+        """Whether EXIF data hold an orientation or not; the rest of them stays."""
+        thumbnail = made.encode(made.sample(), "JPEG").getvalue()
+        source = photo("JPEG", exif=exif_with_thumbnail(thumbnail))
+        result = make(source, Crop(100, 100), format=target, metadata="keep")
+        assert thumbnail[-100:] not in result.getvalue()
+        with Image.open(result) as image:
+            assert image.getexif()[0x10F] == "Can"
+
+    @pytest.mark.parametrize("claim", ["attributes", "elements"])
+    def test_xmp_promises_no_gain_map_and_no_video(self, claim: str) -> None:
+        """They stand behind the source's picture, and not behind the result's."""
+        claims = b'hdrgm:Version="1.0" GCamera:MotionPhoto="1"'
+        within = b""
+        if claim == "elements":
+            claims, within = b"", b"<GCamera:MotionPhoto>1</GCamera:MotionPhoto>"
+        xmp = (
+            b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description rdf:about=""'
+            b' xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" xmp:Rating="3" '
+            + claims + b">" + within + b"</rdf:Description></rdf:RDF></x:xmpmeta>"
+        )  # fmt: skip
+        data = make(photo("JPEG", xmp=xmp), format="WEBP", metadata="keep").getvalue()
+        assert b"hdrgm:Version" not in data
+        assert b"MotionPhoto" not in data
+        assert (b'xmp:Rating="3"' in data) == (claim == "attributes")
+
+    def test_claims_of_blanks_are_read_once(self) -> None:
+        """What looks for them does not start again at each of a million blanks."""
+        xmp = b"<x:xmpmeta>" + b" " * 60_000 + b"hdrgm:</x:xmpmeta>"
+        limits = attrs.evolve(made.LIMITS, max_seconds=3)
+        assert make(photo("JPEG", xmp=xmp), metadata="keep", limits=limits).format == "JPEG"
+
+    def test_copyright_is_taken_from_xmp(self) -> None:
+        """In any letters, where EXIF data name none."""
+        xmp = (
+            "<x:xmpmeta><rdf:RDF><rdf:Description><dc:creator><rdf:Seq><rdf:li>Zo\u00eb</rdf:li>"
+            "</rdf:Seq></dc:creator><dc:rights><rdf:Alt><rdf:li xml:lang='x-default'>"
+            "\u00a9 A &amp; B</rdf:li></rdf:Alt></dc:rights></rdf:Description></rdf:RDF></x:xmpmeta>"
+        ).encode()
+        data = make(photo("JPEG", xmp=xmp), metadata="copyright").getvalue()
+        assert "\u00a9 A & B".encode() in data
+        assert "Zo\u00eb".encode() in data
+        assert b"xmpmeta" not in data
+        exif = Image.Exif()
+        exif[0x8298] = "by EXIF"
+        data = make(photo("JPEG", xmp=xmp, exif=exif), metadata="copyright").getvalue()
+        assert b"by EXIF" in data
+        assert b"A & B" not in data
+
+    def test_copyright_is_taken_from_iptc(self) -> None:
+        """Where agencies write it."""
+        fields = {80: b"Zoe", 116: b"(c) Agency"}
+        iptc = b"".join(
+            struct.pack(">BBBH", 0x1C, 2, number, len(text)) + text
+            for number, text in fields.items()
+        )
+        resource = b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(iptc)) + iptc
+        segment = b"Photoshop 3.0\0" + resource + b"\0" * (len(iptc) % 2)
+        data = photo("JPEG")
+        data = data[:2] + b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment + data[2:]
+        with Image.open(make(data, metadata="copyright")) as image:
+            assert image.getexif()[0x8298] == "(c) Agency"
+            assert image.getexif()[0x013B] == "Zoe"
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC are not read"),
+        (b"\xff\x0a\xfa\x1f\x01\x90", "JPEG XL are not read"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL are not read"),
+    ],
+)
+def test_a_format_that_is_not_read_is_named(start: bytes, message: str) -> None:
+    """By how its files begin."""
+    limits = attrs.evolve(made.LIMITS, allowed_formats=["JPEG", "PNG"])
+    with pytest.raises(UnreadableImage, match=message):
+        make(start + b"\0" * 100, limits=limits)
+
+
+def test_an_avif_has_no_dark_edges_AVIF() -> None:  # noqa: N802 - conftest looks for the format
+    """Transparent pixels get the colours of those near them before they are compressed."""
+    image = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
+    image.paste((250, 250, 250, 255), (21, 21, 43, 43))
+    result = make(made.encode(image, "PNG"), format="AVIF", options={"quality": 40})
+    shown = made.opened(result).convert("RGBA")
+    colors = shown.convert("RGB")
+    assert ImageStat.Stat(colors.crop((16, 16, 48, 48))).extrema[1][0] > 230
+    assert shown.getpixel((2, 2))[3] < 3  # type: ignore[index]
+
+
+def _chunk(name: bytes, data: bytes, *, wrong: bool = False) -> bytes:
+    chunk = made.png_chunk(name, data)
+    return chunk[:-4] + b"bad!" if wrong else chunk
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        _chunk(b"tEXt", b"Comment\0hello", wrong=True),
+        _chunk(b"iCCP", b"profile\0\7" + b"x" * 20),
+        _chunk(b"gAMA", b"\0\0"),
+        _chunk(b"pHYs", b"\0\0\0"),
+        _chunk(b"cHRM", b"\0" * 6),
+        _chunk(b"tRNS", b"\0"),
+        _chunk(b"acTL", b"\0\0"),
+        _chunk(b"sRGB", b""),
+    ],
+    ids=["wrong CRC", "compression", "gAMA", "pHYs", "cHRM", "tRNS", "acTL", "sRGB"],
+)
+@pytest.mark.parametrize("decoder", ["pillow", "vips"])
+def test_a_broken_chunk_that_does_not_matter_does_not_matter(chunk: bytes, decoder: str) -> None:
+    """The PNG is read without it, and the chunks beside it stay."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = made.png_chunk(b"eXIf", exif.tobytes()[6:])
+    shown = decoded(made.png(turned, chunk, size=(8, 4)), decoder, processors=[ResizeToFit(4)])
+    assert shown.size == (4, 8)
+
+
+def test_a_broken_chunk_that_matters_is_an_error() -> None:
+    """A header that cannot be trusted is no header."""
+    data = bytearray(made.png())
+    data[29] ^= 0xFF
+    with pytest.raises(UnreadableImage):
+        make(bytes(data))
