@@ -60,7 +60,7 @@ def heard() -> Iterator[list[dict[str, Any]]]:
 class TestSignals:
     """What logs and metrics are told."""
 
-    def test_of_an_image_that_was_made(
+    def test_a_signal_is_sent_once_when_an_image_was_made(
         self, name: str, spec_id: str, heard: list[dict[str, Any]]
     ) -> None:
         """Once: spec, source, seconds and bytes."""
@@ -75,7 +75,7 @@ class TestSignals:
         assert news["bytes"] == storages["default"].size(str(file.name))
         assert news["seconds"] > 0
 
-    def test_of_an_image_that_cannot_be_made(
+    def test_a_signal_is_sent_once_a_try_when_an_image_cannot_be_made(
         self, spec_id: str, heard: list[dict[str, Any]]
     ) -> None:
         """Once a try, not once a request: spec, source, seconds and cause."""
@@ -135,7 +135,9 @@ class TestNames:
         assert storage.contents == {}
         assert not file.exists()
 
-    def test_it_has_the_wanted_name_where_nothing_is_known_of_a_former_one(self, name: str) -> None:
+    def test_a_file_has_the_wanted_name_where_nothing_is_known_of_a_former_one(
+        self, name: str
+    ) -> None:
         """The first file of all is exact in its name, also when the cache was flushed."""
         storage = RemoteStorage()
         file = ImageCacheFile(Thumbnail(name), storage=storage)
@@ -181,7 +183,7 @@ class TestWaiting:
         with override_settings(IMAGEKIT_LOCK_WAIT=60):
             assert "/media/CACHE/" in render(tag, photo=name)
 
-    def test_raises_where_failures_are_to_be_raised(
+    def test_waiting_in_vain_raises_where_failures_are_to_be_raised(
         self, name: str, spec_id: str, elsewhere: threading.Event, settings: Any
     ) -> None:
         """It says what to set."""
@@ -229,7 +231,7 @@ class TestWorkers:
 
         return look
 
-    def test_are_asked_for_once(self, ask: Any, queue: Queue) -> None:
+    def test_an_image_of_a_worker_is_asked_for_once(self, ask: Any, queue: Queue) -> None:
         """However many requests come while it is on its way, or being made."""
         for _ in range(3):
             file = ask()
@@ -245,7 +247,7 @@ class TestWorkers:
         assert ask()
         assert len(queue.messages) == 1
 
-    def test_are_asked_for_again_when_nothing_has_come_of_it(
+    def test_an_image_of_a_worker_is_asked_for_again_when_nothing_has_come_of_it(
         self, ask: Any, queue: Queue, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A worker that died, or a message that was lost, is not waited for for ever."""
@@ -258,7 +260,7 @@ class TestWorkers:
         ask()
         assert len(queue.messages) == 2
 
-    def test_that_fail_are_asked_for_less_and_less_often(
+    def test_images_of_a_worker_that_fail_are_asked_for_less_and_less_often(
         self, ask: Any, name: str, queue: Queue, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """That a worker was told once more does not begin the count anew."""
@@ -279,7 +281,9 @@ class TestWorkers:
             now = file.state.retry_at + 1
         assert delays == [60, 120, 240]
 
-    def test_of_a_source_that_was_overwritten_are_made_anew(self, name: str, queue: Queue) -> None:
+    def test_a_worker_makes_images_of_an_overwritten_source_anew(
+        self, name: str, queue: Queue
+    ) -> None:
         """That the worker was told does not make the former image a good one."""
         # One without times: the record alone can tell.
         storage = RemoteStorage()
@@ -294,13 +298,13 @@ class TestWorkers:
         with file.open() as opened, Image.open(opened) as image:
             assert image.getpixel((30, 20)) == (255, 255, 255)
 
-    def test_may_be_made_within_the_call(self, ask: Any, queue: Queue) -> None:
+    def test_an_eager_queue_may_make_images_within_the_call(self, ask: Any, queue: Queue) -> None:
         """A queue may be eager: it exists then, and is not said to be on its way."""
         queue.is_eager = True
         assert ask()
         assert ask().state.status == Status.EXISTS
 
-    def test_are_there_while_they_are_made_anew(self, ask: Any, queue: Queue) -> None:
+    def test_an_image_is_there_while_a_worker_makes_it_anew(self, ask: Any, queue: Queue) -> None:
         """Who forces it goes on showing the image that is there."""
         queue.is_eager = True
         ask()
@@ -332,7 +336,7 @@ class TestStates:
         ("status", "seconds"),
         [(Status.GENERATING, 30), (Status.FAILED, 60), (Status.MISSING, 5), (Status.EXISTS, None)],
     )
-    def test_ends_by_itself(
+    def test_a_status_set_by_old_code_ends_by_itself(
         self, name: str, status: str, seconds: int | None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """All but that a file exists."""

@@ -187,7 +187,7 @@ class TestNameIsTaken:
     """The first image has the name; the second one gets an exception, and a page a stand-in."""
 
     @pytest.mark.parametrize("ask", ASK.values(), ids=ASK)
-    def test_the_second_source_is_refused(self, made: CacheFileRecord, ask: Any) -> None:
+    def test_the_second_source_of_a_name_is_refused(self, made: CacheFileRecord, ask: Any) -> None:
         """The message names both, and what to do; file and record of the first stay."""
         before = Path(storages["default"].path(NAME)).stat()
         with pytest.raises(NameTaken) as caught:
@@ -202,14 +202,16 @@ class TestNameIsTaken:
         assert shown(red()) == "red"
 
     @pytest.mark.parametrize("ask", ASK.values(), ids=ASK)
-    def test_the_second_spec_is_refused(self, made: CacheFileRecord, ask: Any) -> None:
+    def test_the_second_spec_of_a_name_is_refused(self, made: CacheFileRecord, ask: Any) -> None:
         """Two ids that differ only before their last segment are two images of one source."""
         with pytest.raises(NameTaken, match=r"shop:page:small of .* by shop:card:small of"):
             ask(red("shop:page:small"))
         assert record() == made
         assert red().width == 20
 
-    def test_a_page_shows_the_stand_in(self, made: CacheFileRecord) -> None:
+    def test_a_page_shows_a_stand_in_for_an_image_whose_name_is_taken(
+        self, made: CacheFileRecord
+    ) -> None:
         """Of the size that the image would have; the first one is shown as ever."""
         file = blue()
         assert shown(file) == "stand-in"
@@ -218,7 +220,7 @@ class TestNameIsTaken:
         assert shown(red()) == "red"
         assert record() == made
 
-    def test_does_not_exist(self, made: CacheFileRecord) -> None:
+    def test_an_image_whose_name_is_taken_does_not_exist(self, made: CacheFileRecord) -> None:
         """Its state says why."""
         file = blue()
         assert not file.exists()
@@ -227,7 +229,7 @@ class TestNameIsTaken:
         assert red().exists()
         assert record() == made
 
-    def test_gives_no_path(self, made: CacheFileRecord) -> None:
+    def test_an_image_whose_name_is_taken_gives_no_path(self, made: CacheFileRecord) -> None:
         """Whoever opens the path would read another image."""
         with pytest.raises(
             FileNotFoundError, match=r"shop:card:small: no image of photos/me\.tiff"
@@ -318,7 +320,7 @@ class TestNameIsTaken:
         assert generate_many([file], force=True).made == (file,)
         assert shown(red()) == "red"
 
-    def test_a_dry_run_tells(self, made: CacheFileRecord) -> None:
+    def test_a_dry_run_tells_that_a_name_is_taken(self, made: CacheFileRecord) -> None:
         """What would be refused would not be made."""
         results = list(Generation(force=True, dry_run=True).run([[red(), blue()]]))
         assert {result.position: result.status for result in results} == {0: "wanted", 1: "failed"}
@@ -341,13 +343,13 @@ class TestNameIsTaken:
 class TestNameIsFree:
     """Who has no use for the name any more leaves it to others."""
 
-    def test_when_the_file_is_deleted(self, made: CacheFileRecord) -> None:
+    def test_a_name_is_free_when_the_file_is_deleted(self, made: CacheFileRecord) -> None:
         """As strategies do when a row has gone."""
         red().delete()
         assert shown(blue()) == "blue"
         assert shown(red()) == "stand-in"
 
-    def test_not_while_it_cannot_be_told(
+    def test_a_name_is_not_free_while_the_storage_does_not_answer(
         self, made: CacheFileRecord, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A storage that does not answer does not say that the source has gone."""
@@ -360,7 +362,7 @@ class TestNameIsFree:
             blue().generate()
         assert record() == made
 
-    def test_not_while_a_spec_without_an_id_is_there(self) -> None:
+    def test_a_name_is_not_free_while_a_spec_without_an_id_may_be_used(self) -> None:
         """A class that can be imported may be used by any code."""
         first = ImageCacheFile(Small(Sources.names[0]))
         first.generate()
@@ -368,7 +370,7 @@ class TestNameIsFree:
             blue().generate()
         assert shown(first) == "red"
 
-    def test_not_while_the_name_of_another_object_is_not_known(
+    def test_a_name_is_not_free_while_the_name_of_another_object_is_not_known(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A recipe that depends on the object that has the source may have given the name."""
@@ -387,7 +389,7 @@ class TestNameIsFree:
         with pytest.raises(NameTaken):
             blue().generate()
 
-    def test_for_a_stored_source_after_an_upload_of_its_name(self) -> None:
+    def test_a_name_is_free_for_a_stored_source_after_an_upload_of_its_name(self) -> None:
         """A file in memory lies nowhere: its image has a name by its content."""
         with storages["default"].open(Sources.names[1]) as file:
             upload = ContentFile(file.read(), "photos/me.tiff")
@@ -396,14 +398,16 @@ class TestNameIsFree:
         assert shown(red()) == "red"
         assert shown(get_image("shop:card:small", source=upload)) == "blue"
 
-    def test_for_an_upload_after_a_stored_source_has_gone(self, made: CacheFileRecord) -> None:
+    def test_a_name_is_free_for_an_upload_after_a_stored_source_has_gone(
+        self, made: CacheFileRecord
+    ) -> None:
         """The storage of the other source can be asked, though this one has none."""
         with storages["default"].open(Sources.names[1]) as file:
             upload = ContentFile(file.read(), "photos/me.tiff")
         storages["default"].delete(Sources.names[0])
         assert shown(get_image("shop:card:small", source=upload)) == "blue"
 
-    def test_for_a_changed_recipe_of_the_same_spec(
+    def test_a_name_is_free_for_a_changed_recipe_of_the_same_spec(
         self, made: CacheFileRecord, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It is the same image, made anew."""
@@ -415,7 +419,9 @@ class TestNameIsFree:
 class TestWithoutARecord:
     """What is not recorded is not there: the name does not say whose image it is."""
 
-    def test_a_file_counts_as_missing(self, made: CacheFileRecord, store: str) -> None:
+    def test_a_file_without_a_record_counts_as_missing(
+        self, made: CacheFileRecord, store: str
+    ) -> None:
         """Losing the cache costs time, and shows nobody another one's image."""
         lose_the_records(store)
         assert not red().exists()
@@ -423,7 +429,7 @@ class TestWithoutARecord:
         assert shown(red()) == "stand-in"
 
     @pytest.mark.parametrize("strategy", [Optimistic, {}], ids=["optimistic", "none"])
-    def test_a_strategy_that_relies_on_it_gets_it(
+    def test_a_strategy_that_relies_on_a_file_without_a_record_gets_it_made(
         self, made: CacheFileRecord, store: str, strategy: Any
     ) -> None:
         """No look at the storage could tell; so it is made, or another image would be shown."""
@@ -437,7 +443,7 @@ class TestWithoutARecord:
         with pytest.raises(NameTaken):
             relying(red()).read()
 
-    def test_a_three_method_backend_that_asks_the_storage_is_no_exception(
+    def test_a_file_without_a_record_is_missing_to_a_three_method_backend_too(
         self, made: CacheFileRecord, store: str
     ) -> None:
         """The storage has a file of the name, and does not know whose."""
@@ -446,7 +452,7 @@ class TestWithoutARecord:
         lose_the_records(store)
         assert shown(file) == "blue"
 
-    def test_what_is_missing_is_made(
+    def test_a_batch_makes_files_without_a_record(
         self, made: CacheFileRecord, store: str, sources: Sources
     ) -> None:
         """Also where the storage, asked by the folder, decides what that is."""
@@ -486,7 +492,7 @@ class TestWithoutARecord:
         assert record() == theirs
         assert storages["default"].exists(NAME)
 
-    def test_a_spec_that_names_its_files_itself_needs_none(self) -> None:
+    def test_a_spec_that_names_its_files_itself_needs_no_record(self) -> None:
         """Whatever the namer of the settings may be."""
 
         class Own(Small):
@@ -497,7 +503,7 @@ class TestWithoutARecord:
         assert ImageCacheFile(Own(Sources.names[0])).identity.name_is_unique
         assert not ImageCacheFile(Small(Sources.names[0])).identity.name_is_unique
 
-    def test_other_names_keep_to_the_storage(self, store: str) -> None:
+    def test_names_that_say_whose_they_are_keep_to_the_storage(self, store: str) -> None:
         """An explicit name, or one that says recipe and source, needs no record."""
         explicit = ImageCacheFile(red().generator, name="CACHE/images/explicit.jpg")
         explicit.generate()
@@ -509,7 +515,7 @@ class TestWithoutARecord:
             assert file.identity.name_is_unique
             assert file.exists()
 
-    def test_names_in_a_folder_of_old_ones_need_it_too(self) -> None:
+    def test_names_in_a_folder_of_old_ones_need_a_record_too(self) -> None:
         """``cache_to`` may be a folder, or a callable that says so of itself."""
 
         def named(instance: Any, path: str, specname: str, extension: str) -> str:
@@ -530,7 +536,9 @@ class TestTogether:
     """Two images of one name in one batch."""
 
     @pytest.mark.parametrize("force", [False, True], ids=["", "force"])
-    def test_the_first_is_made_and_the_second_refused(self, force: bool) -> None:
+    def test_of_two_images_of_one_name_the_first_is_made_and_the_second_refused(
+        self, force: bool
+    ) -> None:
         """Of two sources, and of two specs of one source."""
         files = [red(), blue(), red("shop:page:small")]
         outcome = generate_many(files, force=force)
@@ -540,7 +548,7 @@ class TestTogether:
         assert shown(red()) == "red"
 
     @pytest.mark.parametrize("jobs", [1, 4])
-    def test_with_several_jobs(self, jobs: int) -> None:
+    def test_the_second_image_of_a_name_is_refused_with_several_jobs_too(self, jobs: int) -> None:
         """Also when records are written down late."""
         files = [red(), blue()] * 3
         results = list(Generation(jobs=jobs, remember_every=100).run([files[:2], files[2:]]))
@@ -567,7 +575,9 @@ class TestTogether:
             forget_state()
         assert shown(red()) == "red"
 
-    def test_states_that_were_fetched_before(self, made: CacheFileRecord) -> None:
+    def test_states_that_were_fetched_before_say_whose_image_it_is(
+        self, made: CacheFileRecord
+    ) -> None:
         """One record answers for both, and says whose image it is."""
 
         class Row:
@@ -579,7 +589,9 @@ class TestTogether:
             assert shown(first.small) == "red"
             assert shown(second.small) == "stand-in"
 
-    def test_words_in_a_state_cache(self, made: CacheFileRecord) -> None:
+    def test_words_in_a_state_cache_do_not_say_whose_image_exists(
+        self, made: CacheFileRecord
+    ) -> None:
         """They are by name, and cannot say whose image exists."""
         with use_cachefile_state_cache():
             assert red().exists()
@@ -587,7 +599,9 @@ class TestTogether:
 
     # Django lets nobody ask a database in an event loop.
     @pytest.mark.parametrize("store", ["cache"], indirect=True)
-    def test_in_an_event_loop(self, made: CacheFileRecord) -> None:
+    def test_an_event_loop_starts_no_thread_for_an_image_that_is_refused(
+        self, made: CacheFileRecord
+    ) -> None:
         """No thread is started for an image that is refused."""
 
         async def ask() -> Any:
@@ -650,7 +664,9 @@ class TestWorkers:
         assert worker.handed == []
         assert record() == _existing(first)
 
-    def test_that_it_is_on_its_way_is_not_written_while_another_is_made(self, caplog: Any) -> None:
+    def test_an_image_is_not_recorded_as_on_its_way_while_another_is_made(
+        self, caplog: Any
+    ) -> None:
         """The maker of the first, who has the lock, has the last word."""
         worker = Worker()
         second = ImageCacheFile(blue().generator, cachefile_backend=worker)
@@ -679,7 +695,7 @@ class TestRaces:
     # With databases, `tests/faults/test_stampede.py` has processes do the same.
     @pytest.mark.parametrize("store", ["cache"], indirect=True)
     @pytest.mark.parametrize("together", [False, True], ids=["one by one", "many"])
-    def test_one_of_them_gets_it(self, together: bool) -> None:
+    def test_one_of_two_images_that_race_for_a_name_gets_it(self, together: bool) -> None:
         """What is recorded is what is there, and nobody else is told that it is theirs."""
         barrier = threading.Barrier(8)
 

@@ -160,14 +160,14 @@ class TestEverySurface:
     """Whoever shows the image of a corrupt upload."""
 
     @pytest.mark.parametrize(("kind", "expected"), KINDS.values(), ids=KINDS)
-    def test_shows_what_stands_in(
+    def test_every_surface_shows_what_stands_in(
         self, surface: Any, kind: Any, expected: Shown, photo: Photo, choose: Any
     ) -> None:
         """Address, width and height together; nothing is no element."""
         choose(kind)
         assert surface(photo) == expected
 
-    def test_shows_a_placeholder_of_the_right_size(
+    def test_every_surface_shows_a_placeholder_of_the_right_size(
         self, surface: Any, photo: Photo, choose: Any
     ) -> None:
         """The page keeps its layout."""

@@ -67,7 +67,7 @@ def spec_id() -> Iterator[str]:
 class TestAnswers:
     """What a cache file says of itself."""
 
-    def test_is_an_image_of_the_recipes_size_and_format(self, name: str) -> None:
+    def test_a_cache_file_is_an_image_of_the_recipes_size_and_format(self, name: str) -> None:
         """URL, dimensions and size describe a real JPEG."""
         file = ImageCacheFile(Thumbnail(name))
         assert file.url == f"/media/{file.name}"
@@ -77,7 +77,7 @@ class TestAnswers:
         with Image.open(file.path) as image:
             assert (image.format, image.size) == ("JPEG", (100, 60))
 
-    def test_is_a_django_image_file(self, name: str) -> None:
+    def test_a_cache_file_is_a_django_image_file(self, name: str) -> None:
         """What takes Django's image files takes these."""
         file = ImageCacheFile(Thumbnail(name))
         assert isinstance(file, ImageFile)
@@ -87,7 +87,7 @@ class TestAnswers:
             assert len(opened.read()) == file.size
         assert file.closed
 
-    def test_leaves_the_original_unchanged(self, name: str, photos: Path) -> None:
+    def test_a_cache_file_leaves_the_original_unchanged(self, name: str, photos: Path) -> None:
         """A spec makes another file; its source stays as it was uploaded."""
         ImageCacheFile(Thumbnail(name)).generate()
         with storages["default"].open(name) as file:
@@ -102,7 +102,7 @@ class TestAnswers:
             pytest.param(lambda path, name: path.open("rb"), id="an open file of Python"),
         ],
     )
-    def test_takes_any_source(self, make: Any, photos: Path, name: str) -> None:
+    def test_a_cache_file_takes_any_source(self, make: Any, photos: Path, name: str) -> None:
         """A source may be a name, a Django file or an open file."""
         source = make(photos / "rocket.jpg", name)
         file = ImageCacheFile(Thumbnail(source))
@@ -110,7 +110,7 @@ class TestAnswers:
         if hasattr(source, "close"):
             source.close()
 
-    def test_of_no_source_is_false_and_silent_in_templates(self) -> None:
+    def test_a_cache_file_of_no_source_is_false_and_silent_in_templates(self) -> None:
         """An empty image field is no error until its image is asked for."""
         file = ImageCacheFile(Thumbnail(None))
         assert not file
@@ -144,7 +144,7 @@ class TestAnswers:
 class TestWarm:
     """A page that was rendered before costs nothing."""
 
-    def test_asks_no_storage_but_for_urls(self, name: str, tmp_path: Path) -> None:
+    def test_a_warm_file_asks_no_storage_but_for_urls(self, name: str, tmp_path: Path) -> None:
         """URL, width, height, size and truth come from the state record."""
         storage = CountingStorage(location=str(tmp_path))
         for _ in range(2):
@@ -156,7 +156,9 @@ class TestWarm:
             assert file.url
         assert dict(storage.calls) == {"url": 1}
 
-    def test_with_an_empty_cache_asks_once(self, name: str, tmp_path: Path) -> None:
+    def test_an_existing_file_with_an_empty_cache_asks_the_storage_once(
+        self, name: str, tmp_path: Path
+    ) -> None:
         """An existing file without a record is found by one look, and measured by its header."""
         storage = CountingStorage(location=str(tmp_path))
         ImageCacheFile(Thumbnail(name), storage=storage).generate()
@@ -167,7 +169,7 @@ class TestWarm:
             assert (bool(file), file.width, file.height) == (True, 100, 60)
         assert dict(storage.calls) == {"exists": 1, "open": 1}
 
-    def test_finds_that_its_source_was_overwritten(self, name: str, photos: Path) -> None:
+    def test_a_file_finds_that_its_source_was_overwritten(self, name: str, photos: Path) -> None:
         """When a record is verified, not before: a warm page asks nobody."""
         with ImageCacheFile(Thumbnail(name)).open() as file:
             first = file.read()
@@ -181,7 +183,7 @@ class TestWarm:
             assert verified.read() != first
 
     @pytest.mark.parametrize("together", [False, True], ids=["alone", "with others"])
-    def test_finds_that_its_source_was_overwritten_while_it_was_made(
+    def test_a_file_finds_that_its_source_was_overwritten_while_it_was_made(
         self, name: str, together: bool
     ) -> None:
         """What was made of the former image is not believed, whoever deleted what and when."""
@@ -203,7 +205,9 @@ class TestWarm:
         with ImageCacheFile(Meanwhile(name), name=file.name).open() as opened:
             assert Image.open(opened).getpixel((50, 30)) == (255, 255, 255)
 
-    def test_is_not_made_for_ever_where_times_are_of_no_use(self, name: str, media: Path) -> None:
+    def test_a_file_is_not_made_for_ever_where_times_are_of_no_use(
+        self, name: str, media: Path
+    ) -> None:
         """A storage may tell another time at each question."""
 
         class Restless(FileSystemStorage):
@@ -226,7 +230,7 @@ class TestWarm:
         assert len(made) <= 2
 
     @pytest.mark.parametrize("attribute", ["size", "file"])
-    def test_is_made_again_after_its_file_has_gone_unrecorded(
+    def test_an_image_is_made_again_after_its_file_has_gone_unrecorded(
         self, name: str, attribute: str
     ) -> None:
         """Also where another process knows nothing but that it exists."""
@@ -238,7 +242,7 @@ class TestWarm:
         assert path.exists()
         file.close()
 
-    def test_is_made_again_after_its_file_has_gone(self, name: str) -> None:
+    def test_an_image_is_made_again_after_its_file_has_gone(self, name: str) -> None:
         """The state is a hint, the storage is the truth: reading finds it out."""
         Path(ImageCacheFile(Thumbnail(name)).path).unlink()
         file = ImageCacheFile(Thumbnail(name))
@@ -316,7 +320,7 @@ class TestFailures:
             pytest.param(None, SourceUnavailable, id="missing"),
         ],
     )
-    def test_names_spec_source_and_cause(
+    def test_a_failure_names_spec_source_and_cause(
         self, content: bytes | None, error: type[GenerationError], spec_id: str
     ) -> None:
         """The message says where to look."""
@@ -328,7 +332,7 @@ class TestFailures:
         assert caught.value.source == "photos/bad.jpg"
         assert not storages["default"].exists("CACHE")
 
-    def test_is_remembered_and_not_tried_at_each_request(self, spec_id: str) -> None:
+    def test_a_failure_is_remembered_and_not_tried_at_each_request(self, spec_id: str) -> None:
         """A corrupt upload costs one try, until the back-off is over or somebody insists."""
         name = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
         with pytest.raises(UnreadableImage):
@@ -341,7 +345,9 @@ class TestFailures:
         with pytest.raises(UnreadableImage):
             file.generate(force=True)
 
-    def test_to_make_it_anew_leaves_the_image_that_is_there(self, name: str) -> None:
+    def test_a_failure_to_make_an_image_anew_leaves_the_image_that_is_there(
+        self, name: str
+    ) -> None:
         """It is what would have been made; once it is gone, or out of date, it is no more."""
         storage = BrokenStorage()
         file = ImageCacheFile(Thumbnail(name), storage=storage)
@@ -358,7 +364,9 @@ class TestFailures:
         assert file.state.status == Status.FAILED
         assert file.url.startswith("data:")
 
-    def test_to_make_it_anew_of_another_image_is_no_image(self, name: str) -> None:
+    def test_a_failure_to_make_an_image_of_another_content_shows_no_former_image(
+        self, name: str
+    ) -> None:
         """The former image must not be shown in place of the new one."""
         storage = BrokenStorage()
         file = ImageCacheFile(Thumbnail(name), storage=storage)
@@ -368,7 +376,7 @@ class TestFailures:
             file.generate(force=True)
         assert file.url.startswith("data:")
 
-    def test_is_over_when_somebody_else_has_made_it(self, spec_id: str) -> None:
+    def test_a_failure_is_over_when_somebody_else_has_made_the_image(self, spec_id: str) -> None:
         """A process that still believes in the failure does not bring it back."""
         path = Path(storages["default"].path("photos/bad.jpg"))
         path.parent.mkdir()
@@ -382,7 +390,7 @@ class TestFailures:
         assert file.url.startswith("data:")
         assert get_state_access().store.get_many([key])[key] == made
 
-    def test_is_logged_once(self, spec_id: str, caplog: Any) -> None:
+    def test_a_failure_is_logged_once(self, spec_id: str, caplog: Any) -> None:
         """Who makes the image and who shows what stands in are one page."""
         name = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
         file = get_image(spec_id, source=name)
@@ -390,7 +398,7 @@ class TestFailures:
         assert file.width == 100
         assert len(caplog.messages) == 1
 
-    def test_is_shown_as_the_settings_say(self, settings: Any, spec_id: str) -> None:
+    def test_a_failure_is_shown_as_the_settings_say(self, settings: Any, spec_id: str) -> None:
         """A placeholder of the right size, the source, nothing, the error, or one's own answer."""
         name = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
         file = get_image(spec_id, source=name)
@@ -466,14 +474,14 @@ class TestStorages:
 class TestLater:
     """Images of a worker do not exist at once."""
 
-    def test_has_its_dimensions_before_it_exists(self, name: str) -> None:
+    def test_an_image_of_a_worker_has_its_dimensions_before_it_exists(self, name: str) -> None:
         """The page keeps its layout while the image is being made."""
         file = ImageCacheFile(Thumbnail(name), cachefile_backend=Later())
         assert not file
         assert (file.width, file.height) == (100, 60)
         assert file.url.endswith(".jpg")
 
-    def test_shows_its_fallback_until_it_exists(self, name: str) -> None:
+    def test_an_image_of_a_worker_shows_its_fallback_until_it_exists(self, name: str) -> None:
         """A spec with a fallback has something to show at any time."""
 
         class WithSource(Thumbnail):
@@ -569,7 +577,9 @@ class TestBackends:
         with pytest.raises(LimitExceeded, match="pixels"):
             Strict(name).generate()
 
-    def test_dimensions_of_a_free_side(self, name: str) -> None:
+    def test_the_side_that_is_left_free_follows_the_proportions_of_the_source(
+        self, name: str
+    ) -> None:
         """The side that is left free follows the photograph's own."""
 
         class Wide(ImageSpec):

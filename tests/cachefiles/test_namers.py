@@ -74,11 +74,11 @@ class TestNames:
             (namers.hash, r"CACHE/images/[0-9a-f]{32}\.jpg"),
         ],
     )
-    def test_are_as_documented(self, namer: Any, expected: str) -> None:
+    def test_names_are_as_documented(self, namer: Any, expected: str) -> None:
         """Folder, source and digest, as the documentation shows them."""
         assert re.fullmatch(expected, namer(Thumbnail(Source("photos/bulldog.png"))))
 
-    def test_of_the_old_namer_end_in_the_fields_name(self, settings: Any) -> None:
+    def test_names_of_the_old_namer_end_in_the_fields_name(self, settings: Any) -> None:
         """As the first ImageKit named its files."""
         settings.IMAGEKIT_CACHEFILE_DIR = "cache"
         spec = Thumbnail(Source("photos/birthday.tiff"))
@@ -86,14 +86,14 @@ class TestNames:
         assert namers.source_name_and_field(spec) == "cache/photos/birthday_formatted_image.jpg"
 
     @pytest.mark.parametrize("name", FRIENDLY)
-    def test_keep_what_is_no_trouble(self, name: str) -> None:
+    def test_names_keep_what_is_no_trouble(self, name: str) -> None:
         """Blanks, percent signs and pictures are part of a name."""
         stem = posixpath.splitext(name)[0]
         assert namers.source_name_as_path(Thumbnail(Source(name))).startswith(
             f"CACHE/images/{stem}/"
         )
 
-    def test_follow_the_format(self) -> None:
+    def test_extensions_of_names_follow_the_format(self) -> None:
         """The extension is that of the format; of the source where the spec gives none."""
 
         class Same(ImageSpec):
@@ -103,7 +103,7 @@ class TestNames:
         assert namers.source_name_as_path(Same(Source("a.png"))).endswith(".png")
         assert namers.source_name_as_path(Thumbnail(Source("a.jpeg"))).endswith(".jpeg")
 
-    def test_show_nothing_of_the_recipe(self) -> None:
+    def test_names_show_nothing_of_the_recipe(self) -> None:
         """Whoever sees a URL learns no argument of a processor."""
 
         class Secret(Thumbnail):
@@ -121,7 +121,7 @@ class TestHostileNames:
 
     @pytest.mark.parametrize("namer", [*ALL, namers.source_name_and_field])
     @pytest.mark.parametrize("name", HOSTILE)
-    def test_stay_in_the_cache_folder(self, namer: Any, name: str) -> None:
+    def test_hostile_names_stay_in_the_cache_folder(self, namer: Any, name: str) -> None:
         """Not outside, not hidden, not longer than a file system takes."""
         result = namer(Thumbnail(Source(name)))
         assert posixpath.normpath(result) == result

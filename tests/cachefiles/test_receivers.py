@@ -129,7 +129,7 @@ class TestGone:
             pytest.param(lambda row: save(row, ["image"], image=""), id="by update_fields"),
         ],
     )
-    def test_after_the_commit_and_never_on_a_rollback(
+    def test_files_go_after_the_commit_and_never_on_a_rollback(
         self, row: Concrete, cached: Any, remove: Callable[[Any], None]
     ) -> None:
         """The page goes on showing what a rollback has kept."""
@@ -165,14 +165,16 @@ class TestGone:
         save(row, ["title"], image="")
         assert cached() == before
 
-    def test_strategies_decide(self, row: Concrete, cached: Any, settings: Any) -> None:
+    def test_strategies_decide_whether_files_go_with_their_source(
+        self, row: Concrete, cached: Any, settings: Any
+    ) -> None:
         """One that is not interested in sources that go keeps the files."""
         before = cached()
         settings.IMAGEKIT_DEFAULT_CACHEFILE_STRATEGY = f"{__name__}.keeping"
         row.delete()
         assert cached() == before
 
-    def test_are_found_by_one_look(
+    def test_files_of_many_sources_are_found_by_one_look(
         self, row: Concrete, state: str, django_assert_num_queries: Any
     ) -> None:
         """For any number of sources: by one query where the store is a ledger."""
@@ -205,7 +207,9 @@ def save(row: Any, update_fields: list[str] | None = None, **values: Any) -> Non
 class TestReplaced:
     """A new image under the very same name."""
 
-    def test_is_what_every_image_is_made_of_from_then_on(self, row: Concrete, cached: Any) -> None:
+    def test_a_replaced_source_is_what_every_image_is_made_of_from_then_on(
+        self, row: Concrete, cached: Any
+    ) -> None:
         """The URLs stay, and whoever asks for them gets the new image."""
         before = cached()
         urls = [img["src"] for img in show(row)]
@@ -223,7 +227,7 @@ class TestReplaced:
         ):
             assert is_dark(file), file.name
 
-    def test_is_made_at_once_of_what_can_be_made(
+    def test_images_of_a_replaced_source_are_made_at_once_where_they_can_be(
         self, row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A tag's spec that needs nothing but the source has a strategy as others do."""
@@ -233,7 +237,7 @@ class TestReplaced:
         assert cached() == {file.name}
         assert is_dark(file)
 
-    def test_leaves_no_former_image_if_a_developer_is_shown_an_error(
+    def test_a_replaced_source_leaves_no_former_image_if_a_developer_is_shown_an_error(
         self, row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
     ) -> None:
         """What tags made goes, though what a field makes of the new image is an error."""
@@ -244,7 +248,9 @@ class TestReplaced:
         tagged = get_image("tests:tag", source=row.image)
         assert tagged.name not in cached()
 
-    def test_has_a_new_validator(self, row: Concrete, state: str) -> None:
+    def test_an_image_of_a_replaced_source_has_a_new_validator(
+        self, row: Concrete, state: str
+    ) -> None:
         """Browsers that ask whether their copy is good are told that it is not."""
         if "cloud" not in state:
             path = Path(row.small.path)
@@ -278,7 +284,9 @@ def plain_group() -> Iterator[ImageFieldSourceGroup]:
 class TestTagsAlone:
     """A model without specs, whose images only tags show."""
 
-    def test_is_watched_by_a_group_of_its_own(self, cached: Any, plain_group: Any) -> None:
+    def test_a_model_whose_images_only_tags_show_is_watched_by_a_group_of_its_own(
+        self, cached: Any, plain_group: Any
+    ) -> None:
         """It feeds no spec; what tags made goes with the image."""
         row = Plain.objects.create(image=upload("white"))
         render(TAGS, photo=row.image)
