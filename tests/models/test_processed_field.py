@@ -70,7 +70,7 @@ class TestSaving:
             pytest.param(lambda file: ProfileChild.objects.create(avatar=file), id="child"),
         ],
     )
-    def test_processes_the_upload(self, save: Any, photos: Path) -> None:
+    def test_saving_processes_the_upload(self, save: Any, photos: Path) -> None:
         """Size and format are the recipe's, and the extension follows the format."""
         profile = save(content_of(photos / "coffee.png"))
         assert profile.avatar.name == "avatars/coffee.jpg"
@@ -79,7 +79,7 @@ class TestSaving:
         assert stored_files() == ["avatars/coffee.jpg"]
 
     @pytest.mark.parametrize("model", [Profile, ProfileChild])
-    def test_fills_in_the_dimensions_of_the_result(self, model: Any, photos: Path) -> None:
+    def test_saving_fills_in_the_dimensions_of_the_result(self, model: Any, photos: Path) -> None:
         """Whether their fields come before or after the image, in the instance and in the row."""
         profile = model.objects.create(avatar=content_of(photos / "coffee.png"))
         assert (profile.width, profile.height) == (64, 48)
@@ -89,25 +89,25 @@ class TestSaving:
         profile.refresh_from_db()
         assert (profile.width, profile.height) == (None, None)
 
-    def test_by_a_spec_class(self, photos: Path) -> None:
+    def test_a_spec_class_may_be_given_to_a_processed_field(self, photos: Path) -> None:
         """A spec may be given in place of attributes."""
         cover = Cover.objects.create(image=content_of(photos / "coffee.png"))
         assert (cover.image.width, cover.image.height) == (100, 60)
         assert cover.image.name == "covers/coffee.jpg"
 
-    def test_keeps_an_extension_that_fits(self, photos: Path) -> None:
+    def test_saving_keeps_an_extension_that_fits(self, photos: Path) -> None:
         """``.jpeg`` is as good as ``.jpg``."""
         cover = Cover.objects.create(image=content_of(photos / "rocket.jpg", "a.b/c.jpeg"))
         assert cover.image.name == "covers/a.b/c.jpeg"
 
     @isolate_apps("tests.testapp")
-    def test_without_a_format_keeps_that_of_the_content(self, photos: Path) -> None:
+    def test_saving_without_a_format_keeps_that_of_the_content(self, photos: Path) -> None:
         """A PNG that is called .jpg is stored as the PNG that it is."""
         model = _model("Keeps", ProcessedImageField([CountingResize()], upload_to="k"))
         file = model().image.field.process(content_of(photos / "coffee.png"), "a.jpg")
         assert (file.name, file.content_type) == ("a.png", "image/png")
 
-    def test_processes_once(self, photos: Path) -> None:
+    def test_saving_again_leaves_a_processed_upload_alone(self, photos: Path) -> None:
         """Saving the row again, with or without changes, leaves the file alone."""
         profile = Profile.objects.create(avatar=content_of(photos / "coffee.png"))
         before = Path(profile.avatar.path).stat()
@@ -120,7 +120,7 @@ class TestSaving:
         assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
         assert stored_files() == ["avatars/coffee.jpg"]
 
-    def test_replaces_the_image(self, photos: Path) -> None:
+    def test_saving_a_new_upload_replaces_the_image(self, photos: Path) -> None:
         """A new upload goes through the spec, too."""
         profile = Profile.objects.create(avatar=content_of(photos / "coffee.png"))
         profile.avatar = content_of(photos / "rocket.jpg")
@@ -151,7 +151,7 @@ class TestSaving:
         profile.save()
         assert (file.name, file.width) == ("avatars/coffee.jpg", 64)
 
-    def test_closes_the_image_that_it_replaces(self, photos: Path) -> None:
+    def test_saving_closes_the_image_that_it_replaces(self, photos: Path) -> None:
         """A file object that was read before does not keep the old file open."""
         cover = Cover.objects.create(image=content_of(photos / "coffee.png"))
         file = cover.image
@@ -160,7 +160,7 @@ class TestSaving:
         assert handle.closed
         assert file.read(3) == b"\xff\xd8\xff"
 
-    def test_leaves_the_upload_open(self, photos: Path) -> None:
+    def test_saving_leaves_the_upload_open(self, photos: Path) -> None:
         """Who opens, closes; no handle of the storage is left open either."""
         storage = StrictStorage()
         field = Cover._meta.get_field("image")
@@ -198,7 +198,9 @@ class TestFailures:
         ],
     )
     @pytest.mark.parametrize("model", [Profile, Cover], ids=["with dimensions", "without"])
-    def test_unreadable(self, content: bytes | None, model: Any, photos: Path) -> None:
+    def test_an_unreadable_upload_is_refused_with_spec_and_upload(
+        self, content: bytes | None, model: Any, photos: Path
+    ) -> None:
         """The error names the spec and the upload."""
         if content is None:
             content = (photos / "rocket.jpg").read_bytes()[:5000]
@@ -208,7 +210,9 @@ class TestFailures:
         assert stored_files() == []
         assert model.objects.count() == 0
 
-    def test_beyond_the_limits(self, photos: Path, settings: Any) -> None:
+    def test_an_upload_beyond_the_limits_of_the_settings_is_refused(
+        self, photos: Path, settings: Any
+    ) -> None:
         """The limits of the settings hold for uploads."""
         settings.IMAGEKIT_MAX_PIXELS = 1000
         with pytest.raises(LimitExceeded, match="pixels") as caught:
@@ -218,7 +222,7 @@ class TestFailures:
         assert stored_files() == []
 
     @isolate_apps("tests.testapp")
-    def test_beyond_the_limits_of_the_field(self, photos: Path) -> None:
+    def test_an_upload_beyond_the_limits_of_the_field_is_refused(self, photos: Path) -> None:
         """A field may be stricter than the settings."""
         field = ProcessedImageField(format="PNG", limits=Limits(max_bytes=10), upload_to="s")
         model = _model("Strict", field)
@@ -226,7 +230,7 @@ class TestFailures:
             model().image.field.process(content_of(photos / "rocket.jpg"), "a.jpg")
 
     @isolate_apps("tests.testapp")
-    def test_an_unknown_spec(self, photos: Path) -> None:
+    def test_an_unknown_spec_is_an_error_when_saving_and_in_the_checks(self, photos: Path) -> None:
         """A typo in an id is an error when saving, and found by the checks before."""
         model = _model("Unknown", ProcessedImageField(spec_id="tests:typo", upload_to="u"))
         assert "imagekit.E001" in [error.id for error in model._meta.get_field("image").check()]
@@ -248,7 +252,7 @@ class TestMigrations:
         }
         return ProcessedImageField(**{**arguments, **changes})
 
-    def test_deconstruct_round_trips_without_the_recipe(self) -> None:
+    def test_a_field_is_deconstructed_without_the_recipe(self) -> None:
         """Only Django's own arguments are written down."""
         _, path, args, kwargs = self.field().deconstruct()
         assert (args, kwargs) == (
@@ -261,7 +265,7 @@ class TestMigrations:
         assert path == "imagekit_registry.models.ProcessedImageField"
         assert SameProcessedImageField is ProcessedImageField
 
-    def test_are_written_in_words_that_run(self) -> None:
+    def test_migrations_are_written_in_words_that_run(self) -> None:
         """The text of a migration can be executed."""
         text, imports = MigrationWriter.serialize(self.field())
         scope: dict[str, Any] = {}
@@ -279,7 +283,7 @@ class TestMigrations:
             pytest.param({"max_length": 200}, True, id="column"),
         ],
     )
-    def test_are_needed_for_columns_alone(self, changes: Any, is_new: bool) -> None:
+    def test_migrations_are_needed_for_columns_alone(self, changes: Any, is_new: bool) -> None:
         """``makemigrations --check`` is clean when no more than a recipe changes."""
         states = []
         for field in (self.field(), self.field(**changes)):
@@ -291,7 +295,7 @@ class TestMigrations:
         found = detector._detect_changes()
         assert bool(found) is is_new
 
-    def test_give_a_model_that_works(self, photos: Path) -> None:
+    def test_migrations_give_a_model_that_works(self, photos: Path) -> None:
         """The model in a data migration stores images, processed as today's recipe has it."""
         state = ProjectState()
         state.add_model(ModelState.from_model(Cover))
@@ -300,7 +304,7 @@ class TestMigrations:
         assert row.image.name == "covers/coffee.jpg"
         assert row.image.width == 100
 
-    def test_give_a_model_that_works_without_a_recipe(self, photos: Path) -> None:
+    def test_migrations_give_a_model_that_works_without_a_recipe(self, photos: Path) -> None:
         """A field that has gone from the code stores its images as they are."""
         state = ProjectState()
         fields = [
@@ -326,7 +330,7 @@ def _temporary_table() -> Iterator[None]:
 class TestForms:
     """The model's own form field."""
 
-    def test_shows_the_error_beside_the_field(self, photos: Path) -> None:
+    def test_a_model_form_shows_the_error_beside_the_field(self, photos: Path) -> None:
         """What would fail when saving fails in the form, in Django's words."""
         truncated = (photos / "rocket.jpg").read_bytes()[:5000]
         form_class: Any = modelform_factory(Profile, fields=["avatar"])
@@ -335,7 +339,7 @@ class TestForms:
         assert "Upload a valid image." in str(form.errors["avatar"])
 
     @isolate_apps("tests.testapp")
-    def test_processes_once_with_its_form(self, photos: Path) -> None:
+    def test_a_form_and_its_model_process_an_upload_once(self, photos: Path) -> None:
         """The form has made the image; saving stores it as it is."""
         field = ProcessedImageField([CountingResize()], format="PNG", upload_to="once")
         model = _model("Once", field)
@@ -347,7 +351,7 @@ class TestForms:
         assert CountingResize.count == 1
         assert (instance.image.name, instance.image.width) == ("once/a.png", 8)
 
-    def test_saves_dimensions(self, photos: Path) -> None:
+    def test_a_model_form_saves_the_dimensions_of_the_processed_upload(self, photos: Path) -> None:
         """The processed upload fills in the dimension fields."""
         form_class: Any = modelform_factory(Profile, fields=["avatar", "name"])
         form = form_class(
@@ -357,7 +361,9 @@ class TestForms:
         profile.refresh_from_db()
         assert (profile.avatar.name, profile.width, profile.height) == ("avatars/a.jpg", 64, 48)
 
-    def test_unchanged_and_cleared(self, photos: Path) -> None:
+    def test_a_model_form_keeps_an_image_that_is_not_sent_and_clears_it_by_the_box(
+        self, photos: Path
+    ) -> None:
         """A form that is sent without a file keeps the image; the clear box removes it."""
         profile = Profile.objects.create(avatar=content_of(photos / "coffee.png"))
         before = Path(profile.avatar.path).stat().st_mtime_ns
@@ -380,7 +386,7 @@ def _upload(content: bytes, name: str = "a.jpg") -> Any:
 class TestCopies:
     """Instances are pickled into caches, and copied."""
 
-    def test_a_copy_has_the_image(self, duplicate: Any, photos: Path) -> None:
+    def test_a_copied_instance_has_the_image(self, duplicate: Any, photos: Path) -> None:
         """It can be saved as well."""
         profile = Profile.objects.create(avatar=content_of(photos / "coffee.png"))
         other = duplicate(profile)
@@ -388,7 +394,7 @@ class TestCopies:
         assert (other.avatar.name, other.avatar.width) == ("avatars/coffee.jpg", 64)
 
 
-def test_makes_no_cache_file(photos: Path) -> None:
+def test_processing_an_upload_makes_no_cache_file(photos: Path) -> None:
     """Processing an upload is no generation of a cache file."""
     seen: list[Any] = []
     receiver = lambda **kwargs: seen.append(kwargs)  # noqa: E731
