@@ -58,7 +58,7 @@ def test_what_does_not_say_how_often_plays_for_ever(source: str, target: str) ->
 
 
 @pytest.mark.parametrize("target", ["JPEG", "BMP", "TIFF"])
-def test_first_frame_where_the_format_holds_one(target: str) -> None:
+def test_a_format_of_stills_gets_the_first_frame(target: str) -> None:
     """A format of stills gets the first frame."""
     result = make(made.animation("GIF"), ResizeToFit(20), format=target)
     assert result.frames == 1
@@ -69,7 +69,7 @@ def test_first_frame_where_the_format_holds_one(target: str) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_first_frame_on_demand(format: str) -> None:
+def test_the_first_frame_alone_can_be_asked_for(format: str) -> None:
     """`animated=False` makes a still of it."""
     assert make(made.animation(format), animated=False).frames == 1
 
