@@ -76,7 +76,7 @@ def test_every_module_imports_without_extras() -> None:
 
 
 @pytest.mark.parametrize("module", ["pickle", "marshal", "shelve", "dill", "cloudpickle"])
-def test_nothing_imports(module: str) -> None:
+def test_nothing_imports_a_module_that_runs_what_it_reads(module: str) -> None:
     """Names, queues and addresses hold nothing that runs code when it is read."""
     users = [name for name, tree in parsed() if module in set(imported_modules(tree))]
 

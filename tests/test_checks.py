@@ -87,15 +87,15 @@ def spec(**attributes: Any) -> type[ImageSpec]:
 class TestAll:
     """What holds for every check."""
 
-    def test_find_nothing_wrong_with_the_defaults(self) -> None:
+    def test_checks_find_nothing_wrong_with_the_defaults(self) -> None:
         """A project that sets nothing hears nothing."""
         assert check_all(None) == []
 
-    def test_run_with_djangos_own(self) -> None:
+    def test_checks_run_with_djangos_own(self) -> None:
         """`manage.py check` runs them."""
         assert run_checks(tags=["imagekit"]) == []
 
-    def test_have_ids_of_one_table(self) -> None:
+    def test_checks_have_ids_of_one_table(self) -> None:
         """The table is what the documentation prints; no id in the code is missing from it."""
         folder = Path(check_all.__code__.co_filename).parent
         texts = [path.read_text() for path in folder.glob("*.py")]
@@ -104,7 +104,7 @@ class TestAll:
         assert {f"imagekit.{id}" for id in used} == set(MESSAGES)
         assert list(MESSAGES) == sorted(MESSAGES)
 
-    def test_always_say_what_to_type(self, settings: Any, registered: Any) -> None:
+    def test_checks_always_say_what_to_type(self, settings: Any, registered: Any) -> None:
         """Every message has a hint."""
         settings.IMAGEKIT_DECODER = "x"
         settings.IMAGEKIT_MAX_BYTES = "much"
@@ -175,7 +175,7 @@ class TestSettings:
             pytest.param("DEFAULT_THUMBNAIL_SRCSET_SCALES", [0], "E009", "above 0", id="scales"),
         ],
     )
-    def test_that_cannot_work_are_errors(
+    def test_settings_that_cannot_work_are_errors(
         self, settings: Any, name: str, value: Any, id: str, text: str
     ) -> None:
         """Each mistake has its id, names the setting and the value, and raises nothing."""
@@ -202,19 +202,21 @@ class TestSettings:
             ),
         ],
     )
-    def test_that_work_are_not_mentioned(self, settings: Any, name: str, value: Any) -> None:
+    def test_settings_that_work_are_not_mentioned(
+        self, settings: Any, name: str, value: Any
+    ) -> None:
         """What is allowed passes."""
         setattr(settings, f"IMAGEKIT_{name}", value)
         assert check_all(None) == []
 
-    def test_with_a_slip_of_the_pen_are_told(self, settings: Any) -> None:
+    def test_settings_with_a_slip_of_the_pen_are_told(self, settings: Any) -> None:
         """A setting that does not exist has no effect; the nearest name is the hint."""
         settings.IMAGEKIT_CACHEFILES_DIR = "thumbs"
         (message,) = check_all(None)
         assert message.id == "imagekit.W001"
         assert "IMAGEKIT_CACHEFILE_DIR" in str(message.hint)
 
-    def test_of_a_cache_that_forgets_are_warned_of(self, settings: Any) -> None:
+    def test_settings_of_a_cache_that_forgets_are_warned_of(self, settings: Any) -> None:
         """A dummy cache remembers nothing, unless the state is kept elsewhere."""
         settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
         assert ids(check_all(None)) == ["imagekit.W002"]
@@ -253,7 +255,7 @@ class TestSpecs:
             pytest.param({"fallback": "a.b"}, "E016", "'a.b'", id="fallback-path"),
         ],
     )
-    def test_that_cannot_work_are_errors(
+    def test_specs_that_cannot_work_are_errors(
         self, registered: Any, attributes: dict[str, Any], id: str, text: str
     ) -> None:
         """Each mistake has its id, names the spec and the class."""
@@ -266,27 +268,27 @@ class TestSpecs:
         assert message.hint
         assert message.obj is cls
 
-    def test_without_a_digest_hear_what_to_add(self, registered: Any) -> None:
+    def test_specs_without_a_digest_hear_what_to_add(self, registered: Any) -> None:
         """A processor whose state cannot be written down is told to say what it is."""
         registered("tests:bad", spec(processors=[Opaque()]))
         (message,) = check_all(None)
         assert "digest_state()" in str(message.hint)
 
-    def test_that_need_their_source_are_passed_over(self, registered: Any) -> None:
+    def test_specs_that_need_their_source_are_passed_over(self, registered: Any) -> None:
         """A property that reads the source is no mistake."""
         registered("tests:sorry", Sorry)
         registered("tests:function", lambda source: Sorry(source))
         registered("tests:exploding", Exploding)
         assert check_all(None) == []
 
-    def test_open_no_source(self, registered: Any, tmp_path: Path) -> None:
+    def test_checks_of_specs_open_no_source(self, registered: Any, tmp_path: Path) -> None:
         """Checks run before every command, and must cost nothing."""
         storage = CountingStorage(location=str(tmp_path))
         registered("tests:fine", spec(cachefile_storage=storage, format="PNG"))
         assert check_all(None) == []
         assert not storage.calls
 
-    def test_with_a_broken_class_do_not_end_the_checks(self, registered: Any) -> None:
+    def test_specs_with_a_broken_class_do_not_end_the_checks(self, registered: Any) -> None:
         """What a check stumbles over is an error as well, and the others are still told."""
 
         class Rude:
@@ -298,7 +300,7 @@ class TestSpecs:
         registered("tests:bad", spec(format="XYZ"))
         assert sorted(map(str, ids(check_all(None)))) == ["imagekit.E011", "imagekit.E018"]
 
-    def test_whose_storage_fails_when_it_is_asked_are_errors(self, registered: Any) -> None:
+    def test_specs_whose_storage_fails_when_it_is_asked_are_errors(self, registered: Any) -> None:
         """The storage is the project's code."""
 
         class Rude(FileSystemStorage):
@@ -311,7 +313,7 @@ class TestSpecs:
         assert message.id == "imagekit.E015"
         assert "not today" in str(message.msg)
 
-    def test_that_are_fed_must_be_registered(self) -> None:
+    def test_specs_that_are_fed_must_be_registered(self) -> None:
         """A source group for an id that nobody has would fail when an image is saved."""
         group: Any = object()
         register.source_group("imagekit:thumbnial", group)
@@ -327,7 +329,7 @@ class TestSpecs:
 class TestFields:
     """Spec fields are asked, which Django does not do: they are no columns."""
 
-    def test_are_asked_themselves(self) -> None:
+    def test_spec_fields_are_asked_themselves(self) -> None:
         """A field whose spec has gone is told of once, however many models inherit it."""
         id = str(Photo.thumbnail.spec_id)
         registered = generator_registry.lookup(id)
@@ -340,7 +342,7 @@ class TestFields:
         assert any(message.obj is Photo.thumbnail for message in messages)
         assert len({str(message.msg) for message in messages}) == len(messages)
 
-    def test_of_other_apps_are_left_alone(self) -> None:
+    def test_spec_fields_of_other_apps_are_left_alone(self) -> None:
         """`manage.py check APP` looks at the fields of that app."""
         id = str(Photo.thumbnail.spec_id)
         registered = generator_registry.lookup(id)
@@ -385,7 +387,7 @@ class TestQueues:
 
         return choose
 
-    def test_of_rq_that_unpickle_are_errors(self, use: Any, settings: Any) -> None:
+    def test_queues_of_rq_that_unpickle_are_errors(self, use: Any, settings: Any) -> None:
         """RQ's default serializer is pickle; the hint says what to write where."""
         use("RQ")
         settings.RQ_QUEUES = {"default": {}, "images": {"SERIALIZER": "json"}}
@@ -395,14 +397,14 @@ class TestQueues:
         settings.IMAGEKIT_QUEUE = "images"
         assert check_all(None) == []
 
-    def test_of_rq_must_be_there(self, use: Any, settings: Any) -> None:
+    def test_queues_of_rq_must_be_there(self, use: Any, settings: Any) -> None:
         """The message names those that are."""
         use("RQ")
         settings.RQ_QUEUES = {"mail": {}}
         (message,) = check_all(None)
         assert (message.id, "'mail'" in str(message.hint)) == ("imagekit.E019", True)
 
-    def test_of_celery_must_accept_json(self, use: Any, monkeypatch: Any) -> None:
+    def test_queues_of_celery_must_accept_json(self, use: Any, monkeypatch: Any) -> None:
         """Messages are JSON."""
         from celery import current_app
 
@@ -411,7 +413,7 @@ class TestQueues:
         monkeypatch.setitem(current_app.conf, "accept_content", ["pickle"])
         assert ids(check_all(None)) == ["imagekit.E019"]
 
-    def test_of_dramatiq_must_not_pickle(self, use: Any) -> None:
+    def test_queues_of_dramatiq_must_not_pickle(self, use: Any) -> None:
         """An encoder of Dramatiq's does."""
         import dramatiq
 
@@ -424,14 +426,14 @@ class TestQueues:
         finally:
             dramatiq.set_encoder(before)
 
-    def test_of_tasks_must_be_there(self, use: Any, settings: Any) -> None:
+    def test_queues_of_tasks_must_be_there(self, use: Any, settings: Any) -> None:
         """``TASKS`` lists the queues of each alias."""
         use("Tasks")
         assert check_all(None) == []
         settings.IMAGEKIT_QUEUE = "images"
         assert ids(check_all(None)) == ["imagekit.E019"]
 
-    def test_of_specs_are_checked(self, registered: Any, settings: Any) -> None:
+    def test_queues_of_specs_are_checked(self, registered: Any, settings: Any) -> None:
         """A spec may have a backend of its own."""
         settings.RQ_QUEUES = {}
         backend = "imagekit_registry.cachefiles.backends.RQ"

@@ -41,7 +41,7 @@ class TestDefaults:
 
     @pytest.mark.parametrize("place", [ours, django_settings], ids=["ours", "django"])
     @pytest.mark.parametrize(("name", "default"), FROM_DJANGO_IMAGEKIT.items())
-    def test_both_places_have_them(self, place: Any, name: str, default: Any) -> None:
+    def test_both_places_have_the_defaults(self, place: Any, name: str, default: Any) -> None:
         """Under `imagekit_registry.conf.settings` and under `django.conf.settings`."""
         assert getattr(place, f"IMAGEKIT_{name}") == default
 
