@@ -6,73 +6,25 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.cache import caches
-from django.core.files.base import ContentFile, File
+from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from PIL import Image
 
-from imagekit_registry import ImageSpec, prefetch_images
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, generate_many
 from imagekit_registry.cachefiles.backends import BaseAsync, Simple
 from imagekit_registry.cachefiles.bulk import Generation, ResultStatus
-from imagekit_registry.cachefiles.existence import lock_of, new_record, remember
-from imagekit_registry.exceptions import (
-    EncodingError,
-    InvalidArgument,
-    LockTimeout,
-    MissingSource,
-    ProcessingError,
-    RetryLater,
-    SourceUnavailable,
-    UnreadableImage,
-)
-from imagekit_registry.imaging import Limits, PillowDecoder
-from imagekit_registry.processors import ResizeToFill, ResizeToFit
+from imagekit_registry.exceptions import MissingSource, RetryLater, SourceUnavailable
 from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.state import Status, get_state_access, state_scope
+from imagekit_registry.state import Status, get_state_access
 from imagekit_registry.testing import forget_state, wait_for_images
+from tests.cachefiles.conftest import Small, files_of, wide
 from tests.caches import CountingCache
 from tests.storages import BrokenStorage, CountingStorage
-from tests.testapp.models import Album, ConcreteChild, Photo
-
-WIDTHS = (320, 160, 80, 40)
-
-
-class Small(ImageSpec):
-    """One of several specs of the same source."""
-
-    processors = [ResizeToFill(64, 48)]
-    format = "JPEG"
-
-
-def wide(width: int) -> type[ImageSpec]:
-    """Return a spec of the given width."""
-    return type(f"Wide{width}", (ImageSpec,), {"processors": [ResizeToFit(width)]})
-
-
-class Explosive:
-    """A processor that fails."""
-
-    def process(self, image: Any) -> Any:
-        raise RuntimeError("no ink")
-
-
-class Own(ImageSpec):
-    """A spec with a way of its own to make images."""
-
-    format = "PNG"
-
-    def generate(self) -> Any:
-        content = ContentFile(b"", "own.png")
-        Image.new("RGB", (5, 4)).save(content, "PNG")
-        content.seek(0)
-        return content
 
 
 class Later(BaseAsync):
@@ -96,47 +48,8 @@ class Loud(Simple):
         super().generate(file, force)
 
 
-@pytest.fixture
-def counting(tmp_path: Path, photos: Path) -> CountingStorage:
-    """Return a storage with a photograph called a.jpg that counts what is asked of it."""
-    storage = CountingStorage(location=str(tmp_path / "counting"))
-    storage.save("a.jpg", ContentFile((photos / "rocket.jpg").read_bytes()))
-    storage.calls.clear()
-    return storage
-
-
-@pytest.fixture
-def decodes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Return a list that grows by one with each source that the decoder opens."""
-    opened: list[Any] = []
-    original = PillowDecoder.open
-
-    def count(self: Any, file: Any, *args: Any, **kwargs: Any) -> Any:
-        opened.append(file)
-        return original(self, file, *args, **kwargs)
-
-    monkeypatch.setattr(PillowDecoder, "open", count)
-    return opened
-
-
-def files_of(name: Any, widths: tuple[int, ...] = WIDTHS, **kwargs: Any) -> list[ImageCacheFile]:
-    return [ImageCacheFile(wide(width)(name), **kwargs) for width in widths]
-
-
 class TestOneSource:
     """What is made of one source."""
-
-    def test_all_files_of_one_source_are_made_of_one_open_and_one_decode(
-        self, counting: CountingStorage, decodes: list[Any]
-    ) -> None:
-        """Four widths cost one open of the source; nothing else is opened."""
-        files = files_of(StoredFile("a.jpg", counting), storage=counting)
-        outcome = generate_many(files)
-        assert outcome.made == tuple(files)
-        assert counting.calls["open"] == 1
-        assert len(decodes) == 1
-        assert [file.width for file in files] == list(WIDTHS)
-        assert counting.calls["open"] == 1
 
     def test_a_batch_of_one_source_costs_one_read_under_the_lock_and_one_write(
         self, name: str, cache_calls: Counter[str]
@@ -189,20 +102,6 @@ class TestOneSource:
         record = file.state
         assert (record.status, record.width, record.format) == (Status.EXISTS, 80, "JPEG")
         assert (record.digest, record.source) == (file.digest, name)
-
-    def test_a_spec_with_other_limits_reads_its_source_apart(
-        self, name: str, decodes: list[Any]
-    ) -> None:
-        """A spec that is stricter than the others fails alone."""
-
-        class Strict(Small):
-            processors = [ResizeToFill(32, 24)]
-            limits = Limits(max_pixels=1000)
-
-        strict, small = ImageCacheFile(Strict(name)), ImageCacheFile(Small(name))
-        outcome = generate_many([strict, small])
-        assert outcome.made == (small,)
-        assert [failure.file for failure in outcome.failures] == [strict]
 
 
 class TestOutcome:
@@ -258,44 +157,10 @@ class TestOutcome:
 class TestFailures:
     """A failure is one file's, names spec, source and cause, and is remembered."""
 
-    def test_the_failure_of_a_source_is_told_for_each_spec(self) -> None:
-        """What cannot be read fails once, and is reported for each spec under its own id."""
-        storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
-        files = [*files_of("photos/bad.jpg", (40,)), ImageCacheFile(Small("photos/bad.jpg"))]
-        failures = generate_many(files).failures
-        assert [type(failure.error) for failure in failures] == [UnreadableImage] * 2
-        assert "Wide40 of 'photos/bad.jpg'" in str(failures[0].error)
-        assert "Small of 'photos/bad.jpg'" in str(failures[1].error)
-        assert [file.state.status for file in files] == [Status.FAILED] * 2
-
     def test_a_missing_source_is_told_as_a_failure(self) -> None:
         """A row whose file is gone."""
         (failure,) = generate_many(files_of("photos/gone.jpg", (40,))).failures
         assert isinstance(failure.error, SourceUnavailable)
-
-    @pytest.mark.parametrize(
-        ("attributes", "error", "text"),
-        [
-            pytest.param({"format": "XYZ"}, EncodingError, "XYZ", id="format"),
-            pytest.param({"processors": [Explosive()]}, ProcessingError, "no ink", id="processor"),
-            pytest.param(
-                {"format": "JPEG", "options": {"quality": "x"}}, EncodingError, "x", id="options"
-            ),
-        ],
-    )
-    def test_a_failure_of_one_spec_spares_the_others(
-        self, name: str, attributes: dict[str, Any], error: type[Exception], text: str
-    ) -> None:
-        """One spec's mistake does not take away the images of its neighbours."""
-        bad = ImageCacheFile(type("Bad", (ImageSpec,), attributes)(name))
-        good = files_of(name, (80, 40))
-        outcome = generate_many([good[0], bad, good[1]])
-        assert outcome.made == tuple(good)
-        (failure,) = outcome.failures
-        assert failure.file is bad
-        assert isinstance(failure.error, error)
-        assert f"Bad of {name!r}" in str(failure.error)
-        assert text in str(failure.error)
 
     def test_a_failure_in_a_batch_is_remembered(self, decodes: list[Any]) -> None:
         """A corrupt upload costs one try until the back-off is over, or force."""
@@ -363,91 +228,6 @@ class TestBackends:
         assert generate_many([file]).existing == (file,)
         assert generate_many([file], force=True).made == (file,)
         assert backend.asked == [False, True]
-
-    def test_a_backend_needs_only_two_methods_to_make_many_files(self, name: str) -> None:
-        """A third-party backend knows no records, locks or errors of ours."""
-
-        class Least:
-            def generate(self, file: Any, force: bool = False) -> None:
-                if file.generator.format == "PNG":
-                    raise ValueError("no PNG here")
-                file.storage.save(file.name, File(file.generator.generate()))
-
-            def exists(self, file: Any) -> bool:
-                return bool(file.storage.exists(file.name))
-
-        backend = Least()
-        good = ImageCacheFile(Small(name), cachefile_backend=backend)
-        bad = ImageCacheFile(Own(name), cachefile_backend=backend)
-        outcome = generate_many([good, bad])
-        assert outcome.made == (good,)
-        assert "no PNG here" in str(outcome.failures[0].error)
-
-    def test_a_spec_with_its_own_generate_is_made_locked_and_remembered(self, name: str) -> None:
-        """A spec with its own generate() shares no decode, and is locked and remembered too."""
-        own = ImageCacheFile(Own(name))
-        assert generate_many([own, *files_of(name, (40,))]).failures == ()
-        assert (own.width, own.height, own.state.format) == (5, 4, "PNG")
-
-
-class TestLocks:
-    """Nobody makes what somebody else is making."""
-
-    def test_a_batch_waits_for_locks_of_others_and_uses_their_images(self, name: str) -> None:
-        """Two callers, four files, one decode; the second finds what the first has made."""
-        started, proceed = threading.Event(), threading.Event()
-
-        class Slow:
-            def process(self, image: Any) -> Any:
-                started.set()
-                assert proceed.wait(10)
-                return image
-
-        spec = type("SlowSpec", (ImageSpec,), {"processors": [Slow()], "format": "JPEG"})
-        spec.get_hash = lambda self: "0" * 32  # type: ignore[attr-defined]
-        files = [ImageCacheFile(spec(name)), ImageCacheFile(spec(name))]
-        with ThreadPoolExecutor(2) as pool:
-            first = pool.submit(generate_many, [files[0]])
-            assert started.wait(10)
-            second = pool.submit(generate_many, [files[1]])
-            proceed.set()
-            outcomes = [first.result(20), second.result(20)]
-        assert outcomes[0].made == (files[0],)
-        assert outcomes[1].existing == (files[1],)
-
-    def test_a_lock_that_does_not_end_is_a_failure_of_that_file_alone(
-        self, name: str, settings: Any
-    ) -> None:
-        """The wait is bounded, and over all files together; the rest is made meanwhile."""
-        settings.IMAGEKIT_LOCK_WAIT = 0.05
-        files = files_of(name)
-        held, done = threading.Event(), threading.Event()
-
-        def hold() -> None:
-            with lock_of(files[1], wait=0):
-                held.set()
-                done.wait(20)
-
-        holder = threading.Thread(target=hold)
-        holder.start()
-        assert held.wait(10)
-        try:
-            outcome = generate_many(files)
-        finally:
-            done.set()
-            holder.join()
-        assert outcome.made == (files[0], files[2], files[3])
-        (failure,) = outcome.failures
-        assert isinstance(failure.error, LockTimeout)
-        assert failure.error.source == name
-        assert generate_many(files).made == (files[1],)
-
-    def test_a_failure_leaves_no_lock_behind(self, name: str) -> None:
-        """After a failure the very same thread can try again."""
-        bad = ImageCacheFile(type("Bad", (ImageSpec,), {"processors": [Explosive()]})(name))
-        for _ in range(2):
-            (failure,) = generate_many([bad], force=True).failures
-            assert isinstance(failure.error, ProcessingError)
 
 
 class TestEventLoop:
@@ -573,77 +353,3 @@ class TestGeneration:
         ] * 3
         assert cache_calls["set_many"] == 0
         assert not storages["default"].exists(files[1].name or "")
-
-    def test_generation_of_what_is_missing_lists_each_folder_once(
-        self, counting: CountingStorage
-    ) -> None:
-        """The storage decides; it is asked by the folder and not by the file."""
-        files = files_of(StoredFile("a.jpg", counting), storage=counting)
-        generate_many(files)
-        counting.delete(files[2].name or "")
-        caches["default"].clear()
-        remember([(files[2], new_record(files[2], Status.EXISTS))])
-        counting.calls.clear()
-        results = list(Generation(missing_only=True).run([files]))
-        statuses = {result.position: result.status for result in results}
-        assert statuses == {0: "existing", 1: "existing", 2: "made", 3: "existing"}
-        assert (counting.calls["listdir"], counting.calls["open"]) == (1, 1)
-        assert counting.calls["exists"] <= 1
-
-
-class TestPrefetch:
-    """The state of many images in one round trip."""
-
-    @pytest.fixture
-    def rows(self, db: None, stored_photo: Any) -> list[Photo]:
-        """Return three rows whose images exist."""
-        names = [stored_photo(name=f"photos/{index}.jpg") for index in range(3)]
-        rows = [Photo.objects.create(original_image=name) for name in names]
-        generate_many([row.thumbnail for row in rows] + [row.banner for row in rows])
-        return rows
-
-    @pytest.mark.django_db
-    @pytest.mark.parametrize(
-        "objects",
-        [
-            pytest.param(lambda: Photo.objects.all(), id="queryset"),
-            pytest.param(lambda: list(Photo.objects.all()), id="list"),
-            pytest.param(lambda: Photo.objects.iterator(), id="iterator"),
-        ],
-    )
-    def test_a_prefetch_of_images_is_one_round_trip(
-        self, rows: Any, cache_calls: Counter[str], objects: Any
-    ) -> None:
-        """However many instances and fields; the page itself then asks nothing."""
-        generate_many([row.thumbnail for row in rows] + [row.banner for row in rows], force=True)
-        forget_state()
-        cache_calls.clear()
-        with state_scope():
-            photos = prefetch_images(objects(), "thumbnail", "banner")
-            assert [photo.thumbnail.width for photo in photos] == [50, 50, 50]
-            assert [photo.banner.width for photo in photos] == [300, 300, 300]
-        assert dict(cache_calls) == {"get_many": 1}
-
-    @pytest.mark.django_db
-    @pytest.mark.parametrize("path", ["pictures__small", "pictures.small"])
-    def test_a_prefetch_of_images_follows_relations(
-        self, cache_calls: Counter[str], stored_photo: Any, path: str
-    ) -> None:
-        """To one object or to many; what is not there is passed over."""
-        album = Album.objects.create()
-        row = ConcreteChild.objects.create(image=stored_photo(), album=album)
-        ConcreteChild.objects.create(image="")
-        generate_many([row.small])
-        forget_state()
-        cache_calls.clear()
-        with state_scope():
-            (found,) = prefetch_images(Album.objects.prefetch_related("pictures"), path)
-            assert [picture.small.width for picture in found.pictures.all()] == [40]
-            prefetch_images(ConcreteChild.objects.all(), "album__pictures__small")
-        assert dict(cache_calls) == {"get_many": 1}
-
-    @pytest.mark.django_db
-    def test_a_prefetch_of_fields_that_do_not_exist_is_an_error(self, rows: Any) -> None:
-        """A slip of the pen is told, with the name."""
-        with pytest.raises(InvalidArgument, match="Photo has no attribute 'thumbnial'"):
-            prefetch_images(rows, "thumbnial")

@@ -22,7 +22,7 @@ from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.signals import generated
 from imagekit_registry.state import DatabaseStateStore, Status
 from imagekit_registry.workers import make_images
-from tests.cachefiles.test_queues import ListQueue
+from tests.cachefiles.backends.test_queues import ListQueue
 from tests.management.conftest import Group, Later, Result, Small, cached
 from tests.storages import CountingStorage
 from tests.testapp.models import Photo

@@ -1,28 +1,25 @@
-"""Backends: each image made once, announced, and shown under the name that it got."""
+"""The one way in which files come to exist: each made once, announced, and shown under its name."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import attrs
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.test import override_settings
-from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
-from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles.backends import BaseAsync
-from imagekit_registry.cachefiles.existence import lock_of, look_up
-from imagekit_registry.exceptions import GenerationError, LockTimeout, UnreadableImage
+from imagekit_registry.cachefiles import ImageCacheFile, generate_many
+from imagekit_registry.cachefiles.existence import lock_of
+from imagekit_registry.exceptions import LockTimeout, ProcessingError, UnreadableImage
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.state import Status
-from imagekit_registry.testing import forget_state
+from tests.cachefiles.conftest import Explosive, files_of
 from tests.pages import forget_everything, render
 from tests.storages import RemoteStorage
 
@@ -193,160 +190,86 @@ class TestWaiting:
         assert (caught.value.spec_id, caught.value.source) == (spec_id, name)
 
 
-class Queue(BaseAsync):
-    """A backend whose worker comes when it is called."""
+class TestLocks:
+    """Nobody makes what somebody else is making."""
 
-    def __init__(self) -> None:
-        self.messages: list[tuple[Any, bool]] = []
-        self.error: Exception | None = None
-        self.is_eager = False
+    def test_a_batch_waits_for_locks_of_others_and_uses_their_images(self, name: str) -> None:
+        """Two callers, four files, one decode; the second finds what the first has made."""
+        started, proceed = threading.Event(), threading.Event()
 
-    def schedule_generation(self, file: Any, force: bool = False) -> None:
-        """Put the file into the queue."""
-        if self.error is not None:
-            raise self.error
-        self.messages.append((file, force))
-        if self.is_eager:
-            self.generate_now(file, force=force)
+        class Slow:
+            def process(self, image: Any) -> Any:
+                started.set()
+                assert proceed.wait(10)
+                return image
 
+        spec = type("SlowSpec", (ImageSpec,), {"processors": [Slow()], "format": "JPEG"})
+        spec.get_hash = lambda self: "0" * 32  # type: ignore[attr-defined]
+        files = [ImageCacheFile(spec(name)), ImageCacheFile(spec(name))]
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(generate_many, [files[0]])
+            assert started.wait(10)
+            second = pool.submit(generate_many, [files[1]])
+            proceed.set()
+            outcomes = [first.result(20), second.result(20)]
+        assert outcomes[0].made == (files[0],)
+        assert outcomes[1].existing == (files[1],)
 
-class TestWorkers:
-    """Images that a worker makes."""
-
-    @pytest.fixture
-    def queue(self) -> Queue:
-        """Return the backend."""
-        return Queue()
-
-    @pytest.fixture
-    def ask(self, name: str, queue: Queue) -> Callable[..., ImageCacheFile]:
-        """Return a function that asks for the image as another request does."""
-
-        def look() -> ImageCacheFile:
-            forget_state()
-            file = ImageCacheFile(Thumbnail(name), cachefile_backend=queue)
-            assert file.url.startswith("/media/CACHE/")
-            assert file.width == 60
-            return file
-
-        return look
-
-    def test_an_image_of_a_worker_is_asked_for_once(self, ask: Any, queue: Queue) -> None:
-        """However many requests come while it is on its way, or being made."""
-        for _ in range(3):
-            file = ask()
-            assert not file
-        assert len(queue.messages) == 1
-        assert file.state.status == Status.GENERATING
-        (record,) = look_up([file], ask_storage=True, fresh=True)
-        assert record is not None
-        assert record.status != Status.EXISTS
-        ask()
-        assert len(queue.messages) == 1
-        queue.generate_now(*queue.messages[0])
-        assert ask()
-        assert len(queue.messages) == 1
-
-    def test_an_image_of_a_worker_is_asked_for_again_when_nothing_has_come_of_it(
-        self, ask: Any, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    def test_a_lock_that_does_not_end_is_a_failure_of_that_file_alone(
+        self, name: str, settings: Any
     ) -> None:
-        """A worker that died, or a message that was lost, is not waited for for ever."""
-        ask()
-        now = time.time()
-        monkeypatch.setattr("time.time", lambda: now + 29)
-        ask()
-        assert len(queue.messages) == 1
-        monkeypatch.setattr("time.time", lambda: now + 60)
-        ask()
-        assert len(queue.messages) == 2
+        """The wait is bounded, and over all files together; the rest is made meanwhile."""
+        settings.IMAGEKIT_LOCK_WAIT = 0.05
+        files = files_of(name)
+        held, done = threading.Event(), threading.Event()
 
-    def test_images_of_a_worker_that_fail_are_asked_for_less_and_less_often(
-        self, ask: Any, name: str, queue: Queue, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """That a worker was told once more does not begin the count anew."""
-        now = time.time()
-        monkeypatch.setattr("time.time", lambda: now)
-        storages["default"].delete(name)
-        storages["default"].save(name, ContentFile(b"no image"))
-        delays = []
-        for number in range(3):
-            forget_state()
-            file = ImageCacheFile(Thumbnail(name), cachefile_backend=queue)
-            file.generate()
-            assert len(queue.messages) == number + 1
-            with pytest.raises(UnreadableImage):
-                queue.generate_now(file)
-            assert file.state.retry_at is not None
-            delays.append(round(file.state.retry_at - now))
-            now = file.state.retry_at + 1
-        assert delays == [60, 120, 240]
+        def hold() -> None:
+            with lock_of(files[1], wait=0):
+                held.set()
+                done.wait(20)
 
-    def test_a_worker_makes_images_of_an_overwritten_source_anew(
-        self, name: str, queue: Queue
-    ) -> None:
-        """That the worker was told does not make the former image a good one."""
-        # One without times: the record alone can tell.
-        storage = RemoteStorage()
-        file = ImageCacheFile(Thumbnail(name), storage=storage, cachefile_backend=queue)
-        queue.generate_now(file)
-        Image.new("RGB", (90, 90), "white").save(storages["default"].path(name))
-        # Somebody has looked, and found that the source is another one.
-        queue.states.put(queue.get_key(file), attrs.evolve(file.state, status=Status.MISSING))
-        file.generate()
-        assert len(queue.messages) == 1
-        queue.generate_now(*queue.messages[0])
-        with file.open() as opened, Image.open(opened) as image:
-            assert image.getpixel((30, 20)) == (255, 255, 255)
+        holder = threading.Thread(target=hold)
+        holder.start()
+        assert held.wait(10)
+        try:
+            outcome = generate_many(files)
+        finally:
+            done.set()
+            holder.join()
+        assert outcome.made == (files[0], files[2], files[3])
+        (failure,) = outcome.failures
+        assert isinstance(failure.error, LockTimeout)
+        assert failure.error.source == name
+        assert generate_many(files).made == (files[1],)
 
-    def test_an_eager_queue_may_make_images_within_the_call(self, ask: Any, queue: Queue) -> None:
-        """A queue may be eager: it exists then, and is not said to be on its way."""
-        queue.is_eager = True
-        assert ask()
-        assert ask().state.status == Status.EXISTS
-
-    def test_an_image_is_there_while_a_worker_makes_it_anew(self, ask: Any, queue: Queue) -> None:
-        """Who forces it goes on showing the image that is there."""
-        queue.is_eager = True
-        ask()
-        queue.is_eager = False
-        ask().generate(force=True)
-        assert [force for _, force in queue.messages] == [False, True]
-        assert ask()
-
-    def test_a_queue_that_is_down_breaks_no_page(
-        self, ask: Any, name: str, queue: Queue, settings: Any
-    ) -> None:
-        """The error is ours, and the next request tries again."""
-        queue.error = ConnectionError("no broker")
-        file = ImageCacheFile(Thumbnail(name), cachefile_backend=queue)
-        assert file.url.startswith("data:")
-        settings.IMAGEKIT_ON_ERROR = "raise"
-        with pytest.raises(GenerationError, match="no broker") as caught:
-            _ = file.url
-        assert caught.value.source == name
-        queue.error = None
-        ask()
-        assert len(queue.messages) == 1
+    def test_a_failure_leaves_no_lock_behind(self, name: str) -> None:
+        """After a failure the very same thread can try again."""
+        bad = ImageCacheFile(type("Bad", (ImageSpec,), {"processors": [Explosive()]})(name))
+        for _ in range(2):
+            (failure,) = generate_many([bad], force=True).failures
+            assert isinstance(failure.error, ProcessingError)
 
 
-class TestStates:
-    """State as code written for django-imagekit sets it."""
+class RenamingStorage(RemoteStorage):
+    """A storage that gives every file a name of its own choice."""
 
-    @pytest.mark.parametrize(
-        ("status", "seconds"),
-        [(Status.GENERATING, 30), (Status.FAILED, 60), (Status.MISSING, 5), (Status.EXISTS, None)],
-    )
-    def test_a_status_set_by_old_code_ends_by_itself(
-        self, name: str, status: str, seconds: int | None, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """All but that a file exists."""
-        file = ImageCacheFile(Thumbnail(name))
-        backend = file.cachefile_backend
-        now = time.time()
-        monkeypatch.setattr("time.time", lambda: now)
-        backend.set_state(file, status)
-        assert backend.get_state(file, check_if_unknown=False) == status
-        monkeypatch.setattr("time.time", lambda: now + (seconds or 10**8) + 1)
-        forget_state()
-        expected = None if seconds else status
-        assert backend.get_state(file, check_if_unknown=False) == expected
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        """Return a name that is not the one that was asked for."""
+        stem, dot, extension = name.rpartition(".")
+        return f"{stem}_{len(self.contents)}{dot}{extension}"
+
+
+class TestRenamingStorages:
+    """Storages that insist on a name of their own."""
+
+    def test_the_record_holds_the_name_that_the_file_got(self, name: str) -> None:
+        """One file, found under the name it has, and no litter after it is made again."""
+        storage = RenamingStorage()
+        for force in (False, True, True):
+            file = ImageCacheFile(Thumbnail(name), storage=storage)
+            file.generate(force=force)
+            assert len(storage.contents) == 1
+            assert file.url == f"/remote/{next(iter(storage.contents))}"
+            assert file.size == len(next(iter(storage.contents.values())))
+        file.delete()
+        assert storage.contents == {}
