@@ -55,8 +55,6 @@ TESTED_ELSEWHERE = {
     "utils": "imaging/test_compat.py",
     # A line that starts the library; every test is one of them.
     "apps": "checks/test_settings.py",
-    # When a file must exist shows where sources come and go, and in code of the old ImageKit.
-    "cachefiles/strategies": "cachefiles/test_receivers.py",
     # The names of django-imagekit for what is known of files.
     "cachefiles/state": "cachefiles/test_conflicts.py",
     # Cleaning and checking are tested through their commands, which add nothing but words.
