@@ -250,7 +250,7 @@ class TestRenderMany:
         alone = make(large_photo(1600, 1200), *small.processors, format="PNG")
         assert psnr(opened(together), opened(alone)) > 38
 
-    def test_one_open_and_one_decode(
+    def test_many_results_cost_one_open_and_one_decode(
         self, large_photo: Callable[[int, int], bytes], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Five widths cost one decode."""
