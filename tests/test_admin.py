@@ -54,7 +54,9 @@ def superuser(client: Client) -> Client:
 class TestThumbnail:
     """`AdminThumbnail`, by itself."""
 
-    def test_shows_the_image_and_links_to_the_original(self, photo: Photo) -> None:
+    def test_an_admin_thumbnail_shows_the_image_and_links_to_the_original(
+        self, photo: Photo
+    ) -> None:
         """With its dimensions, loaded when it is seen, and named after the row."""
         html = AdminThumbnail("thumbnail")(photo)
         assert html.strip() == (
@@ -62,23 +64,27 @@ class TestThumbnail:
             f' src="{photo.thumbnail.url}" width="50" height="50" alt="rocket" loading="lazy"></a>'
         )
 
-    def test_of_an_image_field_links_to_itself(self, photo: Photo) -> None:
+    def test_an_admin_thumbnail_of_an_image_field_links_to_itself(self, photo: Photo) -> None:
         """A plain image is shown as it is, and not opened for that."""
         html = AdminThumbnail("original_image")(photo)
         assert html.count("/media/photos/rocket.jpg") == 2
         assert "width" not in html
 
-    def test_takes_a_callable(self, photo: Photo) -> None:
+    def test_an_admin_thumbnail_takes_a_callable(self, photo: Photo) -> None:
         """Whatever the callable returns is shown."""
         html = AdminThumbnail(lambda item: item.banner)(photo)
         assert photo.banner.url in html
 
-    def test_prefers_the_page_of_the_object(self, photo: Photo) -> None:
+    def test_an_admin_thumbnail_links_to_the_page_of_the_object_if_there_is_one(
+        self, photo: Photo
+    ) -> None:
         """A model with a page of its own links there, as in django-imagekit."""
         photo.get_absolute_url = lambda: "/rocket/?a=1&b=2"  # type: ignore[attr-defined]
         assert '<a href="/rocket/?a=1&amp;b=2">' in AdminThumbnail("thumbnail")(photo)
 
-    def test_gives_its_template_what_it_needs(self, photo: Photo, settings: Any) -> None:
+    def test_an_admin_thumbnail_gives_its_template_what_it_needs(
+        self, photo: Photo, settings: Any
+    ) -> None:
         """A template of one's own gets model, thumbnail and original."""
         text = "{{ model.title }} {{ thumbnail.width }} {{ original_image.url }}"
         templates = {"mine.html": text}
@@ -96,7 +102,7 @@ class TestThumbnail:
         assert html.startswith("[<a href=")
         assert html.endswith("</a>]")
 
-    def test_escapes_what_users_have_written(self, photos: Path) -> None:
+    def test_an_admin_thumbnail_escapes_what_users_have_written(self, photos: Path) -> None:
         """Neither a title nor a file name can add markup."""
         photo = Photo(title=HOSTILE)
         photo.original_image.save("a'b.jpg", content_of(photos / "rocket.jpg"))
@@ -105,17 +111,21 @@ class TestThumbnail:
         assert "&lt;script&gt;" in html
 
     @pytest.mark.parametrize("field", ["thumbnail", "original_image"])
-    def test_of_no_image_is_empty(self, field: str) -> None:
+    def test_an_admin_thumbnail_of_no_image_is_empty(self, field: str) -> None:
         """An empty column is no error."""
         assert AdminThumbnail(field)(Photo(title="none")).strip() == ""
         assert AdminThumbnail(lambda item: None)(Photo()).strip() == ""
 
-    def test_of_an_unknown_field_names_field_and_model(self, photo: Photo) -> None:
+    def test_an_admin_thumbnail_of_an_unknown_field_names_field_and_model(
+        self, photo: Photo
+    ) -> None:
         """A typo is told apart from an empty image."""
         with pytest.raises(InvalidArgument, match=r"'thumbnial'.*Photo"):
             AdminThumbnail("thumbnial")(photo)
 
-    def test_of_a_broken_image_obeys_the_settings(self, broken: Photo, settings: Any) -> None:
+    def test_an_admin_thumbnail_of_a_broken_image_obeys_the_settings(
+        self, broken: Photo, settings: Any
+    ) -> None:
         """Production shows what stands in, development tells the cause."""
         show = AdminThumbnail("thumbnail")
         settings.IMAGEKIT_ON_ERROR = "placeholder"
@@ -131,7 +141,7 @@ class TestThumbnail:
             " damaged</span>"
         )
 
-    def test_tells_a_cause_as_text(
+    def test_an_admin_thumbnail_tells_a_cause_as_text(
         self, photo: Photo, settings: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Markup in the message of a processor stays text."""
@@ -146,7 +156,7 @@ class TestThumbnail:
         assert "<script>" not in html
         assert "&lt;script&gt;" in html
 
-    def test_of_a_storage_that_fails_is_no_failure_of_the_list(
+    def test_a_storage_that_fails_is_no_failure_of_the_list(
         self, photo: Photo, settings: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A storage without its network costs the pictures, not the page."""
@@ -159,11 +169,11 @@ class TestThumbnail:
         settings.IMAGEKIT_ON_ERROR = "placeholder"
         assert AdminThumbnail("thumbnail")(photo) == ""
 
-    def test_is_named_in_the_list(self) -> None:
+    def test_an_admin_thumbnail_is_named_in_the_list(self) -> None:
         """And the name can be changed."""
         assert str(AdminThumbnail("thumbnail").short_description) == "Thumbnail"
 
-    def test_asks_a_warm_storage_for_urls_alone(
+    def test_an_admin_thumbnail_asks_a_warm_storage_for_urls_alone(
         self, photo: Photo, settings: Any, django_assert_num_queries: Any
     ) -> None:
         """No file is opened, nothing is looked up, no query is made."""
@@ -179,7 +189,9 @@ class TestThumbnail:
 class TestPages:
     """The admin's own pages."""
 
-    def test_list(self, superuser: Client, photo: Photo, broken: Photo) -> None:
+    def test_the_list_shows_a_thumbnail_in_each_row(
+        self, superuser: Client, photo: Photo, broken: Photo
+    ) -> None:
         """A thumbnail in each row, whatever its image is like."""
         Photo.objects.create(title="none")
         html = superuser.get("/admin/testapp/photo/").text
@@ -187,7 +199,9 @@ class TestPages:
         assert photo.thumbnail.url in html
         assert 'class="column-admin_thumbnail"' in html
 
-    def test_form_shows_preview_and_thumbnail(self, superuser: Client, photo: Photo) -> None:
+    def test_the_admin_form_shows_preview_and_thumbnail(
+        self, superuser: Client, photo: Photo
+    ) -> None:
         """The preview stands beside Django's own link and clear box."""
         html = superuser.get(f"/admin/testapp/photo/{photo.pk}/change/").text
         preview = re.search(r'<a class="imagekit-preview"[^>]*><img[^>]*>', html)
@@ -201,12 +215,14 @@ class TestPages:
         assert 'class="imagekit-thumbnail"' in html
 
     @pytest.mark.parametrize("page", ["add/", "{}/change/"])
-    def test_form_labels_the_input(self, superuser: Client, photo: Photo, page: str) -> None:
+    def test_the_admin_form_labels_the_input(
+        self, superuser: Client, photo: Photo, page: str
+    ) -> None:
         """Who cannot see the page is told what the file is for, with a stored image or without."""
         html = superuser.get(f"/admin/testapp/photo/{page.format(photo.pk)}").text
         assert re.search(r'<label[^>]* for="id_original_image"[^>]*>\s*Original image', html)
 
-    def test_form_of_a_new_object_shows_no_preview(self, superuser: Client) -> None:
+    def test_the_admin_form_of_a_new_object_shows_no_preview(self, superuser: Client) -> None:
         """There is nothing to show yet."""
         html = superuser.get("/admin/testapp/photo/add/").text
         assert "imagekit-preview" not in html
@@ -224,7 +240,7 @@ class TestPages:
         assert response.status_code == 200
         assert "No preview: the file is not an image, or is damaged" in response.text
 
-    def test_form_with_a_bad_upload_shows_what_is_stored(
+    def test_the_admin_form_with_a_bad_upload_shows_what_is_stored(
         self, superuser: Client, photo: Photo
     ) -> None:
         """Nothing is shown of an upload that was refused."""
@@ -236,7 +252,9 @@ class TestPages:
         assert 'href="/media/photos/rocket.jpg"' in response.text
         assert "bad.jpg" not in response.text
 
-    def test_form_replaces_and_clears(self, superuser: Client, photo: Photo, photos: Path) -> None:
+    def test_the_admin_form_replaces_and_clears_an_image(
+        self, superuser: Client, photo: Photo, photos: Path
+    ) -> None:
         """The input does what Django's does."""
         address = f"/admin/testapp/photo/{photo.pk}/change/"
         content = (photos / "coffee.png").read_bytes()
@@ -271,21 +289,21 @@ class TestPages:
 class TestWidget:
     """The input with a preview, by itself."""
 
-    def test_shows_nothing_of_an_upload_that_is_not_stored(self, photos: Path) -> None:
+    def test_the_input_shows_nothing_of_an_upload_that_is_not_stored(self, photos: Path) -> None:
         """It has no address yet."""
         photo = Photo(original_image=content_of(photos / "rocket.jpg"))
         html = ImageAdminWidget().render("image", photo.original_image)
         assert "imagekit-preview" not in html
         assert "Currently" not in html
 
-    def test_escapes_names(self, stored_photo: Any) -> None:
+    def test_the_input_escapes_names(self, stored_photo: Any) -> None:
         """A name in the storage is text, whatever it holds."""
         photo = Photo(original_image=f"photos/{HOSTILE}.jpg")
         html = ImageAdminWidget().render("image", photo.original_image)
         assert "<script>" not in html
         assert "imagekit-preview-missing" in html
 
-    def test_takes_an_upload_as_djangos_does(self) -> None:
+    def test_the_input_takes_an_upload_as_djangos_does(self) -> None:
         """The preview changes nothing about what is sent."""
         upload = SimpleUploadedFile("a.jpg", b"x")
         files: Any = MultiValueDict({"image": [upload]})
@@ -320,11 +338,11 @@ class TestMixin:
         form = made.get_form(request=None, fields=["title", "original_image"])
         return form.base_fields["original_image"].widget
 
-    def test_gives_image_fields_the_input(self) -> None:
+    def test_the_mixin_gives_image_fields_the_input(self) -> None:
         """Nothing else is needed."""
         assert isinstance(self.widget_of(), ImageAdminWidget)
 
-    def test_keeps_the_overrides_of_the_class(self) -> None:
+    def test_the_mixin_keeps_the_overrides_of_the_class(self) -> None:
         """Those for other fields leave the input in place; one for images comes first."""
         others = {models.CharField: {"help_text": "text"}}
         assert isinstance(self.widget_of(formfield_overrides=others), ImageAdminWidget)

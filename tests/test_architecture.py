@@ -46,6 +46,65 @@ for found in pkgutil.walk_packages(imagekit_registry.__path__, "imagekit_registr
         importlib.import_module(found.name)
 """
 
+# Public modules whose tests are not in the file of their name, and why.
+TESTED_ELSEWHERE = {
+    # Nothing but names, which others raise and send; the reference lists them all.
+    "exceptions": "docs/test_reference.py",
+    "signals": "cachefiles/test_generation.py",
+    # The names of pilkit's module, which are those of `imaging.compat`, and few others.
+    "utils": "imaging/test_compat.py",
+    # A line that starts the library; every test is one of them.
+    "apps": "checks/test_settings.py",
+    # The names of django-imagekit for what is known of files.
+    "cachefiles/state": "cachefiles/test_conflicts.py",
+    # Cleaning and checking are tested through their commands, which add nothing but words.
+    "maintenance/check": "management/test_checkimages.py",
+    "maintenance/clean": "management/test_cleanimages.py",
+    "management/commands": "management/test_generateimages.py",
+    "management/commands/checkimages": "management/test_checkimages.py",
+    "management/commands/cleanimages": "management/test_cleanimages.py",
+    "management/commands/generateimages": "management/test_generateimages.py",
+    # Each field has a file of its own; the table is tested with the store that fills it.
+    "models/fields": "models/test_spec_field.py",
+    "models/records": "state/test_stores.py",
+    # Each test of processors runs for all of them.
+    "processors/base": "processors/test_processors.py",
+    "processors/canvas": "processors/test_processors.py",
+    "processors/convert": "processors/test_processors.py",
+    "processors/crop": "processors/test_processors.py",
+    "processors/filter": "processors/test_processors.py",
+    "processors/overlay": "processors/test_processors.py",
+    "processors/resize": "processors/test_processors.py",
+    "processors/utils": "processors/test_processors.py",
+    # All stores keep one contract; what a process and a request remember are layers of one thing.
+    "state/cache": "state/test_stores.py",
+    "state/database": "state/test_stores.py",
+    "state/store": "state/test_stores.py",
+    "state/memory": "state/test_access.py",
+    "state/scope": "state/test_access.py",
+    # Real queues with real workers, each by the same tests.
+    "tasks": "workers/test_workers.py",
+    "workers/celery": "workers/test_workers.py",
+    "workers/django_tasks": "workers/test_workers.py",
+    "workers/dramatiq": "workers/test_workers.py",
+}
+
+
+def public_modules() -> Iterator[tuple[str, bool]]:
+    """Give every public module and package below the package itself, and whether it has its tests."""
+    package, tests = ROOT / "imagekit_registry", ROOT / "tests"
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).with_suffix("").parts
+        if parts[-1] == "__init__":
+            name, found = "/".join(parts[:-1]), any(tests.joinpath(*parts[:-1]).glob("test_*.py"))
+        else:
+            name, found = (
+                "/".join(parts),
+                tests.joinpath(*parts[:-1], f"test_{parts[-1]}.py").exists(),
+            )
+        if name and "/_" not in f"/{name}" and not name.startswith("migrations"):
+            yield name, found
+
 
 def parsed() -> Iterator[tuple[str, ast.Module]]:
     """Give every module of the package, by its path in the repository."""
@@ -76,8 +135,16 @@ def test_every_module_imports_without_extras() -> None:
 
 
 @pytest.mark.parametrize("module", ["pickle", "marshal", "shelve", "dill", "cloudpickle"])
-def test_nothing_imports(module: str) -> None:
+def test_nothing_imports_a_module_that_runs_what_it_reads(module: str) -> None:
     """Names, queues and addresses hold nothing that runs code when it is read."""
     users = [name for name, tree in parsed() if module in set(imported_modules(tree))]
 
     assert users == []
+
+
+def test_every_public_module_has_its_test_file() -> None:
+    """`tests/ROOM/test_MODULE.py` is where one looks for the tests of `imagekit_registry/ROOM/MODULE.py`."""
+    without = {name for name, found in public_modules() if not found}
+
+    assert without == set(TESTED_ELSEWHERE)
+    assert all((ROOT / "tests" / name).exists() for name in TESTED_ELSEWHERE.values())

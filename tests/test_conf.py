@@ -41,12 +41,12 @@ class TestDefaults:
     """What a setting is if the project sets none."""
 
     @pytest.mark.parametrize(("name", "default"), FROM_DJANGO_IMAGEKIT.items())
-    def test_both_places_have_them(self, name: str, default: Any) -> None:
+    def test_both_places_have_the_defaults(self, name: str, default: Any) -> None:
         """Under `imagekit_registry.conf.conf` and under `django.conf.settings`."""
         assert getattr(conf, name) == default
         assert getattr(django_settings, f"IMAGEKIT_{name}") == default
 
-    def test_code_for_django_imagekit_finds_djangos_settings_beside_them(self) -> None:
+    def test_code_for_django_imagekit_finds_djangos_settings_beside_ours(self) -> None:
         """It imports them from there, too."""
         assert importlib.import_module("imagekit_registry.conf").settings is _django_settings
 
@@ -84,7 +84,7 @@ class TestDefaults:
         with pytest.raises(AttributeError, match="There is no setting IMAGEKIT_NOTHING"):
             conf.NOTHING  # type: ignore[attr-defined]  # noqa: B018
 
-    def test_reading_one_calls_django_and_nothing_else(self) -> None:
+    def test_reading_a_setting_calls_django_and_nothing_else(self) -> None:
         """A page reads two dozen for each of its images."""
         assert conf.CACHE_PREFIX == "imagekit:"
         calls: list[str] = []

@@ -110,7 +110,7 @@ class TestWarmPage:
     """A page whose images exist, in a process that has rendered it before."""
 
     @every_page
-    def test_asks_for_nothing_but_urls(
+    def test_a_warm_page_asks_for_nothing_but_urls(
         self, page: Callable[[list[Photo]], str], django_assert_num_queries: Any
     ) -> None:
         """No cache round trip, no SQL, no storage call but ``url()``, and so no file opened."""
@@ -130,7 +130,9 @@ class TestFreshProcess:
     """A process that has shown none of the images, which exist."""
 
     @pytest.mark.parametrize("page", BATCHES.values(), ids=BATCHES)
-    def test_asks_the_cache_once_in_a_batch(self, page: Callable[[list[Photo]], str]) -> None:
+    def test_a_fresh_process_asks_the_cache_once_in_a_batch(
+        self, page: Callable[[list[Photo]], str]
+    ) -> None:
         """Exactly one ``get_many``, for all of the images."""
         page(list(Photo.objects.all()))
         forget_state()
@@ -140,7 +142,9 @@ class TestFreshProcess:
         assert set(storage_calls()) == {"url"}
 
     @pytest.mark.parametrize("page", [by_field, by_admin], ids=["spec field", "AdminThumbnail"])
-    def test_asks_the_cache_once_after_a_prefetch(self, page: Callable[[list[Photo]], str]) -> None:
+    def test_a_fresh_process_asks_the_cache_once_after_a_prefetch(
+        self, page: Callable[[list[Photo]], str]
+    ) -> None:
         """``prefetch_images`` makes the one round trip."""
         page(list(Photo.objects.all()))
         forget_state()
@@ -151,7 +155,9 @@ class TestFreshProcess:
 
     @pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with Django 6.1")
     @pytest.mark.parametrize("page", [by_field, by_admin], ids=["spec field", "AdminThumbnail"])
-    def test_asks_the_cache_once_for_peers(self, page: Callable[[list[Photo]], str]) -> None:
+    def test_a_fresh_process_asks_the_cache_once_for_peers(
+        self, page: Callable[[list[Photo]], str]
+    ) -> None:
         """With ``FETCH_PEERS``, the first image brings the state of the others."""
         page(list(Photo.objects.all()))
         forget_state()

@@ -47,7 +47,7 @@ class OwnWay(Banner):
 class TestRendition:
     """What a spec makes, in another format or width."""
 
-    def test_keeps_all_that_is_not_changed(self) -> None:
+    def test_a_rendition_keeps_all_that_is_not_changed(self) -> None:
         """Same recipe, same name: nothing is made twice."""
         spec = Odd("a.jpg")
         same = Rendition(spec)
@@ -55,7 +55,7 @@ class TestRendition:
         assert ImageCacheFile(same).name == ImageCacheFile(spec).name
         assert same.fallback == "empty"
 
-    def test_leaves_options_to_the_format_that_they_are_for(self) -> None:
+    def test_a_rendition_leaves_options_to_the_format_that_they_are_for(self) -> None:
         """The quality of a JPEG says nothing of an AVIF."""
         spec = Odd("a.jpg")
         assert Rendition(spec, width=9).options == {"quality": 33}
@@ -63,7 +63,9 @@ class TestRendition:
         assert Rendition(spec, format="JPEG").get_hash() == spec.get_hash()
         assert Rendition(spec, format="WEBP", width=9).recipe.background == "#123456"
 
-    def test_its_record_says_of_which_image_it_is_one(self, stored_photo: Any) -> None:
+    def test_the_record_of_a_rendition_says_of_which_image_it_is_one(
+        self, stored_photo: Any
+    ) -> None:
         """Also that of a rendition of a rendition: ``cleanimages`` asks the spec's own recipe."""
         spec = Odd(stored_photo())
         file = ImageCacheFile(Rendition(Rendition(spec, width=9), format="WEBP"))
@@ -71,13 +73,13 @@ class TestRendition:
         assert file.state.digest == f"{file.digest}/{spec.get_hash()}"
         assert file.exists()
 
-    def test_refuses_a_generator_with_a_way_of_its_own(self) -> None:
+    def test_a_rendition_refuses_a_generator_with_a_way_of_its_own(self) -> None:
         """It names the generator, and what to leave out."""
         for generator in (OwnWay("a.jpg"), object()):
             with pytest.raises(InvalidArgument, match="Leave out 'formats' and 'widths'"):
                 Rendition(generator, width=5)
 
-    def test_is_not_needed_for_a_plain_picture(self, stored_photo: Any) -> None:
+    def test_a_plain_picture_needs_no_rendition(self, stored_photo: Any) -> None:
         """A generator of any kind can be shown in a picture without formats and widths."""
         with registered(plain=Banner, own=OwnWay):
             html = show(lambda: plan_picture(["tests:plain"], {"source": stored_photo()}))

@@ -101,12 +101,14 @@ class TestImages:
         ids=["answers", "state", "made", "read", "chunks", "opened", "deleted", "measured"],
     )
     @pytest.mark.parametrize("spec", ["thumbnail", "banner", "with_spec"])
-    def test_of_a_field(self, ask: Callable[[Any], Any], spec: str, photo: Photo) -> None:
+    def test_an_image_of_a_field_leaves_no_file_open(
+        self, ask: Callable[[Any], Any], spec: str, photo: Photo
+    ) -> None:
         """Whatever is asked of it, cold and warm."""
         ask(getattr(photo, spec))
         ask(getattr(Photo.objects.get(pk=photo.pk), spec))
 
-    def test_in_a_with_block(self, photo: Photo) -> None:
+    def test_an_image_in_a_with_block_is_closed_at_its_end(self, photo: Photo) -> None:
         """It is closed at its end."""
         with photo.thumbnail.open() as file:
             assert file.read(2) == b"\xff\xd8"
@@ -123,26 +125,26 @@ class TestImages:
             "{% imagebatch %}{% thumbnail '20x20' photo.original_image %}{% endimagebatch %}",
         ],
     )
-    def test_of_a_tag(self, template: str, photo: Photo) -> None:
+    def test_a_tag_leaves_no_file_open(self, template: str, photo: Photo) -> None:
         """Each form of each tag."""
         assert render(template, photo=photo)
         assert render(template, photo=photo)
 
-    def test_of_several_specs_together(self, photo: Photo) -> None:
+    def test_several_specs_together_leave_no_file_open(self, photo: Photo) -> None:
         """One handle serves them all."""
         outcome = generate_many([photo.thumbnail, photo.banner, photo.with_spec], force=True)
         assert not outcome.failures
         prefetch_images([photo], "thumbnail", "banner")
         assert AdminThumbnail("thumbnail")(photo)
 
-    def test_of_commands(self, photo: Photo, broken: list[Photo]) -> None:
+    def test_commands_leave_no_file_open(self, photo: Photo, broken: list[Photo]) -> None:
         """Making, checking and cleaning."""
         quiet = {"stdout": io.StringIO(), "stderr": io.StringIO()}
         for command in ("generateimages", "checkimages", "cleanimages"):
             with suppress(CommandError):
                 call_command(command, **quiet)
 
-    def test_of_open_sources(self, photo: Photo) -> None:
+    def test_a_source_that_is_open_stays_open(self, photo: Photo) -> None:
         """A source that somebody has open stays open where it was, and is closed by them."""
         with photo.original_image.open() as source:
             source.seek(100)
@@ -152,7 +154,7 @@ class TestImages:
             assert not source.closed
             assert source.tell() == 100
 
-    def test_of_broken_sources(self, broken: list[Photo]) -> None:
+    def test_a_broken_source_is_closed(self, broken: list[Photo]) -> None:
         """A failure closes what it had opened."""
         for photo in broken:
             assert "<img" in render("{% thumbnail '20x20' image %}", image=photo.original_image)
@@ -162,7 +164,7 @@ class TestImages:
         files = [photo.with_spec for photo in broken]
         assert len(generate_many(files).failures) == len(files)
 
-    def test_of_old_backends(self, strict: StrictStorage, photos: Path) -> None:
+    def test_an_old_backend_leaves_no_file_open(self, strict: StrictStorage, photos: Path) -> None:
         """With a namer, a folder and a strategy of the old kind."""
         photo = OldPhoto.objects.create(
             name="a", original_image=content_of(photos / "rocket.jpg", "birthday.jpg")
@@ -177,7 +179,9 @@ class TestUploads:
     """Uploads that are processed before they are stored."""
 
     @pytest.mark.parametrize("name", ["rocket.jpg", "chelsea.png"])
-    def test_to_a_model(self, name: str, strict: StrictStorage, photos: Path) -> None:
+    def test_an_upload_to_a_model_leaves_no_file_open(
+        self, name: str, strict: StrictStorage, photos: Path
+    ) -> None:
         """Stored, replaced, read, made into another image, and deleted."""
         upload = content_of(photos / name)
         cover = Cover.objects.create(image=upload)
@@ -191,7 +195,9 @@ class TestUploads:
         cover.delete()
 
     @pytest.mark.parametrize("content", [b"", b"no image"])
-    def test_that_are_no_image(self, content: bytes, photo: Photo) -> None:
+    def test_an_upload_that_is_no_image_leaves_no_file_open(
+        self, content: bytes, photo: Photo
+    ) -> None:
         """Nothing is stored, and nothing is left open."""
         before = photo.original_image.storage.calls["open"]  # type: ignore[attr-defined]
         with pytest.raises(ImageKitError):
@@ -199,7 +205,9 @@ class TestUploads:
         assert photo.original_image.storage.calls["open"] == before  # type: ignore[attr-defined]
         assert photo.thumbnail.url
 
-    def test_to_forms(self, strict: StrictStorage, photos: Path) -> None:
+    def test_an_upload_to_a_form_leaves_no_file_open(
+        self, strict: StrictStorage, photos: Path
+    ) -> None:
         """Of their own, and of a model; new, unchanged, replaced, cleared and refused."""
         data = (photos / "rocket.jpg").read_bytes()
 

@@ -34,7 +34,7 @@ def environment() -> Any:
 class TestFunctions:
     """The tags of Django's templates, as functions."""
 
-    def test_shows_the_same_html(self, environment: Any, name: str) -> None:
+    def test_functions_show_the_same_html_as_tags(self, environment: Any, name: str) -> None:
         """As the tags of Django's templates."""
         jinja = environment.from_string(
             "{{ generateimage('tests:banner', source=name, html={'alt': '<b>'}) }}"
@@ -48,19 +48,19 @@ class TestFunctions:
         )
         assert elements(jinja.render(name=name)) == elements(render(django, name=name))
 
-    def test_gives_cache_files(self, environment: Any, name: str) -> None:
+    def test_a_function_gives_cache_files(self, environment: Any, name: str) -> None:
         """For elements of one's own."""
         template = environment.from_string("{{ get_image('tests:banner', source=name).width }}")
         assert template.render(name=name) == "120"
 
-    def test_give_cache_files_of_thumbnails(self, environment: Any, name: str) -> None:
+    def test_functions_give_cache_files_of_thumbnails(self, environment: Any, name: str) -> None:
         """With the arguments of the function that shows them."""
         template = environment.from_string(
             "{% set im = get_thumbnail('100x', photo, format='PNG') %}{{ im.url }} {{ im.width }}"
         )
         assert template.render(photo=name).endswith(".png 100")
 
-    def test_take_a_generators_id_first(self, environment: Any, name: str) -> None:
+    def test_functions_take_a_generators_id_first(self, environment: Any, name: str) -> None:
         """As the tags do."""
         template = environment.from_string(
             "{{ thumbnail('imagekit:thumbnail', '50x40', photo) }}"
@@ -72,7 +72,9 @@ class TestFunctions:
         assert sizes == [("50", "40")] * 4
 
     @pytest.mark.parametrize("autoescape", [True, False])
-    def test_are_safe_whatever_the_environment_escapes(self, autoescape: bool, name: str) -> None:
+    def test_functions_are_safe_whatever_the_environment_escapes(
+        self, autoescape: bool, name: str
+    ) -> None:
         """Attributes are escaped, elements are not."""
         environment = jinja2.Environment(autoescape=autoescape, extensions=[EXTENSION])
         template = environment.from_string(
@@ -95,7 +97,7 @@ class TestFunctions:
             "get_thumbnail('junk', photo) or ''",
         ],
     )
-    def test_show_nothing_for_what_cannot_be_shown(
+    def test_functions_show_nothing_for_what_cannot_be_shown(
         self, call: str, environment: Any, name: str
     ) -> None:
         """An empty field, an undefined name, a size from a query string."""
@@ -140,7 +142,7 @@ class TestBatches:
         assert template.render(name=name, widths=[10, 20, 30]) == expected
         assert dict(cache_calls) == {"get_many": 1}
 
-    def test_take_part_where_nothing_comes_between(
+    def test_functions_take_part_in_a_batch_where_nothing_comes_between(
         self, environment: Any, name: str, cache_calls: Counter[str]
     ) -> None:
         """Loops, conditions and scopes; a batch directly in another one."""
@@ -173,7 +175,9 @@ class TestBatches:
             "{% set thumbnail = lower %}{{ thumbnail('A') }}",
         ],
     )
-    def test_elsewhere_the_real_html_stands(self, body: str, environment: Any, name: str) -> None:
+    def test_the_real_html_stands_where_something_comes_between(
+        self, body: str, environment: Any, name: str
+    ) -> None:
         """In filters, blocks that are kept, macros, and under a name that means something else."""
         context = {"n": name, "lower": str.lower}
         forget_everything()
@@ -186,7 +190,7 @@ class TestBatches:
         assert batch.render(context) == expected
         assert "\ue000" not in expected
 
-    def test_work_in_an_environment_that_renders_asynchronously(self, name: str) -> None:
+    def test_batches_work_in_an_environment_that_renders_asynchronously(self, name: str) -> None:
         """Such a page is rendered in pieces: there each image fetches its own state."""
         environment = jinja2.Environment(autoescape=True, enable_async=True, extensions=[EXTENSION])
         template = environment.from_string(
@@ -196,7 +200,7 @@ class TestBatches:
         html = asyncio.run(template.render_async(n=name, widths=[10, 20]))
         assert [img["width"] for img in elements(html)] == ["10", "20"]
 
-    def test_a_batch_of_django_around_a_page_of_jinja_keeps_out_of_it(
+    def test_a_batch_of_django_keeps_out_of_a_page_of_jinja(
         self, environment: Any, name: str
     ) -> None:
         """What another engine makes of the HTML is not known."""
@@ -211,7 +215,7 @@ class TestBatches:
         assert render("{% imagebatch %}{{ page }}{% endimagebatch %}", page=Page()) == expected
 
 
-def test_gives_django_files(environment: Any, name: str) -> None:
+def test_get_image_gives_a_cache_file_to_other_functions(environment: Any, name: str) -> None:
     """For whatever takes one."""
     found: list[Any] = []
     environment.globals["keep"] = found.append

@@ -76,7 +76,9 @@ class TestDocumentation:
         assert photo.thumbnail.url
         assert Path(photo.original_image.path).read_bytes() == before
 
-    def test_format_and_options(self, photo: OldPhoto, settings: Any) -> None:
+    def test_an_old_spec_converts_the_format_and_names_the_file_after_its_field(
+        self, photo: OldPhoto, settings: Any
+    ) -> None:
         """The format is converted, and the file is named after source and field."""
         settings.IMAGEKIT_SPEC_CACHEFILE_NAMER = NAMER
         settings.IMAGEKIT_CACHEFILE_DIR = "cache"
@@ -105,14 +107,14 @@ class TestDocumentation:
         """``from imagekit_registry.models.fields import ProcessedImageField``."""
         assert ProcessedImageField is models.ProcessedImageField
 
-    def test_in_a_template(self, photo: OldPhoto) -> None:
+    def test_an_old_spec_is_shown_in_a_template(self, photo: OldPhoto) -> None:
         """As ``{{ photo.thumbnail.url }}``."""
         html = Template("{{ photo.thumbnail.url }} {{ photo.thumbnail.width }}").render(
             Context({"photo": photo})
         )
         assert html == f"{photo.thumbnail.url} 50"
 
-    def test_in_the_admin(self, photo: OldPhoto) -> None:
+    def test_an_old_spec_is_shown_in_the_admin(self, photo: OldPhoto) -> None:
         """`AdminThumbnail` with an image field's name."""
         assert photo.thumbnail.url in AdminThumbnail(image_field="thumbnail")(photo)
 
@@ -212,18 +214,18 @@ class TestFileNames:
 class TestPreCache:
     """``pre_cache=True``."""
 
-    def test_makes_the_file_when_the_source_is_saved(self, photo: OldPhoto) -> None:
+    def test_pre_cache_makes_the_file_when_the_source_is_saved(self, photo: OldPhoto) -> None:
         """Other fields wait until they are asked for."""
         storage = storages["default"]
         assert storage.exists(str(photo.early.name))
         assert not storage.exists(str(photo.thumbnail.name))
 
-    def test_makes_it_again_if_it_is_missing(self, photo: OldPhoto) -> None:
+    def test_pre_cache_makes_the_file_again_if_it_is_missing(self, photo: OldPhoto) -> None:
         """As without it."""
         photo.early.delete()
         assert photo.early.width == 60
 
-    def test_false_is_the_usual_strategy(self) -> None:
+    def test_pre_cache_of_false_is_the_usual_strategy(self) -> None:
         """``pre_cache=False`` was the default."""
         field = ImageSpecField(image_field="a", pre_cache=False, format="PNG", id="tests:pre")
         assert field.get_spec(None).cachefile_strategy is None
@@ -233,27 +235,31 @@ class TestThreeMethods:
     """An image cache backend of one's own: validate, invalidate, clear."""
 
     @pytest.mark.parametrize("attribute", ["url", "width", "height"])
-    def test_validate_when_it_is_asked_for(self, photo: OldPhoto, attribute: str) -> None:
+    def test_validate_is_called_when_a_file_is_asked_for(
+        self, photo: OldPhoto, attribute: str
+    ) -> None:
         """Once for each question; the backend decides whether to make the file."""
         assert getattr(photo.recorded, attribute)
         assert OldPhoto.recording.calls == [("validate", photo.recorded.name)]
         assert getattr(photo.recorded, attribute)
         assert len(calls("validate")) == 2
 
-    def test_nothing_when_rows_are_loaded_and_saved(self, photo: OldPhoto) -> None:
+    def test_nothing_is_called_when_rows_are_loaded_and_saved(self, photo: OldPhoto) -> None:
         """A page that does not show the image does not ask the backend."""
         again = OldPhoto.objects.get(pk=photo.pk)
         assert again.recorded.name
         again.save()
         assert OldPhoto.recording.calls == []
 
-    def test_invalidate_when_an_image_is_saved(self, photo: OldPhoto, photos: Path) -> None:
+    def test_invalidate_is_called_when_an_image_is_saved(
+        self, photo: OldPhoto, photos: Path
+    ) -> None:
         """For the file that is made of the new image."""
         photo.original_image = content_of(photos / "coffee.png", "other.png")
         photo.save()
         assert OldPhoto.recording.calls == [("invalidate", photo.recorded.name)]
 
-    def test_invalidate_when_an_image_is_saved_under_the_same_name(
+    def test_invalidate_is_called_when_an_image_is_saved_under_the_same_name(
         self, photo: OldPhoto, photos: Path, overwriting: None
     ) -> None:
         """And what is shown then is the new image."""
@@ -267,7 +273,7 @@ class TestThreeMethods:
         with Image.open(photo.recorded.path) as image:
             assert image.convert("RGB").tobytes() != before
 
-    def test_clear_when_the_row_is_deleted(self, photo: OldPhoto) -> None:
+    def test_clear_is_called_when_the_row_is_deleted(self, photo: OldPhoto) -> None:
         """Also by a queryset; never after a rollback."""
         assert photo.recorded.url
         name, path = photo.recorded.name, Path(photo.recorded.path)
@@ -290,7 +296,7 @@ class TestThreeMethods:
         assert calls("clear") == []
         assert not path.exists()
 
-    def test_gets_a_file_with_what_old_backends_use(self, photo: OldPhoto) -> None:
+    def test_an_old_backend_gets_a_file_with_what_old_backends_use(self, photo: OldPhoto) -> None:
         """Its name, storage, ``generate`` and ``delete``."""
         file = photo.recorded
         assert (file.storage, file.name) == (storages["default"], photo.recorded.name)
@@ -300,7 +306,9 @@ class TestThreeMethods:
         file.delete()
         assert not file.storage.exists(str(file.name))
 
-    def test_is_accepted_as_the_default(self, photo: OldPhoto, settings: Any) -> None:
+    def test_an_old_backend_is_accepted_as_the_default(
+        self, photo: OldPhoto, settings: Any
+    ) -> None:
         """``IMAGEKIT_DEFAULT_IMAGE_CACHE_BACKEND`` takes the place of the backend's setting."""
         path = "tests.testapp.models.RecordingImageCacheBackend"
         settings.IMAGEKIT_DEFAULT_IMAGE_CACHE_BACKEND = path
@@ -316,7 +324,7 @@ class TestThreeMethods:
         assert ("clear", name) in backend.calls
         assert OldPhoto.recording.calls[-1][0] == "clear"
 
-    def test_is_accepted_wherever_a_backend_is(self, photo: OldPhoto) -> None:
+    def test_an_old_backend_is_accepted_wherever_a_backend_is(self, photo: OldPhoto) -> None:
         """As class, instance or dotted path, by the field or by the file."""
         path = "tests.testapp.models.RecordingImageCacheBackend"
         for backend in (path, RecordingImageCacheBackend, RecordingImageCacheBackend()):
@@ -327,7 +335,7 @@ class TestThreeMethods:
             (call,) = file.cachefile_backend.image_cache_backend.calls[-1:]
             assert call == ("validate", file.name)
 
-    def test_with_a_method_missing_is_refused(self, photo: OldPhoto) -> None:
+    def test_an_old_backend_with_a_method_missing_is_refused(self, photo: OldPhoto) -> None:
         """The message says what a backend needs."""
 
         class Half:
@@ -340,7 +348,7 @@ class TestThreeMethods:
 class TestDatabaseBackend:
     """The three-method backend that keeps the state in a table."""
 
-    def test_makes_the_file_and_keeps_a_row(self, photo: OldPhoto) -> None:
+    def test_the_database_backend_makes_the_file_and_keeps_a_row(self, photo: OldPhoto) -> None:
         """The table is the one of all cache file records."""
         assert photo.in_table.width == 30
         row = CacheFileRecordRow.objects.get(name=photo.in_table.name)
@@ -350,7 +358,7 @@ class TestDatabaseBackend:
             photo.original_image.name,
         )
 
-    def test_asks_no_storage(self, photo: OldPhoto, tmp_path: Path) -> None:
+    def test_the_database_backend_asks_no_storage(self, photo: OldPhoto, tmp_path: Path) -> None:
         """Neither when the file is there, nor when it is not."""
         storage = CountingStorage(location=str(tmp_path))
         backend = DatabaseImageCacheBackend()
@@ -366,7 +374,7 @@ class TestDatabaseBackend:
         assert shown()[1:] == (100, 60)
         assert dict(storage.calls) == {"url": 1}
 
-    def test_trusts_its_row_alone(self, photo: OldPhoto) -> None:
+    def test_the_database_backend_trusts_its_row_alone(self, photo: OldPhoto) -> None:
         """A file without a row is not valid: it is made again."""
         path = Path(photo.in_table.path)
         path.write_bytes(b"something else")
@@ -375,7 +383,7 @@ class TestDatabaseBackend:
         assert photo.in_table.url
         assert path.read_bytes()[:3] == b"\xff\xd8\xff"
 
-    def test_makes_a_new_file_of_a_new_image(
+    def test_the_database_backend_makes_a_new_file_of_a_new_image(
         self, photo: OldPhoto, photos: Path, overwriting: None
     ) -> None:
         """Under the same name, when it is asked for next."""
@@ -385,14 +393,16 @@ class TestDatabaseBackend:
         assert row.status == Status.MISSING
         assert Path(photo.in_table.path).read_bytes() != before
 
-    def test_removes_file_and_row_with_the_model(self, photo: OldPhoto) -> None:
+    def test_the_database_backend_removes_file_and_row_with_the_model(
+        self, photo: OldPhoto
+    ) -> None:
         """Nothing is left behind."""
         path = Path(photo.in_table.path)
         photo.delete()
         assert not path.exists()
         assert not CacheFileRecordRow.objects.filter(name__contains="birthday").exists()
 
-    def test_makes_one_file_for_one_question(self, photo: OldPhoto) -> None:
+    def test_the_database_backend_makes_one_file_for_one_question(self, photo: OldPhoto) -> None:
         """A second look finds it valid."""
         photo.in_table.generate()
         before = Path(photo.in_table.path).stat()

@@ -228,13 +228,13 @@ class TestWheel:
         with zipfile.ZipFile(distributions.wheel) as wheel:
             return {name: wheel.read(name) for name in wheel.namelist()}
 
-    def test_holds_one_top_level_package(self, contents: dict[str, bytes]) -> None:
+    def test_the_wheel_holds_one_top_level_package(self, contents: dict[str, bytes]) -> None:
         """Nobody finds our `tests`, `docs` or `templatetags` at the top of their site-packages."""
         tops = {name.split("/")[0] for name in contents}
 
         assert {top for top in tops if not top.endswith(".dist-info")} == {"imagekit_registry"}
 
-    def test_holds_every_module_of_the_checkout(self, contents: dict[str, bytes]) -> None:
+    def test_the_wheel_holds_every_module_of_the_checkout(self, contents: dict[str, bytes]) -> None:
         """No package is lost for want of an `__init__.py` or an entry in a list."""
         folders = {
             "imagekit_registry": "imagekit_registry",
@@ -249,15 +249,21 @@ class TestWheel:
 
         assert {name for name in contents if ".dist-info/" not in name} == expected
 
-    def test_holds_the_real_tag_package_and_not_the_stub(self, contents: dict[str, bytes]) -> None:
+    def test_the_wheel_holds_the_real_tag_package_and_not_the_stub(
+        self, contents: dict[str, bytes]
+    ) -> None:
         """The stub that points to a checkout's folder would point nowhere."""
         assert contents["imagekit_registry/templatetags/__init__.py"] == b""
 
-    def test_tells_type_checkers_that_it_is_typed(self, contents: dict[str, bytes]) -> None:
+    def test_the_wheel_tells_type_checkers_that_it_is_typed(
+        self, contents: dict[str, bytes]
+    ) -> None:
         """The marker of PEP 561 is there."""
         assert contents["imagekit_registry/py.typed"] == b""
 
-    def test_requires_django_pillow_and_attrs_only(self, contents: dict[str, bytes]) -> None:
+    def test_the_wheel_requires_django_pillow_and_attrs_only(
+        self, contents: dict[str, bytes]
+    ) -> None:
         """Everything else is an extra."""
         (name,) = (name for name in contents if name.endswith(".dist-info/METADATA"))
         metadata = email.message_from_bytes(contents[name])
@@ -282,7 +288,9 @@ class TestWheel:
 class TestSdist:
     """What is in the sdist."""
 
-    def test_keeps_the_layout_of_the_repository(self, distributions: Distributions) -> None:
+    def test_the_sdist_keeps_the_layout_of_the_repository(
+        self, distributions: Distributions
+    ) -> None:
         """Tags, tests, photographs and `make`'s helpers lie where they lie in the repository."""
         with tarfile.open(distributions.sdist) as sdist:
             names = {name.partition("/")[2] for name in sdist.getnames()}

@@ -6,75 +6,26 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.cache import caches
-from django.core.files.base import ContentFile, File
+from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from PIL import Image
 
-from imagekit_registry import ImageSpec, prefetch_images
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, generate_many
 from imagekit_registry.cachefiles.backends import BaseAsync, Simple
 from imagekit_registry.cachefiles.bulk import Generation
-from imagekit_registry.cachefiles.existence import new_record, remember
-from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.results import ResultStatus
-from imagekit_registry.exceptions import (
-    EncodingError,
-    InvalidArgument,
-    LockTimeout,
-    MissingSource,
-    ProcessingError,
-    RetryLater,
-    SourceUnavailable,
-    UnreadableImage,
-)
-from imagekit_registry.imaging import Limits, PillowDecoder
-from imagekit_registry.processors import ResizeToFill, ResizeToFit
+from imagekit_registry.exceptions import MissingSource, RetryLater, SourceUnavailable
 from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.state import Status, get_state_access, state_scope
+from imagekit_registry.state import Status, get_state_access
 from imagekit_registry.testing import forget_state, wait_for_images
+from tests.cachefiles.conftest import Small, files_of, wide
 from tests.caches import CountingCache
 from tests.storages import BrokenStorage, CountingStorage
-from tests.testapp.models import Album, ConcreteChild, Photo
-
-WIDTHS = (320, 160, 80, 40)
-
-
-class Small(ImageSpec):
-    """One of several specs of the same source."""
-
-    processors = [ResizeToFill(64, 48)]
-    format = "JPEG"
-
-
-def wide(width: int) -> type[ImageSpec]:
-    """Return a spec of the given width."""
-    return type(f"Wide{width}", (ImageSpec,), {"processors": [ResizeToFit(width)]})
-
-
-class Explosive:
-    """A processor that fails."""
-
-    def process(self, image: Any) -> Any:
-        raise RuntimeError("no ink")
-
-
-class Own(ImageSpec):
-    """A spec with a way of its own to make images."""
-
-    format = "PNG"
-
-    def generate(self) -> Any:
-        content = ContentFile(b"", "own.png")
-        Image.new("RGB", (5, 4)).save(content, "PNG")
-        content.seek(0)
-        return content
 
 
 class Later(BaseAsync):
@@ -98,49 +49,10 @@ class Loud(Simple):
         super().generate(file, force)
 
 
-@pytest.fixture
-def counting(tmp_path: Path, photos: Path) -> CountingStorage:
-    """Return a storage with a photograph called a.jpg that counts what is asked of it."""
-    storage = CountingStorage(location=str(tmp_path / "counting"))
-    storage.save("a.jpg", ContentFile((photos / "rocket.jpg").read_bytes()))
-    storage.calls.clear()
-    return storage
-
-
-@pytest.fixture
-def decodes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Return a list that grows by one with each source that the decoder opens."""
-    opened: list[Any] = []
-    original = PillowDecoder.open
-
-    def count(self: Any, file: Any, *args: Any, **kwargs: Any) -> Any:
-        opened.append(file)
-        return original(self, file, *args, **kwargs)
-
-    monkeypatch.setattr(PillowDecoder, "open", count)
-    return opened
-
-
-def files_of(name: Any, widths: tuple[int, ...] = WIDTHS, **kwargs: Any) -> list[ImageCacheFile]:
-    return [ImageCacheFile(wide(width)(name), **kwargs) for width in widths]
-
-
 class TestOneSource:
     """What is made of one source."""
 
-    def test_is_made_of_one_open_and_one_decode(
-        self, counting: CountingStorage, decodes: list[Any]
-    ) -> None:
-        """Four widths cost one open of the source; nothing else is opened."""
-        files = files_of(StoredFile("a.jpg", counting), storage=counting)
-        outcome = generate_many(files)
-        assert outcome.made == tuple(files)
-        assert counting.calls["open"] == 1
-        assert len(decodes) == 1
-        assert [file.width for file in files] == list(WIDTHS)
-        assert counting.calls["open"] == 1
-
-    def test_costs_one_read_under_the_lock_and_one_write(
+    def test_a_batch_of_one_source_costs_one_read_under_the_lock_and_one_write(
         self, name: str, cache_calls: Counter[str]
     ) -> None:
         """One read finds out what is missing, one more that nobody was faster, one write."""
@@ -150,7 +62,7 @@ class TestOneSource:
         assert calls["set_many"] == 1
         assert calls["set"] == 0
 
-    def test_that_exists_costs_one_read(self, name: str, cache_calls: Counter[str]) -> None:
+    def test_a_batch_that_exists_costs_one_read(self, name: str, cache_calls: Counter[str]) -> None:
         """In a fresh process; in a warm one nothing."""
         generate_many(files_of(name))
         forget_state()
@@ -161,13 +73,13 @@ class TestOneSource:
         assert generate_many(files_of(name)).existing == tuple(files)
         assert sum(cache_calls.values()) == 1
 
-    def test_is_looked_for_again_under_its_lock(self, counting: CountingStorage) -> None:
+    def test_a_file_is_looked_for_again_under_its_lock(self, counting: CountingStorage) -> None:
         """Whoever held the lock may have published it and not yet written that down."""
         generate_many(files_of(StoredFile("a.jpg", counting), (40,), storage=counting))
         # The third time it is the storage itself, when it saves the hidden file.
         assert counting.calls["exists"] == 3
 
-    def test_is_found_where_only_the_state_was_lost(self, name: str) -> None:
+    def test_a_file_is_found_where_only_its_state_was_lost(self, name: str) -> None:
         """A flushed cache costs a look at the storage, not an image."""
         generate_many(files_of(name))
         caches["default"].clear()
@@ -176,7 +88,7 @@ class TestOneSource:
         assert generate_many(files).existing == tuple(files)
         assert files[0].state.status == Status.EXISTS
 
-    def test_is_made_again_by_force(self, name: str) -> None:
+    def test_a_file_that_exists_is_made_again_by_force(self, name: str) -> None:
         """Force replaces what is there."""
         (file,) = files_of(name, (40,))
         generate_many([file])
@@ -184,7 +96,7 @@ class TestOneSource:
         assert generate_many([file], force=True).made == (file,)
         assert file.state.made_at != first
 
-    def test_has_dimensions_and_digest_in_its_records(self, name: str) -> None:
+    def test_records_of_a_batch_hold_dimensions_and_digest(self, name: str) -> None:
         """The records say all that a page asks."""
         (file,) = files_of(name, (80,))
         generate_many([file])
@@ -192,23 +104,13 @@ class TestOneSource:
         assert (record.status, record.width, record.format) == (Status.EXISTS, 80, "JPEG")
         assert (record.digest, record.source) == (file.digest, name)
 
-    def test_with_other_limits_is_read_apart(self, name: str, decodes: list[Any]) -> None:
-        """A spec that is stricter than the others fails alone."""
-
-        class Strict(Small):
-            processors = [ResizeToFill(32, 24)]
-            limits = Limits(max_pixels=1000)
-
-        strict, small = ImageCacheFile(Strict(name)), ImageCacheFile(Small(name))
-        outcome = generate_many([strict, small])
-        assert outcome.made == (small,)
-        assert [failure.file for failure in outcome.failures] == [strict]
-
 
 class TestOutcome:
     """Every file has one result, in the order in which it came."""
 
-    def test_keeps_the_order_and_loses_nothing(self, name: str, stored_photo: Any) -> None:
+    def test_results_keep_the_order_of_the_files_and_lose_none(
+        self, name: str, stored_photo: Any
+    ) -> None:
         """Sources that alternate, existing and failing files: each is where it belongs."""
         other = stored_photo("coffee.png")
         storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
@@ -220,7 +122,7 @@ class TestOutcome:
         assert outcome.made == (a[0], a[1], b[1], b[2], a[3], b[3])
         assert [failure.file for failure in outcome.failures] == c
 
-    def test_of_one_name_is_shared(self, name: str, decodes: list[Any]) -> None:
+    def test_files_of_one_name_share_their_result(self, name: str, decodes: list[Any]) -> None:
         """A file that is given twice is made once."""
         first, second = files_of(name, (80,))[0], files_of(name, (80,))[0]
         made: list[Any] = []
@@ -234,18 +136,18 @@ class TestOutcome:
         assert made == [first]
         assert len(decodes) == 1
 
-    def test_of_nothing_is_empty(self) -> None:
+    def test_no_files_have_no_results(self) -> None:
         """No file, no round trip, no error."""
         outcome = generate_many([])
         assert (outcome.made, outcome.existing, outcome.failures) == ((), (), ())
 
-    def test_takes_lazy_files_and_iterators(self, name: str) -> None:
+    def test_many_files_may_come_from_an_iterator_and_be_lazy(self, name: str) -> None:
         """Anything that yields cache files will do."""
         lazy = LazyImageCacheFile("imagekit:thumbnail", source=name, width=50)
         assert len(generate_many(iter([lazy])).made) == 1
         assert lazy.width == 50
 
-    def test_of_a_source_without_a_name_is_made(self, photos: Path) -> None:
+    def test_an_image_of_a_source_without_a_name_is_made(self, photos: Path) -> None:
         """An upload in memory is a source as well, and stays open where it was."""
         source = ContentFile((photos / "rocket.jpg").read_bytes())
         source.seek(9)
@@ -256,46 +158,12 @@ class TestOutcome:
 class TestFailures:
     """A failure is one file's, names spec, source and cause, and is remembered."""
 
-    def test_of_a_source_is_that_of_each_spec(self) -> None:
-        """What cannot be read fails once, and is reported for each spec under its own id."""
-        storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
-        files = [*files_of("photos/bad.jpg", (40,)), ImageCacheFile(Small("photos/bad.jpg"))]
-        failures = generate_many(files).failures
-        assert [type(failure.error) for failure in failures] == [UnreadableImage] * 2
-        assert "Wide40 of 'photos/bad.jpg'" in str(failures[0].error)
-        assert "Small of 'photos/bad.jpg'" in str(failures[1].error)
-        assert [file.state.status for file in files] == [Status.FAILED] * 2
-
-    def test_of_a_missing_source_is_told(self) -> None:
+    def test_a_missing_source_is_told_as_a_failure(self) -> None:
         """A row whose file is gone."""
         (failure,) = generate_many(files_of("photos/gone.jpg", (40,))).failures
         assert isinstance(failure.error, SourceUnavailable)
 
-    @pytest.mark.parametrize(
-        ("attributes", "error", "text"),
-        [
-            pytest.param({"format": "XYZ"}, EncodingError, "XYZ", id="format"),
-            pytest.param({"processors": [Explosive()]}, ProcessingError, "no ink", id="processor"),
-            pytest.param(
-                {"format": "JPEG", "options": {"quality": "x"}}, EncodingError, "x", id="options"
-            ),
-        ],
-    )
-    def test_of_one_spec_spares_the_others(
-        self, name: str, attributes: dict[str, Any], error: type[Exception], text: str
-    ) -> None:
-        """One spec's mistake does not take away the images of its neighbours."""
-        bad = ImageCacheFile(type("Bad", (ImageSpec,), attributes)(name))
-        good = files_of(name, (80, 40))
-        outcome = generate_many([good[0], bad, good[1]])
-        assert outcome.made == tuple(good)
-        (failure,) = outcome.failures
-        assert failure.file is bad
-        assert isinstance(failure.error, error)
-        assert f"Bad of {name!r}" in str(failure.error)
-        assert text in str(failure.error)
-
-    def test_is_remembered(self, decodes: list[Any]) -> None:
+    def test_a_failure_in_a_batch_is_remembered(self, decodes: list[Any]) -> None:
         """A corrupt upload costs one try until the back-off is over, or force."""
         storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
         files = files_of("photos/bad.jpg")
@@ -307,7 +175,7 @@ class TestFailures:
         assert len(decodes) == 2
         assert files[0].state.failures == 2
 
-    def test_is_announced(self) -> None:
+    def test_a_failure_in_a_batch_is_announced(self) -> None:
         """Metrics hear of it."""
         heard: list[Any] = []
         receiver: Callable[..., None] = lambda **kwargs: heard.append(kwargs)  # noqa: E731
@@ -318,14 +186,14 @@ class TestFailures:
             generation_failed.disconnect(receiver)
         assert [item["source"] for item in heard] == ["photos/gone.jpg"]
 
-    def test_of_an_empty_field_is_a_missing_source(self, name: str) -> None:
+    def test_an_empty_field_is_a_missing_source(self, name: str) -> None:
         """No source, no image; the others are made."""
         good = files_of(name, (40,))
         outcome = generate_many([ImageCacheFile(Small(None)), *good])
         assert outcome.made == tuple(good)
         assert isinstance(outcome.failures[0].error, MissingSource)
 
-    def test_of_the_storage_is_no_existing_file(self, name: str) -> None:
+    def test_a_failure_of_the_storage_is_no_existing_file(self, name: str) -> None:
         """A storage that does not answer, or does not take the image."""
         storage = BrokenStorage()
         storage.failures["exists"] = ConnectionError("no route")
@@ -335,7 +203,7 @@ class TestFailures:
         (failure,) = generate_many(files_of(name, (80,), storage=storage)).failures
         assert "disk full" in str(failure.error)
 
-    def test_of_the_cache_is_only_slower(self, name: str, settings: Any) -> None:
+    def test_a_batch_is_made_without_a_cache(self, name: str, settings: Any) -> None:
         """With no cache at all the images are made all the same."""
         settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
         files = files_of(name)
@@ -346,14 +214,14 @@ class TestFailures:
 class TestBackends:
     """What has a way of its own to make files keeps it."""
 
-    def test_of_workers_are_handed_the_files(self, name: str) -> None:
+    def test_backends_of_workers_are_handed_the_files(self, name: str) -> None:
         """An asynchronous backend schedules each."""
         backend = Later()
         files = files_of(name, cachefile_backend=backend)
         assert generate_many(files).made == tuple(files)
         assert backend.scheduled == [file.name for file in files]
 
-    def test_of_a_subclass_are_asked_themselves(self, name: str) -> None:
+    def test_a_backend_that_overrides_generate_is_asked_itself(self, name: str) -> None:
         """A backend that overrides generate() is not passed by."""
         backend = Loud()
         (file,) = files_of(name, (40,), cachefile_backend=backend)
@@ -361,91 +229,6 @@ class TestBackends:
         assert generate_many([file]).existing == (file,)
         assert generate_many([file], force=True).made == (file,)
         assert backend.asked == [False, True]
-
-    def test_of_two_methods_will_do(self, name: str) -> None:
-        """A third-party backend knows no records, locks or errors of ours."""
-
-        class Least:
-            def generate(self, file: Any, force: bool = False) -> None:
-                if file.generator.format == "PNG":
-                    raise ValueError("no PNG here")
-                file.storage.save(file.name, File(file.generator.generate()))
-
-            def exists(self, file: Any) -> bool:
-                return bool(file.storage.exists(file.name))
-
-        backend = Least()
-        good = ImageCacheFile(Small(name), cachefile_backend=backend)
-        bad = ImageCacheFile(Own(name), cachefile_backend=backend)
-        outcome = generate_many([good, bad])
-        assert outcome.made == (good,)
-        assert "no PNG here" in str(outcome.failures[0].error)
-
-    def test_make_what_generators_of_their_own_give(self, name: str) -> None:
-        """A spec with its own generate() shares no decode, and is locked and remembered too."""
-        own = ImageCacheFile(Own(name))
-        assert generate_many([own, *files_of(name, (40,))]).failures == ()
-        assert (own.width, own.height, own.state.format) == (5, 4, "PNG")
-
-
-class TestLocks:
-    """Nobody makes what somebody else is making."""
-
-    def test_of_others_are_waited_for_and_their_image_is_used(self, name: str) -> None:
-        """Two callers, four files, one decode; the second finds what the first has made."""
-        started, proceed = threading.Event(), threading.Event()
-
-        class Slow:
-            def process(self, image: Any) -> Any:
-                started.set()
-                assert proceed.wait(10)
-                return image
-
-        spec = type("SlowSpec", (ImageSpec,), {"processors": [Slow()], "format": "JPEG"})
-        spec.get_hash = lambda self: "0" * 32  # type: ignore[attr-defined]
-        files = [ImageCacheFile(spec(name)), ImageCacheFile(spec(name))]
-        with ThreadPoolExecutor(2) as pool:
-            first = pool.submit(generate_many, [files[0]])
-            assert started.wait(10)
-            second = pool.submit(generate_many, [files[1]])
-            proceed.set()
-            outcomes = [first.result(20), second.result(20)]
-        assert outcomes[0].made == (files[0],)
-        assert outcomes[1].existing == (files[1],)
-
-    def test_that_do_not_end_are_a_failure_of_that_file_alone(
-        self, name: str, settings: Any
-    ) -> None:
-        """The wait is bounded, and over all files together; the rest is made meanwhile."""
-        settings.IMAGEKIT_LOCK_WAIT = 0.05
-        files = files_of(name)
-        held, done = threading.Event(), threading.Event()
-
-        def hold() -> None:
-            with lock_of(files[1], wait=0):
-                held.set()
-                done.wait(20)
-
-        holder = threading.Thread(target=hold)
-        holder.start()
-        assert held.wait(10)
-        try:
-            outcome = generate_many(files)
-        finally:
-            done.set()
-            holder.join()
-        assert outcome.made == (files[0], files[2], files[3])
-        (failure,) = outcome.failures
-        assert isinstance(failure.error, LockTimeout)
-        assert failure.error.source == name
-        assert generate_many(files).made == (files[1],)
-
-    def test_are_left_behind_by_nobody(self, name: str) -> None:
-        """After a failure the very same thread can try again."""
-        bad = ImageCacheFile(type("Bad", (ImageSpec,), {"processors": [Explosive()]})(name))
-        for _ in range(2):
-            (failure,) = generate_many([bad], force=True).failures
-            assert isinstance(failure.error, ProcessingError)
 
 
 class TestEventLoop:
@@ -474,7 +257,7 @@ class TestGeneration:
     """The same with several threads, for commands."""
 
     @pytest.mark.parametrize("jobs", [1, 2, 5])
-    def test_yields_the_same_in_the_same_order_with_any_number_of_jobs(
+    def test_any_number_of_jobs_yields_the_same_results_in_the_same_order(
         self, jobs: int, stored_photo: Any
     ) -> None:
         """Results do not depend on which thread was faster."""
@@ -491,7 +274,7 @@ class TestGeneration:
             result.file.state.width == result.file.width for result in results if not result.error
         )
 
-    def test_takes_no_more_files_than_it_can_work_on(self, stored_photo: Any) -> None:
+    def test_generation_takes_no_more_files_than_it_can_work_on(self, stored_photo: Any) -> None:
         """Rows are read as they are needed: memory does not grow with their number."""
         name = stored_photo()
         taken = 0
@@ -509,7 +292,9 @@ class TestGeneration:
         assert taken < 20
 
     @pytest.mark.parametrize("jobs", [1, 2])
-    def test_that_is_interrupted_remembers_what_it_made(self, jobs: int, name: str) -> None:
+    def test_a_generation_that_is_interrupted_remembers_what_it_made(
+        self, jobs: int, name: str
+    ) -> None:
         """Ctrl-C loses no state and leaves no lock."""
         files = [ImageCacheFile(wide(20 + index)(name)) for index in range(12)]
 
@@ -530,13 +315,15 @@ class TestGeneration:
         )
         assert len(generate_many(files).failures) == 0
 
-    def test_writes_states_by_the_chunk(self, name: str, cache_calls: Counter[str]) -> None:
+    def test_generation_writes_states_by_the_chunk(
+        self, name: str, cache_calls: Counter[str]
+    ) -> None:
         """Forty files, ten records a write."""
         batches = [[ImageCacheFile(wide(20 + index)(name))] for index in range(40)]
         list(Generation(jobs=2, remember_every=10).run(batches))
         assert cache_calls["set_many"] == 4
 
-    def test_touches_states_in_the_main_thread_only(
+    def test_generation_touches_states_in_the_main_thread_only(
         self, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Workers need no connection to whatever keeps the state, or the locks."""
@@ -554,7 +341,7 @@ class TestGeneration:
         list(Generation(jobs=2).run(batches))
         assert threads <= {threading.get_ident()}
 
-    def test_of_a_dry_run_makes_and_writes_nothing(
+    def test_a_dry_run_of_many_files_makes_and_writes_nothing(
         self, name: str, cache_calls: Counter[str]
     ) -> None:
         """It says what would be made."""
@@ -567,73 +354,3 @@ class TestGeneration:
         ] * 3
         assert cache_calls["set_many"] == 0
         assert not storages["default"].exists(files[1].name or "")
-
-    def test_for_what_is_missing_lists_each_folder_once(self, counting: CountingStorage) -> None:
-        """The storage decides; it is asked by the folder and not by the file."""
-        files = files_of(StoredFile("a.jpg", counting), storage=counting)
-        generate_many(files)
-        counting.delete(files[2].name or "")
-        caches["default"].clear()
-        remember([(files[2], new_record(files[2], Status.EXISTS))])
-        counting.calls.clear()
-        results = list(Generation(missing_only=True).run([files]))
-        statuses = {result.position: result.status for result in results}
-        assert statuses == {0: "existing", 1: "existing", 2: "made", 3: "existing"}
-        assert (counting.calls["listdir"], counting.calls["open"]) == (1, 1)
-        assert counting.calls["exists"] <= 1
-
-
-class TestPrefetch:
-    """The state of many images in one round trip."""
-
-    @pytest.fixture
-    def rows(self, db: None, stored_photo: Any) -> list[Photo]:
-        """Return three rows whose images exist."""
-        names = [stored_photo(name=f"photos/{index}.jpg") for index in range(3)]
-        rows = [Photo.objects.create(original_image=name) for name in names]
-        generate_many([row.thumbnail for row in rows] + [row.banner for row in rows])
-        return rows
-
-    @pytest.mark.django_db
-    @pytest.mark.parametrize(
-        "objects",
-        [
-            pytest.param(lambda: Photo.objects.all(), id="queryset"),
-            pytest.param(lambda: list(Photo.objects.all()), id="list"),
-            pytest.param(lambda: Photo.objects.iterator(), id="iterator"),
-        ],
-    )
-    def test_is_one_round_trip(self, rows: Any, cache_calls: Counter[str], objects: Any) -> None:
-        """However many instances and fields; the page itself then asks nothing."""
-        generate_many([row.thumbnail for row in rows] + [row.banner for row in rows], force=True)
-        forget_state()
-        cache_calls.clear()
-        with state_scope():
-            photos = prefetch_images(objects(), "thumbnail", "banner")
-            assert [photo.thumbnail.width for photo in photos] == [50, 50, 50]
-            assert [photo.banner.width for photo in photos] == [300, 300, 300]
-        assert dict(cache_calls) == {"get_many": 1}
-
-    @pytest.mark.django_db
-    @pytest.mark.parametrize("path", ["pictures__small", "pictures.small"])
-    def test_follows_relations(
-        self, cache_calls: Counter[str], stored_photo: Any, path: str
-    ) -> None:
-        """To one object or to many; what is not there is passed over."""
-        album = Album.objects.create()
-        row = ConcreteChild.objects.create(image=stored_photo(), album=album)
-        ConcreteChild.objects.create(image="")
-        generate_many([row.small])
-        forget_state()
-        cache_calls.clear()
-        with state_scope():
-            (found,) = prefetch_images(Album.objects.prefetch_related("pictures"), path)
-            assert [picture.small.width for picture in found.pictures.all()] == [40]
-            prefetch_images(ConcreteChild.objects.all(), "album__pictures__small")
-        assert dict(cache_calls) == {"get_many": 1}
-
-    @pytest.mark.django_db
-    def test_of_fields_that_do_not_exist_is_an_error(self, rows: Any) -> None:
-        """A slip of the pen is told, with the name."""
-        with pytest.raises(InvalidArgument, match="Photo has no attribute 'thumbnial'"):
-            prefetch_images(rows, "thumbnial")

@@ -10,10 +10,12 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from imagekit_registry import register, unregister
+from imagekit_registry import get_image, register, unregister
 from imagekit_registry.admin import AdminThumbnail
+from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.fallbacks import Fallback
 from imagekit_registry.exceptions import GenerationError
+from tests.cachefiles.conftest import Thumbnail
 from tests.pages import Banner, elements, render
 from tests.testapp.models import Photo
 
@@ -160,14 +162,14 @@ class TestEverySurface:
     """Whoever shows the image of a corrupt upload."""
 
     @pytest.mark.parametrize(("kind", "expected"), KINDS.values(), ids=KINDS)
-    def test_shows_what_stands_in(
+    def test_every_surface_shows_what_stands_in(
         self, surface: Any, kind: Any, expected: Shown, photo: Photo, choose: Any
     ) -> None:
         """Address, width and height together; nothing is no element."""
         choose(kind)
         assert surface(photo) == expected
 
-    def test_shows_a_placeholder_of_the_right_size(
+    def test_every_surface_shows_a_placeholder_of_the_right_size(
         self, surface: Any, photo: Photo, choose: Any
     ) -> None:
         """The page keeps its layout."""
@@ -187,3 +189,34 @@ def test_failures_are_raised_where_that_is_wanted(surface: Any, photo: Photo, ch
     choose("raise")
     with pytest.raises(GenerationError, match=r"thumbnail of 'photos/bad\.jpg'"):
         surface(photo)
+
+
+class TestChoice:
+    """Which kind is shown."""
+
+    def test_a_failure_is_shown_as_the_settings_say(self, settings: Any, spec_id: str) -> None:
+        """A placeholder of the right size, the source, nothing, the error, or one's own answer."""
+        name = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
+        file = get_image(spec_id, source=name)
+        settings.IMAGEKIT_ON_ERROR = "placeholder"
+        assert file.url.startswith("data:image/svg+xml")
+        assert (file.width, file.height) == (100, 60)
+        settings.IMAGEKIT_ON_ERROR = "source"
+        assert file.url == f"/media/{name}"
+        settings.IMAGEKIT_ON_ERROR = "empty"
+        assert file.url == ""
+        settings.IMAGEKIT_ON_ERROR = lambda file, error: f"/broken.png?{error.spec_id}"
+        assert file.url == "/broken.png?tests:file"
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        with pytest.raises(GenerationError):
+            _ = file.url
+
+    def test_the_specs_own_fallback_comes_first(self, settings: Any) -> None:
+        """A spec knows better than the settings what stands in for its images."""
+
+        class WithSource(Thumbnail):
+            fallback = "source"
+
+        name = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        assert ImageCacheFile(WithSource(name)).url == f"/media/{name}"

@@ -410,7 +410,7 @@ class TestDeath:
 
 class TestCacheLock:
     @pytest.mark.parametrize("cache", SHARED)
-    def test_it_is_gone_when_the_work_is_done(
+    def test_the_key_in_the_cache_is_gone_when_the_work_is_done(
         self, workers: list[Worker], tmp_path: Path, cache: str
     ) -> None:
         """Other hosts need not wait for its end."""
@@ -420,7 +420,9 @@ class TestCacheLock:
         assert workers[0].ask("hold", host(tmp_path, 1), cache=cache, wait=0)["acquired"]
         workers[0].let_go()
 
-    def test_somebody_else_s_is_not_ended(self, workers: list[Worker], tmp_path: Path) -> None:
+    def test_the_key_of_somebody_else_is_not_removed(
+        self, workers: list[Worker], tmp_path: Path
+    ) -> None:
         """After a flush another host took over: our leaving must not free its lock."""
         with lock(cache="files"):
             caches["files"].clear()
@@ -455,7 +457,9 @@ class TestCacheLock:
 
 
 class TestLockFiles:
-    def test_removing_them_lets_nobody_else_in(self, workers: list[Worker], tmp_path: Path) -> None:
+    def test_removing_lock_files_lets_nobody_else_in(
+        self, workers: list[Worker], tmp_path: Path
+    ) -> None:
         """Processes that lock without a pause, so that files vanish while others open them."""
         counter = tmp_path / "counter"
         counter.write_text("0")
@@ -465,7 +469,7 @@ class TestLockFiles:
         assert counter.read_text() == "900"
 
     @pytest.mark.parametrize("cache", ["default", *SHARED])
-    def test_they_do_not_pile_up(self, tmp_path: Path, cache: str) -> None:
+    def test_lock_files_do_not_pile_up(self, tmp_path: Path, cache: str) -> None:
         """There is one while the block lasts, and none afterwards."""
         needs(cache)
         for key in range(20):
@@ -492,7 +496,7 @@ class TestLockFiles:
                 pass
         assert open_descriptors() == before
 
-    def test_one_that_was_cleaned_away_does_not_take_another_s_with_it(
+    def test_a_lock_file_that_was_cleaned_away_does_not_take_another_s_with_it(
         self, workers: list[Worker], tmp_path: Path
     ) -> None:
         """A cleaner removed ours and somebody made a new one: that is not ours to remove."""
@@ -504,7 +508,7 @@ class TestLockFiles:
             pytest.fail("two are inside")
         workers[0].let_go()
 
-    def test_their_folder_is_private(self, tmp_path: Path) -> None:
+    def test_the_folder_of_lock_files_is_private(self, tmp_path: Path) -> None:
         """Nobody else may read or write there, also where the folder was open before."""
         folder = tmp_path / "host" / f"imagekit-locks-{os.geteuid()}"
         folder.mkdir(mode=0o777)
@@ -542,7 +546,7 @@ class TestLockFiles:
             assert len(lock_files(tmp_path)) == 1
 
     @pytest.mark.parametrize("kind", ["missing", "file", "taken"])
-    def test_without_them_threads_are_still_kept_apart(
+    def test_threads_are_kept_apart_without_lock_files(
         self,
         tmp_path: Path,
         kind: str,

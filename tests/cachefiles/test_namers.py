@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, default_storage, storages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles import namers
 from imagekit_registry.processors import ColorOverlay, ResizeToFill
+from imagekit_registry.specs import StoredFile
+from tests.imaging.conftest import encode, sample
+from tests.pages import elements, render, served
 
 
 class Source:
@@ -74,11 +82,11 @@ class TestNames:
             (namers.hash, r"CACHE/images/[0-9a-f]{32}\.jpg"),
         ],
     )
-    def test_are_as_documented(self, namer: Any, expected: str) -> None:
+    def test_names_are_as_documented(self, namer: Any, expected: str) -> None:
         """Folder, source and digest, as the documentation shows them."""
         assert re.fullmatch(expected, namer(Thumbnail(Source("photos/bulldog.png"))))
 
-    def test_of_the_old_namer_end_in_the_fields_name(self, settings: Any) -> None:
+    def test_names_of_the_old_namer_end_in_the_fields_name(self, settings: Any) -> None:
         """As the first ImageKit named its files."""
         settings.IMAGEKIT_CACHEFILE_DIR = "cache"
         spec = Thumbnail(Source("photos/birthday.tiff"))
@@ -86,14 +94,14 @@ class TestNames:
         assert namers.source_name_and_field(spec) == "cache/photos/birthday_formatted_image.jpg"
 
     @pytest.mark.parametrize("name", FRIENDLY)
-    def test_keep_what_is_no_trouble(self, name: str) -> None:
+    def test_names_keep_what_is_no_trouble(self, name: str) -> None:
         """Blanks, percent signs and pictures are part of a name."""
         stem = posixpath.splitext(name)[0]
         assert namers.source_name_as_path(Thumbnail(Source(name))).startswith(
             f"CACHE/images/{stem}/"
         )
 
-    def test_follow_the_format(self) -> None:
+    def test_extensions_of_names_follow_the_format(self) -> None:
         """The extension is that of the format; of the source where the spec gives none."""
 
         class Same(ImageSpec):
@@ -103,7 +111,7 @@ class TestNames:
         assert namers.source_name_as_path(Same(Source("a.png"))).endswith(".png")
         assert namers.source_name_as_path(Thumbnail(Source("a.jpeg"))).endswith(".jpeg")
 
-    def test_show_nothing_of_the_recipe(self) -> None:
+    def test_names_show_nothing_of_the_recipe(self) -> None:
         """Whoever sees a URL learns no argument of a processor."""
 
         class Secret(Thumbnail):
@@ -121,7 +129,7 @@ class TestHostileNames:
 
     @pytest.mark.parametrize("namer", [*ALL, namers.source_name_and_field])
     @pytest.mark.parametrize("name", HOSTILE)
-    def test_stay_in_the_cache_folder(self, namer: Any, name: str) -> None:
+    def test_hostile_names_stay_in_the_cache_folder(self, namer: Any, name: str) -> None:
         """Not outside, not hidden, not longer than a file system takes."""
         result = namer(Thumbnail(Source(name)))
         assert posixpath.normpath(result) == result
@@ -145,3 +153,100 @@ class TestHostileNames:
         names += [str(param.values[0]) for param in HOSTILE]
         for namer in ALL:
             assert len({namer(Thumbnail(Source(name))) for name in names}) == len(names)
+
+
+# -- names of sources that lead elsewhere, and names that file systems take for the same
+
+SOURCES_THAT_LOOK_ALIKE = [
+    ("a/b.jpg", "a\\b.jpg"),
+    ("a/b.jpg", "A/b.jpg"),
+    ("ä.jpg", "a\u0308.jpg"),
+    ("a.jpg", "a.jpg "),
+    ("a.jpg", "./a.jpg"),
+    ("a.jpg", "a.png"),
+    ("a%2fb.jpg", "a/b.jpg"),
+    ("x" * 300 + "1.jpg", "x" * 300 + "2.jpg"),
+]
+PARTS = st.sampled_from(
+    ["..", ".", "", "a", "A", "ä", "a\u0308", "con", "COM¹", "NUL ", "x" * 149, "x" * 256, "é" * 80]
+    + ["%2e%2e", "%", "🐕", "\u202egpj", "a\0", "a\n", "a ", "a.", "C:", "\\", "~", "$(id)", "-rf"]
+)
+NAMES = st.one_of(
+    st.builds("/".join, st.lists(PARTS, min_size=1, max_size=6)),
+    st.text(min_size=1, max_size=60),
+).flatmap(lambda stem: st.sampled_from([stem or "a", f"{stem}.jpg", f"{stem}.PNG", f"{stem}..jpg"]))
+QUICK = settings(max_examples=300, deadline=None, derandomize=True)
+
+
+def folded(name: str) -> str:
+    """Return what a file system that knows no case, and normalises, makes of a name."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+@QUICK
+@given(one=NAMES, other=NAMES)
+def test_two_sources_are_two_files_on_every_file_system(one: str, other: str) -> None:
+    """Also where case and composition of letters do not count, and blanks at the end are cut."""
+    if one == other:
+        return
+    for namer in ALL:
+        names = [namer(Thumbnail(Source(name))) for name in (one, other)]
+        assert folded(names[0]) != folded(names[1])
+
+
+@pytest.mark.parametrize(("one", "other"), SOURCES_THAT_LOOK_ALIKE)
+def test_names_that_look_alike_are_two_files(one: str, other: str) -> None:
+    """What is made safe for a name, or cut off, still counts in the digest."""
+    for namer in ALL:
+        names = [namer(Thumbnail(Source(name))) for name in (one, other)]
+        assert folded(names[0]) != folded(names[1])
+
+
+def test_a_name_that_looks_like_a_reference_is_another_source() -> None:
+    """A colon in a name does not make it that of a file in another storage, or outside of any."""
+    static = StoredFile("a.jpg", storages["staticfiles"])
+    sources: list[Any] = ["a.jpg", "staticfiles:a.jpg", static, "file:a.jpg", Source("a.jpg")]
+    assert len({namers.hash(Thumbnail(source)) for source in sources}) == len(sources)
+
+
+@QUICK
+@given(name=NAMES)
+def test_a_name_is_a_plain_path_in_the_cache_folder(name: str) -> None:
+    """For every shipped namer, on the file systems of POSIX and Windows."""
+    storage = FileSystemStorage("/srv/media")
+    for namer in (*ALL, namers.source_name_and_field):
+        result = namer(Thumbnail(Source(name)))
+        assert storage.path(result).startswith("/srv/media/CACHE/images/")
+        assert posixpath.normpath(result) == result
+        assert result.isprintable()
+        assert len(result.encode()) < 2000
+        for part in result.split("/"):
+            assert 0 < len(part.encode()) <= 255
+            assert not part.startswith(".")
+            assert part == part.rstrip(". ")
+            assert part.split(".")[0].rstrip().upper() not in {"CON", "NUL", "COM¹", "PRN", "AUX"}
+            assert not set(part) & set('<>:"|?*\\')
+
+
+@pytest.mark.parametrize("name", [str(param.values[0]) for param in HOSTILE], ids=repr)
+def test_a_page_with_such_a_source_writes_nothing_elsewhere(
+    name: str, media: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source is not found, or refused by its storage: that is a placeholder, and no file."""
+    settings.IMAGEKIT_ON_ERROR = "placeholder"
+    (media.parent / "x.jpg").write_bytes(b"")
+    before = sorted(media.parent.rglob("*"))
+    html = render("{% thumbnail '20x10' photo %}", photo=name)
+    (img,) = elements(html)
+    assert img["src"].startswith("data:image/svg+xml,")
+    assert sorted(media.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["50% off.png", "ä 🐕.png", "a'b.png", "a&amp;b.png", "a#b?c.png"])
+def test_a_friendly_name_is_shown(name: str) -> None:
+    """Its URL is quoted for the address and escaped for the page; a browser gets the picture."""
+    stored = default_storage.save(name, ContentFile(encode(sample(), "PNG").getvalue()))
+    html = render("{% thumbnail '20x10' photo %}", photo=stored)
+    (img,) = elements(html)
+    assert not set(img["src"]) & set(' "<>#?ä')
+    assert served(unquote(img["src"])).size == (20, 10)

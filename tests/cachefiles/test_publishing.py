@@ -281,7 +281,9 @@ class TestOnFileSystems:
         assert len(removed) == 2
         assert files_below(media) == [NAME]
 
-    def test_of_many_at_once_one_file_remains(self, disk: Storage, media: Path) -> None:
+    def test_one_file_remains_of_many_that_are_published_at_once(
+        self, disk: Storage, media: Path
+    ) -> None:
         """Threads that publish the same name all succeed; there is one whole file."""
         contents = [bytes([number]) * 300_000 for number in range(8)]
         errors: list[BaseException] = []
@@ -339,7 +341,7 @@ class TestPermissions:
     @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002], ids=oct)
     @pytest.mark.parametrize("directory", [None, 0o750, 0o2775], ids=["umask", "0o750", "setgid"])
     @pytest.mark.parametrize("file", [None, 0o640, 0o644], ids=["umask", "0o640", "0o644"])
-    def test_they_are_those_that_the_storage_itself_would_give(
+    def test_permissions_are_those_that_the_storage_itself_would_give(
         self, tmp_path: Path, file: int | None, directory: int | None, mask: int
     ) -> None:
         """File and every new folder have the mode that FileSystemStorage.save gives."""
@@ -456,7 +458,7 @@ class TestOnOtherStorages:
         assert publish(storage, NAME, io.BytesIO(b"second")) == NAME
         assert storage.content == {NAME: b"first"}
 
-    def test_replacing_where_names_are_never_reused_returns_the_new_name(self) -> None:
+    def test_replacing_returns_the_new_name_where_names_are_never_reused(self) -> None:
         """The new file is complete before the old one goes; one file remains."""
         storage = Remote()
         publish(storage, NAME, io.BytesIO(b"first"))
@@ -473,7 +475,7 @@ class TestOnOtherStorages:
         assert storage.listdir("CACHE/images")[1] == [got.rpartition("/")[2]]
         assert read(storage, got) == b"second"
 
-    def test_replacing_where_names_are_overwritten_keeps_the_name(self) -> None:
+    def test_replacing_keeps_the_name_where_names_are_overwritten(self) -> None:
         """As S3 does by default."""
         storage = Overwriting()
         publish(storage, NAME, io.BytesIO(b"first"))
@@ -553,7 +555,7 @@ class TestTemporaries:
         ["a.jpg", "ü" * 100 + ".webp", "a", "a." + "x" * 200, ".hidden", "a.tar.gz"],
         ids=["short", "long", "bare", "long extension", "hidden", "two extensions"],
     )
-    def test_their_names_are_recognised_and_short(self, name: str) -> None:
+    def test_names_of_temporary_files_are_recognised_and_short(self, name: str) -> None:
         """Any temporary name is ours, hidden, and fits beside any final name."""
         temporary = _temporary_name(name)
         assert is_temporary(temporary)
@@ -573,7 +575,7 @@ class TestTemporaries:
             ".imagekit-tmp-0123456789abcdef.jpg\n",
         ],
     )
-    def test_names_of_others_are_not_theirs(self, name: str) -> None:
+    def test_names_of_other_files_are_not_those_of_temporary_files(self, name: str) -> None:
         """Cleaning must never touch a file that is not ours."""
         assert not is_temporary(name)
 

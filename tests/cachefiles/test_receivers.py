@@ -130,7 +130,7 @@ class TestGone:
             pytest.param(lambda row: save(row, ["image"], image=""), id="by update_fields"),
         ],
     )
-    def test_after_the_commit_and_never_on_a_rollback(
+    def test_files_go_after_the_commit_and_never_on_a_rollback(
         self, row: Concrete, cached: Any, remove: Callable[[Any], None]
     ) -> None:
         """The page goes on showing what a rollback has kept."""
@@ -166,14 +166,16 @@ class TestGone:
         save(row, ["title"], image="")
         assert cached() == before
 
-    def test_strategies_decide(self, row: Concrete, cached: Any, settings: Any) -> None:
+    def test_strategies_decide_whether_files_go_with_their_source(
+        self, row: Concrete, cached: Any, settings: Any
+    ) -> None:
         """One that is not interested in sources that go keeps the files."""
         before = cached()
         settings.IMAGEKIT_DEFAULT_CACHEFILE_STRATEGY = f"{__name__}.keeping"
         row.delete()
         assert cached() == before
 
-    def test_are_found_by_one_look(
+    def test_files_of_many_sources_are_found_by_one_look(
         self, row: Concrete, state: str, django_assert_num_queries: Any
     ) -> None:
         """For any number of sources: by one query where the store is a ledger."""
@@ -206,7 +208,9 @@ def save(row: Any, update_fields: list[str] | None = None, **values: Any) -> Non
 class TestReplaced:
     """A new image under the very same name."""
 
-    def test_is_what_every_image_is_made_of_from_then_on(self, row: Concrete, cached: Any) -> None:
+    def test_a_replaced_source_is_what_every_image_is_made_of_from_then_on(
+        self, row: Concrete, cached: Any
+    ) -> None:
         """The URLs stay, and whoever asks for them gets the new image."""
         before = cached()
         urls = [img["src"] for img in show(row)]
@@ -224,7 +228,7 @@ class TestReplaced:
         ):
             assert is_dark(file), file.name
 
-    def test_is_made_at_once_of_what_can_be_made(
+    def test_images_of_a_replaced_source_are_made_at_once_where_they_can_be(
         self, row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A tag's spec that needs nothing but the source has a strategy as others do."""
@@ -234,7 +238,7 @@ class TestReplaced:
         assert cached() == {file.name}
         assert is_dark(file)
 
-    def test_leaves_no_former_image_if_a_developer_is_shown_an_error(
+    def test_a_replaced_source_leaves_no_former_image_if_a_developer_is_shown_an_error(
         self, row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
     ) -> None:
         """What tags made goes, though what a field makes of the new image is an error."""
@@ -245,7 +249,9 @@ class TestReplaced:
         tagged = get_image("tests:tag", source=row.image)
         assert tagged.name not in cached()
 
-    def test_has_a_new_validator(self, row: Concrete, state: str) -> None:
+    def test_an_image_of_a_replaced_source_has_a_new_validator(
+        self, row: Concrete, state: str
+    ) -> None:
         """Browsers that ask whether their copy is good are told that it is not."""
         if "cloud" not in state:
             path = Path(row.small.path)
@@ -267,7 +273,9 @@ class TestReplacedWithinATransaction:
     """The file is the new one as soon as the row is saved, and no rollback takes that back."""
 
     @pytest.mark.parametrize("ends", ["commit", "rollback"])
-    def test_is_shown_at_once_and_after_it(self, row: Concrete, cached: Any, ends: str) -> None:
+    def test_an_image_replaced_in_a_transaction_is_shown_at_once_and_after_it(
+        self, row: Concrete, cached: Any, ends: str
+    ) -> None:
         """By fields, by tags, and in what a `save()` of the project's stores of them."""
         with transaction.atomic():
             save(row, image=upload("black"))
@@ -277,7 +285,9 @@ class TestReplacedWithinATransaction:
             transaction.set_rollback(ends == "rollback")
         self.check(row)
 
-    def test_is_shown_after_a_rollback_by_whoever_looks_first(self, row: Concrete) -> None:
+    def test_an_image_replaced_in_a_transaction_is_shown_after_a_rollback_by_who_looks_first(
+        self, row: Concrete
+    ) -> None:
         """Nobody has looked within the transaction, and another process looks after it."""
         with transaction.atomic():
             save(row, image=upload("black"))
@@ -286,7 +296,9 @@ class TestReplacedWithinATransaction:
         forget_state()
         self.check(row)
 
-    def test_twice_is_shown_each_time(self, row: Concrete) -> None:
+    def test_an_image_replaced_twice_in_a_transaction_is_shown_each_time(
+        self, row: Concrete
+    ) -> None:
         """Also if a tag has shown it for the first time between the two."""
         with transaction.atomic():
             save(row, image=upload("black"))
@@ -339,7 +351,9 @@ class TestShared:
         other.delete()
         assert not before & cached()
 
-    def test_images_go_with_the_last_rows(self, row: Concrete, other: Any, cached: Any) -> None:
+    def test_images_of_a_shared_file_go_with_the_last_rows(
+        self, row: Concrete, other: Any, cached: Any
+    ) -> None:
         """Of one transaction."""
         with transaction.atomic():
             row.delete()
@@ -359,7 +373,7 @@ class TestShared:
 
         assert count(20) == count(2) > 0
 
-    def test_images_stay_if_the_rows_cannot_be_asked(
+    def test_images_of_a_shared_file_stay_if_the_rows_cannot_be_asked(
         self, row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
     ) -> None:
         """In doubt nothing is removed; it is told."""

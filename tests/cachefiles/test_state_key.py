@@ -68,7 +68,7 @@ def state(request: Any, settings: Any) -> str:
 class TestStateKey:
     """What was recorded of one place is never taken for another."""
 
-    def test_is_another_one_under_another_media_root(
+    def test_a_state_key_is_another_one_under_another_media_root(
         self, state: str, photos: Path, tmp_path: Path
     ) -> None:
         """As in test suites that give each class a folder of its own, and keep the cache."""
@@ -76,13 +76,15 @@ class TestStateKey:
             with override_settings(MEDIA_ROOT=tmp_path / folder):
                 check(put(photos, "rocket.jpg"))
 
-    def test_is_another_one_for_each_storage_in_memory(self, state: str, photos: Path) -> None:
+    def test_a_state_key_is_another_one_for_each_storage_in_memory(
+        self, state: str, photos: Path
+    ) -> None:
         """Each is empty when it is made."""
         for _ in range(2):
             with override_settings(STORAGES=IN_MEMORY):
                 check(put(photos, "rocket.jpg"))
 
-    def test_is_another_one_of_another_bucket_and_folder(
+    def test_a_state_key_is_another_one_of_another_bucket_and_folder(
         self, settings: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The alias is the same; a tenant's folder is another one at any moment."""
@@ -95,7 +97,7 @@ class TestStateKey:
         keys.add(state_key("", "a.jpg"))
         assert len(keys) == 4
 
-    def test_is_the_same_in_every_process(self, settings: Any, media: Path) -> None:
+    def test_a_state_key_is_the_same_in_every_process(self, settings: Any, media: Path) -> None:
         """It depends on settings alone."""
         assert state_key("", "a.jpg") == state_key("", "a.jpg")
         before = state_key("", "a.jpg")

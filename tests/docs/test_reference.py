@@ -69,7 +69,7 @@ class TestSettings:
         assert sorted(documented) == sorted(all_settings())
 
     @pytest.mark.parametrize("section", sections, ids=lambda text: text.split("`")[1])
-    def test_default_is_the_default(self, section: str) -> None:
+    def test_the_default_on_the_page_is_the_default_in_the_code(self, section: str) -> None:
         """What the page says of a default is what the code has."""
         setting = all_settings()[section.split("`")[1]]
         default = _literal(section, "Default")
@@ -108,20 +108,20 @@ class TestNames:
 class TestTables:
     """Tables that repeat what the code says."""
 
-    def test_checks(self) -> None:
+    def test_every_check_is_in_the_table(self) -> None:
         """Every id that the code gives, and no other one, in order."""
         files = (ROOT / "imagekit_registry").rglob("*.py")
         used = {id for file in files for id in re.findall(r"\b[EW]0\d\d\b", file.read_text())}
         rows = re.findall(r"^\| `imagekit\.(\w+)` \| .+ \|$", read("checks.md"), re.MULTILINE)
         assert rows == sorted(used)
 
-    def test_signals(self) -> None:
+    def test_every_signal_is_in_the_table(self) -> None:
         """Every signal."""
         assert set(re.findall(r"^\| `(\w+)` \|", read("signals.md"), re.MULTILINE)) == set(
             signals.__all__
         )
 
-    def test_exceptions(self) -> None:
+    def test_the_page_of_exceptions_is_made_of_the_module(self) -> None:
         """The page is made of the module, but for two other names that it mentions."""
         text = read("exceptions.md")
         assert "automodule:: imagekit_registry.exceptions" in text
@@ -129,7 +129,7 @@ class TestTables:
             if getattr(exceptions, name).__name__ != name:
                 assert f"`{name}`" in text
 
-    def test_processors(self) -> None:
+    def test_every_processor_is_in_the_table(self) -> None:
         """Every processor, with what it says of sizes."""
         rows = re.findall(
             r"^\| `(\w+)` \| ([\w ]+) \| (\w+) \|$", read("processors.md"), re.MULTILINE
@@ -146,7 +146,7 @@ class TestTables:
             path.stem for path in (ROOT / "imagekit_registry/management/commands").glob("[a-z]*.py")
         ),
     )
-    def test_commands(self, name: str) -> None:
+    def test_every_command_is_there_with_its_options(self, name: str) -> None:
         """Every command, with each of its own options."""
         section = read("commands.md").split(f"## `{name}`")[1].split("\n## ")[0]
         documented = set(re.findall(r"^\| `(--[\w-]+)", section, re.MULTILINE))

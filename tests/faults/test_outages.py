@@ -231,7 +231,7 @@ class TestCaches:
 class TestMakers:
     """No state is stuck."""
 
-    def test_who_died_while_making_is_not_waited_for(self, names: list[str], spec_id: str) -> None:
+    def test_a_maker_that_died_is_not_waited_for(self, names: list[str], spec_id: str) -> None:
         """A record that says "making" ends by itself."""
         file = get_image(spec_id, source=names[0])
         backend = file.cachefile_backend

@@ -165,7 +165,7 @@ class TestTimeForASource:
         return str(request.param)
 
     @pytest.mark.parametrize("seeks", [True, False], ids=["file", "stream"])
-    def test_ends_in_the_middle_of_a_file(
+    def test_the_time_for_a_source_ends_in_the_middle_of_a_file(
         self, seeks: bool, clock: Clock, unhurried: HangingStorage, decoder: str, caplog: Any
     ) -> None:
         """Ten seconds are eleven reads, and no more; the page says so in the log."""
@@ -180,7 +180,7 @@ class TestTimeForASource:
         assert file.url.startswith(PLACEHOLDER)
         assert not file.exists()
 
-    def test_begins_before_the_file_is_opened(
+    def test_the_time_for_a_source_begins_before_the_file_is_opened(
         self, clock: Clock, unhurried: HangingStorage, decoder: str
     ) -> None:
         """What the storage takes to open it is time as well."""
@@ -189,14 +189,16 @@ class TestTimeForASource:
             get_image(SPEC, source=_stored(storage)).generate()
         assert storage.reads == 0
 
-    def test_holds_for_the_header_alone(self, clock: Clock, unhurried: HangingStorage) -> None:
+    def test_the_time_for_a_source_holds_for_the_header_alone(
+        self, clock: Clock, unhurried: HangingStorage
+    ) -> None:
         """The size of an image to come is not waited for either."""
         storage = self.Dripping(clock, True, opens_in=11)
         with pytest.raises(LimitExceeded, match="took longer"):
             Thumbnail(_stored(storage)).expected_size()
         assert storage.reads == 0
 
-    def test_is_not_used_up_by_a_file_that_comes_in_time(
+    def test_the_time_for_a_source_is_enough_for_a_file_that_comes_in_time(
         self, clock: Clock, unhurried: HangingStorage, settings: Any, decoder: str
     ) -> None:
         """A stream that comes in small pieces is read to its end."""
@@ -306,7 +308,7 @@ class TestTimeout:
             file.generate()
 
     @pytest.mark.parametrize("method", ["exists", "save"])
-    def test_cache_files_are_refused_and_heal(
+    def test_cache_files_of_a_storage_that_hangs_are_refused_and_heal(
         self, method: str, slow: HangingStorage, name: str, clock: Clock, caplog: Any
     ) -> None:
         """One of our exceptions with spec, source and cause; a stand-in; later, the image."""
@@ -327,7 +329,7 @@ class TestTimeout:
         assert list(slow.contents) == [file.name]
 
     @pytest.mark.parametrize("method", ["open", "read"])
-    def test_sources_are_unavailable_and_heal(
+    def test_sources_in_a_storage_that_hangs_are_unavailable_and_heal(
         self, method: str, slow: HangingStorage, clock: Clock, caplog: Any
     ) -> None:
         """The same, for a source that its storage does not give."""
@@ -354,7 +356,7 @@ class TestTimeout:
 
     @pytest.mark.parametrize("mode", ["raise", "placeholder", "source", "empty", "callable"])
     @pytest.mark.parametrize("method", ["exists", "save"])
-    def test_pages_show_what_is_wanted(
+    def test_pages_show_what_is_wanted_while_a_storage_hangs(
         self, mode: str, method: str, slow: HangingStorage, name: str, settings: Any
     ) -> None:
         """`IMAGEKIT_ON_ERROR` holds for a storage that hangs as for any failure."""
@@ -415,7 +417,9 @@ class TestTimeout:
             f"/remote/{get_image(SPEC, source=name).name}" for name in names
         ]
 
-    def test_other_storages_are_asked(self, slow: HangingStorage, name: str) -> None:
+    def test_other_storages_are_asked_while_one_hangs(
+        self, slow: HangingStorage, name: str
+    ) -> None:
         """One storage that hangs does not stop those that are well."""
         slow.hangs = {"exists"}
         assert get_image(SPEC, source=name).url.startswith(PLACEHOLDER)

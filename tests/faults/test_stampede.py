@@ -67,22 +67,26 @@ class TestOneImageIsMadeOnce:
     """In each of four rounds: one encode, eight good answers, one URL, one file."""
 
     @at_once_and_apart
-    def test_with_a_shared_cache(
+    def test_one_image_is_made_once_with_a_shared_cache(
         self, apart: float, large_photo: Path, tmp_path: Path, redis: Any
     ) -> None:
         """The key in the cache, and the lock file, both hold."""
         _stampede(large_photo, tmp_path, redis, apart=apart)
 
     @at_once_and_apart
-    def test_without_a_shared_cache(self, apart: float, large_photo: Path, tmp_path: Path) -> None:
+    def test_one_image_is_made_once_without_a_shared_cache(
+        self, apart: float, large_photo: Path, tmp_path: Path
+    ) -> None:
         """The lock file alone holds; each process finds in the storage that the work is done."""
         _stampede(large_photo, tmp_path, LOCAL_MEMORY, apart=apart)
 
-    def test_on_eight_hosts(self, large_photo: Path, tmp_path: Path, redis: Any) -> None:
+    def test_one_image_is_made_once_on_eight_hosts(
+        self, large_photo: Path, tmp_path: Path, redis: Any
+    ) -> None:
         """The key in the cache alone holds: no host sees the lock files of another."""
         _stampede(large_photo, tmp_path, redis, hosts=PROCESSES)
 
-    def test_on_eight_hosts_with_all_state_in_a_database(
+    def test_one_image_is_made_once_on_eight_hosts_with_all_state_in_a_database(
         self, large_photo: Path, tmp_path: Path, postgresql: Any
     ) -> None:
         """Locks in Django's database cache, records in the table."""
@@ -94,13 +98,13 @@ class TestTwoImagesOfOneName:
     """In each of four rounds: one of them is made, once, and the others are told whose it is."""
 
     @at_once_and_apart
-    def test_with_a_shared_cache(
+    def test_one_of_two_images_of_one_name_is_made_with_a_shared_cache(
         self, apart: float, large_photo: Path, tmp_path: Path, redis: Any
     ) -> None:
         """The lock is by name, and the record is written before it is let go."""
         _stampede(large_photo, tmp_path, redis, apart=apart, rivals=True)
 
-    def test_on_eight_hosts_with_all_state_in_a_database(
+    def test_one_of_two_images_of_one_name_is_made_on_eight_hosts_with_a_database(
         self, large_photo: Path, tmp_path: Path, postgresql: Any
     ) -> None:
         """As with a cache."""

@@ -95,7 +95,7 @@ def sent(image: Any = None, **files: Any) -> Any:
 class TestCleaned:
     """What a valid form holds."""
 
-    def test_is_the_processed_upload(self, photos: Path) -> None:
+    def test_cleaned_data_is_the_processed_upload(self, photos: Path) -> None:
         """Name, size, content type and image are those of the result."""
         content = (photos / "coffee.png").read_bytes()
         form = UploadForm({}, sent(upload(content, "my cup.png")))
@@ -110,7 +110,7 @@ class TestCleaned:
         assert data[:3] == b"\xff\xd8\xff"
         assert b"".join(file.chunks()) == data
 
-    def test_of_an_upload_on_the_disk_is_the_same(self, photos: Path) -> None:
+    def test_an_upload_on_the_disk_is_processed_the_same(self, photos: Path) -> None:
         """Django keeps large uploads in temporary files."""
         with TemporaryUploadedFile("big.png", "image/png", 0, None) as temporary:
             temporary.write((photos / "coffee.png").read_bytes())
@@ -120,14 +120,14 @@ class TestCleaned:
             assert form.cleaned_data["image"].image.size == (50, 40)
             assert not temporary.closed
 
-    def test_can_be_asked_for_twice(self, photos: Path) -> None:
+    def test_a_form_can_be_validated_twice(self, photos: Path) -> None:
         """Validating a form again starts from the upload again."""
         form = UploadForm({}, sent(upload((photos / "rocket.jpg").read_bytes())))
         assert form.is_valid()
         form.full_clean()
         assert form.cleaned_data["image"].image.size == (50, 40)
 
-    def test_without_an_upload_is_nothing(self) -> None:
+    def test_an_optional_field_without_an_upload_is_empty(self) -> None:
         """An optional field may stay empty."""
         form = UploadForm({}, sent())
         assert form.is_valid()
@@ -162,7 +162,9 @@ class TestErrors:
             pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n", id="postscript"),
         ],
     )
-    def test_no_image(self, content: bytes | None, photos: Path) -> None:
+    def test_what_is_no_image_gets_djangos_own_message(
+        self, content: bytes | None, photos: Path
+    ) -> None:
         """Django's own message, in its own translations."""
         content = content or (photos / "rocket.jpg").read_bytes()[:5000]
         form = UploadForm({}, sent(upload(content)))
@@ -171,7 +173,7 @@ class TestErrors:
         with override("de"):
             assert "gültiges Bild" in str(UploadForm({}, sent(upload(content))).errors)
 
-    def test_empty_or_of_an_unknown_kind(self) -> None:
+    def test_a_file_that_is_empty_or_of_an_unknown_kind_gets_djangos_own_message(self) -> None:
         """What Django's field finds, this one finds as well."""
         assert "empty" in str(UploadForm({}, sent(upload(b""))).errors)
         png = bomb(1, 1)
@@ -208,7 +210,9 @@ class TestErrors:
             ),
         ],
     )
-    def test_beyond_a_limit(self, limits: Limits, content: bytes | None, message: str) -> None:
+    def test_an_upload_beyond_a_limit_gets_a_message_with_the_limit(
+        self, limits: Limits, content: bytes | None, message: str
+    ) -> None:
         """Words that a person understands, with the limit."""
         item = field(format="PNG", limits=limits, processors=[ResizeToFill(20, 20)])
         with pytest.raises(forms.ValidationError) as caught:
@@ -262,7 +266,7 @@ class TestArguments:
         assert isinstance(caught.value, InvalidArgumentType)
         assert SameProcessedImageField is ProcessedImageField
 
-    def test_a_spec_may_be_given(self, photos: Path) -> None:
+    def test_a_form_field_may_be_given_a_spec(self, photos: Path) -> None:
         """In place of attributes."""
         item = ProcessedImageField(spec=Thumbnail, spec_id="tests:form-thumbnail")
         file = item.clean(upload((photos / "rocket.jpg").read_bytes()))
@@ -276,7 +280,7 @@ class TestArguments:
         with pytest.raises(AlreadyRegistered, match=str(first.spec_id)):
             field(processors=[ResizeToFill(6, 6)], format="PNG", spec_id=first.spec_id)
 
-    def test_come_in_the_published_order(self) -> None:
+    def test_arguments_of_the_form_field_come_in_the_published_order(self) -> None:
         """Code that passes everything by position goes on working."""
         item = ProcessedImageField(
             [ResizeToFill(5, 5)], "PNG", {"optimize": True}, False, "tests:o"
@@ -284,7 +288,7 @@ class TestArguments:
         spec = item.get_spec(source=None)
         assert (spec.format, spec.options, spec.autoconvert) == ("PNG", {"optimize": True}, False)
 
-    def test_accepts_images_in_the_browser(self) -> None:
+    def test_the_file_input_accepts_images_in_the_browser(self) -> None:
         """The input offers images, as Django's does."""
         assert 'accept="image/*"' in str(UploadForm()["image"])
 
@@ -299,40 +303,40 @@ class TestModelForms:
         saved: Plain = form.save()
         return saved
 
-    def test_store_the_processed_upload(self, photos: Path) -> None:
+    def test_model_forms_store_the_processed_upload(self, photos: Path) -> None:
         """The model's own ImageField stores it under the new name."""
         plain = self.save(upload((photos / "rocket.jpg").read_bytes()))
         plain.refresh_from_db()
         assert (plain.image.name, plain.image.width) == ("plain/a.webp", 50)
 
-    def test_keep_what_is_not_sent(self, photos: Path) -> None:
+    def test_model_forms_keep_an_image_that_is_not_sent(self, photos: Path) -> None:
         """A form that is sent without a file changes nothing."""
         plain = Plain.objects.create(image=content_of(photos / "rocket.jpg"))
         plain = self.save(instance=plain, data={"title": "b"})
         assert (plain.title, plain.image.name, plain.image.width) == ("b", "plain/rocket.jpg", 640)
 
-    def test_clear_what_is_to_be_cleared(self, photos: Path) -> None:
+    def test_model_forms_clear_what_is_to_be_cleared(self, photos: Path) -> None:
         """By Django's own box."""
         plain = Plain.objects.create(image=content_of(photos / "rocket.jpg"))
         plain = self.save(instance=plain, data={"image-clear": "on"})
         plain.refresh_from_db()
         assert not plain.image
 
-    def test_refuse_a_file_together_with_the_box(self, photos: Path) -> None:
+    def test_model_forms_refuse_a_file_together_with_the_clear_box(self, photos: Path) -> None:
         """Django's own message."""
         plain = Plain.objects.create(image=content_of(photos / "rocket.jpg"))
         files = sent(upload((photos / "rocket.jpg").read_bytes()))
         form = PlainForm({"image-clear": "on"}, files, instance=plain)
         assert "not both" in str(form.errors["image"])
 
-    def test_keep_the_stored_image_when_an_upload_is_bad(self, photos: Path) -> None:
+    def test_model_forms_keep_the_stored_image_when_an_upload_is_bad(self, photos: Path) -> None:
         """The form is shown again with the image that is stored."""
         plain = Plain.objects.create(image=content_of(photos / "rocket.jpg"))
         form = PlainForm({}, sent(upload(b"text")), instance=plain)
         assert not form.is_valid()
         assert "plain/rocket.jpg" in str(form["image"])
 
-    def test_come_in_sets(self, photos: Path) -> None:
+    def test_forms_of_a_formset_process_their_own_uploads(self, photos: Path) -> None:
         """Each form of a formset processes its own upload."""
         formset_class = forms.modelformset_factory(Plain, form=PlainForm, extra=2)
         data = {"form-TOTAL_FORMS": "2", "form-INITIAL_FORMS": "0"}

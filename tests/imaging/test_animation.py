@@ -64,7 +64,7 @@ def test_what_does_not_say_how_often_plays_for_ever(source: str, target: str) ->
 
 
 @pytest.mark.parametrize("target", ["JPEG", "BMP", "TIFF"])
-def test_first_frame_where_the_format_holds_one(target: str) -> None:
+def test_a_format_of_stills_gets_the_first_frame(target: str) -> None:
     """A format of stills gets the first frame."""
     result = make(made.animation("GIF"), ResizeToFit(20), format=target)
     assert result.frames == 1
@@ -75,7 +75,7 @@ def test_first_frame_where_the_format_holds_one(target: str) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_first_frame_on_demand(format: str) -> None:
+def test_the_first_frame_alone_can_be_asked_for(format: str) -> None:
     """`animated=False` makes a still of it."""
     assert make(made.animation(format), animated=False).frames == 1
 
@@ -283,7 +283,9 @@ def test_a_still_of_more_frames_than_are_allowed_is_made(format: str, recipe: An
 @pytest.mark.parametrize("source", ["GIF", "PNG", "WEBP"])
 @pytest.mark.parametrize("target", ["GIF", "PNG", "WEBP"])
 @pytest.mark.parametrize("plays", [0, 1, 2, 5])
-def test_it_plays_as_often_in_another_format(source: str, target: str, plays: int) -> None:
+def test_an_animation_plays_as_often_in_another_format(
+    source: str, target: str, plays: int
+) -> None:
     """A GIF says how often it is repeated, the others how often it plays."""
 
     def counted(format: str) -> int | None:

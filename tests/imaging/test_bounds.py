@@ -423,7 +423,7 @@ class TestThin:
     @pytest.mark.parametrize("decoder", ["pillow", "vips"])
     @pytest.mark.parametrize("size", [(20_000, 1), (1, 20_000)], ids=["wide", "tall"])
     @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "GIF"])
-    def test_are_shown(
+    def test_thin_pictures_are_shown(
         self, runner: Runner, format: str, size: tuple[int, int], decoder: str
     ) -> None:
         """The tag crops them to the wanted size, in little memory."""
@@ -439,7 +439,9 @@ class TestThin:
 
     @pytest.mark.parametrize("name", list(RESIZERS))
     @pytest.mark.parametrize("size", [(20_000, 1), (1, 20_000)], ids=["wide", "tall"])
-    def test_are_right(self, name: str, size: tuple[int, int]) -> None:
+    def test_thin_pictures_have_the_right_size_and_colours(
+        self, name: str, size: tuple[int, int]
+    ) -> None:
         """Every resizer gives its size; what is kept of them is red and blue, and nothing else."""
         processor = RESIZERS[name]
         predicted = processor.output_size(size)

@@ -105,7 +105,7 @@ class TestProfiles:
         assert result.info["icc_profile"] == profile
         assert difference(result, made.sample()) == 0
 
-    def test_cmyk_without_profile_is_pillows(self) -> None:
+    def test_cmyk_without_profile_is_converted_as_pillow_does(self) -> None:
         """Without a profile CMYK is converted as Pillow does."""
         file = made.encode(made.sample("CMYK"), "JPEG")
         with Image.open(file) as source:
@@ -136,7 +136,7 @@ class TestDepth:
         assert result.mode == "L"
         assert difference(result, expected) <= 1
 
-    def test_floats_from_zero_to_one(self) -> None:
+    def test_floats_from_zero_to_one_span_black_to_white(self) -> None:
         """Floats within 0 and 1 span black to white."""
         image = made.sample("F").point(lambda value: value * (1 / 255) + 0)
         result = opened(make(made.encode(image, "TIFF"), format="PNG"))

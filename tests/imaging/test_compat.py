@@ -43,7 +43,9 @@ def test_open_image_raises_our_error() -> None:
         ("CMYK", "PNG", "RGB"),
     ],
 )
-def test_prepare_image(mode: str, format: str, expected: str) -> None:
+def test_prepare_image_gives_a_mode_that_the_format_holds(
+    mode: str, format: str, expected: str
+) -> None:
     """The mode becomes one that the format holds."""
     image, options = prepare_image(made.sample(mode), format)
     assert image.mode == expected
@@ -74,12 +76,12 @@ def test_a_failed_save_leaves_the_file_alone() -> None:
     assert file.getvalue() == b"before"
 
 
-def test_img_to_fobj() -> None:
+def test_img_to_fobj_makes_a_file_in_memory() -> None:
     """An image becomes a file in memory."""
     assert Image.open(img_to_fobj(made.sample("RGBA"), "JPEG", quality=50)).mode == "RGB"
 
 
-def test_unknown_format() -> None:
+def test_an_unknown_format_is_refused_by_name() -> None:
     """An unknown format is refused by name."""
     with pytest.raises(UnknownFormat, match="'WOBBLE'"):
         img_to_fobj(made.sample(), "WOBBLE")

@@ -61,7 +61,9 @@ class TestBoth:
         ],
     )
     @pytest.mark.parametrize("size", [(640, 480), (637, 475)], ids=str)
-    def test_same_picture(self, format: str, mode: str, size: tuple[int, int]) -> None:
+    def test_both_decoders_give_the_same_picture(
+        self, format: str, mode: str, size: tuple[int, int]
+    ) -> None:
         """Size, mode and pixels are the same, as far as anybody can see."""
         data = made.encode(made.sample(mode, size), format).getvalue()
         recipes = [
@@ -76,7 +78,7 @@ class TestBoth:
             assert psnr(shown(first), shown(second)) > 38
 
     @pytest.mark.parametrize("orientation", range(1, 9))
-    def test_orientation_and_profile(self, orientation: int) -> None:
+    def test_both_decoders_turn_pictures_and_convert_their_colours(self, orientation: int) -> None:
         """Both turn pictures and convert their colours."""
         exif = Image.Exif()
         exif[0x0112] = orientation
@@ -90,7 +92,7 @@ class TestBoth:
 
     @pytest.mark.parametrize("name", NAMES)
     @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
-    def test_several_results(
+    def test_both_decoders_give_several_results_as_if_each_were_alone(
         self, name: str, format: str, large_photo: Callable[[int, int], bytes]
     ) -> None:
         """Each of several results is what it would be alone."""
@@ -120,7 +122,7 @@ class TestBoth:
         [*hostile.HUGE.values(), *hostile.BROKEN.values()],
         ids=[*hostile.HUGE, *hostile.BROKEN],
     )
-    def test_same_errors(self, data: bytes) -> None:
+    def test_both_decoders_refuse_the_same_files_with_the_same_words(self, data: bytes) -> None:
         """Both refuse the same files with the same words."""
         recipe = Recipe([ResizeToFit(20)], format="PNG")
         (one,), (other,) = (render_by(name, data, recipe) for name in NAMES)
@@ -142,7 +144,7 @@ class TestBoth:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_mutations_by_vips() -> None:
+def test_mutated_images_give_an_image_or_our_error_by_vips() -> None:
     """Damage of any kind ends in an image or in one of our errors with libvips as well."""
     chance = random.Random("vips")
     files = hostile.corpus()
@@ -156,12 +158,14 @@ def test_mutations_by_vips() -> None:
 class TestGetDecoder:
     """Decoders by name."""
 
-    def test_unknown_name(self) -> None:
+    def test_an_unknown_decoder_is_told_the_names_there_are(self) -> None:
         """The message lists the names there are."""
         with pytest.raises(InvalidConfiguration, match="there are: pillow, vips"):
             get_decoder("magick")
 
-    def test_missing_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_missing_extra_says_what_to_install_and_why_it_failed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Without pyvips the message says what to install, and why it failed."""
         real = builtins.__import__
 
@@ -176,7 +180,7 @@ class TestGetDecoder:
         assert "No module named" in str(caught.value)
 
     @pytest.mark.parametrize("name", NAMES)
-    def test_header_and_pixels(self, name: str) -> None:
+    def test_a_decoder_gives_header_and_pixels_by_itself(self, name: str) -> None:
         """A decoder can be used by itself."""
         decoder: Decoder = get_decoder(name)
         file = made.encode(made.sample(size=(640, 480)), "JPEG")

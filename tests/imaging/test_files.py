@@ -204,7 +204,7 @@ class TestWebFormats:
         assert make(made.encode(made.sample(), source)).format == "JPEG"
 
     @pytest.mark.parametrize("source", ["ICO", "JPEG2000", "SGI", "TGA", "TIFF"])
-    def test_one_with_alpha_becomes_png(self, source: str) -> None:
+    def test_an_unshown_format_with_alpha_becomes_png(self, source: str) -> None:
         """Nothing is laid on a ground that was not asked for."""
         assert make(made.encode(made.sample("RGBA"), source)).format == "PNG"
         if source != "ICO":

@@ -26,7 +26,7 @@ from imagekit_registry.imaging.formats import (
         (".rgba", "SGI"),
     ],
 )
-def test_extension_to_format(extension: str, format: str) -> None:
+def test_an_extension_gives_its_format(extension: str, format: str) -> None:
     """Extensions are known in any case, also those of plugins that are loaded late."""
     assert extension_to_format(extension) == format
 
@@ -44,7 +44,9 @@ def test_extension_to_format(extension: str, format: str) -> None:
         ("JPEG2000", ".jp2", "image/jp2"),
     ],
 )
-def test_format_to_extension_and_media_type(format: str, extension: str, media_type: str) -> None:
+def test_a_format_gives_its_extension_and_media_type(
+    format: str, extension: str, media_type: str
+) -> None:
     """Every format has the extension that people expect."""
     assert format_to_extension(format) == extension
     assert format_to_mimetype(format) == media_type
@@ -79,6 +81,8 @@ def test_unknown_names_are_refused() -> None:
         ("a.ico", None, ".png"),
     ],
 )
-def test_suggest_extension(name: str, format: str | None, extension: str) -> None:
+def test_suggest_extension_keeps_an_extension_that_fits(
+    name: str, format: str | None, extension: str
+) -> None:
     """An extension that fits is kept; any other is replaced."""
     assert suggest_extension(name, format) == extension

@@ -47,7 +47,7 @@ class TestReadHeader:
     """`read_header`."""
 
     @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "ICO"])
-    def test_size_and_format(self, format: str) -> None:
+    def test_a_header_tells_size_and_format(self, format: str) -> None:
         """Width, height and format are told for every format."""
         header = read_header(made.encode(made.sample(), format), LIMITS)
         assert (header.format, header.frames, header.orientation) == (format, 1, 1)
@@ -55,7 +55,7 @@ class TestReadHeader:
 
     @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
     @pytest.mark.parametrize("orientation", range(1, 9))
-    def test_orientation(self, format: str, orientation: int) -> None:
+    def test_a_header_tells_the_orientation(self, format: str, orientation: int) -> None:
         """The orientation tag is read, and turns the size that people see."""
         exif = Image.Exif()
         exif[0x0112] = orientation
@@ -64,7 +64,7 @@ class TestReadHeader:
         assert header.orientation == (1 if format == "TIFF" else orientation)
         assert header.oriented_size == ((64, 48) if orientation < 5 else (48, 64))
 
-    def test_orientation_behind_the_pixels_of_a_png(self) -> None:
+    def test_a_header_tells_an_orientation_behind_the_pixels_of_a_png(self) -> None:
         """Some programs append the EXIF chunk; it is found without decoding."""
         exif = Image.Exif()
         exif[0x0112] = 6
@@ -79,14 +79,14 @@ class TestReadHeader:
         exif[0x0112] = value
         assert read_header(made.encode(made.sample(), "JPEG", exif=exif), LIMITS).orientation == 1
 
-    def test_profile(self) -> None:
+    def test_a_header_holds_the_profile(self) -> None:
         """The embedded profile is part of the header."""
         profile = made.make_profile("p3")
         file = made.encode(made.sample(), "JPEG", icc_profile=profile)
         assert read_header(file, LIMITS).profile == profile
 
     @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "AVIF"])
-    def test_frames_of_animations(self, format: str) -> None:
+    def test_frames_of_animations_are_counted_and_limited(self, format: str) -> None:
         """Frames are counted without being decoded, and limited."""
         file = made.animation(format, 4)
         assert read_header(file, LIMITS).frames == 4

@@ -184,7 +184,7 @@ class TestSmallDecode:
     """What a decode at a fraction of the size may cost."""
 
     @pytest.mark.parametrize("name", SOURCES)
-    def test_loses_nothing_that_is_seen(self, decoder: str, name: str) -> None:
+    def test_a_small_decode_loses_nothing_that_is_seen(self, decoder: str, name: str) -> None:
         """By all resizers and anchors, from every format that is decoded small in its own way."""
         need(decoder)
         anchors = itertools.cycle(ANCHORS)
@@ -203,7 +203,9 @@ class TestSmallDecode:
                     assert less <= MOST_LOST, (format, processor)
 
     @pytest.mark.parametrize("orientation", made.TURNED)
-    def test_loses_nothing_of_a_turned_picture(self, decoder: str, orientation: int) -> None:
+    def test_a_small_decode_loses_nothing_of_a_turned_picture(
+        self, decoder: str, orientation: int
+    ) -> None:
         """However the camera was held."""
         need(decoder)
         data, full = stored("rocket.jpg", "JPEG", orientation)
@@ -215,7 +217,7 @@ class TestSmallDecode:
             assert lost(data, full, processor, decoder, anchor) <= MOST_LOST, processor
 
     @pytest.mark.parametrize("name", SOURCES)
-    def test_loses_nothing_of_many_sizes(self, decoder: str, name: str) -> None:
+    def test_a_small_decode_loses_nothing_of_many_sizes(self, decoder: str, name: str) -> None:
         """Sizes that are made of the next larger one are as good as from all pixels."""
         need(decoder)
         data, full = stored(name, "JPEG")
@@ -232,7 +234,7 @@ class TestSmallDecode:
             reference = thumbnail(data, processor, "pillow", decode_small=False)
             assert loss(reference, opened(result), full) <= MOST_LOST, processor
 
-    def test_keeps_the_same_part(self, decoder: str) -> None:
+    def test_a_small_decode_keeps_the_same_part(self, decoder: str) -> None:
         """Where the part with the most detail is kept, it is that of a full decode."""
         need(decoder)
         busy = Image.new("RGB", (1200, 400), "skyblue")

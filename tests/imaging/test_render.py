@@ -99,7 +99,7 @@ class TestOrientation:
         assert psnr(result.convert("RGB"), expected) > 30
         assert 0x0112 not in result.getexif()
 
-    def test_it_may_be_left_alone(self) -> None:
+    def test_the_orientation_may_be_left_alone(self) -> None:
         """With `auto_orient=False` the pixels come as they are stored."""
         exif = Image.Exif()
         exif[0x0112] = 6
@@ -146,7 +146,7 @@ class TestPlan:
         """Whatever counts pixels, or says nothing of its needs, gets the full image."""
         assert plan_decode(LARGE, [Recipe(processors)]).minimum is None
 
-    def test_colours_do_not_matter(self) -> None:
+    def test_a_processor_of_single_pixels_before_the_resizer_changes_no_plan(self) -> None:
         """A processor of single pixels in front of the resizer changes nothing."""
         recipe = Recipe([Adjust(contrast=1.2), ResizeToFit(300, 200)])
         assert plan_decode(LARGE, [recipe]).minimum is not None
@@ -205,7 +205,7 @@ class TestQuality:
         ],
         ids=["fit", "fill", "anchor", "resize", "cover"],
     )
-    def test_nothing_is_lost(
+    def test_a_thumbnail_from_a_small_decode_loses_nothing(
         self, format: str, size: tuple[int, int], processor: Any, photos: Any
     ) -> None:
         """Scaled up again, a thumbnail from a small decode is as near to the source as another."""
@@ -250,7 +250,7 @@ class TestRenderMany:
         alone = make(large_photo(1600, 1200), *small.processors, format="PNG")
         assert psnr(opened(together), opened(alone)) > 38
 
-    def test_one_open_and_one_decode(
+    def test_many_results_cost_one_open_and_one_decode(
         self, large_photo: Callable[[int, int], bytes], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Five widths cost one decode."""
@@ -304,7 +304,7 @@ class TestRenderMany:
             assert psnr(opened(result), opened(make(data, format="PNG", **option))) == 99
             assert recipe.format == result.format
 
-    def test_nothing_asked_nothing_done(self) -> None:
+    def test_a_file_is_not_looked_at_without_recipes(self) -> None:
         """Without recipes the file is not looked at."""
         assert many(b"no image", []) == []
 
@@ -316,15 +316,15 @@ class TestFormat:
         ("source", "expected"),
         [("JPEG", "JPEG"), ("PNG", "PNG"), ("WEBP", "WEBP"), ("GIF", "GIF"), ("MPO", "JPEG")],
     )
-    def test_the_sources_format_by_default(self, source: str, expected: str) -> None:
+    def test_a_result_has_the_sources_format_by_default(self, source: str, expected: str) -> None:
         """Without a format the result has that of the source."""
         assert make(made.encode(made.sample(), source)).format == expected
 
-    def test_the_recipes_format_in_any_spelling(self) -> None:
+    def test_a_recipe_may_spell_its_format_in_any_way(self) -> None:
         """`jpg` is JPEG."""
         assert make(made.encode(made.sample(), "PNG"), format="jpg").format == "JPEG"
 
-    def test_an_unknown_format(self) -> None:
+    def test_an_unknown_format_is_refused_before_the_source_is_opened(self) -> None:
         """A format that Pillow cannot write is refused by name, before the source is opened."""
         with pytest.raises(UnknownFormat, match="'WOBBLE'"):
             make(b"", format="wobble")
@@ -336,13 +336,13 @@ class TestFormat:
         assert result.read(4) == b"\x89PNG"
 
     @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF"])
-    def test_same_recipe_same_bytes(self, format: str) -> None:
+    def test_the_same_recipe_gives_the_same_bytes(self, format: str) -> None:
         """Rendering twice gives the same file."""
         data = made.encode(made.sample("RGBA"), "PNG").getvalue()
         one, other = (make(data, ResizeToFit(32), format=format).getvalue() for _ in range(2))
         assert one == other
 
-    def test_options_of_the_format_and_of_the_recipe(self) -> None:
+    def test_options_of_the_recipe_are_laid_over_those_of_the_format(self) -> None:
         """The recipe's options are laid over the format's."""
         data = made.encode(made.sample(size=(200, 150)), "PNG").getvalue()
 
@@ -358,14 +358,14 @@ class TestFormat:
         assert low < high
         assert size({"JPEG": {"quality": 20}}, quality=95) == high
 
-    def test_no_conversion_without_autoconvert(self) -> None:
+    def test_nothing_is_converted_without_autoconvert(self) -> None:
         """`autoconvert=False` leaves the mode to Pillow, which refuses what it cannot write."""
         file = made.encode(made.sample("RGBA"), "PNG")
         with pytest.raises(GenerationError, match="cannot write mode RGBA as JPEG"):
             make(file, format="JPEG", autoconvert=False)
 
     @pytest.mark.parametrize("options", [{"optimize": True}, {"progressive": True}], ids=str)
-    def test_noise_at_full_quality(self, options: dict[str, Any]) -> None:
+    def test_noise_at_full_quality_is_written(self, options: dict[str, Any]) -> None:
         """The worst picture for a JPEG encoder is written nevertheless."""
         noise = Image.merge("RGB", [Image.effect_noise((900, 700), 255) for _ in range(3)])
         settings = {"quality": 100, "subsampling": 0, **options}
@@ -376,13 +376,13 @@ class TestFormat:
     @pytest.mark.parametrize(
         "processor", [ResizeToFit(30, 20), ResizeToFill(30, 20)], ids=["fit", "fill"]
     )
-    def test_odd_sizes(self, size: tuple[int, int], processor: Any) -> None:
+    def test_tiny_and_thin_pictures_are_made(self, size: tuple[int, int], processor: Any) -> None:
         """Tiny and thin pictures are made as well."""
         result = make(made.encode(Image.new("RGB", size, "red"), "PNG"), processor)
         assert 1 <= result.width <= 30
         assert 1 <= result.height <= 20
 
-    def test_pipelines_within_a_recipe(self) -> None:
+    def test_a_pipeline_within_a_recipe_counts_as_its_processors(self) -> None:
         """A pipeline counts as the processors in it."""
         data = made.encode(made.sample(size=(641, 483)), "JPEG").getvalue()
         nested = opened(make(data, ProcessorPipeline([ResizeToFit(60, 60)])))
@@ -407,7 +407,7 @@ class TestMetadata:
         )
 
     @pytest.mark.parametrize("target", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF"])
-    def test_nothing_by_default(self, target: str) -> None:
+    def test_no_metadata_is_kept_by_default(self, target: str) -> None:
         """EXIF, XMP, profile, comments and resolution are left out."""
         result = opened(make(self.source(), format=target))
         tags = {0x013B, 0x8298, 0x010F, 0x0112}
@@ -418,14 +418,14 @@ class TestMetadata:
         assert b"Camera" not in data
 
     @pytest.mark.parametrize("target", ["JPEG", "PNG", "WEBP", "TIFF"])
-    def test_copyright_only(self, target: str) -> None:
+    def test_copyright_alone_can_be_kept(self, target: str) -> None:
         """Artist and copyright are kept, and nothing else."""
         exif = opened(make(self.source(), format=target, metadata="copyright")).getexif()
         assert (exif.get(0x013B), exif.get(0x8298)) == ("Ada", "(c) Ada")
         assert 0x010F not in exif
 
     @pytest.mark.parametrize("target", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
-    def test_keep_keeps_all_but_the_orientation(self, target: str) -> None:
+    def test_keep_keeps_all_metadata_but_the_orientation(self, target: str) -> None:
         """What is kept is still true: the picture has been turned."""
         result = opened(make(self.source(), format=target, metadata="keep"))
         exif = result.getexif()

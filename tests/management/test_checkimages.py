@@ -209,7 +209,7 @@ class TestFinding:
 class TestRepairing:
     """``--repair`` makes states and storages agree."""
 
-    def test_makes_again_what_is_gone(self, run: Run, made: list[ImageCacheFile]) -> None:
+    def test_repairing_makes_again_what_is_gone(self, run: Run, made: list[ImageCacheFile]) -> None:
         """Also for strategies that never look."""
         storages["default"].delete(made[0].name or "")
         result = run("checkimages", "shop", "--repair", "--json")
@@ -217,7 +217,7 @@ class TestRepairing:
         assert storages["default"].exists(made[0].name or "")
         assert run("checkimages", "shop").status == 0
 
-    def test_tries_again_what_failed(self, run: Run, group: Group, photos: Any) -> None:
+    def test_repairing_tries_again_what_failed(self, run: Run, group: Group, photos: Any) -> None:
         """Once the source is mended, before the back-off ends."""
         name = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
         group.names[:] = [name]
@@ -229,7 +229,7 @@ class TestRepairing:
         assert run("checkimages", "shop", "--repair").status == 0
         assert files_of(group)[0].width == 60
 
-    def test_hands_files_to_asynchronous_backends(
+    def test_repairing_hands_files_to_asynchronous_backends(
         self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A worker makes them, as it made them before."""

@@ -88,20 +88,20 @@ def removed(result: Result) -> dict[str, str]:
 class TestKept:
     """What is called for, or might be, stays."""
 
-    def test_what_rows_call_for(self, run: Run, made: list[ImageCacheFile]) -> None:
+    def test_what_rows_call_for_is_kept(self, run: Run, made: list[ImageCacheFile]) -> None:
         """Nothing happens on a site in order."""
         result = run("cleanimages", "--json")
         assert (result.status, removed(result)) == (0, {})
         assert cached() == {file.name for file in made}
 
-    def test_what_template_tags_made(self, run: Run, store: str, tagged: Any) -> None:
+    def test_what_template_tags_made_is_kept(self, run: Run, store: str, tagged: Any) -> None:
         """Its source is there, and any page may ask for it."""
         file = tagged()
         assert removed(run("cleanimages", "--json")) == {}
         assert cached() == {file.name}
 
     @pytest.mark.parametrize("is_known", [True, False], ids=["known", "flushed"])
-    def test_what_is_made_of_files_in_a_storage_without_an_alias(
+    def test_what_is_made_of_files_in_a_storage_without_an_alias_is_kept(
         self, run: Run, store: str, is_known: bool, private: FileSystemStorage, photos: Path
     ) -> None:
         """Such as one that only a field has; it goes when the source does."""
@@ -115,7 +115,7 @@ class TestKept:
         private.delete(name)
         assert set(removed(run("cleanimages", "--json"))) == {file.name}
 
-    def test_what_is_made_of_names_that_look_like_those_of_a_storage(
+    def test_what_is_made_of_names_that_look_like_those_of_a_storage_is_kept(
         self, run: Run, store: str, photos: Path
     ) -> None:
         """A colon in a name is no end of a storage's alias."""
@@ -127,7 +127,7 @@ class TestKept:
         age(60)
         assert removed(run("cleanimages", "--json")) == {}
 
-    def test_the_first_of_two_images_of_one_name(
+    def test_the_first_of_two_images_of_one_name_is_kept(
         self,
         run: Run,
         store: str,
@@ -159,7 +159,9 @@ class TestKept:
             pytest.param("CACHE/images/x/0123456789abcdef0123456789abcdef.pdf", id="no image"),
         ],
     )
-    def test_what_is_not_ours(self, run: Run, made: list[ImageCacheFile], name: str) -> None:
+    def test_what_is_not_ours_is_kept(
+        self, run: Run, made: list[ImageCacheFile], name: str
+    ) -> None:
         """A name that no namer of ours makes is left, and told of."""
         storages["default"].save(name, ContentFile(b"mine"))
         result = run("cleanimages", "--unknown", "--json")
@@ -167,7 +169,7 @@ class TestKept:
         assert storages["default"].exists(name)
 
     @pytest.mark.parametrize("args", [(), ("--unknown",)], ids=["", "unknown"])
-    def test_uploads_named_as_ours_are(
+    def test_uploads_named_as_ours_are_kept(
         self, run: Run, settings: Any, args: tuple[str, ...]
     ) -> None:
         """Many projects name uploads by 32 hexadecimal digits; a row of any model has this one."""
@@ -182,7 +184,7 @@ class TestKept:
         assert (result.status, removed(result)) == (0, {})
         assert sorted(result.document["foreign"]) == sorted(names)
 
-    def test_everything_of_unknown_origin_if_rows_cannot_be_asked(
+    def test_everything_of_unknown_origin_is_kept_if_rows_cannot_be_asked(
         self, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A table may be missing."""
@@ -197,7 +199,7 @@ class TestKept:
         assert storages["default"].exists(name)
 
     @pytest.mark.parametrize("folder", ["", ".", "/", "./"])
-    def test_everything_if_the_folder_is_the_whole_storage(
+    def test_everything_is_kept_if_the_folder_is_the_whole_storage(
         self, run: Run, settings: Any, stored_photo: Any, folder: str
     ) -> None:
         """A wrong setting must not cost anybody's uploads."""
@@ -207,7 +209,7 @@ class TestKept:
         assert "IMAGEKIT_CACHEFILE_DIR" in str(result.error)
         assert storages["default"].exists(name)
 
-    def test_what_lies_outside_of_the_folder(
+    def test_what_lies_outside_of_the_folder_is_kept(
         self, run: Run, group: Group, settings: Any, transactional_db: None
     ) -> None:
         """Even if the ledger knows it and nothing calls for it any more."""
@@ -222,7 +224,7 @@ class TestKept:
         assert len(result.document["outside"]) == 2
         assert len(storages["default"].listdir("elsewhere")[1]) == 2
 
-    def test_what_was_made_since_the_command_began(
+    def test_what_was_made_since_the_command_began_is_kept(
         self, run: Run, made: list[ImageCacheFile], group: Group, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A row that is added while the command runs is in no inventory."""
@@ -230,7 +232,7 @@ class TestKept:
         group.names.clear()
         assert removed(run("cleanimages", "--json")) == {}
 
-    def test_what_is_younger_than_asked_for(
+    def test_what_is_younger_than_asked_for_is_kept(
         self, run: Run, made: list[ImageCacheFile], group: Group, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """By the record, or by the file."""
@@ -239,7 +241,7 @@ class TestKept:
         assert removed(run("cleanimages", "--older-than", "1h", "--json")) == {}
         assert len(removed(run("cleanimages", "--older-than", "10m", "--json"))) == 4
 
-    def test_everything_in_doubt_if_some_files_cannot_be_named(
+    def test_everything_in_doubt_is_kept_if_some_files_cannot_be_named(
         self, run: Run, made: list[ImageCacheFile], group: Group
     ) -> None:
         """A query that fails must not look as if there were no rows."""
@@ -257,7 +259,7 @@ class TestKept:
         assert "no such table" in str(result.error)
         assert removed(result) == {}
 
-    def test_sources_that_lie_among_the_cache_files(
+    def test_sources_that_lie_among_the_cache_files_are_kept(
         self, run: Run, store: str, group: Group
     ) -> None:
         """The image of one spec may be the source of another's."""
@@ -266,7 +268,9 @@ class TestKept:
         run("cleanimages", "--unknown")
         assert storages["default"].exists(name)
 
-    def test_the_images_of_model_fields(self, run: Run, store: str, stored_photo: Any) -> None:
+    def test_the_images_of_model_fields_are_kept(
+        self, run: Run, store: str, stored_photo: Any
+    ) -> None:
         """Until the row is gone, though its source stays, as Django leaves it."""
         row = Photo.objects.create(original_image=stored_photo())
         generate_many([row.thumbnail, row.banner, row.with_spec])
@@ -381,7 +385,7 @@ class TestKept:
 class TestRemoved:
     """What is provably left over goes, with its state and its empty folders."""
 
-    def test_what_no_row_calls_for(
+    def test_what_no_row_calls_for_is_removed(
         self, run: Run, made: list[ImageCacheFile], group: Group
     ) -> None:
         """The row is gone; its source lies about as Django leaves it."""
@@ -393,7 +397,7 @@ class TestRemoved:
         forget_state()
         assert not get_image("shop:photo:small", source=made[0].source).exists()
 
-    def test_what_a_former_recipe_made(
+    def test_what_a_former_recipe_made_is_removed(
         self, run: Run, made: list[ImageCacheFile], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The new one's files are other files."""
@@ -403,7 +407,7 @@ class TestRemoved:
             made[index].name: "it was made by a former recipe" for index in (0, 2)
         }
 
-    def test_what_has_lost_its_source(
+    def test_what_has_lost_its_source_is_removed(
         self, run: Run, made: list[ImageCacheFile], group: Group, tagged: Any
     ) -> None:
         """Also what template tags made of it."""
@@ -413,7 +417,7 @@ class TestRemoved:
             file.name: "its source does not exist any more"
         }
 
-    def test_what_a_spec_made_that_is_gone(
+    def test_what_a_spec_made_that_is_gone_is_removed(
         self, run: Run, made: list[ImageCacheFile], group: Group
     ) -> None:
         """Nothing would ever ask for it."""
@@ -428,7 +432,7 @@ class TestRemoved:
             made[index].name: "no spec of its id is registered any more" for index in (1, 3)
         }
 
-    def test_what_a_tags_spec_made_by_a_former_recipe(
+    def test_what_a_tags_spec_made_by_a_former_recipe_is_removed(
         self, run: Run, store: str, stored_photo: Any
     ) -> None:
         """A spec that takes nothing but a source has one image of each."""
@@ -452,7 +456,7 @@ class TestRemoved:
             unregister.generator("shop:tag")
         assert cached() == {new.name}
 
-    def test_what_killed_processes_left(
+    def test_what_killed_processes_left_is_removed(
         self, run: Run, made: list[ImageCacheFile], media: Path
     ) -> None:
         """After an hour it is nobody's."""
@@ -466,7 +470,7 @@ class TestRemoved:
         assert list(removed(result).values()) == ["a process was killed while writing it"]
         assert (young.exists(), old.exists()) == (True, False)
 
-    def test_what_specs_of_a_pattern_made(
+    def test_what_specs_of_a_pattern_made_is_removed_alone(
         self, run: Run, made: list[ImageCacheFile], group: Group
     ) -> None:
         """And nobody else."""
@@ -474,7 +478,9 @@ class TestRemoved:
         result = run("cleanimages", "shop:*:small", "--json")
         assert set(removed(result)) == {made[0].name, made[2].name}
 
-    def test_nothing_in_a_dry_run(self, run: Run, made: list[ImageCacheFile], group: Group) -> None:
+    def test_nothing_is_removed_in_a_dry_run(
+        self, run: Run, made: list[ImageCacheFile], group: Group
+    ) -> None:
         """It says what would go."""
         group.names.clear()
         assert len(removed(run("cleanimages", "--dry-run", "--json"))) == 4
@@ -504,7 +510,9 @@ class TestWithoutState:
             file.name: "its source does not exist any more" for file in flushed[:2]
         }
 
-    def test_the_other_namer_tells_it_too(self, run: Run, group: Group, settings: Any) -> None:
+    def test_names_of_the_other_namer_tell_of_a_source_that_is_gone_too(
+        self, run: Run, group: Group, settings: Any
+    ) -> None:
         """DIR/photos/bulldog.DIGEST12.jpg."""
         settings.IMAGEKIT_SPEC_CACHEFILE_NAMER = (
             f"{namers.__name__}.{namers.source_name_dot_hash.__name__}"
@@ -537,7 +545,7 @@ class TestWithoutState:
 class TestLedger:
     """The table knows what was made, also where the storage cannot list."""
 
-    def test_cleans_storages_that_cannot_list(
+    def test_storages_that_cannot_list_are_cleaned_by_the_records(
         self, run: Run, group: Group, settings: Any, transactional_db: None
     ) -> None:
         """Files go by their records; that the storage was not listed is told."""

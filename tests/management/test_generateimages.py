@@ -22,7 +22,7 @@ from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.signals import generated
 from imagekit_registry.state import DatabaseStateStore, Status
 from imagekit_registry.workers import make_images
-from tests.cachefiles.test_queues import ListQueue
+from tests.cachefiles.backends.test_queues import ListQueue
 from tests.management.conftest import Group, Later, Result, Small, cached
 from tests.storages import CountingStorage
 from tests.testapp.models import Photo
@@ -38,7 +38,9 @@ def contents() -> dict[str, bytes]:
 class TestPatterns:
     """Which specs are meant."""
 
-    def test_that_mean_nothing_are_errors_with_near_ids(self, run: Run, group: Group) -> None:
+    def test_patterns_that_mean_nothing_are_errors_with_near_ids(
+        self, run: Run, group: Group
+    ) -> None:
         """A slip of the pen must not look like success."""
         result = run("generateimages", "shop:photo:smal")
         assert result.status == 1
@@ -46,7 +48,9 @@ class TestPatterns:
         assert "shop:photo:small" in str(result.error)
         assert cached() == set()
 
-    def test_choose_specs(self, run: Run, group: Group, files: list[ImageCacheFile]) -> None:
+    def test_patterns_choose_the_specs_whose_images_are_made(
+        self, run: Run, group: Group, files: list[ImageCacheFile]
+    ) -> None:
         """Only what was asked for is made."""
         result = run("generateimages", "shop:*:small", json=True)
         assert result.document["specs"] == ["shop:photo:small"]
@@ -56,7 +60,9 @@ class TestPatterns:
 class TestMaking:
     """What is made, and what it costs."""
 
-    def test_makes_every_image_of_every_source(self, run: Run, files: list[ImageCacheFile]) -> None:
+    def test_the_command_makes_every_image_of_every_source(
+        self, run: Run, files: list[ImageCacheFile]
+    ) -> None:
         """Then there is nothing left to make."""
         result = run("generateimages", "shop", json=True)
         assert (result.status, result.document["made"], result.document["existing"]) == (0, 4, 0)
@@ -65,7 +71,7 @@ class TestMaking:
         again = run("generateimages", "shop", json=True)
         assert (again.document["made"], again.document["existing"]) == (0, 4)
 
-    def test_opens_each_source_once(
+    def test_the_command_opens_each_source_once(
         self, run: Run, group: Group, tmp_path: Path, photos: Path
     ) -> None:
         """Two specs share a decode, though their ids differ; the group is gone through once."""
@@ -78,7 +84,7 @@ class TestMaking:
         assert group.storage.calls["open"] == 2
         assert group.asked == 1
 
-    def test_takes_one_read_and_one_write_of_states_for_all(
+    def test_the_command_takes_one_read_and_one_write_of_states_for_all(
         self, run: Run, group: Group, cache_calls: Counter[str]
     ) -> None:
         """Besides one read per source under its lock."""
@@ -89,7 +95,7 @@ class TestMaking:
         assert dict(cache_calls) == {"get_many": 1}
 
     @pytest.mark.parametrize("jobs", ["2", "4"])
-    def test_makes_the_same_files_with_several_jobs(
+    def test_several_jobs_make_the_same_files(
         self, run: Run, files: list[ImageCacheFile], jobs: str
     ) -> None:
         """Byte by byte."""
@@ -100,7 +106,7 @@ class TestMaking:
         assert contents() == before
 
     @pytest.mark.parametrize("arguments", [(), ("--missing",), ("--jobs=2",)], ids=str)
-    def test_makes_the_images_of_a_source_that_many_rows_share_once(
+    def test_images_of_a_source_that_many_rows_share_are_made_once(
         self, run: Run, group: Group, arguments: tuple[str, ...]
     ) -> None:
         """However far apart the rows are."""
@@ -118,7 +124,9 @@ class TestMaking:
         assert len(made) == 1
         assert document["made"] + document["existing"] == 250
 
-    def test_makes_registered_cache_files_too(self, run: Run, stored_photo: Any) -> None:
+    def test_the_command_makes_registered_cache_files_too(
+        self, run: Run, stored_photo: Any
+    ) -> None:
         """Files that no source group knows, also lazy ones."""
         name = stored_photo()
 
@@ -134,7 +142,9 @@ class TestMaking:
         assert [file.exists() for file in lazy()] == [True, True]
 
     @pytest.mark.django_db
-    def test_makes_the_images_of_model_fields(self, run: Run, stored_photo: Any) -> None:
+    def test_the_command_makes_the_images_of_model_fields(
+        self, run: Run, stored_photo: Any
+    ) -> None:
         """Rows without an image are passed over."""
         Photo.objects.create(original_image=stored_photo())
         Photo.objects.create()
@@ -142,7 +152,7 @@ class TestMaking:
         assert (document["made"], document["failed"]) == (3, 0)
 
     @pytest.mark.django_db
-    def test_keeps_workers_away_from_the_database(
+    def test_the_command_keeps_its_threads_away_from_the_database(
         self,
         run: Run,
         settings: Any,
@@ -160,7 +170,7 @@ class TestMaking:
         statuses = [record.status for _, record in DatabaseStateStore().iter_items()]
         assert (statuses.count(Status.EXISTS), statuses.count(Status.FAILED)) == (15, 3)
 
-    def test_hands_files_to_asynchronous_backends(self, run: Run, group: Group) -> None:
+    def test_the_command_hands_files_to_asynchronous_backends(self, run: Run, group: Group) -> None:
         """What is made later counts as made."""
         backend = Small.cachefile_backend = Later()
         try:
@@ -202,7 +212,7 @@ class TestMaking:
 class TestMissing:
     """``--missing``: the storage decides, and is asked by the folder."""
 
-    def test_makes_what_the_storage_has_not_whatever_the_state_says(
+    def test_missing_makes_what_the_storage_has_not_whatever_the_state_says(
         self, run: Run, group: Group, tmp_path: Path
     ) -> None:
         """Somebody has tidied up behind our back."""
@@ -222,7 +232,7 @@ class TestMissing:
         assert storage.calls["listdir"] == 2
 
     @pytest.mark.django_db(transaction=True)
-    def test_has_workers_make_it(self, run: Run, group: Group) -> None:
+    def test_missing_has_workers_make_their_images(self, run: Run, group: Group) -> None:
         """Their images go the same way as those that are made here."""
         queue = ListQueue()
         Small.cachefile_backend = queue
@@ -238,7 +248,7 @@ class TestMissing:
         assert (result.document["made"], result.document["existing"]) == (1, 1)
         assert file.storage.exists(file.name or "")
 
-    def test_asks_no_file_alone(self, run: Run, group: Group, tmp_path: Path) -> None:
+    def test_missing_asks_for_no_file_alone(self, run: Run, group: Group, tmp_path: Path) -> None:
         """A first run over many rows lists folders; it does not look for each file."""
         storage = CountingStorage(location=str(tmp_path / "cache"))
         Small.cachefile_storage = storage
@@ -251,7 +261,7 @@ class TestMissing:
         finally:
             Small.cachefile_storage = None
 
-    def test_hands_what_the_storage_has_not_to_workers(
+    def test_missing_hands_what_the_storage_has_not_to_workers(
         self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """And nothing else: the others exist, as a dry run says as well."""
@@ -270,7 +280,7 @@ class TestMissing:
         assert run(*ids).document["existing"] == 1
         assert backend.scheduled == [files[0].name]
 
-    def test_leaves_what_failed_a_short_while_ago(self, run: Run, group: Group) -> None:
+    def test_missing_leaves_what_failed_a_short_while_ago(self, run: Run, group: Group) -> None:
         """Without it, whoever calls the command wants another try."""
         group.names.append(storages["default"].save("photos/bad.jpg", ContentFile(b"no image")))
         assert run("generateimages", "shop").status == 1
@@ -279,7 +289,7 @@ class TestMissing:
         found = run("generateimages", "shop", "--json").document["failures"]
         assert {item["error"] for item in found} == {"UnreadableImage"}
 
-    def test_contradicts_force(self, run: Run, group: Group) -> None:
+    def test_missing_contradicts_force(self, run: Run, group: Group) -> None:
         """One says less, the other more."""
         assert "contradict" in str(run("generateimages", "--force", "--missing").error)
 

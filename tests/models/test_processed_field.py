@@ -76,7 +76,7 @@ class TestSaving:
             pytest.param(lambda file: ProfileChild.objects.create(avatar=file), id="child"),
         ],
     )
-    def test_processes_the_upload(self, save: Any, photos: Path) -> None:
+    def test_saving_processes_the_upload(self, save: Any, photos: Path) -> None:
         """Size and format are the recipe's, and the extension follows the format."""
         profile = save(content_of(photos / "coffee.png"))
         assert profile.avatar.name == "avatars/coffee.jpg"
@@ -85,7 +85,7 @@ class TestSaving:
         assert stored_files() == ["avatars/coffee.jpg"]
 
     @pytest.mark.parametrize("model", [Profile, ProfileChild])
-    def test_fills_in_the_dimensions_of_the_result(self, model: Any, photos: Path) -> None:
+    def test_saving_fills_in_the_dimensions_of_the_result(self, model: Any, photos: Path) -> None:
         """Whether their fields come before or after the image, in the instance and in the row."""
         profile = model.objects.create(avatar=content_of(photos / "coffee.png"))
         assert (profile.width, profile.height) == (64, 48)
@@ -96,7 +96,7 @@ class TestSaving:
         assert (profile.width, profile.height) == (None, None)
 
     @pytest.mark.parametrize("model", [Profile, ProfileChild])
-    def test_fills_in_the_dimensions_of_an_image_from_a_receiver(
+    def test_saving_fills_in_the_dimensions_of_an_image_from_a_receiver(
         self, model: Any, photos: Path
     ) -> None:
         """One that gives it just before the row is saved, whichever receiver comes first."""
@@ -115,7 +115,9 @@ class TestSaving:
             row.refresh_from_db()
             assert (row.width, row.height) == (64, 48)
 
-    def test_fills_in_the_dimensions_of_rows_that_are_created_in_bulk(self, photos: Path) -> None:
+    def test_saving_fills_in_the_dimensions_of_rows_that_are_created_in_bulk(
+        self, photos: Path
+    ) -> None:
         """No signal is sent of them."""
         Profile.objects.bulk_create([Profile(avatar=content_of(photos / "coffee.png"))])
         profile = Profile.objects.get()
@@ -126,7 +128,9 @@ class TestSaving:
         )
 
     @isolate_apps("tests.testapp")
-    def test_by_a_field_that_is_added_to_a_finished_model(self, photos: Path) -> None:
+    def test_a_field_that_is_added_to_a_finished_model_processes_uploads(
+        self, photos: Path
+    ) -> None:
         """It processes before the columns of the dimensions are saved as well."""
 
         class Extended(models.Model):
@@ -150,11 +154,13 @@ class TestSaving:
             pytest.param(lambda file: _form_for_badge(file, edge=30).save(), id="form"),
         ],
     )
-    def test_by_a_recipe_that_depends_on_the_row(self, save: Any, photos: Path) -> None:
+    def test_a_recipe_may_depend_on_the_row(self, save: Any, photos: Path) -> None:
         """The spec is told of the row that the upload is given to."""
         assert save(_upload((photos / "coffee.png").read_bytes())).image.width == 30
 
-    def test_by_the_row_as_it_is_when_it_is_saved(self, photos: Path) -> None:
+    def test_an_upload_is_processed_by_the_row_as_it_is_when_it_is_saved(
+        self, photos: Path
+    ) -> None:
         """What was validated before the row was changed is not kept."""
         badge = Badge(image=content_of(photos / "coffee.png"))
         badge.full_clean()
@@ -162,25 +168,25 @@ class TestSaving:
         badge.save()
         assert badge.image.width == 40
 
-    def test_by_a_spec_class(self, photos: Path) -> None:
+    def test_a_spec_class_may_be_given_to_a_processed_field(self, photos: Path) -> None:
         """A spec may be given in place of attributes."""
         cover = Cover.objects.create(image=content_of(photos / "coffee.png"))
         assert (cover.image.width, cover.image.height) == (100, 60)
         assert cover.image.name == "covers/coffee.jpg"
 
-    def test_keeps_an_extension_that_fits(self, photos: Path) -> None:
+    def test_saving_keeps_an_extension_that_fits(self, photos: Path) -> None:
         """``.jpeg`` is as good as ``.jpg``."""
         cover = Cover.objects.create(image=content_of(photos / "rocket.jpg", "a.b/c.jpeg"))
         assert cover.image.name == "covers/a.b/c.jpeg"
 
     @isolate_apps("tests.testapp")
-    def test_without_a_format_keeps_that_of_the_content(self, photos: Path) -> None:
+    def test_saving_without_a_format_keeps_that_of_the_content(self, photos: Path) -> None:
         """A PNG that is called .jpg is stored as the PNG that it is."""
         model = _model("Keeps", ProcessedImageField([CountingResize()], upload_to="k"))
         file = model().image.field.process(content_of(photos / "coffee.png"), "a.jpg")
         assert (file.name, file.content_type) == ("a.png", "image/png")
 
-    def test_processes_once(self, photos: Path) -> None:
+    def test_saving_again_leaves_a_processed_upload_alone(self, photos: Path) -> None:
         """Saving the row again, with or without changes, leaves the file alone."""
         profile = Profile.objects.create(avatar=content_of(photos / "coffee.png"))
         before = Path(profile.avatar.path).stat()
@@ -193,7 +199,7 @@ class TestSaving:
         assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
         assert stored_files() == ["avatars/coffee.jpg"]
 
-    def test_replaces_the_image(self, photos: Path) -> None:
+    def test_saving_a_new_upload_replaces_the_image(self, photos: Path) -> None:
         """A new upload goes through the spec, too."""
         profile = Profile.objects.create(avatar=content_of(photos / "coffee.png"))
         profile.avatar = content_of(photos / "rocket.jpg")
@@ -224,7 +230,7 @@ class TestSaving:
         profile.save()
         assert (file.name, file.width) == ("avatars/coffee.jpg", 64)
 
-    def test_closes_the_image_that_it_replaces(self, photos: Path) -> None:
+    def test_saving_closes_the_image_that_it_replaces(self, photos: Path) -> None:
         """A file object that was read before does not keep the old file open."""
         cover = Cover.objects.create(image=content_of(photos / "coffee.png"))
         file = cover.image
@@ -233,7 +239,7 @@ class TestSaving:
         assert handle.closed
         assert file.read(3) == b"\xff\xd8\xff"
 
-    def test_leaves_the_upload_open(self, photos: Path) -> None:
+    def test_saving_leaves_the_upload_open(self, photos: Path) -> None:
         """Who opens, closes; no handle of the storage is left open either."""
         storage = StrictStorage()
         field = Cover._meta.get_field("image")
@@ -293,7 +299,7 @@ class TestValidation:
         return []
 
     @pytest.mark.parametrize("how", ["form", "form field of its own", "model", "validators"])
-    def test_is_of_the_upload(self, how: str, photos: Path) -> None:
+    def test_validation_is_of_the_upload(self, how: str, photos: Path) -> None:
         """Its name, its size in bytes and its size in pixels."""
         seen: list[object] = []
 
@@ -320,7 +326,7 @@ class TestValidation:
             pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n", "a.eps", id="eps"),
         ],
     )
-    def test_refuses_what_is_no_image(
+    def test_validation_refuses_what_is_no_image(
         self, content: bytes | None, name: str, how: str, photos: Path
     ) -> None:
         """In Django's words; nobody gets an exception of ours."""
@@ -330,14 +336,14 @@ class TestValidation:
         assert message.startswith("Upload a valid image.")
 
     @pytest.mark.parametrize("how", ["form", "model", "validators"])
-    def test_refuses_what_is_beyond_the_limits(self, how: str, photos: Path) -> None:
+    def test_validation_refuses_what_is_beyond_the_limits(self, how: str, photos: Path) -> None:
         """With the limit, as a form does."""
         upload = _upload((photos / "rocket.jpg").read_bytes())
         field = ProcessedImageField(limits=Limits(max_pixels=100), upload_to="v")
         (message,) = self.errors_of(field, upload, how)
         assert "At most 100 are allowed" in message
 
-    def test_refuses_what_another_form_field_lets_through(self, photos: Path) -> None:
+    def test_validation_refuses_what_another_form_field_lets_through(self, photos: Path) -> None:
         """A form may declare the field anew, as Django's own."""
         form_class: Any = modelform_factory(Cover, fields=["image"])
         redeclared = type("Form", (form_class,), {"image": forms.ImageField()})
@@ -345,7 +351,7 @@ class TestValidation:
         form = redeclared({}, {"image": _upload(broken[: len(broken) // 2])})
         assert form.errors.as_data()["image"][0].code == "invalid_image"
 
-    def test_processes_once_for_validation_and_storage(self, photos: Path) -> None:
+    def test_an_upload_is_processed_once_for_validation_and_storage(self, photos: Path) -> None:
         """However often the row is validated in between."""
         with isolate_apps("tests.testapp"):
             model = _model("Validated", ProcessedImageField([CountingResize()], upload_to="v"))
@@ -355,13 +361,13 @@ class TestValidation:
         row.image.save("b.png", row.image.file, save=False)
         assert (CountingResize.count, row.image.width) == (1, 8)
 
-    def test_leaves_stored_images_alone(self, photos: Path) -> None:
+    def test_validation_leaves_stored_images_alone(self, photos: Path) -> None:
         """Validating a row again opens no file."""
         cover = Cover.objects.create(image=content_of(photos / "coffee.png"))
         Path(cover.image.path).unlink()
         Cover.objects.get(pk=cover.pk).full_clean()
 
-    def test_without_the_row_leaves_to_it_what_depends_on_it(self, photos: Path) -> None:
+    def test_validation_without_the_row_leaves_to_it_what_depends_on_it(self, photos: Path) -> None:
         """A validator that is not told of the row refuses no more than what no row could save."""
         (validate,) = Badge._meta.get_field("image").validators[-1:]
         validate(_upload((photos / "coffee.png").read_bytes()))
@@ -379,7 +385,9 @@ class TestFailures:
         ],
     )
     @pytest.mark.parametrize("model", [Profile, Cover], ids=["with dimensions", "without"])
-    def test_unreadable(self, content: bytes | None, model: Any, photos: Path) -> None:
+    def test_an_unreadable_upload_is_refused_with_spec_and_upload(
+        self, content: bytes | None, model: Any, photos: Path
+    ) -> None:
         """The error names the spec and the upload."""
         if content is None:
             content = (photos / "rocket.jpg").read_bytes()[:5000]
@@ -389,7 +397,9 @@ class TestFailures:
         assert stored_files() == []
         assert model.objects.count() == 0
 
-    def test_beyond_the_limits(self, photos: Path, settings: Any) -> None:
+    def test_an_upload_beyond_the_limits_of_the_settings_is_refused(
+        self, photos: Path, settings: Any
+    ) -> None:
         """The limits of the settings hold for uploads."""
         settings.IMAGEKIT_MAX_PIXELS = 1000
         with pytest.raises(LimitExceeded, match="pixels") as caught:
@@ -399,7 +409,7 @@ class TestFailures:
         assert stored_files() == []
 
     @isolate_apps("tests.testapp")
-    def test_beyond_the_limits_of_the_field(self, photos: Path) -> None:
+    def test_an_upload_beyond_the_limits_of_the_field_is_refused(self, photos: Path) -> None:
         """A field may be stricter than the settings."""
         field = ProcessedImageField(format="PNG", limits=Limits(max_bytes=10), upload_to="s")
         model = _model("Strict", field)
@@ -407,7 +417,7 @@ class TestFailures:
             model().image.field.process(content_of(photos / "rocket.jpg"), "a.jpg")
 
     @isolate_apps("tests.testapp")
-    def test_an_unknown_spec(self, photos: Path) -> None:
+    def test_an_unknown_spec_is_an_error_when_saving_and_in_the_checks(self, photos: Path) -> None:
         """A typo in an id is an error when saving, and found by the checks before."""
         model = _model("Unknown", ProcessedImageField(spec_id="tests:typo", upload_to="u"))
         assert "imagekit.E001" in [error.id for error in model._meta.get_field("image").check()]
@@ -443,7 +453,7 @@ class TestMigrations:
         }
         return ProcessedImageField(**{**arguments, **changes})
 
-    def test_deconstruct_round_trips_without_the_recipe(self) -> None:
+    def test_a_field_is_deconstructed_without_the_recipe(self) -> None:
         """Only Django's own arguments are written down."""
         _, path, args, kwargs = self.field().deconstruct()
         assert (args, kwargs) == (
@@ -456,7 +466,7 @@ class TestMigrations:
         assert path == "imagekit_registry.models.ProcessedImageField"
         assert SameProcessedImageField is ProcessedImageField
 
-    def test_are_written_in_words_that_run(self) -> None:
+    def test_migrations_are_written_in_words_that_run(self) -> None:
         """The text of a migration can be executed."""
         text, imports = MigrationWriter.serialize(self.field())
         scope: dict[str, Any] = {}
@@ -474,7 +484,7 @@ class TestMigrations:
             pytest.param({"max_length": 200}, True, id="column"),
         ],
     )
-    def test_are_needed_for_columns_alone(self, changes: Any, is_new: bool) -> None:
+    def test_migrations_are_needed_for_columns_alone(self, changes: Any, is_new: bool) -> None:
         """``makemigrations --check`` is clean when no more than a recipe changes."""
         states = []
         for field in (self.field(), self.field(**changes)):
@@ -486,7 +496,7 @@ class TestMigrations:
         found = detector._detect_changes()
         assert bool(found) is is_new
 
-    def test_give_a_model_that_works(self, photos: Path) -> None:
+    def test_migrations_give_a_model_that_works(self, photos: Path) -> None:
         """The model in a data migration stores images, processed as today's recipe has it."""
         state = ProjectState()
         state.add_model(ModelState.from_model(Cover))
@@ -498,7 +508,7 @@ class TestMigrations:
     @pytest.mark.parametrize(
         ("name", "width"), [pytest.param("image", 20, id="by a base"), ("icon", 9)]
     )
-    def test_give_a_model_that_processes_as_the_field_of_today(
+    def test_migrations_give_a_model_that_processes_as_the_field_of_today(
         self, name: str, width: int, photos: Path
     ) -> None:
         """Whether it is inherited or its spec has an id of its own; the recipe sees the row."""
@@ -508,7 +518,7 @@ class TestMigrations:
         row = historical.objects.create(**{name: content_of(photos / "coffee.png")})
         assert getattr(row, name).width == width
 
-    def test_name_a_subclass_with_its_arguments(self) -> None:
+    def test_migrations_name_a_subclass_with_its_arguments(self) -> None:
         """Its own ``deconstruct`` has the last word."""
         state = ModelState("testapp", "Sub", [("image", LongNamed(edge=5, upload_to="s"))])
         field: Any = state.fields["image"].clone()
@@ -517,7 +527,7 @@ class TestMigrations:
         assert text == f"{__name__}.LongNamed(edge=5, upload_to='s')"
         assert imports == {f"import {__name__}"}
 
-    def test_give_a_model_that_works_without_a_recipe(self, photos: Path) -> None:
+    def test_migrations_give_a_model_that_works_without_a_recipe(self, photos: Path) -> None:
         """A field that has gone from the code stores its images as they are."""
         state = ProjectState()
         fields = [
@@ -543,7 +553,7 @@ def _temporary_table() -> Iterator[None]:
 class TestForms:
     """The model's own form field."""
 
-    def test_shows_the_error_beside_the_field(self, photos: Path) -> None:
+    def test_a_model_form_shows_the_error_beside_the_field(self, photos: Path) -> None:
         """What would fail when saving fails in the form, in Django's words."""
         truncated = (photos / "rocket.jpg").read_bytes()[:5000]
         form_class: Any = modelform_factory(Profile, fields=["avatar"])
@@ -552,7 +562,7 @@ class TestForms:
         assert "Upload a valid image." in str(form.errors["avatar"])
 
     @isolate_apps("tests.testapp")
-    def test_processes_once_with_its_form(self, photos: Path) -> None:
+    def test_a_form_and_its_model_process_an_upload_once(self, photos: Path) -> None:
         """The form has made the image; saving stores it as it is."""
         field = ProcessedImageField([CountingResize()], format="PNG", upload_to="once")
         model = _model("Once", field)
@@ -564,7 +574,7 @@ class TestForms:
         assert CountingResize.count == 1
         assert (instance.image.name, instance.image.width) == ("once/a.png", 8)
 
-    def test_saves_dimensions(self, photos: Path) -> None:
+    def test_a_model_form_saves_the_dimensions_of_the_processed_upload(self, photos: Path) -> None:
         """The processed upload fills in the dimension fields."""
         form_class: Any = modelform_factory(Profile, fields=["avatar", "name"])
         form = form_class(
@@ -574,7 +584,9 @@ class TestForms:
         profile.refresh_from_db()
         assert (profile.avatar.name, profile.width, profile.height) == ("avatars/a.jpg", 64, 48)
 
-    def test_unchanged_and_cleared(self, photos: Path) -> None:
+    def test_a_model_form_keeps_an_image_that_is_not_sent_and_clears_it_by_the_box(
+        self, photos: Path
+    ) -> None:
         """A form that is sent without a file keeps the image; the clear box removes it."""
         profile = Profile.objects.create(avatar=content_of(photos / "coffee.png"))
         before = Path(profile.avatar.path).stat().st_mtime_ns
@@ -597,7 +609,7 @@ def _upload(content: bytes, name: str = "a.jpg") -> Any:
 class TestCopies:
     """Instances are pickled into caches, and copied."""
 
-    def test_a_copy_has_the_image(self, duplicate: Any, photos: Path) -> None:
+    def test_a_copied_instance_has_the_image(self, duplicate: Any, photos: Path) -> None:
         """It can be saved as well."""
         profile = Profile.objects.create(avatar=content_of(photos / "coffee.png"))
         other = duplicate(profile)
@@ -605,7 +617,7 @@ class TestCopies:
         assert (other.avatar.name, other.avatar.width) == ("avatars/coffee.jpg", 64)
 
 
-def test_makes_no_cache_file(photos: Path) -> None:
+def test_processing_an_upload_makes_no_cache_file(photos: Path) -> None:
     """Processing an upload is no generation of a cache file."""
     seen: list[Any] = []
     receiver = lambda **kwargs: seen.append(kwargs)  # noqa: E731

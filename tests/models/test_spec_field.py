@@ -63,7 +63,7 @@ class Replacement(ImageSpec):
 class TestAccess:
     """What the attribute gives."""
 
-    def test_on_an_instance_gives_the_image(self, photo: Photo) -> None:
+    def test_a_spec_field_on_an_instance_gives_the_image(self, photo: Photo) -> None:
         """URL and dimensions are those of a real image of the recipe."""
         assert isinstance(photo.thumbnail, ImageCacheFile)
         assert (photo.thumbnail.width, photo.thumbnail.height) == (50, 50)
@@ -71,35 +71,35 @@ class TestAccess:
         assert photo.banner.url.endswith(".webp")
         assert photo.with_spec.width == 100
 
-    def test_on_the_model_gives_the_field(self) -> None:
+    def test_a_spec_field_on_the_model_gives_the_field(self) -> None:
         """The field itself can be inspected."""
         assert isinstance(Photo.thumbnail, ImageSpecField)
         assert Photo.thumbnail.spec_id == "testapp:photo:thumbnail"
         assert SameImageSpecField is ImageSpecField
 
-    def test_leaves_the_original_unchanged(self, photo: Photo, photos: Path) -> None:
+    def test_a_spec_field_leaves_the_original_unchanged(self, photo: Photo, photos: Path) -> None:
         """The source is what was uploaded."""
         photo.thumbnail.generate()
         with photo.original_image.open() as file:
             assert file.read() == (photos / "rocket.jpg").read_bytes()
 
-    def test_without_a_source_is_false(self) -> None:
+    def test_a_spec_field_without_a_source_is_false(self) -> None:
         """An empty image field is no error until its image is asked for."""
         photo = Photo.objects.create()
         assert not photo.thumbnail
         with pytest.raises(MissingSource, match="testapp:photo:thumbnail"):
             _ = photo.thumbnail.url
 
-    def test_of_an_unsaved_upload_is_made_of_it(self, photos: Path) -> None:
+    def test_an_image_of_an_unsaved_upload_is_made_of_it(self, photos: Path) -> None:
         """A preview before saving needs no row."""
         photo = Photo(original_image=content_of(photos / "rocket.jpg"))
         assert photo.thumbnail.generator.generate().width == 50
 
-    def test_is_no_column(self) -> None:
+    def test_a_spec_field_is_no_column(self) -> None:
         """The field is not Django's: neither tables nor migrations know it."""
         assert "thumbnail" not in [field.name for field in Photo._meta.get_fields()]
 
-    def test_may_be_made_of_a_processed_field(self, photos: Path) -> None:
+    def test_a_spec_field_may_be_made_of_a_processed_field(self, photos: Path) -> None:
         """A ProcessedImageField is an ImageField, so it can be a source."""
         cover = Cover.objects.create(image=content_of(photos / "rocket.jpg"))
         assert (cover.image.width, cover.small.width) == (100, 16)
@@ -108,17 +108,19 @@ class TestAccess:
 class TestBuiltOnce:
     """The file is built once for an instance and a value of its source."""
 
-    def test_twice_gives_the_same_object(self, photo: Photo) -> None:
+    def test_a_spec_field_gives_the_same_object_twice(self, photo: Photo) -> None:
         """A page that asks for URL, width and height builds one spec."""
         assert photo.thumbnail is photo.thumbnail
 
-    def test_costs_no_query(self, photo: Photo, django_assert_num_queries: Any) -> None:
+    def test_a_spec_field_costs_no_query(
+        self, photo: Photo, django_assert_num_queries: Any
+    ) -> None:
         """All it needs is on the instance."""
         with django_assert_num_queries(0):
             assert photo.thumbnail.width
 
     @pytest.mark.parametrize("query", ["only", "defer"])
-    def test_loads_a_deferred_source_once(
+    def test_a_spec_field_loads_a_deferred_source_once(
         self, query: str, photo: Photo, django_assert_num_queries: Any
     ) -> None:
         """One query for the column that was left out, and no recursion."""
@@ -144,7 +146,9 @@ class TestBuiltOnce:
         photo.original_image.delete(save=False)
         assert not photo.thumbnail
 
-    def test_refreshing_from_the_database_is_seen(self, photo: Photo, photos: Path) -> None:
+    def test_a_spec_field_sees_what_was_refreshed_from_the_database(
+        self, photo: Photo, photos: Path
+    ) -> None:
         """What somebody else has saved takes effect."""
         assert "rocket" in str(photo.thumbnail.name)
         other = Photo.objects.get(pk=photo.pk)
@@ -164,14 +168,14 @@ class TestBuiltOnce:
             unregister.generator("testapp:photo:thumbnail")
             register.generator("testapp:photo:thumbnail", original)
 
-    def test_an_assignment_overrides_it(self, photo: Photo) -> None:
+    def test_an_assignment_overrides_a_spec_field(self, photo: Photo) -> None:
         """What is assigned is what one gets, until it is deleted."""
         photo.thumbnail = "something else"
         assert photo.thumbnail == "something else"
         del photo.thumbnail
         assert photo.thumbnail.width == 50
 
-    def test_asks_a_property_once_for_an_access(self) -> None:
+    def test_a_spec_field_asks_a_property_once_for_an_access(self) -> None:
         """It may make a query each time that it is asked."""
         asked: list[int] = []
 
@@ -192,7 +196,7 @@ class TestBuiltOnce:
         assert (row.icon.source.name, len(asked)) == ("photos/best.jpg", 1)
         assert (row.icon.source.name, len(asked)) == ("photos/best.jpg", 2)
 
-    def test_reads_the_source_through_what_lies_over_the_column(self) -> None:
+    def test_a_spec_field_reads_the_source_through_what_lies_over_the_column(self) -> None:
         """Such as a translated field, which gives another image with another language."""
 
         class Translated:
@@ -244,7 +248,9 @@ class TestCopies:
         values = {key: value for key, value in vars(photo).items() if key != "_state"}
         assert Photo(**values).thumbnail.url == photo.thumbnail.url
 
-    def test_a_copy_has_a_file_of_its_own(self, duplicate: Any, photo: Photo, photos: Path) -> None:
+    def test_a_copied_instance_has_a_file_of_its_own(
+        self, duplicate: Any, photo: Photo, photos: Path
+    ) -> None:
         """It gives the same image, and another one once its source differs."""
         url = photo.thumbnail.url
         other = duplicate(photo)
@@ -255,7 +261,7 @@ class TestCopies:
         assert "coffee" in other.thumbnail.name
         assert photo.thumbnail.url == url
 
-    def test_survives_djangos_cache(self, photo: Photo) -> None:
+    def test_an_instance_with_a_spec_field_survives_djangos_cache(self, photo: Photo) -> None:
         """A cached instance gives its image, and so does a cached file."""
         caches["default"].set("photo", photo)
         caches["default"].set("file", photo.thumbnail)
@@ -264,7 +270,7 @@ class TestCopies:
         assert caches["default"].get("file").url == url
         assert caches["default"].get("file").generate() is None
 
-    def test_a_pickle_does_not_hold_the_file(self, photo: Photo) -> None:
+    def test_a_pickled_instance_does_not_hold_the_file(self, photo: Photo) -> None:
         """What is built quickly is not dragged through the cache."""
         assert photo.original_image
         before = len(pickle.dumps(photo))
@@ -275,7 +281,7 @@ class TestCopies:
 class TestInheritance:
     """Bases, proxies and children give the image of their rows."""
 
-    def test_proxy_and_child_inherit(self, photos: Path) -> None:
+    def test_proxy_and_child_inherit_a_spec_field(self, photos: Path) -> None:
         """One spec, and one name, for a row however it is looked at."""
         child = PhotoChild.objects.create(original_image=content_of(photos / "rocket.jpg"))
         proxy = PhotoProxy.objects.get(pk=child.pk)
@@ -300,7 +306,7 @@ class TestSource:
     """Which image field a spec field acts on."""
 
     @isolate_apps("tests.testapp")
-    def test_may_come_after_the_spec_field(self) -> None:
+    def test_a_source_may_come_after_the_spec_field(self) -> None:
         """Fields can be declared in any order."""
 
         class Later(models.Model):
@@ -313,7 +319,7 @@ class TestSource:
         assert Later.small.source_of(Later) == "image"
 
     @isolate_apps("tests.testapp")
-    def test_may_come_with_a_child_of_an_abstract_base(self) -> None:
+    def test_a_source_may_come_with_a_child_of_an_abstract_base(self) -> None:
         """A mixin adds a thumbnail to whatever image its models have."""
 
         class Base(models.Model):
@@ -339,7 +345,7 @@ class TestSource:
         assert One(picture="a.jpg").small.source.name == "a.jpg"
 
     @isolate_apps("tests.testapp")
-    def test_is_found_by_a_field_that_is_added_to_a_finished_model(self) -> None:
+    def test_a_source_is_found_by_a_field_that_is_added_to_a_finished_model(self) -> None:
         """And by one that is added to an abstract base of such a model."""
 
         class Base(models.Model):
@@ -370,7 +376,9 @@ class TestSource:
         ],
     )
     @isolate_apps("tests.testapp")
-    def test_must_be_named_unless_there_is_one(self, number: int, message: str, check: str) -> None:
+    def test_a_source_must_be_named_unless_there_is_one_image_field(
+        self, number: int, message: str, check: str
+    ) -> None:
         """The error, and the check, say which field lacks what."""
         members: dict[str, Any] = {
             f"image{i}": models.ImageField(upload_to="a") for i in range(number)
@@ -394,7 +402,9 @@ class TestSource:
         ],
     )
     @isolate_apps("tests.testapp")
-    def test_is_checked(self, source: str, check: str | None) -> None:
+    def test_a_source_is_checked_before_the_first_request(
+        self, source: str, check: str | None
+    ) -> None:
         """A source that is misspelt or no image is found before the first request."""
         members: dict[str, Any] = {
             "title": models.CharField(max_length=9),
@@ -407,7 +417,7 @@ class TestSource:
         model = type(f"Checked{source}", (models.Model,), members)
         assert [error.id for error in model.small.check()] == ([check] if check else [])  # type: ignore[attr-defined]
 
-    def test_of_the_same_name_shares_one_group(self) -> None:
+    def test_spec_fields_of_one_source_share_one_group(self) -> None:
         """Three spec fields of one source are told of a new image by one announcement."""
         ids = [f"testapp:photo:{name}" for name in ("thumbnail", "banner", "with_spec")]
         groups = [source_group_registry.groups_of(id) for id in ids]
@@ -492,7 +502,7 @@ class TestIds:
 class TestArguments:
     """What the field takes."""
 
-    def test_come_in_the_published_order(self) -> None:
+    def test_arguments_of_a_spec_field_come_in_the_published_order(self) -> None:
         """Code that passes everything by position goes on working."""
         field = ImageSpecField(
             [ResizeToFill(5, 5)], "PNG", {"optimize": True}, "image", "default", False, None, None,
@@ -503,7 +513,7 @@ class TestArguments:
         assert (spec.autoconvert, spec.cachefile_storage) == (False, "default")
         assert field.spec_id == "tests:positional"
 
-    def test_cover_every_attribute_of_a_spec(self) -> None:
+    def test_arguments_of_a_spec_field_cover_every_attribute_of_a_spec(self) -> None:
         """What a spec class can say, a field can say."""
         attributes: dict[str, Any] = {
             "namer": "imagekit_registry.cachefiles.namers.hash",
@@ -583,7 +593,7 @@ class TestPeers:
     """Instances that were queried together."""
 
     @pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with Django 6.1")
-    def test_fetch_their_states_in_one_round_trip(
+    def test_peers_fetch_their_states_in_one_round_trip(
         self, many: list[Photo], cache_calls: Counter[str], django_assert_num_queries: Any
     ) -> None:
         """With FETCH_PEERS, the first image that is asked for brings those of its siblings."""
@@ -593,7 +603,7 @@ class TestPeers:
         assert dict(cache_calls) == {"get_many": 1}
 
     @pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with Django 6.1")
-    def test_load_their_deferred_sources_together(
+    def test_peers_load_their_deferred_sources_together(
         self, many: list[Photo], cache_calls: Counter[str], django_assert_num_queries: Any
     ) -> None:
         """One query and one round trip for all of them."""
@@ -603,7 +613,7 @@ class TestPeers:
         assert dict(cache_calls) == {"get_many": 1}
 
     @pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with Django 6.1")
-    def test_that_were_dropped_are_no_peers(
+    def test_instances_that_were_dropped_are_no_peers(
         self, many: list[Photo], cache_calls: Counter[str]
     ) -> None:
         """Only what is still in use is looked up."""
@@ -611,7 +621,7 @@ class TestPeers:
         assert photos[0].thumbnail.width == 50
         assert dict(cache_calls) == {"get_many": 1}
 
-    def test_are_left_alone_otherwise(self, many: list[Photo]) -> None:
+    def test_instances_ask_for_themselves_without_the_fetch_mode(self, many: list[Photo]) -> None:
         """Without the fetch mode, and before Django 6.1, each instance asks for itself."""
         photos = list(Photo.objects.all())
         assert photos[0].thumbnail.width == 50

@@ -99,7 +99,9 @@ class TestEveryMode:
 
     @pytest.mark.parametrize("mode", MODES)
     @pytest.mark.parametrize("processor", EXAMPLES, ids=_name)
-    def test_gives_an_image_of_the_promised_size(self, processor: Any, mode: str) -> None:
+    def test_every_processor_gives_an_image_of_the_promised_size(
+        self, processor: Any, mode: str
+    ) -> None:
         """What a processor says of the result's size holds exactly."""
         image = make_image(mode)
         result = processor.process(image)
@@ -113,7 +115,7 @@ class TestEveryMode:
         [item for item in EXAMPLES if not isinstance(item, LOSES_ALPHA)],
         ids=_name,
     )
-    def test_keeps_transparency(self, processor: Any, mode: str) -> None:
+    def test_every_processor_keeps_transparency(self, processor: Any, mode: str) -> None:
         """An alpha band, or a transparent colour, is not lost on the way."""
         assert has_alpha(processor.process(make_image(mode)))
 
@@ -363,7 +365,7 @@ class TestValues:
         assert repr(other) == repr(processor)
 
     @pytest.mark.parametrize("processor", EXAMPLES, ids=_name)
-    def test_ours_are_frozen(self, processor: Any) -> None:
+    def test_our_processors_are_frozen(self, processor: Any) -> None:
         """What names a file cannot be changed behind its back."""
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             processor.width = 1
@@ -477,7 +479,7 @@ class TestPipelines:
         ],
         ids=_name,
     )
-    def test_the_first_that_is_not_about_single_pixels_decides(
+    def test_the_first_processor_that_is_not_about_single_pixels_decides(
         self, pipeline: Any, expected: Any
     ) -> None:
         """What is pixel-exact, or says nothing, gets every pixel."""

@@ -101,11 +101,11 @@ class TestSameRecipe:
             pytest.param(decimal.Decimal("1.0"), decimal.Decimal("1.00"), id="decimals"),
         ],
     )
-    def test_has_the_same_digest(self, one: Any, other: Any) -> None:
+    def test_the_same_recipe_has_the_same_digest(self, one: Any, other: Any) -> None:
         """However it is written down."""
         assert digest(one) == digest(other)
 
-    def test_has_the_same_digest_in_every_process(self) -> None:
+    def test_a_recipe_has_the_same_digest_in_every_process(self) -> None:
         """Two interpreters with different hash seeds agree, and agree with this one."""
         code = (
             "from imagekit_registry.specs import digest;"
@@ -133,11 +133,11 @@ class TestSameRecipe:
         )
         assert seen == {here}
 
-    def test_keeps_its_digest_from_release_to_release(self) -> None:
+    def test_a_recipe_keeps_its_digest_from_release_to_release(self) -> None:
         """A digest that is different here renames every file of every site."""
         assert digest([[ResizeToFill(50, 60)], "JPEG", {"quality": 90}]) == PINNED
 
-    def test_is_not_renamed_by_a_new_argument_with_a_default(self) -> None:
+    def test_a_recipe_is_not_renamed_by_a_new_argument_with_a_default(self) -> None:
         """What equals its default is left out."""
         early = canonical_text(Early(5)).replace("Early", "Later")
         assert early == canonical_text(Later(5))
@@ -169,7 +169,7 @@ class TestOtherRecipe:
             pytest.param(float("nan"), float("inf"), id="odd numbers"),
         ],
     )
-    def test_has_another_digest(self, one: Any, other: Any) -> None:
+    def test_another_recipe_has_another_digest(self, one: Any, other: Any) -> None:
         """Any change of a recipe gives another name."""
         assert digest(one) != digest(other)
 
@@ -194,7 +194,7 @@ class TestRefused:
             pytest.param(iter([1]), id="iterator"),
         ],
     )
-    def test_is_refused_by_name(self, value: Any) -> None:
+    def test_what_cannot_be_written_down_is_refused_by_name(self, value: Any) -> None:
         """The error is ours and says what to do."""
         with pytest.raises(NotCanonical, match=r"digest_state|top of a module|itself"):
             digest(value)

@@ -103,19 +103,19 @@ def _assign_and_save(item: AlbumPhoto, file: Any) -> None:
 class TestSaved:
     """A new image is announced once, and nothing else is."""
 
-    def test_a_row_with_an_image(self, photos: Path, log: Log) -> None:
+    def test_a_row_with_an_image_is_announced(self, photos: Path, log: Log) -> None:
         """The source belongs to the instance and its group."""
         made = AlbumPhoto.objects.create(image=content_of(photos / "rocket.jpg"))
         assert log.take() == [("saved", "rocket")]
         assert log.sources[0].instance == made
         assert log.groups[0] is ImageFieldSourceGroup.shared(AlbumPhoto, "image")
 
-    def test_a_row_without_one(self, log: Log) -> None:
+    def test_a_row_without_an_image_is_not_announced(self, log: Log) -> None:
         """There is nothing to announce."""
         AlbumPhoto.objects.create()
         assert log.take() == []
 
-    def test_an_unsaved_instance(self, photos: Path, log: Log) -> None:
+    def test_an_unsaved_instance_is_not_announced(self, photos: Path, log: Log) -> None:
         """Neither making nor changing it is an event."""
         made = AlbumPhoto(image=content_of(photos / "rocket.jpg"))
         made.image = content_of(photos / "coffee.png")
@@ -140,13 +140,17 @@ class TestSaved:
             ),
         ],
     )
-    def test_a_row_whose_image_is_the_same(self, item: Any, change: Any, log: Log) -> None:
+    def test_a_row_whose_image_is_the_same_is_not_announced(
+        self, item: Any, change: Any, log: Log
+    ) -> None:
         """Counting a page view must not make all images anew."""
         change(item)
         item.save()
         assert log.take() == []
 
-    def test_another_image(self, item: AlbumPhoto, photos: Path, log: Log) -> None:
+    def test_another_image_is_announced_and_the_old_one_as_gone(
+        self, item: AlbumPhoto, photos: Path, log: Log
+    ) -> None:
         """The old one has gone, the new one is there."""
         item.image = content_of(photos / "coffee.png", "two.png")
         item.save()
@@ -154,13 +158,15 @@ class TestSaved:
         item.save()
         assert log.take() == []
 
-    def test_another_name(self, item: AlbumPhoto, log: Log) -> None:
+    def test_another_name_is_announced_as_another_image(self, item: AlbumPhoto, log: Log) -> None:
         """A name that is assigned is another image."""
         item.image = "albums/two.jpg"
         item.save()
         assert log.take() == [("deleted", "one"), ("saved", "two")]
 
-    def test_another_name_and_then_its_own_file(self, item: AlbumPhoto, log: Log) -> None:
+    def test_a_name_that_was_assigned_and_read_back_is_announced_as_another_image(
+        self, item: AlbumPhoto, log: Log
+    ) -> None:
         """The file of an instance is not what its row holds."""
         item.image = "albums/two.jpg"
         item.image = item.image
@@ -187,7 +193,7 @@ class TestSaved:
             pytest.param(_assign_and_save, id="assign"),
         ],
     )
-    def test_an_image_under_the_same_name(
+    def test_another_image_under_the_same_name_is_announced(
         self,
         item: AlbumPhoto,
         photos: Path,
@@ -204,7 +210,9 @@ class TestSaved:
         item.save()
         assert log.take() == []
 
-    def test_an_image_that_is_cleared(self, item: AlbumPhoto, log: Log) -> None:
+    def test_an_image_that_is_cleared_is_announced_as_gone(
+        self, item: AlbumPhoto, log: Log
+    ) -> None:
         """By assignment, as forms do it, or by deleting the file."""
         item.image = ""
         item.save()
@@ -214,7 +222,7 @@ class TestSaved:
         item.image.delete()
         assert log.take() == [("saved", "two"), ("deleted", "two")]
 
-    def test_update_fields_without_the_image(
+    def test_a_save_of_other_fields_does_not_announce_the_image(
         self, item: AlbumPhoto, photos: Path, log: Log
     ) -> None:
         """The image is announced when it is saved, not before."""
@@ -224,7 +232,7 @@ class TestSaved:
         item.save(update_fields=["image"])
         assert log.take() == [("deleted", "one"), ("saved", "two")]
 
-    def test_raw_fixtures(self, log: Log) -> None:
+    def test_raw_fixtures_are_not_announced(self, log: Log) -> None:
         """Loading data says nothing of images: their files may come later."""
         fields = {"title": "f", "image": "albums/fixture.jpg", "other": ""}
         data = json.dumps([{"model": "testapp.albumphoto", "pk": 77, "fields": fields}])
@@ -234,7 +242,7 @@ class TestSaved:
         AlbumPhoto.objects.get(pk=77).save()
         assert log.take() == []
 
-    def test_a_copied_instance(
+    def test_a_copied_instance_knows_what_its_row_holds(
         self, item: AlbumPhoto, photos: Path, log: Log, duplicate: Any
     ) -> None:
         """It knows what its row holds, and tells nobody else of its changes."""
@@ -252,7 +260,7 @@ class TestDeferred:
     """Columns that were left out of a query."""
 
     @pytest.mark.parametrize("query", ["only", "defer"])
-    def test_cost_no_query(
+    def test_watching_deferred_columns_costs_no_query(
         self, item: AlbumPhoto, query: str, log: Log, django_assert_num_queries: Any
     ) -> None:
         """Watching an instance loads nothing that was not asked for."""
@@ -265,14 +273,18 @@ class TestDeferred:
         assert "image" in deferred.get_deferred_fields()
         assert log.take() == []
 
-    def test_are_no_news_when_they_are_loaded(self, item: AlbumPhoto, log: Log) -> None:
+    def test_deferred_columns_are_no_news_when_they_are_loaded(
+        self, item: AlbumPhoto, log: Log
+    ) -> None:
         """Looking at an image does not make it new."""
         deferred = AlbumPhoto.objects.only("title").get(pk=item.pk)
         assert deferred.small.name
         deferred.save()
         assert log.take() == []
 
-    def test_are_replaced(self, item: AlbumPhoto, photos: Path, log: Log) -> None:
+    def test_an_upload_to_a_deferred_column_is_announced(
+        self, item: AlbumPhoto, photos: Path, log: Log
+    ) -> None:
         """An upload to a column that was not loaded is new; what was there is not known."""
         deferred = AlbumPhoto.objects.only("title").get(pk=item.pk)
         deferred.image = content_of(photos / "coffee.png", "two.png")
@@ -280,7 +292,9 @@ class TestDeferred:
         assert log.take() == [("saved", "two")]
 
     @pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with Django 6.1")
-    def test_are_no_news_when_a_peer_loads_them(self, item: AlbumPhoto, log: Log) -> None:
+    def test_deferred_columns_are_no_news_when_a_peer_loads_them(
+        self, item: AlbumPhoto, log: Log
+    ) -> None:
         """With FETCH_PEERS, one instance loads the column for all of them."""
         AlbumPhoto.objects.create(image="albums/two.jpg")
         log.take()
@@ -302,14 +316,16 @@ class TestDeleted:
             pytest.param(lambda item: Album.objects.all().delete(), id="cascade"),
         ],
     )
-    def test_are_announced(self, item: AlbumPhoto, log: Log, delete: Any) -> None:
+    def test_images_of_deleted_rows_are_announced_as_gone(
+        self, item: AlbumPhoto, log: Log, delete: Any
+    ) -> None:
         """However they went."""
         item.album = Album.objects.create()
         item.save()
         delete(item)
         assert log.take() == [("deleted", "one")]
 
-    def test_are_not_announced_if_there_was_none(self, log: Log) -> None:
+    def test_deleted_rows_without_an_image_are_not_announced(self, log: Log) -> None:
         """An empty field had no image."""
         AlbumPhoto.objects.create().delete()
         assert log.take() == []
@@ -318,7 +334,7 @@ class TestDeleted:
 class TestTransactions:
     """Events of a transaction come with its commit."""
 
-    def test_after_commit(self, photos: Path, log: Log) -> None:
+    def test_events_come_after_the_commit(self, photos: Path, log: Log) -> None:
         """Whoever is told finds the row."""
         with transaction.atomic():
             made = AlbumPhoto.objects.create(image=content_of(photos / "rocket.jpg"))
@@ -328,7 +344,7 @@ class TestTransactions:
             assert log.take() == []
         assert log.take() == [("saved", "rocket"), ("deleted", "rocket"), ("saved", "two")]
 
-    def test_never_after_a_rollback(self, item: AlbumPhoto, log: Log) -> None:
+    def test_what_was_rolled_back_is_not_announced(self, item: AlbumPhoto, log: Log) -> None:
         """What did not happen is not announced."""
         with transaction.atomic():
             item.image = "albums/two.jpg"
@@ -338,7 +354,7 @@ class TestTransactions:
         assert log.take() == []
 
     @pytest.mark.parametrize("times", [1, 2])
-    def test_by_the_save_that_comes_after_a_rollback(
+    def test_an_image_is_announced_by_the_save_that_comes_after_a_rollback(
         self, item: AlbumPhoto, log: Log, times: int
     ) -> None:
         """The row holds the image that it had; the instance, another one."""
@@ -354,7 +370,7 @@ class TestTransactions:
         item.save()
         assert log.take() == []
 
-    def test_by_the_save_that_comes_after_a_savepoint_was_rolled_back(
+    def test_an_image_is_announced_by_the_save_after_a_savepoint_was_rolled_back(
         self, item: AlbumPhoto, log: Log
     ) -> None:
         """What was saved before it, in the same transaction, is announced once."""
@@ -374,7 +390,9 @@ class TestTransactions:
             ("saved", "three"),
         ]
 
-    def test_by_the_save_of_yet_another_image(self, item: AlbumPhoto, log: Log) -> None:
+    def test_yet_another_image_after_a_rollback_is_announced_alone(
+        self, item: AlbumPhoto, log: Log
+    ) -> None:
         """Those of the transaction that was rolled back were never there."""
         with transaction.atomic():
             for name in ("two", "three"):
@@ -385,7 +403,7 @@ class TestTransactions:
         item.save()
         assert log.take() == [("deleted", "one"), ("saved", "four")]
 
-    def test_not_of_the_image_that_the_row_has(
+    def test_an_image_that_is_put_back_after_a_rollback_is_not_announced(
         self, item: AlbumPhoto, photos: Path, log: Log
     ) -> None:
         """Who puts it back after a rollback changes nothing."""
@@ -397,7 +415,9 @@ class TestTransactions:
         item.save()
         assert log.take() == []
 
-    def test_of_its_own_file_assigned_after_a_rollback(self, item: AlbumPhoto, log: Log) -> None:
+    def test_its_own_file_assigned_after_a_rollback_is_announced(
+        self, item: AlbumPhoto, log: Log
+    ) -> None:
         """The instance's file is not what the row holds."""
         with transaction.atomic():
             item.image = "albums/two.jpg"
@@ -407,7 +427,7 @@ class TestTransactions:
         item.save()
         assert log.take() == [("deleted", "one"), ("saved", "two")]
 
-    def test_under_the_same_name_after_a_rollback(
+    def test_an_image_under_the_same_name_is_announced_after_a_rollback(
         self, item: AlbumPhoto, photos: Path, log: Log, overwriting: None
     ) -> None:
         """The file in the storage is the new one; no database takes that back."""
@@ -418,7 +438,9 @@ class TestTransactions:
         item.save()
         assert log.take() == [("saved", "one")]
 
-    def test_of_a_row_that_was_not_inserted(self, photos: Path, log: Log) -> None:
+    def test_a_row_that_was_not_inserted_is_announced_by_the_next_save(
+        self, photos: Path, log: Log
+    ) -> None:
         """It is inserted by the next save."""
         made = AlbumPhoto(image=content_of(photos / "rocket.jpg"))
         with transaction.atomic():
@@ -427,7 +449,9 @@ class TestTransactions:
         made.save()
         assert log.take() == [("saved", "rocket")]
 
-    def test_not_of_what_was_loaded_after_a_rollback(self, item: AlbumPhoto, log: Log) -> None:
+    def test_what_was_loaded_after_a_rollback_is_not_announced(
+        self, item: AlbumPhoto, log: Log
+    ) -> None:
         """Instance and row agree again, though somebody else has changed the row since."""
         with transaction.atomic():
             item.image = "albums/two.jpg"
@@ -439,7 +463,9 @@ class TestTransactions:
         item.save()
         assert log.take() == []
 
-    def test_of_what_was_loaded_before_a_rollback(self, item: AlbumPhoto, log: Log) -> None:
+    def test_what_was_loaded_before_a_rollback_is_announced(
+        self, item: AlbumPhoto, log: Log
+    ) -> None:
         """What was read in a transaction goes with it."""
         with transaction.atomic():
             item.image = "albums/two.jpg"
@@ -449,7 +475,7 @@ class TestTransactions:
         item.save()
         assert log.take() == [("deleted", "one"), ("saved", "two")]
 
-    def test_with_the_image_as_it_was(self, item: AlbumPhoto, log: Log) -> None:
+    def test_events_come_with_the_image_as_it_was(self, item: AlbumPhoto, log: Log) -> None:
         """By the time of the commit the instance may hold another image."""
         with transaction.atomic():
             item.image = "albums/two.jpg"
@@ -464,7 +490,9 @@ class TestModels:
     """Which models a group covers."""
 
     @pytest.mark.parametrize("model", [PhotoProxy, PhotoChild])
-    def test_subclasses_and_proxies(self, model: Any, photos: Path, log: Log) -> None:
+    def test_a_group_covers_subclasses_and_proxies(
+        self, model: Any, photos: Path, log: Log
+    ) -> None:
         """Their images are images of the model."""
         made = model.objects.create(original_image=content_of(photos / "rocket.jpg", "one.jpg"))
         assert log.take() == [("saved", "one")]
@@ -473,13 +501,17 @@ class TestModels:
         assert set(log.groups) == {ImageFieldSourceGroup.shared(Photo, "original_image")}
 
     @pytest.mark.parametrize("model", [Concrete, ConcreteChild])
-    def test_an_abstract_base(self, model: Any, photos: Path, log: Log) -> None:
+    def test_a_group_of_an_abstract_base_covers_what_inherits_from_it(
+        self, model: Any, photos: Path, log: Log
+    ) -> None:
         """A group of an abstract model covers whatever inherits from it."""
         model.objects.create(image=content_of(photos / "rocket.jpg", "one.jpg"))
         assert ("saved", "one") in log.take()
         assert ImageFieldSourceGroup.shared(AbstractPhoto, "image") in log.groups
 
-    def test_a_child_that_is_deleted_as_its_parent(self, photos: Path, log: Log) -> None:
+    def test_the_image_of_a_child_that_is_deleted_as_its_parent_goes_once(
+        self, photos: Path, log: Log
+    ) -> None:
         """Django announces parent and child; the image goes once."""
         child = PhotoChild.objects.create(original_image=content_of(photos / "rocket.jpg", "1.jpg"))
         log.take()
@@ -514,13 +546,13 @@ class TestModels:
         assert group not in log.groups
         assert not group.is_told_of(row.original_image)
 
-    def test_descendants(self) -> None:
+    def test_descendants_are_all_models_that_derive_from_one(self) -> None:
         """All models with tables or proxies that derive from one."""
         assert list(get_nonabstract_descendants(AbstractPhoto)) == [Concrete, ConcreteChild]
         assert PhotoProxy in list(get_nonabstract_descendants(Photo))
 
     @isolate_apps("tests.testapp")
-    def test_a_model_declared_later(self, log: Log) -> None:
+    def test_a_model_declared_later_is_covered(self, log: Log) -> None:
         """A subclass that comes after the group is covered as well."""
 
         class Late(Photo):
@@ -535,7 +567,7 @@ class TestModels:
 class TestFiles:
     """What ``files()`` yields."""
 
-    def test_are_the_images_of_all_rows_that_have_one(self, photos: Path) -> None:
+    def test_files_are_the_images_of_all_rows_that_have_one(self, photos: Path) -> None:
         """Each row once, whether it is a parent's or a child's."""
         Photo.objects.create(original_image="photos/a.jpg")
         PhotoChild.objects.create(original_image="photos/b.jpg")
@@ -548,7 +580,7 @@ class TestFiles:
         assert next(iter(group.files())).instance.pk
         assert group.count() == 2
 
-    def test_of_an_abstract_base_come_from_all_tables(self) -> None:
+    def test_files_of_an_abstract_base_come_from_all_tables(self) -> None:
         """A table of its own and a child's are read once each."""
         Concrete.objects.create(image="abstract/a.jpg")
         ConcreteChild.objects.create(image="abstract/b.jpg")
@@ -557,7 +589,7 @@ class TestFiles:
         assert sorted(names) == ["abstract/a.jpg", "abstract/b.jpg"]
 
     @isolate_apps("tests.testapp")
-    def test_may_come_from_a_property(self) -> None:
+    def test_files_may_come_from_a_property(self) -> None:
         """A source need not be a column; then each row is asked."""
 
         class Derived(Photo):

@@ -65,7 +65,7 @@ class TestDigest:
         ],
         ids=lambda attributes: next(iter(attributes)),
     )
-    def test_changes_with_what_changes_pixels(self, attributes: dict[str, Any]) -> None:
+    def test_a_digest_changes_with_what_changes_pixels(self, attributes: dict[str, Any]) -> None:
         """Each attribute of the recipe counts."""
         assert spec(**attributes).get_hash() != spec().get_hash()
 
@@ -81,11 +81,13 @@ class TestDigest:
         ],
         ids=lambda attributes: next(iter(attributes)),
     )
-    def test_stays_with_what_does_not(self, attributes: dict[str, Any]) -> None:
+    def test_a_digest_stays_with_what_does_not_change_pixels(
+        self, attributes: dict[str, Any]
+    ) -> None:
         """When and where it is made, or how it is decoded, renames nothing."""
         assert spec(**attributes).get_hash() == spec().get_hash()
 
-    def test_changes_with_the_projects_format_options(self, settings: Any) -> None:
+    def test_a_digest_changes_with_the_projects_format_options(self, settings: Any) -> None:
         """They change pixels as well: those of the spec's format alone, if it has one."""
         jpeg, png = spec(format="JPEG").get_hash(), spec(format="PNG").get_hash()
         settings.IMAGEKIT_FORMAT_OPTIONS = {"jpeg": {"quality": 50}}
@@ -93,7 +95,7 @@ class TestDigest:
         settings.IMAGEKIT_FORMAT_OPTIONS = {}
         assert (spec(format="JPEG").get_hash(), spec(format="PNG").get_hash()) == (jpeg, png)
 
-    def test_changes_with_a_generate_of_ones_own(self) -> None:
+    def test_a_digest_changes_with_a_generate_of_ones_own(self) -> None:
         """What is made there is no recipe that could be compared."""
         assert spec(Making).get_hash() != spec().get_hash()
 
@@ -106,7 +108,7 @@ class TestDigest:
 class TestSources:
     """Sources of specs."""
 
-    def test_no_source_is_told_by_the_spec(self) -> None:
+    def test_a_missing_source_is_told_by_the_spec(self) -> None:
         """The error names the spec, and is silent in templates."""
         with pytest.raises(MissingSource, match=r"tests\.specs\.test_spec\.Spec"):
             type("Spec", (ImageSpec,), {"__module__": __name__})(None).generate()
@@ -195,13 +197,15 @@ class TestReferences:
 class TestFingerprint:
     """What a source's content is recognised by."""
 
-    def test_is_size_and_time(self, stored_photo: Any) -> None:
+    def test_a_fingerprint_is_size_and_time(self, stored_photo: Any) -> None:
         """As the storage has them."""
         name, storage = stored_photo(), storages["default"]
         expected = f"{storage.size(name)}/{storage.get_modified_time(name)}"
         assert fingerprint(StoredFile(name)) == expected
 
-    def test_is_size_and_etag_where_the_storage_has_one(self, stored_photo: Any) -> None:
+    def test_a_fingerprint_is_size_and_etag_where_the_storage_has_one(
+        self, stored_photo: Any
+    ) -> None:
         """It changes with the content alone, and more surely than the time."""
 
         class Tagging(FileSystemStorage):
@@ -212,7 +216,7 @@ class TestFingerprint:
         name = stored_photo()
         assert fingerprint(StoredFile(name, storage)) == f"{storage.size(name)}/etag of {name}"
 
-    def test_is_what_there_is(self) -> None:
+    def test_a_fingerprint_is_what_the_storage_tells(self) -> None:
         """A storage may have no times, or nothing; then nothing is found out, and nothing raised."""
         storage = RemoteStorage()
         storage.save("a.jpg", ContentFile(b"12345"))
@@ -252,20 +256,20 @@ class TestHost:
             if id in generator_registry.get_ids():
                 unregister.generator(id)
 
-    def test_registers_what_it_was_given(self) -> None:
+    def test_a_host_registers_what_it_was_given(self) -> None:
         """A spec made of attributes is found by the id."""
         host = SpecHost(processors=[ResizeToFill(5, 5)], format="PNG", spec_id="tests:host")
         found = host.get_spec("photos/a.jpg")
         assert (found.processors, found.format) == ([ResizeToFill(5, 5)], "PNG")
         assert found.spec_id == "tests:host"
 
-    def test_gives_way_to_who_was_there_before(self) -> None:
+    def test_a_host_gives_way_to_a_spec_that_was_there_before(self) -> None:
         """A site replaces an app's spec by registering its own under the same id."""
         generator_registry.register("tests:host", Making)
         host = SpecHost(format="PNG", spec_id="tests:host")
         assert type(host.get_spec(None)) is Making
 
-    def test_does_not_give_way_to_another_host(self) -> None:
+    def test_a_host_does_not_give_way_to_another_host(self) -> None:
         """Nor does it share the recipe of one by mistake; the same recipe is no mistake."""
         SpecHost(processors=[ResizeToFill(5, 5)], spec_id="tests:host")
         SpecHost(processors=(ResizeToFill(5, 5),), spec_id="tests:host")
@@ -276,24 +280,24 @@ class TestHost:
         host = SpecHost(processors=[ResizeToFill(6, 6)], spec_id="tests:host")
         assert type(host.get_spec(None)) is Making
 
-    def test_takes_any_callable(self) -> None:
+    def test_a_host_takes_any_callable(self) -> None:
         """That takes a source."""
         host = SpecHost(spec=lambda source: Making(source), spec_id="tests:host")
         assert type(host.get_spec(None)) is Making
 
-    def test_takes_a_spec_or_attributes(self) -> None:
+    def test_a_host_takes_a_spec_or_attributes(self) -> None:
         """Not both, and no attribute that there is not."""
         with pytest.raises(InvalidArgumentType, match="format"):
             SpecHost(spec=Making, format="PNG")
         with pytest.raises(InvalidArgumentType, match="colour"):
             SpecHost(colour="red")  # type: ignore[call-arg]
 
-    def test_without_an_id_says_so(self) -> None:
+    def test_a_host_without_an_id_says_so(self) -> None:
         """A field that was never added to a model."""
         with pytest.raises(MissingGeneratorId, match="no spec id"):
             SpecHost(format="PNG").get_spec(None)
 
-    def test_its_specs_survive_copying(self, duplicate: Any) -> None:
+    def test_specs_of_a_host_survive_copying(self, duplicate: Any) -> None:
         """They are found again by their id."""
         host = SpecHost(processors=[ResizeToFill(5, 5)], spec_id="tests:host")
         one = host.get_spec("photos/a.jpg")

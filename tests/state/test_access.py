@@ -155,7 +155,7 @@ class TestProcessLayer:
         clock.now += 0.1
         assert access.get("a") is None
 
-    def test_zero_turns_it_off(
+    def test_a_time_to_live_of_zero_turns_the_process_layer_off(
         self, access_without_local: StateAccess, store: CountingStore
     ) -> None:
         """With a time to live of 0 the store is asked each time."""
@@ -289,7 +289,7 @@ class TestProcessLayer:
             ("MEDIA_ROOT", "/elsewhere"),
         ],
     )
-    def test_a_changed_setting_clears_it(
+    def test_a_changed_setting_clears_the_process_layer(
         self, access: StateAccess, store: CountingStore, settings: Any, setting: str, value: object
     ) -> None:
         """Tests that override settings see no state of other tests."""
@@ -299,7 +299,9 @@ class TestProcessLayer:
         access.get("a")
         assert len(store.calls) == 2
 
-    def test_it_can_be_cleared(self, access: StateAccess, store: CountingStore) -> None:
+    def test_the_process_layer_can_be_cleared(
+        self, access: StateAccess, store: CountingStore
+    ) -> None:
         """Tests that change files behind our back can say so."""
         access.put("a", make())
         store.records.clear()
@@ -319,7 +321,9 @@ class TestProcessLayer:
 class TestLocalStates:
     @settings(deadline=None)
     @given(st.integers(1, 9), st.lists(st.tuples(st.sampled_from("pgdt"), st.integers(0, 12))))
-    def test_it_is_bounded_and_never_wrong(self, size: int, steps: list[tuple[str, int]]) -> None:
+    def test_the_memory_of_a_process_is_bounded_and_never_wrong(
+        self, size: int, steps: list[tuple[str, int]]
+    ) -> None:
         """It may forget, but what it returns is the latest, and within its time to live."""
         clock = Clock()
         states = LocalStates(size, ttl=10, clock=clock, now=clock)
@@ -348,7 +352,7 @@ class TestLocalStates:
         states.put({"k": make("k")})
         assert [key for key in "abcdefghijk" if states.get(key)] == ["a", "h", "i", "j", "k"]
 
-    def test_threads_may_use_it_together(self) -> None:
+    def test_threads_may_use_the_memory_of_a_process_together(self) -> None:
         """Nothing is lost, torn or unbounded under eight threads."""
         states = LocalStates(50, ttl=1_000, clock=time.monotonic, now=time.time)
         errors: list[object] = []
@@ -379,7 +383,7 @@ def run_threads(jobs: Iterable[Callable[[], object]]) -> None:
 
 
 class TestScope:
-    def test_outside_of_it_nothing_is_remembered(self) -> None:
+    def test_nothing_is_remembered_outside_of_a_scope(self) -> None:
         """A worker or a shell has no request, and so no memory that grows."""
         assert current_scope() is None
 
@@ -402,7 +406,7 @@ class TestScope:
         access.get("a")
         assert len(store.calls) == 2
 
-    def test_it_remembers_where_the_process_does_not(
+    def test_a_scope_remembers_where_the_process_does_not(
         self, access_without_local: StateAccess, store: CountingStore
     ) -> None:
         """One request asks for a key once, also with the process's layer off."""
@@ -425,13 +429,15 @@ class TestScope:
             access_without_local.get("b")
         assert len(store.calls) == 2
 
-    def test_it_ends_after_an_exception(self) -> None:
+    def test_a_scope_ends_after_an_exception(self) -> None:
         """A page that fails leaves no scope behind."""
         with pytest.raises(ZeroDivisionError), state_scope():
             raise ZeroDivisionError
         assert current_scope() is None
 
-    def test_a_write_is_seen(self, access_without_local: StateAccess, store: CountingStore) -> None:
+    def test_a_scope_sees_a_write(
+        self, access_without_local: StateAccess, store: CountingStore
+    ) -> None:
         """Also of a key that was known to be absent."""
         with state_scope():
             access_without_local.get("a")
@@ -439,7 +445,7 @@ class TestScope:
             assert access_without_local.get("a") == make()
         assert [name for name, _ in store.calls] == ["get_many", "set_many"]
 
-    def test_fresh_passes_it_by(
+    def test_fresh_passes_the_scope_by(
         self, access_without_local: StateAccess, store: CountingStore
     ) -> None:
         """Who waits for another process hears of its work in the same request."""
@@ -449,7 +455,7 @@ class TestScope:
             assert access_without_local.get_many(["a"], fresh=True) == {"a": make()}
             assert access_without_local.get("a") == make()
 
-    def test_threads_have_their_own(self) -> None:
+    def test_threads_have_scopes_of_their_own(self) -> None:
         """Two requests on two threads see nothing of each other."""
         seen: list[Scope | None] = []
         with state_scope():
@@ -468,7 +474,7 @@ class TestDeadStore:
     )
 
     @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-    def test_no_error_reaches_the_page(
+    def test_no_error_of_a_store_reaches_the_page(
         self, access: StateAccess, store: CountingStore, clock: Clock, error: Exception
     ) -> None:
         """Any exception of a store is an empty answer."""
@@ -507,7 +513,7 @@ class TestDeadStore:
         assert access.get_many("ab") == {"a": make(), "b": make()}
         assert access.get_many("ab", fresh=True) == {"a": make(), "b": make()}
 
-    def test_it_is_asked_again_after_a_pause(
+    def test_a_dead_store_is_asked_again_after_a_pause(
         self, access: StateAccess, store: CountingStore, clock: Clock
     ) -> None:
         """And used as before when it is back."""
@@ -523,7 +529,7 @@ class TestDeadStore:
         assert store.records == {"a": make(), "b": make()}
 
     @pytest.mark.parametrize("change", ["replaced", "dropped"])
-    def test_it_forgets_what_it_could_not_be_told(
+    def test_a_store_forgets_what_it_could_not_be_told(
         self, access: StateAccess, store: CountingStore, clock: Clock, change: str
     ) -> None:
         """What it has kept meanwhile is out of date: nobody is to believe it."""
@@ -580,7 +586,7 @@ class TestDeadStore:
         prober.join()
         assert len(store.calls) == 2
 
-    def test_it_is_logged_once_a_minute(
+    def test_a_dead_store_is_logged_once_a_minute(
         self,
         access: StateAccess,
         store: CountingStore,
@@ -649,7 +655,9 @@ class TestDeadStore:
 class TestTransactions:
     """State in a database, and requests that are a transaction."""
 
-    def test_of_the_caller_hold_no_lock_and_lose_nothing(self, alias: str) -> None:
+    def test_state_in_transactions_of_the_caller_holds_no_lock_and_loses_nothing(
+        self, alias: str
+    ) -> None:
         """Two that show the same images the other way round both go on, and save what is theirs."""
         store = DatabaseStateStore(using=alias)
         store.set_many({"a": make("a.jpg"), "b": make("b.jpg")})
@@ -678,7 +686,7 @@ class TestTransactions:
         assert {row.title for row in Plain.objects.using(alias).all()} == {"a", "b"}
         assert [record.size for _, record in store.iter_items()] == [5, 5]
 
-    def test_write_the_state_when_they_are_committed(self) -> None:
+    def test_transactions_write_the_state_when_they_are_committed(self) -> None:
         """In the order in which it came to be."""
         access = StateAccess(DatabaseStateStore())
         with transaction.atomic():
@@ -691,7 +699,7 @@ class TestTransactions:
             assert access.store.get_many("ab") == {}
         assert access.store.get_many("ab") == {"a": make(size=2)}
 
-    def test_read_what_they_have_written(self, settings: Any) -> None:
+    def test_transactions_read_what_they_have_written(self, settings: Any) -> None:
         """A file that was deleted, and made anew in the same transaction, say."""
         settings.IMAGEKIT_LOCAL_STATE_TTL = 0
         access = StateAccess(DatabaseStateStore())
@@ -706,7 +714,7 @@ class TestTransactions:
             assert access.get_many("abc", fresh=True) == {"a": make(size=2)}
         assert access.get_many("abc", fresh=True) == {"a": make(size=2)}
 
-    def test_of_which_a_part_is_rolled_back_keep_the_rest(self, settings: Any) -> None:
+    def test_transactions_of_which_a_part_is_rolled_back_keep_the_rest(self, settings: Any) -> None:
         """What was done to the files of that part is done: the storage is asked for them alone."""
         settings.IMAGEKIT_LOCAL_STATE_TTL = 0
         access = StateAccess(DatabaseStateStore())
@@ -720,7 +728,9 @@ class TestTransactions:
         assert access.get_many("ab") == {"a": make(size=2)}
         assert access.store.get_many("ab") == {"a": make(size=2)}
 
-    def test_that_are_rolled_back_leave_nothing_to_be_believed(self, settings: Any) -> None:
+    def test_transactions_that_are_rolled_back_leave_nothing_to_be_believed(
+        self, settings: Any
+    ) -> None:
         """Rows come back, but files do not: the storage is asked."""
         settings.IMAGEKIT_LOCAL_STATE_TTL = 0
         access = StateAccess(DatabaseStateStore())
@@ -734,7 +744,9 @@ class TestTransactions:
         access.put("a", make())
         assert access.get("a") == make()
 
-    def test_that_are_rolled_back_keep_what_files_were_made_of(self, settings: Any) -> None:
+    def test_transactions_that_are_rolled_back_keep_what_files_were_made_of(
+        self, settings: Any
+    ) -> None:
         """A file that was made has no record that says it is there; the storage says that."""
         settings.IMAGEKIT_LOCAL_STATE_TTL = 0
         access = StateAccess(DatabaseStateStore())
@@ -746,7 +758,7 @@ class TestTransactions:
         assert access.get_many("ab") == {"a": missing, "b": missing}
         assert access.store.get_many("ab") == {"a": missing, "b": missing}
 
-    def test_that_are_rolled_back_are_told_when_the_request_ends(self) -> None:
+    def test_transactions_that_are_rolled_back_are_told_when_the_request_ends(self) -> None:
         """Another process may be the next to ask."""
         access = StateAccess(DatabaseStateStore())
         access.put("a", make(fingerprint="old"))
@@ -757,7 +769,7 @@ class TestTransactions:
         request_finished.send(type(self))
         assert access.store.get_many("a") == {"a": make(status=Status.MISSING, fingerprint="new")}
 
-    def test_show_the_ledger_what_is_yet_to_be_committed(self) -> None:
+    def test_transactions_show_the_ledger_what_is_yet_to_be_committed(self) -> None:
         """What was made of a source within them can be invalidated within them."""
         access = StateAccess(DatabaseStateStore())
         access.put("a", make("a", source="s"))
@@ -802,7 +814,7 @@ class TestTenants:
         cache.clear()
 
     @pytest.mark.parametrize("scoped", [False, True], ids=["", "in a request"])
-    def test_one_never_gets_what_was_recorded_for_another(
+    def test_a_tenant_never_gets_what_was_recorded_for_another(
         self, shared: StateAccess, switch: Callable[[str], None], scoped: bool
     ) -> None:
         """Neither from the process, nor from the request, nor from the store."""
@@ -828,7 +840,7 @@ class TestTenants:
             assert shared.by_source(["s"]) == []
             assert list(shared.store.iter_items()) == []
 
-    def test_what_a_store_could_not_be_told_of_one_is_not_told_of_another(
+    def test_what_a_store_could_not_be_told_of_one_tenant_is_not_told_of_another(
         self, switch: Callable[[str], None], clock: Clock
     ) -> None:
         """A store that has failed is told under the same tenant."""
@@ -848,7 +860,7 @@ class TestTenants:
         assert shared.store.get_many(["k"]) == {}
         cache.clear()
 
-    def test_what_is_committed_in_the_turn_of_another_is_not_taken_for_its_own(
+    def test_what_is_committed_in_the_turn_of_another_tenant_is_not_taken_for_its_own(
         self, switch: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A block within a transaction may be another tenant's."""

@@ -60,7 +60,7 @@ class TestEncode:
 
     @calm
     @given(records)
-    def test_the_text_is_ascii(self, record: CacheFileRecord) -> None:
+    def test_the_text_of_a_record_is_ascii(self, record: CacheFileRecord) -> None:
         """Any cache can hold the text, whatever names and errors are in it."""
         assert set(record.encode()) <= set(string.printable)
 
@@ -106,14 +106,14 @@ class TestEncode:
 class TestDecode:
     @calm
     @given(st.binary() | st.text() | json_values | st.builds(object))
-    def test_nothing_makes_it_raise(self, value: object) -> None:
+    def test_nothing_makes_decoding_raise(self, value: object) -> None:
         """A cache may hand out anything at all."""
         decoded = CacheFileRecord.decode(value)
         assert decoded is None or isinstance(decoded, CacheFileRecord)
 
     @calm
     @given(st.dictionaries(st.sampled_from(KEYS) | st.text(), json_values))
-    def test_no_json_makes_it_raise(self, data: dict[str, Any]) -> None:
+    def test_no_json_makes_decoding_raise(self, data: dict[str, Any]) -> None:
         """Text that looks like a record, of any version and any types, is read or refused."""
         text = json.dumps({"v": 2, "name": "a", "status": "exists", **data})
         decoded = CacheFileRecord.decode(text)

@@ -123,14 +123,14 @@ class TestEveryStore:
         store.delete_many([])
         assert store.get_many([]) == {}
 
-    def test_any_iterable_will_do(self, store: StateStore) -> None:
+    def test_a_store_takes_any_iterable(self, store: StateStore) -> None:
         """Keys may come from a generator."""
         store.set_many({PREFIX + "a": FULL})
         assert store.get_many(PREFIX + key for key in "ab") == {PREFIX + "a": FULL}
         store.delete_many(PREFIX + key for key in "ab")
         assert store.get_many([PREFIX + "a"]) == {}
 
-    def test_it_is_a_state_store(self, store: StateStore) -> None:
+    def test_every_store_is_a_state_store(self, store: StateStore) -> None:
         """The protocol can be asked for at run time, as the settings are checked by it."""
         assert isinstance(store, StateStore)
 
@@ -336,7 +336,7 @@ class TestDatabaseStateStore:
             store.delete_many(["a", "b"])
 
     @every_database
-    def test_more_keys_than_a_query_takes_parameters(self, alias: str) -> None:
+    def test_more_keys_may_be_asked_for_than_a_query_takes_parameters(self, alias: str) -> None:
         """SQLite takes a limited number; nobody needs to know."""
         store = database_store(alias)
         keys = [str(number) for number in range(33_000)]
@@ -397,7 +397,7 @@ class TestDatabaseStateStore:
         assert set(groups.values_list("name", flat=True)) >= {"before", "after"}
 
     @every_database
-    def test_it_works_again_after_an_error(self, alias: str) -> None:
+    def test_the_database_store_works_again_after_an_error(self, alias: str) -> None:
         """A failed call spoils no later one."""
         store = database_store(alias)
         with connections[alias].execute_wrapper(broken), pytest.raises(DatabaseError):
@@ -478,7 +478,7 @@ class TestDatabaseStateStore:
         assert store.get_many(["a"]) == {"a": FULL}
         assert store.by_source(FULL.source) == [FULL]
 
-    def test_in_an_event_loop_it_says_so(self) -> None:
+    def test_the_database_store_says_so_in_an_event_loop(self) -> None:
         """Django's own exception, which the layers know; nothing else is harmed."""
 
         async def ask() -> Mapping[str, CacheFileRecord]:
@@ -562,11 +562,11 @@ no_store = object()
 
 
 class TestGetStateStore:
-    def test_the_default_is_the_cache(self) -> None:
+    def test_the_default_state_store_is_the_cache(self) -> None:
         """A project that sets nothing needs no table."""
         assert isinstance(get_state_store(), CacheStateStore)
 
-    def test_the_cache_is_the_one_of_the_setting(self, settings: Any) -> None:
+    def test_the_cache_of_the_state_is_the_one_of_the_setting(self, settings: Any) -> None:
         """``IMAGEKIT_CACHE_BACKEND`` is an alias."""
         settings.CACHES = {
             alias: {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": alias}
@@ -589,7 +589,7 @@ class TestGetStateStore:
         thread.join()
         assert seen[0] is not seen[1]
 
-    def test_the_word_database_is_the_table(self, settings: Any) -> None:
+    def test_the_word_database_sets_the_table_as_the_state_store(self, settings: Any) -> None:
         """One word moves the state into the database."""
         settings.IMAGEKIT_STATE_STORE = "database"
         assert isinstance(get_state_store(), DatabaseStateStore)
@@ -602,7 +602,7 @@ class TestGetStateStore:
         settings.IMAGEKIT_STATE_STORE = f"{__name__}.{name}"
         assert isinstance(get_state_store(), DictStateStore)
 
-    def test_it_is_built_once(self, settings: Any) -> None:
+    def test_the_state_store_is_built_once(self, settings: Any) -> None:
         """Until a setting changes that it depends on."""
         first = get_state_store()
         assert get_state_store() is first
@@ -615,7 +615,7 @@ class TestGetStateStore:
         "value",
         ["redis", None, 5, "nowhere.Store", f"{__name__}.no_store", f"{__name__}.WriteRouter"],
     )
-    def test_a_wrong_value_names_the_setting_and_the_remedy(
+    def test_a_wrong_state_store_names_the_setting_and_the_remedy(
         self, settings: Any, value: object
     ) -> None:
         """The message is all a person needs to mend it."""
@@ -674,7 +674,7 @@ class TestAdaptStore:
         assert access.by_source([FULL.source]) == [FULL]
         assert list(access.store.iter_items()) == [("a", FULL)]
 
-    def test_ours_are_what_they_were(self) -> None:
+    def test_our_stores_are_adapted_to_themselves(self) -> None:
         """What inherits from the base class is taken as it is."""
         store = DatabaseStateStore()
         assert adapt_store(store) is store

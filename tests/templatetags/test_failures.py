@@ -121,7 +121,9 @@ class TestOnError:
     """``IMAGEKIT_ON_ERROR``, in each tag."""
 
     @pytest.mark.parametrize("tag", TAGS)
-    def test_placeholder(self, tag: str, bad: str, caplog: Any) -> None:
+    def test_a_placeholder_of_the_right_size_is_shown_on_error(
+        self, tag: str, bad: str, caplog: Any
+    ) -> None:
         """A neutral image of the right size, nothing else, and a line in the log."""
         html = render(tag, photo=bad)
         (img,) = elements(html)
@@ -132,41 +134,47 @@ class TestOnError:
         assert "photos/bad.jpg" in caplog.text
 
     @pytest.mark.parametrize("tag", TAGS)
-    def test_source(self, tag: str, bad: str, settings: Any) -> None:
+    def test_the_source_is_shown_on_error(self, tag: str, bad: str, settings: Any) -> None:
         """The original, once, in whatever size it has."""
         settings.IMAGEKIT_ON_ERROR = "source"
         (img,) = elements(render(tag, photo=bad))
         assert img == {"src": "/media/photos/bad.jpg"}
 
     @pytest.mark.parametrize("tag", TAGS)
-    def test_empty(self, tag: str, bad: str, settings: Any) -> None:
+    def test_no_element_is_shown_on_error(self, tag: str, bad: str, settings: Any) -> None:
         """No element at all: a browser would show a broken one."""
         settings.IMAGEKIT_ON_ERROR = "empty"
         assert render(f"[{tag}]", photo=bad) == "[]"
 
     @pytest.mark.parametrize("tag", TAGS)
-    def test_callable(self, tag: str, bad: str, settings: Any) -> None:
+    def test_what_a_callable_says_is_shown_on_error(
+        self, tag: str, bad: str, settings: Any
+    ) -> None:
         """What the project says; its URL is escaped like others."""
         settings.IMAGEKIT_ON_ERROR = lambda file, error: f'/no"{type(error).__name__}'
         (img,) = elements(render(tag, photo=bad))
         assert img["src"].startswith('/no"')
 
     @pytest.mark.parametrize("tag", TAGS)
-    def test_raise(self, tag: str, bad: str, settings: Any) -> None:
+    def test_the_error_itself_is_raised_if_the_settings_say_so(
+        self, tag: str, bad: str, settings: Any
+    ) -> None:
         """The error itself, with spec and source, also if several files were to be made."""
         settings.IMAGEKIT_ON_ERROR = "raise"
         with pytest.raises(UnreadableImage, match=r"'photos/bad\.jpg'"):
             render(tag, photo=bad)
 
     @pytest.mark.parametrize("tag", TAGS)
-    def test_under_debug_raise_is_the_default(self, tag: str, bad: str, settings: Any) -> None:
+    def test_errors_are_raised_by_default_under_debug(
+        self, tag: str, bad: str, settings: Any
+    ) -> None:
         """Who develops wants to know."""
         settings.DEBUG = True
         with pytest.raises(GenerationError):
             render(tag, photo=bad)
 
     @pytest.mark.parametrize("tag", TAGS)
-    def test_no_source_is_nothing(self, tag: str, settings: Any) -> None:
+    def test_a_missing_source_shows_nothing_or_is_raised(self, tag: str, settings: Any) -> None:
         """An empty field shows no placeholder; who develops is told."""
         for nothing in (None, ""):
             assert render(f"[{tag}]", photo=nothing) == "[]"
@@ -200,7 +208,7 @@ class TestFailed:
     """An image that is known not to be had."""
 
     @pytest.mark.parametrize("tag", TAGS)
-    def test_costs_one_try_and_not_one_a_request(
+    def test_a_failed_image_costs_one_try_and_not_one_a_request(
         self, tag: str, tmp_path: Any, caplog: Any
     ) -> None:
         """Not even its size is looked up again, and the log has one line for each file."""
@@ -215,7 +223,7 @@ class TestFailed:
         assert dict(storage.calls) == {}
         assert caplog.messages == []
 
-    def test_whose_processor_fails_has_its_size_by_the_record(self, tmp_path: Any) -> None:
+    def test_an_image_whose_processor_fails_has_its_size_by_the_record(self, tmp_path: Any) -> None:
         """The placeholder is as large as the image would be, which the source alone can tell."""
         storage = CountingStorage(location=str(tmp_path))
         source = StoredFile(
@@ -252,7 +260,7 @@ class TestArguments:
             ("{% picture '9x9' photo formats=number %}", InvalidArgument),
         ],
     )
-    def test_show_nothing_or_raise_as_the_settings_say(
+    def test_wrong_arguments_show_nothing_or_raise_as_the_settings_say(
         self, tag: str, error: type[Exception], name: str, settings: Any, caplog: Any
     ) -> None:
         """The page stands; the log says what is wrong, and so does an error under "raise"."""
@@ -286,7 +294,9 @@ class TestStorages:
     @pytest.mark.parametrize("method", ["url", "exists", "save"])
     @pytest.mark.parametrize("spec", ["elsewhere", "trusting"])
     @pytest.mark.parametrize("is_warm", [True, False], ids=["warm", "cold"])
-    def test_breaks_no_page(self, method: str, spec: str, is_warm: bool, name: str) -> None:
+    def test_a_storage_that_fails_breaks_no_page(
+        self, method: str, spec: str, is_warm: bool, name: str
+    ) -> None:
         """Down, full or read-only: the page stands."""
         tag = "{% generateimage id source=photo %}{% picture id source=photo formats='WEBP' %}"
         context = {"id": f"tests:{spec}", "photo": name}
@@ -300,7 +310,7 @@ class TestStorages:
         for source in elements(html, "source"):
             assert source["srcset"].startswith("/remote/")
 
-    def test_is_a_placeholder_where_there_is_no_url(self, name: str) -> None:
+    def test_an_image_without_a_url_is_a_placeholder_of_its_size(self, name: str) -> None:
         """Of the size that the image has."""
         tag = "{% generateimage 'tests:elsewhere' source=photo %}"
         render(tag, photo=name)
@@ -312,7 +322,7 @@ class TestStorages:
     @pytest.mark.parametrize("method", ["url", "exists", "open"])
     @pytest.mark.parametrize("spec", ["elsewhere", "trusting", "waiting elsewhere"])
     @pytest.mark.parametrize("moment", ["cold", "flushed", "warm"])
-    def test_breaks_no_page_that_looks_at_the_image_itself(
+    def test_a_storage_that_fails_breaks_no_page_that_looks_at_the_image_itself(
         self, method: str, spec: str, moment: str, name: str
     ) -> None:
         """Whatever the client of the storage raises: not every one has an OSError."""
@@ -334,7 +344,9 @@ class TestStorages:
             assert "120x40 /remote/CACHE/" in html
 
     @pytest.mark.parametrize("method", ["open", "size"])
-    def test_is_our_exception_where_content_is_asked_for(self, method: str, name: str) -> None:
+    def test_a_storage_that_fails_is_our_exception_where_content_is_asked_for(
+        self, method: str, name: str
+    ) -> None:
         """With spec, source and cause."""
         file = get_image("tests:elsewhere", source=name)
         file.generate()

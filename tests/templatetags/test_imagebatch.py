@@ -34,7 +34,7 @@ BATCH = (
 class TestBatches:
     """``{% imagebatch %}``."""
 
-    def test_costs_one_round_trip_in_a_fresh_process(
+    def test_a_batch_costs_one_round_trip_in_a_fresh_process(
         self, names: list[str], cache_calls: Counter[str]
     ) -> None:
         """However many tags are in it, in loops and included templates."""
@@ -45,7 +45,7 @@ class TestBatches:
         assert render(BATCH, names=names, inner=inner) == expected
         assert dict(cache_calls) == {"get_many": 1}
 
-    def test_costs_nothing_in_a_process_that_knows(
+    def test_a_batch_costs_nothing_in_a_process_that_knows_its_images(
         self, names: list[str], cache_calls: Counter[str]
     ) -> None:
         """A warm page, with and without a batch."""
@@ -57,7 +57,7 @@ class TestBatches:
         assert render(plain, names=names, inner=inner) == expected
         assert dict(cache_calls) == {}
 
-    def test_shows_the_same_as_without(self, names: list[str]) -> None:
+    def test_a_batch_shows_the_same_as_without(self, names: list[str]) -> None:
         """Whatever lies around and between the tags."""
         body = (
             "{% load cache %}{% for name in names %}{% filter upper %}"
@@ -93,7 +93,7 @@ class TestBatches:
             assert len(elements(html)) == 10
             assert not re.search("[\ue000-\uf8ff]", html)
 
-    def test_works_in_templates_that_extend_others(
+    def test_a_batch_works_in_templates_that_extend_others(
         self, names: list[str], cache_calls: Counter[str]
     ) -> None:
         """The batch in the base, the tags in the block."""
@@ -109,7 +109,7 @@ class TestBatches:
         assert page.render(Context({"names": names, "base": base})) == expected
         assert dict(cache_calls) == {"get_many": 1}
 
-    def test_ends_with_an_exception(self, names: list[str]) -> None:
+    def test_a_batch_ends_with_an_exception(self, names: list[str]) -> None:
         """What comes after it is not held back."""
         with pytest.raises(ZeroDivisionError):
             render(
@@ -119,7 +119,7 @@ class TestBatches:
             )
         assert elements(render("{% thumbnail '30x21' names.0 %}", names=names))
 
-    def test_outside_of_a_request_without_memory_works_too(
+    def test_a_batch_works_outside_of_a_request_and_without_memory(
         self, names: list[str], cache_calls: Counter[str], settings: Any
     ) -> None:
         """With the process's memory off, a batch still costs one round trip."""
@@ -203,7 +203,9 @@ class TestCaptured:
             "{% include choice %}",
         ],
     )
-    def test_shows_the_same_as_without(self, body: str, names: list[str]) -> None:
+    def test_tags_that_capture_a_batch_show_the_same_as_without(
+        self, body: str, names: list[str]
+    ) -> None:
         """In every tag of Django's that keeps, compares or changes what it contains."""
         inner = Template("{% load imagekit %} {% thumbnail '7x7' n %}")
         choice = engines["django"].from_string("{% load imagekit %}{% thumbnail '6x7' names.2 %}")
@@ -255,7 +257,7 @@ class TestVariables:
         "{{ im.url }} {{ im.width|add:'1' }} {{ im.missing|default:'-' }}{% endfor %}{% endimagebatch %}"
     )
 
-    def test_printed_in_a_loop_cost_one_round_trip(
+    def test_variables_printed_in_a_loop_cost_one_round_trip(
         self, names: list[str], cache_calls: Counter[str]
     ) -> None:
         """What is printed of them waits, too."""
@@ -265,7 +267,7 @@ class TestVariables:
         assert render(self.LOOP, names=names) == expected
         assert dict(cache_calls) == {"get_many": 1}
 
-    def test_used_later_cost_one_round_trip(
+    def test_variables_used_later_cost_one_round_trip(
         self, names: list[str], cache_calls: Counter[str]
     ) -> None:
         """The first use of one fetches the state of all."""
@@ -281,7 +283,7 @@ class TestVariables:
         assert render(body, names=names) == expected
         assert dict(cache_calls) == {"get_many": 1}
 
-    def test_are_cache_files(self, names: list[str]) -> None:
+    def test_variables_of_a_batch_are_cache_files(self, names: list[str]) -> None:
         """For whatever takes one."""
         forget_everything()
         context = Context({"names": names})
@@ -302,7 +304,9 @@ class TestVariables:
             "{% thumbnail '9x8' n as im %}{% filter upper %}{{ im.url }}{% endfilter %}",
         ],
     )
-    def test_show_the_same_as_without(self, body: str, names: list[str]) -> None:
+    def test_variables_of_a_batch_show_the_same_as_without(
+        self, body: str, names: list[str]
+    ) -> None:
         """In conditions, with filters, and if there is none."""
         _compare("{% for n in names %}" + body + "{% endfor %}", names=names, nothing=None)
 
@@ -326,7 +330,7 @@ class TestEngine:
             debug=True,
         )
 
-    def test_includes_by_name_and_by_list(
+    def test_templates_are_included_by_name_and_by_list(
         self, engine: Engine, names: list[str], cache_calls: Counter[str]
     ) -> None:
         """Relative names, the first of a list that exists, and a template within itself."""
@@ -356,7 +360,7 @@ class TestEngine:
             ).render(Context())
 
     @pytest.mark.skipif(django.VERSION < (6, 0), reason="Django has partials since 6.0")
-    def test_partials_take_part(
+    def test_partials_take_part_in_a_batch(
         self, engine: Engine, names: list[str], cache_calls: Counter[str]
     ) -> None:
         """Those of the template, also where they are defined."""
@@ -385,7 +389,9 @@ class TestEngine:
 class TestMaking:
     """Images that a page in a batch has to make."""
 
-    def test_are_made_of_one_decode_of_each_source(self, photos: Path, tmp_path: Path) -> None:
+    def test_images_of_a_batch_are_made_of_one_decode_of_each_source(
+        self, photos: Path, tmp_path: Path
+    ) -> None:
         """However many tags show the same source."""
         storage = StrictStorage(location=str(tmp_path / "sources"))
         storage.save("a.jpg", ContentFile((photos / "rocket.jpg").read_bytes()))
@@ -399,7 +405,9 @@ class TestMaking:
         assert storage.calls["open"] == 1
         storage.assert_clean()
 
-    def test_a_bad_one_leaves_the_others(self, names: list[str], settings: Any) -> None:
+    def test_a_bad_image_in_a_batch_leaves_the_others(
+        self, names: list[str], settings: Any
+    ) -> None:
         """It is shown as without a batch; under "raise" its own error is raised."""
         bad = storages["default"].save("bad.jpg", ContentFile(b"no image"))
         body = "{% for n in names %}{% thumbnail '30x20' n %}{% endfor %}"

@@ -41,14 +41,14 @@ def forbidden(target: Any, *methods: str) -> Iterator[None]:
 class TestGenerateImage:
     """``{% generateimage %}``."""
 
-    def test_shows_the_image_with_its_size(self, name: str) -> None:
+    def test_generateimage_shows_the_image_with_its_size(self, name: str) -> None:
         """URL, width and height of a file that is there."""
         (img,) = elements(render("{% generateimage 'tests:banner' source=name %}", name=name))
         assert set(img) == {"src", "width", "height"}
         assert (img["width"], img["height"]) == ("120", "40")
         assert served(img["src"]).size == (120, 40)
 
-    def test_takes_attributes(self, name: str) -> None:
+    def test_generateimage_takes_attributes(self, name: str) -> None:
         """What comes after two dashes, with any name that HTML has."""
         html = render(
             "{% generateimage 'tests:banner' source=name -- alt=alt data-id=7 hidden=yes %}",
@@ -61,7 +61,7 @@ class TestGenerateImage:
         assert "<b>" not in html
 
     @pytest.mark.parametrize("given", ["width", "height"])
-    def test_leaves_proportions_to_the_browser_if_one_side_is_given(
+    def test_generateimage_leaves_proportions_to_the_browser_if_one_side_is_given(
         self, given: str, name: str
     ) -> None:
         """Only the side that was given is there."""
@@ -69,7 +69,7 @@ class TestGenerateImage:
         (img,) = elements(html)
         assert set(img) == {"src", given}
 
-    def test_gives_a_variable(self, name: str) -> None:
+    def test_generateimage_gives_a_variable(self, name: str) -> None:
         """The cache file, with URL and size."""
         html = render(
             "{% generateimage 'tests:banner' source=name as im %}"
@@ -97,7 +97,7 @@ class TestThumbnail:
             ("{% thumbnail size name %}", (33, 22)),
         ],
     )
-    def test_has_the_size_that_was_asked_for(
+    def test_a_thumbnail_has_the_size_that_was_asked_for(
         self, tag: str, size: tuple[int, int], name: str
     ) -> None:
         """In the element and in the file."""
@@ -105,20 +105,20 @@ class TestThumbnail:
         assert (int(img["width"]), int(img["height"])) == size
         assert served(img["src"]).size == size
 
-    def test_has_the_format_that_was_asked_for(self, name: str) -> None:
+    def test_a_thumbnail_has_the_format_that_was_asked_for(self, name: str) -> None:
         """However it is written."""
         (img,) = elements(render("{% thumbnail '50x50' name format='webp' %}", name=name))
         assert img["src"].endswith(".webp")
         assert served(img["src"]).format == "WEBP"
 
-    def test_has_larger_ones_for_denser_screens(self, name: str) -> None:
+    def test_a_thumbnail_has_larger_ones_for_denser_screens(self, name: str) -> None:
         """One for each density, of one decode, and the plain one."""
         (img,) = elements(render("{% thumbnail '100x' name srcset='1.5 2' %}", name=name))
         assert re.fullmatch(r"\S+ 1x , \S+ 1\.5x , \S+ 2\.0x", img["srcset"])
         urls = [part.split()[0] for part in img["srcset"].split(" , ")]
         assert [served(url).width for url in urls] == [100, 150, 200]
 
-    def test_takes_densities_from_the_settings(self, name: str, settings: Any) -> None:
+    def test_a_thumbnail_takes_densities_from_the_settings(self, name: str, settings: Any) -> None:
         """Unless the tag says otherwise; and settings are read when the page is rendered."""
         settings.IMAGEKIT_DEFAULT_THUMBNAIL_SRCSET_SCALES = [2]
         settings.IMAGEKIT_DEFAULT_THUMBNAIL_FORMAT = "PNG"
@@ -128,7 +128,7 @@ class TestThumbnail:
         (img,) = elements(render("{% thumbnail '100x' name srcset=none %}", name=name, none=None))
         assert "srcset" not in img
 
-    def test_gives_a_variable(self, name: str) -> None:
+    def test_a_thumbnail_gives_a_variable(self, name: str) -> None:
         """The cache file."""
         html = render("{% thumbnail '100x' name srcset='2' as im %}{{ im.width }}", name=name)
         assert html == "100"
@@ -162,7 +162,7 @@ class TestThumbnail:
 class TestPicture:
     """``{% picture %}``."""
 
-    def test_offers_formats_and_widths(self, name: str) -> None:
+    def test_a_picture_offers_formats_and_widths(self, name: str) -> None:
         """Each once, never wider than the source, with the media type of the format."""
         html = render(
             "{% picture 'tests:wide' source=name formats='WEBP' widths='160 320 2000'"
@@ -179,13 +179,13 @@ class TestPicture:
         assert (img["width"], img["height"]) == ("600", "400")
         assert html.startswith("<picture>")
 
-    def test_without_widths_offers_formats(self, name: str) -> None:
+    def test_a_picture_without_widths_offers_formats(self, name: str) -> None:
         """One file for each."""
         html = render("{% picture 'tests:banner' source=name formats='WEBP' %}", name=name)
         (source,) = elements(html, "source")
         assert served(source["srcset"]).format == "WEBP"
 
-    def test_of_a_bad_source_is_what_stands_in(self) -> None:
+    def test_a_picture_of_a_bad_source_is_what_stands_in(self) -> None:
         """No dead links."""
         bad = storages["default"].save("bad.jpg", ContentFile(b"no image"))
         html = render("{% picture 'tests:banner' source=n formats='WEBP' widths='9 99' %}", n=bad)
@@ -193,7 +193,7 @@ class TestPicture:
         assert img["src"].startswith("data:image/svg+xml")
         assert elements(html, "source") == []
 
-    def test_of_a_thumbnail_has_its_proportions_in_each_width(self, name: str) -> None:
+    def test_a_picture_of_a_thumbnail_has_its_proportions_in_each_width(self, name: str) -> None:
         """Dimensions and source, as the thumbnail tag has them."""
         html = render(
             "{% picture '120x60' name anchor='t' formats='WEBP PNG' widths='60 120 240' -- alt='' %}",
@@ -208,7 +208,7 @@ class TestPicture:
             assert element["sizes"] == "100vw"
         assert (img["width"], img["height"], img["alt"]) == ("120", "60", "")
 
-    def test_of_a_thumbnail_takes_densities(self, name: str, settings: Any) -> None:
+    def test_a_picture_of_a_thumbnail_takes_densities(self, name: str, settings: Any) -> None:
         """In every format, the image's own density among them."""
         settings.IMAGEKIT_DEFAULT_THUMBNAIL_SRCSET_SCALES = [2]
         html = render("{% picture '50x' name formats='WEBP' %}", name=name)
@@ -217,7 +217,7 @@ class TestPicture:
         assert re.fullmatch(r"\S+\.webp 1\.0x , \S+\.webp 2\.0x", source["srcset"])
         assert re.fullmatch(r"\S+\.jpg 1x , \S+\.jpg 2\.0x", img["srcset"])
 
-    def test_offers_no_format_that_the_spec_has(self, name: str) -> None:
+    def test_a_picture_offers_no_format_that_the_spec_has(self, name: str) -> None:
         """The ``<img>`` offers that."""
         html = render("{% picture 'tests:banner' source=n formats='jpg WEBP webp' %}", n=name)
         assert [source["type"] for source in elements(html, "source")] == ["image/webp"]
@@ -236,7 +236,7 @@ class TestWarm:
             ("{% picture 'tests:stored' source=name formats='WEBP' widths='5 9' %}", 5),
         ],
     )
-    def test_asks_nobody_but_the_storage_for_urls(
+    def test_a_warm_page_asks_nobody_but_the_storage_for_urls(
         self,
         tag: str,
         urls: int,
@@ -265,7 +265,7 @@ class TestWarm:
         assert dict(cache_calls) == {}
         assert dict(files.calls) == {"url": urls}
 
-    def test_reads_the_settings_each_time(self, name: str, settings: Any) -> None:
+    def test_a_warm_page_reads_the_settings_each_time(self, name: str, settings: Any) -> None:
         """A changed setting needs no new process."""
         tag = "{% thumbnail '9x9' name %}"
         (before,) = elements(render(tag, name=name))
@@ -313,7 +313,7 @@ class TestMistakes:
             ("{% imagebatch 1 %}{% endimagebatch %}", r"imagebatch"),
         ],
     )
-    def test_is_a_template_error(self, tag: str, message: str) -> None:
+    def test_misuse_of_a_tag_is_a_template_error(self, tag: str, message: str) -> None:
         """The message says what to write."""
         with pytest.raises(TemplateSyntaxError, match=message):
             render(tag)
@@ -357,7 +357,7 @@ class TestMistakes:
         assert "swordfish" not in html
 
 
-def test_there_is_one_library() -> None:
+def test_there_is_one_library_of_tags() -> None:
     """The folder at the top is not imported a second time under another name."""
     Template("{% load imagekit %}")
     loaded = [name for name in sys.modules if name.endswith("templatetags.imagekit")]

@@ -230,7 +230,7 @@ class TestMessages:
             assert queue.messages == []
         assert len(queue.messages) == 1
 
-    def test_one_that_fails_here_keeps_no_other_from_being_told(
+    def test_an_image_that_fails_here_keeps_no_other_from_being_told(
         self, banner: str, queue: ListQueue, name: str
     ) -> None:
         """Though both are of one source."""
@@ -312,7 +312,7 @@ class TestLostState:
 class TestOutages:
     """A queue that cannot be reached."""
 
-    def test_pages_show_what_stands_in(
+    def test_pages_show_what_stands_in_while_a_queue_is_down(
         self, banner: str, name: str, queue: ListQueue, settings: Any
     ) -> None:
         """And the image is asked for again when the queue is back."""
@@ -326,7 +326,7 @@ class TestOutages:
         queue.work()
         assert served(tag["src"]).size == (120, 40)
 
-    def test_the_error_says_which_image_and_why(
+    def test_the_error_of_a_queue_says_which_image_and_why(
         self, banner: str, name: str, queue: ListQueue, settings: Any
     ) -> None:
         """Spec, source, cause and what to do."""
@@ -353,7 +353,7 @@ class TestOutages:
         assert "no answer" in message
 
     @pytest.mark.django_db(transaction=True)
-    def test_a_commit_is_not_broken(self, queue: ListQueue, name: str) -> None:
+    def test_a_queue_that_is_down_breaks_no_commit(self, queue: ListQueue, name: str) -> None:
         """What goes wrong after a commit is logged, and the image is asked for again."""
         queue.error = ConnectionError("refused")
         with transaction.atomic():
@@ -415,7 +415,7 @@ class TestWorker:
         make_images(message)
         assert path.stat() == before
 
-    def test_what_it_remembers_is_older_than_the_message(
+    def test_a_worker_takes_a_message_for_newer_than_what_it_remembers(
         self, banner: str, name: str, queue: ListQueue
     ) -> None:
         """The site may have removed what the worker made a moment ago."""
@@ -529,7 +529,7 @@ class TestLibraries:
         ):
             backend()
 
-    def test_async_is_an_old_name(self) -> None:
+    def test_async_is_an_old_name_of_a_backend(self) -> None:
         """It warns, and works."""
         with pytest.warns(DeprecationWarning, match="Celery"):
             assert isinstance(load_backend(Async), Celery)

@@ -92,7 +92,7 @@ class TestAttributes:
                 with pytest.raises(InvalidArgument, match="no name of an HTML attribute"):
                     build({name: "x"})
 
-    def test_none_and_false_leave_it_out_and_true_has_no_value(self) -> None:
+    def test_none_and_false_leave_an_attribute_out_and_true_has_no_value(self) -> None:
         """As the boolean attributes of HTML."""
         built = build_attributes({"a": None, "b": False, "c": True, "d": "", "e": 0})
         assert built == ' c d="" e="0"'
@@ -131,7 +131,9 @@ class TestArguments:
             ("99999x1", (99999, 1)),
         ],
     )
-    def test_dimensions(self, text: str, sides: tuple[int | None, int | None]) -> None:
+    def test_dimensions_are_both_sides_or_one(
+        self, text: str, sides: tuple[int | None, int | None]
+    ) -> None:
         """Both sides, or one that leaves the other free."""
         assert parse_dimensions(text) == sides
 
@@ -141,7 +143,7 @@ class TestArguments:
         + ["1" * 10_000, 100, None, [1, 2], {}, object()],
         ids=lambda value: repr(value)[:20],
     )
-    def test_no_dimensions(self, value: Any) -> None:
+    def test_wrong_dimensions_are_one_of_our_errors(self, value: Any) -> None:
         """One of our errors, with an excerpt and what to write."""
         with pytest.raises(InvalidArgument, match="write '100x80', '100x' or 'x80'") as caught:
             parse_dimensions(value)
@@ -159,7 +161,9 @@ class TestArguments:
         ],
         ids=repr,
     )
-    def test_numbers(self, value: Any, numbers: list[float]) -> None:
+    def test_numbers_are_a_text_a_list_or_a_single_one(
+        self, value: Any, numbers: list[float]
+    ) -> None:
         """A text of them, a list or a single one."""
         assert parse_numbers(value, "srcset", 10) == numbers
 
@@ -181,7 +185,7 @@ class TestArguments:
         + ["1" * 400],
         ids=lambda value: repr(value)[:20],
     )
-    def test_no_numbers(self, value: Any) -> None:
+    def test_wrong_numbers_are_one_of_our_errors(self, value: Any) -> None:
         """One of our errors, in bounded time, that names the argument."""
         with pytest.raises(InvalidArgument, match="'srcset' must be up to 20 numbers"):
             parse_numbers(value, "srcset", 10)
@@ -197,7 +201,9 @@ class TestArguments:
         ],
         ids=repr,
     )
-    def test_formats(self, value: Any, formats: list[tuple[str, str]]) -> None:
+    def test_formats_have_their_media_types_in_the_order_given(
+        self, value: Any, formats: list[tuple[str, str]]
+    ) -> None:
         """Each once, with its media type, in the order given."""
         assert parse_formats(value) == formats
 
@@ -208,7 +214,7 @@ class TestArguments:
     @pytest.mark.parametrize(
         "value", ["XYZ", "EPS", "PDF", "../x", 5, [None], Ellipsis, "PNG " * 11], ids=repr
     )
-    def test_no_formats(self, value: Any) -> None:
+    def test_wrong_formats_are_refused(self, value: Any) -> None:
         """What no browser shows is refused."""
         with pytest.raises(InvalidArgument, match="'formats' must be up to 10 of AVIF, GIF"):
             parse_formats(value)

@@ -37,7 +37,7 @@ def name(stored_photo: Any) -> str:
 class TestMessage:
     """What is put into a queue and comes out of it."""
 
-    def test_comes_out_as_it_was_put_in(self) -> None:
+    def test_a_message_comes_out_as_it_was_put_in(self) -> None:
         """By way of JSON."""
         message = Message([{"spec": "a:b", "arguments": {"width": 1.5}}], force=True)
         assert Message.decode(through_json(message.encode())) == message
@@ -45,7 +45,7 @@ class TestMessage:
     @pytest.mark.parametrize(
         "value", [None, 7, "text", b"\x80\x04", [], {}, {"signature": None}, {"signature": 5}]
     )
-    def test_of_another_shape_is_refused(self, value: Any) -> None:
+    def test_a_message_of_another_shape_is_refused(self, value: Any) -> None:
         """Whatever lies in the queue, the worker gets one of our exceptions."""
         with pytest.raises(InvalidMessage):
             Message.decode(value)
@@ -55,13 +55,13 @@ class TestMessage:
         [{"force": True}, {"images": []}, {"version": 7}, {"more": 1}, {"signature": "0" * 43}],
         ids=str,
     )
-    def test_that_was_changed_is_refused(self, change: dict[str, Any]) -> None:
+    def test_a_message_that_was_changed_is_refused(self, change: dict[str, Any]) -> None:
         """Who can write into the queue, and does not know the key, can have nothing made."""
         encoded = Message([{"spec": "a:b"}]).encode()
         with pytest.raises(InvalidMessage, match="SECRET_KEY"):
             Message.decode({**encoded, **change})
 
-    def test_of_another_version_says_what_to_do(self, monkeypatch: Any) -> None:
+    def test_a_message_of_another_version_says_what_to_do(self, monkeypatch: Any) -> None:
         """While sites and workers are upgraded they may not understand each other."""
         monkeypatch.setattr("imagekit_registry.cachefiles.backends.messages.VERSION", 2)
         encoded = Message([]).encode()
@@ -69,7 +69,7 @@ class TestMessage:
         with pytest.raises(InvalidMessage, match="Restart the workers"):
             Message.decode(encoded)
 
-    def test_signed_by_a_former_key_is_read(self, settings: Any) -> None:
+    def test_a_message_signed_by_a_former_key_is_read(self, settings: Any) -> None:
         """The key is changed without losing what lies in the queue."""
         encoded = Message([]).encode()
         settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another", [settings.SECRET_KEY]

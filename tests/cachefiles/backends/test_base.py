@@ -1,0 +1,64 @@
+"""The interface of backends: the default one makes files at once, and knows their state."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from imagekit_registry import get_image
+from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles.backends import Simple
+from imagekit_registry.state import Status
+from imagekit_registry.testing import forget_state
+from tests.cachefiles.conftest import Thumbnail
+
+
+class TestSimple:
+    """The default backend."""
+
+    def test_the_record_says_all(self, name: str, spec_id: str) -> None:
+        """Status, dimensions, size, format, digest, spec and source."""
+        file = get_image(spec_id, source=name)
+        file.generate()
+        record = file.state
+        assert (record.status, record.width, record.height) == (Status.EXISTS, 100, 60)
+        assert (record.size, record.format, record.spec_id) == (file.size, "JPEG", spec_id)
+        assert (record.source, record.digest) == (name, file.digest)
+
+    def test_forced_files_are_replaced(self, name: str) -> None:
+        """Overwriting ends with one file, at the same name."""
+        file = ImageCacheFile(Thumbnail(name))
+        file.generate()
+        first = Path(file.path).read_bytes()
+        ImageCacheFile(Thumbnail(name)).generate(force=True)
+        assert Path(file.path).read_bytes() == first
+        assert [path.name for path in Path(file.path).parent.iterdir()] == [Path(file.path).name]
+
+    def test_simple_is_the_default(self, name: str) -> None:
+        """Files are made at once unless the settings say otherwise."""
+        assert type(ImageCacheFile(Thumbnail(name)).cachefile_backend) is Simple
+
+
+class TestStates:
+    """State as code written for django-imagekit sets it."""
+
+    @pytest.mark.parametrize(
+        ("status", "seconds"),
+        [(Status.GENERATING, 30), (Status.FAILED, 60), (Status.MISSING, 5), (Status.EXISTS, None)],
+    )
+    def test_a_status_set_by_old_code_ends_by_itself(
+        self, name: str, status: str, seconds: int | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All but that a file exists."""
+        file = ImageCacheFile(Thumbnail(name))
+        backend = file.cachefile_backend
+        now = time.time()
+        monkeypatch.setattr("time.time", lambda: now)
+        backend.set_state(file, status)
+        assert backend.get_state(file, check_if_unknown=False) == status
+        monkeypatch.setattr("time.time", lambda: now + (seconds or 10**8) + 1)
+        forget_state()
+        expected = None if seconds else status
+        assert backend.get_state(file, check_if_unknown=False) == expected

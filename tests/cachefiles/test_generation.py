@@ -1,0 +1,275 @@
+"""The one way in which files come to exist: each made once, announced, and shown under its name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.test import override_settings
+
+from imagekit_registry import ImageSpec, get_image, register, unregister
+from imagekit_registry.cachefiles import ImageCacheFile, generate_many
+from imagekit_registry.cachefiles.locks import lock_of
+from imagekit_registry.exceptions import LockTimeout, ProcessingError, UnreadableImage
+from imagekit_registry.processors import ResizeToFill
+from imagekit_registry.signals import generated, generation_failed
+from imagekit_registry.state import Status
+from tests.cachefiles.conftest import Explosive, files_of
+from tests.pages import forget_everything, render
+from tests.storages import RemoteStorage
+
+
+class Thumbnail(ImageSpec):
+    """A recipe."""
+
+    processors = [ResizeToFill(60, 40)]
+    format = "JPEG"
+
+
+@pytest.fixture(autouse=True)
+def spec_id() -> Iterator[str]:
+    """Register the spec while the test runs."""
+    register.generator("tests:backend", Thumbnail)
+    yield "tests:backend"
+    unregister.generator("tests:backend")
+
+
+@pytest.fixture
+def heard() -> Iterator[list[dict[str, Any]]]:
+    """Return what the signals have said, in order."""
+    found: list[dict[str, Any]] = []
+
+    def hear(**kwargs: Any) -> None:
+        found.append(kwargs)
+
+    for signal in (generated, generation_failed):
+        signal.connect(hear)
+    yield found
+    for signal in (generated, generation_failed):
+        signal.disconnect(hear)
+
+
+class TestSignals:
+    """What logs and metrics are told."""
+
+    def test_a_signal_is_sent_once_when_an_image_was_made(
+        self, name: str, spec_id: str, heard: list[dict[str, Any]]
+    ) -> None:
+        """Once: spec, source, seconds and bytes."""
+        file = get_image(spec_id, source=name)
+        for _ in range(2):
+            file.generate()
+        (news,) = heard
+        assert news["signal"] is generated
+        assert news["sender"] is Thumbnail
+        assert news["file"] is file
+        assert (news["spec_id"], news["source"]) == (spec_id, name)
+        assert news["bytes"] == storages["default"].size(str(file.name))
+        assert news["seconds"] > 0
+
+    def test_a_signal_is_sent_once_a_try_when_an_image_cannot_be_made(
+        self, spec_id: str, heard: list[dict[str, Any]]
+    ) -> None:
+        """Once a try, not once a request: spec, source, seconds and cause."""
+        name = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
+        for _ in range(3):
+            assert get_image(spec_id, source=name).url.startswith("data:")
+        (news,) = heard
+        assert news["signal"] is generation_failed
+        assert (news["spec_id"], news["source"]) == (spec_id, name)
+        assert news["cause"] == "the file is not an image, or is damaged"
+        assert isinstance(news["error"], UnreadableImage)
+        assert news["seconds"] > 0
+
+    def test_a_receiver_that_fails_costs_no_image(self, name: str, spec_id: str) -> None:
+        """Metrics that are down are no reason for a page to be."""
+
+        def fail(**kwargs: Any) -> None:
+            raise ConnectionError("no metrics")
+
+        bad = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
+        for signal in (generated, generation_failed):
+            signal.connect(fail)
+        try:
+            assert get_image(spec_id, source=name).url.startswith("/media/")
+            assert get_image(spec_id, source=bad).url.startswith("data:")
+        finally:
+            for signal in (generated, generation_failed):
+                signal.disconnect(fail)
+        assert get_image(spec_id, source=name).state.width == 60
+        assert get_image(spec_id, source=bad).state.status == Status.FAILED
+
+
+class TestNames:
+    """A storage that gives a new file another name if one is taken."""
+
+    def test_the_record_holds_the_name_that_it_got(self, name: str) -> None:
+        """However often the image is made anew there is one file, and its URL leads to it."""
+        storage = RemoteStorage()
+        file = ImageCacheFile(Thumbnail(name), storage=storage)
+        for _ in range(4):
+            file.generate(force=True)
+            (stored,) = storage.contents
+            fresh = ImageCacheFile(Thumbnail(name), storage=storage)
+            assert fresh.url == f"/remote/{stored}"
+            assert fresh.published_name == stored
+            assert fresh.read(3) == b"\xff\xd8\xff"
+            fresh.close()
+
+    def test_a_name_that_it_got_is_deleted_with_the_file(self, name: str) -> None:
+        """Nothing is left of it."""
+        storage = RemoteStorage()
+        file = ImageCacheFile(Thumbnail(name), storage=storage)
+        for _ in range(2):
+            file.generate(force=True)
+        assert list(storage.contents) != [file.name]
+        file.delete()
+        assert storage.contents == {}
+        assert not file.exists()
+
+    def test_a_file_has_the_wanted_name_where_nothing_is_known_of_a_former_one(
+        self, name: str
+    ) -> None:
+        """The first file of all is exact in its name, also when the cache was flushed."""
+        storage = RemoteStorage()
+        file = ImageCacheFile(Thumbnail(name), storage=storage)
+        file.generate()
+        forget_everything()
+        file.generate()
+        assert list(storage.contents) == [file.name]
+
+
+class TestWaiting:
+    """Somebody else makes the image."""
+
+    @pytest.fixture
+    def elsewhere(self, name: str, spec_id: str, settings: Any) -> Iterator[threading.Event]:
+        """Let another thread hold the lock of the image until the event."""
+        settings.IMAGEKIT_LOCK_WAIT = 0.05
+        held, done = threading.Event(), threading.Event()
+        file = get_image(spec_id, source=name)
+
+        def hold() -> None:
+            with lock_of(file, wait=0):
+                held.set()
+                done.wait(60)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        assert held.wait(60)
+        yield done
+        done.set()
+        holder.join()
+
+    def test_a_page_shows_what_stands_in_when_it_has_waited_in_vain(
+        self, name: str, spec_id: str, elsewhere: threading.Event, heard: list[dict[str, Any]]
+    ) -> None:
+        """Of the right size, and for this page alone: it is no failure of the image."""
+        tag = "{% generateimage 'tests:backend' source=photo %}"
+        html = render(tag, photo=name)
+        assert "data:image/svg+xml," in html
+        assert 'width="60" height="40"' in html
+        assert heard == []
+        assert get_image(spec_id, source=name).state.status == Status.MISSING
+        elsewhere.set()
+        with override_settings(IMAGEKIT_LOCK_WAIT=60):
+            assert "/media/CACHE/" in render(tag, photo=name)
+
+    def test_waiting_in_vain_raises_where_failures_are_to_be_raised(
+        self, name: str, spec_id: str, elsewhere: threading.Event, settings: Any
+    ) -> None:
+        """It says what to set."""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        with pytest.raises(LockTimeout, match="IMAGEKIT_LOCK_WAIT") as caught:
+            _ = get_image(spec_id, source=name).url
+        assert (caught.value.spec_id, caught.value.source) == (spec_id, name)
+
+
+class TestLocks:
+    """Nobody makes what somebody else is making."""
+
+    def test_a_batch_waits_for_locks_of_others_and_uses_their_images(self, name: str) -> None:
+        """Two callers, four files, one decode; the second finds what the first has made."""
+        started, proceed = threading.Event(), threading.Event()
+
+        class Slow:
+            def process(self, image: Any) -> Any:
+                started.set()
+                assert proceed.wait(10)
+                return image
+
+        spec = type("SlowSpec", (ImageSpec,), {"processors": [Slow()], "format": "JPEG"})
+        spec.get_hash = lambda self: "0" * 32  # type: ignore[attr-defined]
+        files = [ImageCacheFile(spec(name)), ImageCacheFile(spec(name))]
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(generate_many, [files[0]])
+            assert started.wait(10)
+            second = pool.submit(generate_many, [files[1]])
+            proceed.set()
+            outcomes = [first.result(20), second.result(20)]
+        assert outcomes[0].made == (files[0],)
+        assert outcomes[1].existing == (files[1],)
+
+    def test_a_lock_that_does_not_end_is_a_failure_of_that_file_alone(
+        self, name: str, settings: Any
+    ) -> None:
+        """The wait is bounded, and over all files together; the rest is made meanwhile."""
+        settings.IMAGEKIT_LOCK_WAIT = 0.05
+        files = files_of(name)
+        held, done = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with lock_of(files[1], wait=0):
+                held.set()
+                done.wait(20)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        assert held.wait(10)
+        try:
+            outcome = generate_many(files)
+        finally:
+            done.set()
+            holder.join()
+        assert outcome.made == (files[0], files[2], files[3])
+        (failure,) = outcome.failures
+        assert isinstance(failure.error, LockTimeout)
+        assert failure.error.source == name
+        assert generate_many(files).made == (files[1],)
+
+    def test_a_failure_leaves_no_lock_behind(self, name: str) -> None:
+        """After a failure the very same thread can try again."""
+        bad = ImageCacheFile(type("Bad", (ImageSpec,), {"processors": [Explosive()]})(name))
+        for _ in range(2):
+            (failure,) = generate_many([bad], force=True).failures
+            assert isinstance(failure.error, ProcessingError)
+
+
+class RenamingStorage(RemoteStorage):
+    """A storage that gives every file a name of its own choice."""
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        """Return a name that is not the one that was asked for."""
+        stem, dot, extension = name.rpartition(".")
+        return f"{stem}_{len(self.contents)}{dot}{extension}"
+
+
+class TestRenamingStorages:
+    """Storages that insist on a name of their own."""
+
+    def test_the_record_holds_the_name_that_the_file_got(self, name: str) -> None:
+        """One file, found under the name it has, and no litter after it is made again."""
+        storage = RenamingStorage()
+        for force in (False, True, True):
+            file = ImageCacheFile(Thumbnail(name), storage=storage)
+            file.generate(force=force)
+            assert len(storage.contents) == 1
+            assert file.url == f"/remote/{next(iter(storage.contents))}"
+            assert file.size == len(next(iter(storage.contents.values())))
+        file.delete()
+        assert storage.contents == {}
