@@ -247,6 +247,12 @@ class Conf:
     LOCAL_STATE_SIZE = Setting(
         10_000, "Number of cache files whose state a process remembers.", not_negative
     )
+    VERIFY_SOURCES_EVERY = Setting[float | None](
+        None,
+        "Seconds after which the source of a shown image is looked at again; None: 60 on file"
+        " systems, never elsewhere; 0: never.",
+        optional(not_negative),
+    )
     ON_ERROR = Setting[str | Callable[..., Any]](
         "placeholder",
         "What a page shows for an image that cannot be made: 'raise' (the default under DEBUG),"

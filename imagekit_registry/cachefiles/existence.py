@@ -12,10 +12,12 @@ from typing import Any
 import attrs
 
 from imagekit_registry._breaker import breaker_of
+from imagekit_registry._loading import storage_reference
 from imagekit_registry.cachefiles.identity import CacheFile, Identity
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.threads import would_keep_waiting
+from imagekit_registry.cachefiles.verification import is_overwritten, next_looks, note_look
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     LockTimeout,
@@ -146,18 +148,16 @@ def fetch(files: Sequence[CacheFile], *, fresh: bool = False) -> list[CacheFileR
     if len(files) == 1 and not fresh:
         access = files[0].cachefile_backend.states
         return [access.get(files[0].identity.key) if access is not None else None]
+    places = [
+        (file.cachefile_backend.states, file.identity.key) if file.name else (None, "")
+        for file in files
+    ]
     keys: dict[StateAccess, list[str]] = {}
-    for file in files:
-        access = file.cachefile_backend.states
-        if access is not None and file.name:
-            keys.setdefault(access, []).append(file.identity.key)
+    for access, key in places:
+        if access is not None:
+            keys.setdefault(access, []).append(key)
     found = {access: access.get_many(wanted, fresh=fresh) for access, wanted in keys.items()}
-    records = []
-    for file in files:
-        access = file.cachefile_backend.states
-        known_here = found.get(access, {}) if access is not None else {}
-        records.append(known_here.get(file.identity.key) if file.name else None)
-    return records
+    return [found[access].get(key) if access is not None else None for access, key in places]
 
 
 def known(file: CacheFile) -> CacheFileRecord | None:
@@ -173,9 +173,12 @@ def known(file: CacheFile) -> CacheFileRecord | None:
 
 
 def is_known_to_exist(file: CacheFile) -> bool:
-    """Return whether a record says that *file* exists."""
+    """Return whether a record says that *file* exists, and of what its source is now."""
     record = known(file)
-    return record is not None and record.status == Status.EXISTS
+    if record is None or record.status != Status.EXISTS or not record.fingerprint:
+        return record is not None and record.status == Status.EXISTS
+    due = next_looks.get((file.identity.key, record.fingerprint))
+    return (due is not None and time.monotonic() < due) or not is_overwritten(file, record)
 
 
 def look_up(
@@ -251,6 +254,8 @@ def remember(records: Iterable[tuple[CacheFile, CacheFileRecord]]) -> None:
         access, key = file.cachefile_backend.states, file.identity.key
         if access is not None:
             by_access.setdefault(access, {})[key] = record
+        if record.status == Status.EXISTS and record.fingerprint:
+            note_look(file, record)
         if words is not None:
             words[key] = record.status
     for access, mapping in by_access.items():
@@ -384,7 +389,9 @@ def _is_stale(file: CacheFile, record: CacheFileRecord | None) -> bool:
         return bool(now) and now != record.fingerprint
     # Without a record the times tell, if one clock has set both.
     source, storage = file.spec.source, file.storage
-    if storage_of(source) is not storage:
+    # One storage may be several objects: `DefaultStorage` and `storages["default"]`.
+    other = storage_of(source)
+    if other is None or storage_reference(other) != identity.storage:
         return False
     made, changed = (
         answer_or(None, storage.get_modified_time, name) for name in (identity.name, source.name)

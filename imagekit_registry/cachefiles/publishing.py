@@ -16,7 +16,7 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage
 from django.core.files.utils import validate_file_name
 
-from imagekit_registry.exceptions import PublishError
+from imagekit_registry.exceptions import PublishError, answer_or
 
 __all__ = ["is_temporary", "publish"]
 
@@ -161,10 +161,10 @@ def _save_in_place(storage: Storage, name: str, content: IO[bytes]) -> str:
 
 def _look(storage: Storage, name: str) -> tuple[bool, int | None]:
     """Return whether there is a file, and its bytes; in doubt there is one, of unknown size."""
-    try:
-        return (True, storage.size(name)) if storage.exists(name) else (False, None)
-    except Exception:  # noqa: BLE001  storages raise what they like; the save will tell
-        return True, None
+    in_doubt: tuple[bool, int | None] = (True, None)
+    return answer_or(
+        in_doubt, lambda: (True, storage.size(name)) if storage.exists(name) else (False, None)
+    )
 
 
 def _is_same_name(one: str, other: str) -> bool:

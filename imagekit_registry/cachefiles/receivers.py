@@ -35,7 +35,7 @@ from imagekit_registry.cachefiles.strategies import (
     reacts_to,
 )
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import GenerationError, ImageKitError, NotRegistered
+from imagekit_registry.exceptions import GenerationError, ImageKitError, NotRegistered, answer_or
 from imagekit_registry.registry import generator_registry, source_group_registry
 from imagekit_registry.signals import source_deleted, source_saved, source_written
 from imagekit_registry.specs import ImageSpec, SourceReference, has_source, refer_to
@@ -212,11 +212,8 @@ class _Others:
 
 def _built_anew(record: CacheFileRecord, source: Any) -> ImageCacheFile | None:
     """Return the file of *record*, if its spec needs nothing but the source for it."""
-    try:
-        file = get_image(record.spec_id, source=source)
-        return file if file.name == record.name else None
-    except Exception:  # noqa: BLE001 -- specs are the project's code, and may want more
-        return None
+    file = answer_or(None, get_image, record.spec_id, source=source)
+    return file if file is not None and file.name == record.name else None
 
 
 def _strategy_of(spec_id: str) -> Strategy:

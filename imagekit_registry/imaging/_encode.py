@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageColor, features
 
-from imagekit_registry.exceptions import EncodingError, UnknownFormat
+from imagekit_registry.exceptions import EncodingError, UnknownFormat, answer_or
 
 from ._colour import to_eight_bit, without_palette
 from .formats import can_write, normalize_format
@@ -74,12 +74,12 @@ def holds(format: str, mode: str) -> bool:
     known = _MODES.get(format)
     if known is not None:
         return mode in known
-    try:
-        file = io.BytesIO()
-        Image.new(mode, (16, 16)).save(file, format)
-    except Exception:  # noqa: BLE001 - every plugin has its own way to refuse a mode
-        return False
-    return True
+
+    def save() -> bool:
+        Image.new(mode, (16, 16)).save(io.BytesIO(), format)
+        return True
+
+    return answer_or(False, save)
 
 
 def flatten(image: Image.Image, background: str | int | Sequence[int] | None = None) -> Image.Image:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from PIL import Image, PngImagePlugin
 
+from imagekit_registry.exceptions import answer_or
+
 from ._colour import to_srgb
 from ._decoder import Metadata, Plan
 from ._recipe import Recipe
@@ -74,14 +76,14 @@ def finish(
 
 def _edited(exif: bytes | None, edit: Callable[[Image.Exif, bytes], bytes | None]) -> bytes | None:
     """Return what *edit* makes of EXIF data; None if they cannot be read."""
-    try:
+
+    def edited(data: bytes) -> bytes | None:
         tags = Image.Exif()
-        if exif is not None:
-            tags.load(exif)
-            return edit(tags, exif)
-    except Exception:  # noqa: BLE001 - everybody's camera writes it; it never costs the picture
-        return None
-    return None
+        tags.load(data)
+        return edit(tags, data)
+
+    # Everybody's camera writes it; it never costs the picture.
+    return None if exif is None else answer_or(None, edited, exif)
 
 
 def _without_orientation(tags: Image.Exif, exif: bytes) -> bytes:

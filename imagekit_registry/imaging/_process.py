@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import attrs
 from PIL import Image
 
-from imagekit_registry.exceptions import GenerationError, ProcessingError
+from imagekit_registry.exceptions import GenerationError, ProcessingError, answer_or
 from imagekit_registry.processors import Processor, ProcessorPipeline
 from imagekit_registry.processors.base import is_scale_invariant, output_size_of
 
@@ -135,10 +135,8 @@ def check_result(job: Job, limits: Limits) -> None:
     for processor in chain:
         if overrides(processor, "output_size"):
             return
-        try:
-            predicted = output_size_of(processor, size)
-        except Exception:  # noqa: BLE001 - a processor's own mistake shows when it is run
-            return
+        # A processor's own mistake shows when it is run.
+        predicted = answer_or(None, output_size_of, processor, size)
         if predicted is None:
             return
         size = predicted

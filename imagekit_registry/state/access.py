@@ -18,7 +18,7 @@ from django.dispatch import receiver
 from imagekit_registry._breaker import Breaker
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import InvalidConfiguration
+from imagekit_registry.exceptions import InvalidConfiguration, answer_or
 from imagekit_registry.state.cache import CacheStateStore
 from imagekit_registry.state.database import DatabaseStateStore
 from imagekit_registry.state.memory import LocalStates
@@ -219,10 +219,8 @@ class StateAccess:
         self._table().update(changes)
 
     def _is_in_transaction(self) -> bool:
-        try:
-            return self.store.is_transactional and self.store.is_in_transaction()
-        except Exception:  # noqa: BLE001 -- the store says what is wrong when it is used
-            return False
+        # The store says what is wrong with it when it is used.
+        return self.store.is_transactional and answer_or(False, self.store.is_in_transaction)
 
     def _tell_store(self, changes: Mapping[str, CacheFileRecord | None], space: str) -> None:
         """Write *changes* to the store; take note if it does not take them."""
