@@ -7,8 +7,9 @@ import logging
 from imagekit_registry.cachefiles.existence import complete, invalidate, known, look_up
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.threads import would_keep_waiting
+from imagekit_registry.exceptions import answer_or
 from imagekit_registry.imaging import Deadline, read_header
-from imagekit_registry.specs import default_limits, storage_of
+from imagekit_registry.specs import BaseImageSpec, default_limits, storage_of
 from imagekit_registry.state import CacheFileRecord, Status
 
 __all__ = ["dimensions", "expected_size"]
@@ -63,13 +64,12 @@ def _measure(file: CacheFile, record: CacheFileRecord | None) -> tuple[int, int]
 
 def expected_size(file: CacheFile) -> tuple[int, int] | None:
     """Return the size in pixels that *file* will have, by its source; None if that does not tell."""
-    spec = file.spec
-    try:
-        if would_keep_waiting(storage_of(spec.source)):
-            sizes = {spec.output_size(size) for size in _VERY_DIFFERENT_SIZES}
-            return sizes.pop() if len(sizes) == 1 else None
-        return spec.expected_size()
-    except Exception:
-        # Most often it is the source that cannot be read; processors are the project's code.
-        _logger.debug("%s: the size of its source is unknown", spec.describe(), exc_info=True)
-        return None
+    # Most often it is the source that cannot be read; making the image says so.
+    return answer_or(None, _calculated_size, file.spec)
+
+
+def _calculated_size(spec: BaseImageSpec) -> tuple[int, int] | None:
+    if would_keep_waiting(storage_of(spec.source)):
+        sizes = {spec.output_size(size) for size in _VERY_DIFFERENT_SIZES}
+        return sizes.pop() if len(sizes) == 1 else None
+    return spec.expected_size()

@@ -91,10 +91,9 @@ def decide(item: Item, policy: Policy, news: News) -> bool:
 
 
 def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:
-    try:
-        return listing.has(item.file.storage, name or item.file.identity.name)
-    except Exception:  # noqa: BLE001 -- it is asked once more, and explained then
-        return not _is_missing(item, [])
+    listed = answer_or(None, listing.has, item.file.storage, name or item.file.identity.name)
+    # A storage that fails is asked once more, and what it raises then is explained.
+    return not _is_missing(item, []) if listed is None else listed
 
 
 def _is_missing(item: Item, news: News) -> bool:

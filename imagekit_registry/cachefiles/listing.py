@@ -10,6 +10,8 @@ from typing import Any
 import attrs
 from django.core.exceptions import ImproperlyConfigured
 
+from imagekit_registry.exceptions import answer_or
+
 __all__ = ["Entry", "Listing", "walk"]
 
 #: Names that a listing keeps in memory, over all folders: some 100 MB in the worst case.
@@ -56,7 +58,8 @@ class Listing:
         if key in self._folders:
             self._folders.move_to_end(key)
             return self._folders[key][1]
-        names = _list(storage, folder)
+        # Storages raise what they like where they cannot list.
+        names = answer_or(None, _list, storage, folder)
         # The storage is kept as well: its id is its own only while it lives.
         self._folders[key] = (storage, names)
         self._count += 1 + len(names or ())
@@ -66,8 +69,8 @@ class Listing:
         return names
 
 
-def _list(storage: Any, folder: str) -> set[str] | None:
-    """Return the files in *folder*; None: the storage cannot say."""
+def _list(storage: Any, folder: str) -> set[str]:
+    """Return the names of the files in *folder*."""
     try:
         return set(storage.listdir(folder)[1])
     except (FileNotFoundError, NotADirectoryError):
@@ -75,8 +78,6 @@ def _list(storage: Any, folder: str) -> set[str] | None:
     except ImproperlyConfigured:
         # Static files without STATIC_ROOT, for one: a storage that has no place holds nothing.
         return set()
-    except Exception:  # noqa: BLE001 -- storages raise what they like where they cannot list
-        return None
 
 
 @attrs.frozen

@@ -14,6 +14,7 @@ from imagekit_registry.exceptions import (
     MissingSource,
     ProcessingError,
     UnknownFormat,
+    answer_or,
 )
 from imagekit_registry.imaging import Encoded, read_header
 from imagekit_registry.specs import (
@@ -90,14 +91,15 @@ def explained(error: Exception, file: CacheFile | None) -> ImageKitError:
         wrapped = ProcessingError(f"the generator raised {type(error).__name__}: {error}")
     if wrapped is not error:
         wrapped.__cause__ = error
-    try:
-        return (
-            wrapped.located(file.spec.describe(), file.spec.source_name)
-            if file is not None
-            else wrapped
-        )
-    except Exception:  # noqa: BLE001 -- a lazy file that cannot be built
+    if file is None:
         return wrapped
+    # A lazy file may be the one that cannot be built.
+    spec_id, source_name = answer_or((None, None), _place_of, file)
+    return wrapped.located(spec_id, source_name)
+
+
+def _place_of(file: CacheFile) -> tuple[str | None, str | None]:
+    return file.spec.describe(), file.spec.source_name
 
 
 class _Properties(TypedDict, total=False):

@@ -7,6 +7,8 @@ import io
 
 from PIL import Image, ImageChops, ImageCms
 
+from imagekit_registry.exceptions import answer_or
+
 STRIP_ROWS = 256
 #: By how much colours of profiles that are sRGB but for rounding may differ, of 255.
 SRGB_TOLERANCE = 3
@@ -100,25 +102,29 @@ def _transform(
         None for a profile that is broken or describes something else than the pixels; no
         transform for one that is sRGB already.
     """
-    try:
-        if profile is None:
-            source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-        else:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        space = source.profile.xcolor_space.strip()
-        modes = _SPACES.get(space, ())
-        needed = mode
-        if mode not in modes:
-            if space != "RGB" or mode not in ("L", "LA"):
-                return None
-            needed = "RGB"  # a grey image may carry the profile of the camera's colours
-        if space == "RGB" and _is_srgb(ImageCms.buildTransform(source, _srgb(), "RGB", "RGB")):
-            return needed, None
-        needed = {"LA": "L"}.get(needed, needed)
-        target = "RGBA" if needed == "RGBA" else "RGB"
-        return needed, ImageCms.buildTransform(source, _srgb(), needed, target)
-    except Exception:  # noqa: BLE001 - LittleCMS and Pillow raise OSError, PyCMSError, ValueError and others
-        return None
+    # LittleCMS and Pillow raise OSError, PyCMSError, ValueError and others.
+    return answer_or(None, _built, profile, mode)
+
+
+def _built(
+    profile: bytes | None, mode: str
+) -> tuple[str, ImageCms.ImageCmsTransform | None] | None:
+    if profile is None:
+        source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    else:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    space = source.profile.xcolor_space.strip()
+    modes = _SPACES.get(space, ())
+    needed = mode
+    if mode not in modes:
+        if space != "RGB" or mode not in ("L", "LA"):
+            return None
+        needed = "RGB"  # a grey image may carry the profile of the camera's colours
+    if space == "RGB" and _is_srgb(ImageCms.buildTransform(source, _srgb(), "RGB", "RGB")):
+        return needed, None
+    needed = {"LA": "L"}.get(needed, needed)
+    target = "RGBA" if needed == "RGBA" else "RGB"
+    return needed, ImageCms.buildTransform(source, _srgb(), needed, target)
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

@@ -22,7 +22,7 @@ from imagekit_registry.cachefiles.listing import Listing, walk
 from imagekit_registry.cachefiles.namers import is_inside, source_stem
 from imagekit_registry.cachefiles.publishing import is_temporary
 from imagekit_registry.conf import Conf, conf
-from imagekit_registry.exceptions import InvalidConfiguration, NotRegistered
+from imagekit_registry.exceptions import InvalidConfiguration, NotRegistered, answer_or
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.maintenance.inventory import (
     Inventory,
@@ -217,13 +217,15 @@ class Cleaner:
     def _is_old(self, reference: str, name: str, made_at: float | None, age: float) -> bool:
         """Return whether a file was made long enough ago, and before we began."""
         if made_at is None:
-            try:
-                made_at = self._storage(reference).get_modified_time(name).timestamp()
-            except FileNotFoundError:
-                return True
-            except Exception:  # noqa: BLE001 -- many storages have no times; then there is no age
-                return age <= 0
-        return made_at < self._started - age
+            made_at = answer_or(None, self._made_at, reference, name)
+        # Many storages have no times; then there is no age.
+        return age <= 0 if made_at is None else made_at < self._started - age
+
+    def _made_at(self, reference: str, name: str) -> float:
+        try:
+            return self._storage(reference).get_modified_time(name).timestamp()
+        except FileNotFoundError:
+            return 0.0
 
     def _storage(self, reference: str) -> Storage:
         return self.inventory.storages.get(reference) or resolve_storage(reference or "default")
@@ -315,12 +317,13 @@ class _Reasons:
     def _is_lost(self, record: CacheFileRecord) -> bool:
         """Return whether the source of a file is certainly gone, and no row has it."""
         source = SourceReference.parse(record.source)
-        try:
-            storage = self._storage(source.storage)
-            is_there = self._listing.has(storage, source.name) or storage.exists(source.name)
-        except Exception:  # noqa: BLE001 -- a storage that does not answer says nothing
-            return False
+        # A storage that does not answer says nothing.
+        is_there = answer_or(True, self._is_there, source)
         return not is_there and not self._inventory.holds(source.name)
+
+    def _is_there(self, source: SourceReference) -> bool:
+        storage = self._storage(source.storage)
+        return self._listing.has(storage, source.name) or storage.exists(source.name)
 
     def _storage(self, reference: str) -> Storage:
         alias = reference or "default"
@@ -344,15 +347,17 @@ class _Reasons:
         """
         inventory = self._inventory
         is_held = inventory.holds(str(source.name)) or bool(inventory.errors)
-        for spec_id in generator_registry.get_ids():
-            if is_held or spec_id not in inventory.fed:
-                try:
-                    spec = generator_registry.get(spec_id, source=source)
-                    if name == spec.cachefile_name or (original and original == spec.get_hash()):
-                        return True
-                except Exception:  # noqa: BLE001, S112 -- the project's code, which may need a row
-                    continue
-        return False
+
+        def calls(spec_id: str) -> bool:
+            spec = generator_registry.get(spec_id, source=source)
+            return name == spec.cachefile_name or bool(original and original == spec.get_hash())
+
+        # Recipes are the project's code, and may need a row.
+        return any(
+            answer_or(False, calls, spec_id)
+            for spec_id in generator_registry.get_ids()
+            if is_held or spec_id not in inventory.fed
+        )
 
 
 def _has_fixed_name(spec: object) -> bool:
