@@ -36,6 +36,11 @@ def _exceeded(what: str, limit: str, hint: str) -> LimitExceeded:
     return LimitExceeded(f"{what} that are allowed", limit=limit, hint=hint)
 
 
+def _pixels(limit: int, times: int) -> str:
+    # The number is the one that a project has written down, so that it finds it.
+    return f"the {times} x {limit} pixels" if times > 1 else f"the {limit} pixels"
+
+
 @attrs.frozen(kw_only=True)
 class Limits:
     """How much an image may cost. ``None`` takes a limit away.
@@ -78,8 +83,8 @@ class Limits:
         """Raise `LimitExceeded` if a source of *size* has more pixels than *times* the limit."""
         width, height = size
         if self.max_pixels is not None and width * height > self.max_pixels * times:
-            most = self.max_pixels * times
-            what = f"the image is {width} x {height} pixels, more than the {most} pixels"
+            most = _pixels(self.max_pixels, times)
+            what = f"the image is {width} x {height} pixels, more than {most}"
             raise _exceeded(what, "pixels", "Use an image of fewer pixels.")
 
     def check_memory(self, count: int) -> None:
@@ -103,11 +108,9 @@ class Limits:
         if width * height > most:
             cause = f"the animation is {what} more than the {most} pixels that are allowed for one"
             raise LimitExceeded(cause, limit="memory", hint="Use a smaller animation.")
-        most = self.max_pixels * SOURCE_ANIMATION_PIXELS
-        if width * height * frames > most:
-            what = (
-                f"the animation is {frames} frames of {what} together more than the {most} pixels"
-            )
+        if width * height * frames > self.max_pixels * SOURCE_ANIMATION_PIXELS:
+            allowed = _pixels(self.max_pixels, SOURCE_ANIMATION_PIXELS)
+            what = f"the animation is {frames} frames of {what} together more than {allowed}"
             raise _exceeded(what, "memory", "Use a shorter or smaller animation.")
 
     def check_frames(self, count: int) -> None:
@@ -128,14 +131,15 @@ class Limits:
         if self.max_output_pixels is None:
             return
         width, height = size
-        most = self.max_output_pixels * (1 if is_last else STEP_PIXELS)
+        limit, times = self.max_output_pixels, 1 if is_last else STEP_PIXELS
         what = f"{width} x {height} pixels,"
-        if width * height > most:
-            what = f"the result would be {what} more than the {most} pixels"
+        if width * height > limit * times:
+            what = f"the result would be {what} more than {_pixels(limit, times)}"
             raise _exceeded(what, "output", "Ask for a smaller image.")
-        most *= ANIMATION_PIXELS
-        if width * height * frames > most:
-            what = f"the result would be {frames} frames of {what} together more than the {most} pixels"
+        times *= ANIMATION_PIXELS
+        if width * height * frames > limit * times:
+            most = _pixels(limit, times)
+            what = f"the result would be {frames} frames of {what} together more than {most}"
             hint = "Ask for a smaller image, or use a shorter animation."
             raise _exceeded(what, "output", hint)
 

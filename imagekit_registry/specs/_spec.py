@@ -28,6 +28,7 @@ from imagekit_registry.imaging import (
     read_header,
     render_many,
 )
+from imagekit_registry.imaging.formats import normalize_format
 from imagekit_registry.processors import ProcessorPipeline
 from imagekit_registry.specs._base import BaseImageSpec
 from imagekit_registry.specs._digest import canonical_text, digest_of, is_value
@@ -231,7 +232,7 @@ class ImageSpec(BaseImageSpec):
             except TypeError:
                 # An option that cannot be hashed; the text is as good without being remembered.
                 pass
-        return canonical_text([processors, self.format, dict(options), extras])
+        return _text(processors, self.format, dict(options), extras)
 
     def output_size(self, source_size: tuple[int, int]) -> tuple[int, int] | None:
         """Return the size in pixels of the image made of an upright source of *source_size*.
@@ -289,7 +290,18 @@ class ImageSpec(BaseImageSpec):
 def _known_text(
     processors: tuple[Any, ...], format: str | None, options: tuple[tuple[str, type, Any], ...]
 ) -> str:
-    return canonical_text([processors, format, {name: value for name, _, value in options}, {}])
+    return _text(processors, format, {name: value for name, _, value in options}, {})
+
+
+def _text(
+    processors: tuple[Any, ...],
+    format: str | None,
+    options: Mapping[str, Any],
+    extras: Mapping[str, Any],
+) -> str:
+    return canonical_text(
+        [processors, normalize_format(format) if format else None, options, extras]
+    )
 
 
 _DIGESTED_DEFAULTS: Mapping[str, Any] = {

@@ -189,6 +189,21 @@ class TestResult:
         with pytest.raises(LimitExceeded, match="200 x 200"):
             make(made.encode(made.sample(), "PNG"), Blow(), limits=limits)
 
+    @pytest.mark.parametrize(
+        ("source", "processors"),
+        [
+            (made.encode(made.sample(), "PNG"), [ResizeToFill(90, 90)]),
+            (made.animation("GIF", 10), []),
+        ],
+    )
+    def test_the_limit_of_a_result_is_named_as_it_was_given(
+        self, source: bytes, processors: list[Any]
+    ) -> None:
+        """Who has to raise it finds the number in the project, however often it may be taken."""
+        limits = attrs.evolve(LIMITS, max_output_pixels=1237)
+        with pytest.raises(LimitExceeded, match=r"more than the (\d x )?1237 pixels"):
+            make(source, *processors, limits=limits)
+
     def test_all_frames_together_are_limited(self) -> None:
         """An animation may have a few times the pixels of a still, over all its frames."""
         limits = attrs.evolve(LIMITS, max_output_pixels=40 * 30)

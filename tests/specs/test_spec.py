@@ -87,6 +87,11 @@ class TestDigest:
         """When and where it is made, or how it is decoded, renames nothing."""
         assert spec(**attributes).get_hash() == spec().get_hash()
 
+    @pytest.mark.parametrize(("one", "other"), [("webp", "WEBP"), ("jpg", "JPEG")])
+    def test_a_digest_does_not_hang_on_how_a_format_is_spelled(self, one: str, other: str) -> None:
+        """Two fields that mean one format share their images."""
+        assert spec(format=one).get_hash() == spec(format=other).get_hash()
+
     def test_a_digest_changes_with_the_projects_format_options(self, settings: Any) -> None:
         """They change pixels as well: those of the spec's format alone, if it has one."""
         jpeg, png = spec(format="JPEG").get_hash(), spec(format="PNG").get_hash()
