@@ -208,7 +208,7 @@ class ImageSpec(BaseImageSpec):
         """
         source = self.source
         reference = str(refer_to(source)) if has_source(source) else None
-        return digest_of(canonical_text(reference), self._recipe_text())
+        return _known_digest(reference, self._recipe_text())
 
     def _recipe_text(self) -> str:
         """Return all but the source, written down canonically."""
@@ -284,6 +284,12 @@ class ImageSpec(BaseImageSpec):
             del state["_source"]
             state["_field_data"] = {"instance": source.instance, "attname": source.field.attname}
         return state
+
+
+@lru_cache(maxsize=4096)
+def _known_digest(reference: str | None, recipe: str) -> str:
+    # The name of a cache file asks for it, and so does the file's identity, on each page.
+    return digest_of(canonical_text(reference), recipe)
 
 
 @lru_cache(maxsize=2048)
