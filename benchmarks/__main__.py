@@ -32,13 +32,18 @@ TITLES = {
 }
 #: For several widths only; elsewhere the same as the one before it.
 NEXT_LARGER = {"pillow-next": "bare Pillow, each of the next larger"}
+OURS = ("generateimage", "thumbnail", "spec field", "AdminThumbnail")
+#: For warm pages only.
 PAGES = {
-    "ours": ("generateimage", "thumbnail", "spec field", "AdminThumbnail"),
+    "ours": OURS,
+    "ours-own-urls": OURS,
     "imagekit": ("generateimage", "thumbnail", "spec field"),
     "sorl": ("tag",),
     "easy": ("tag",),
-    "pillow": ("floor",),
+    "versatile": ("field",),
+    "pillow": ("floor", "floor with sizes"),
 }
+FLOORS = {"floor": "100 source URLs", "floor with sizes": "100 source URLs with sizes"}
 PACKAGES = ("Django", "Pillow", "pyvips", "django-imagekit", "sorl-thumbnail", "easy-thumbnails",
             "django-versatileimagefield", "django-pictures")  # fmt: skip
 Samples = dict[Any, list[dict[str, Any]]]
@@ -164,10 +169,11 @@ def warm(workers: Workers, rounds: int) -> str:
     rows = []
     for (name, page), mine in samples.items():
         counts = [mine[-1][key] for key in ("cache", "sql", "storage", "opens")]
-        title = "100 source URLs and sizes" if page == "floor" else f"{TITLES[name]}: {page}"
+        titles = TITLES | {"ours-own-urls": "**this library**, a storage that makes its own URLs"}
+        title = FLOORS.get(page) or f"{titles[name]}: {page}"
         rows.append([title, f"{middle(mine, 'ms'):.2f}", both(mine, floor), *counts])
     rows.sort(key=lambda row: float(row[2].split()[0]))
-    head = ["page of 100", "ms", "x floor", "cache", "SQL", "storage but url()", "opens"]
+    head = ["page of 100", "ms", "x floor", "cache", "SQL", "storage", "opens"]
     return table(head, rows)
 
 

@@ -10,6 +10,7 @@ ROOT = Path(os.environ["BENCHMARK_ROOT"])
 APPS = {
     "ours": ["imagekit_registry"],
     "ours-vips": ["imagekit_registry"],
+    "ours-own-urls": ["imagekit_registry"],
     "imagekit": ["imagekit"],
     "sorl": ["sorl.thumbnail"],
     "easy": ["easy_thumbnails"],
@@ -32,8 +33,9 @@ CACHES = {
         "OPTIONS": {"MAX_ENTRIES": 100_000},
     }
 }
+STORAGE = "OwnUrlStorage" if NAME == "ours-own-urls" else "CountingStorage"
 STORAGES = {
-    "default": {"BACKEND": "benchmarks._counting.CountingStorage"},
+    "default": {"BACKEND": f"benchmarks._counting.{STORAGE}"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 MEDIA_ROOT = ROOT / "media"

@@ -117,12 +117,13 @@ class GeneratorRegistry:
             generator = registered(**kwargs)
         except TypeError as error:
             raise _explain(error, id, registered, kwargs) from error
-        # A generator with slots keeps no id: errors then name its class.
-        with contextlib.suppress(AttributeError):
+        try:
             generator.spec_id = id
             arguments = {name: value for name, value in kwargs.items() if name != "source"}
             if arguments:
                 generator.spec_arguments = arguments
+        except AttributeError:
+            pass  # It has slots, and keeps no id: errors then name its class.
         return generator
 
     def get_ids(self) -> list[str]:

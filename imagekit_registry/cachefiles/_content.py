@@ -10,6 +10,7 @@ from django.core.files.base import File
 from imagekit_registry.cachefiles import existence
 from imagekit_registry.cachefiles.fallbacks import Fallback
 from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.exceptions import MissingSource, PublishError, located
 from imagekit_registry.imaging.formats import extension_to_mimetype, format_to_mimetype
 from imagekit_registry.signals import content_required
@@ -139,7 +140,7 @@ class StoredContent(CacheFile):
         """Have the file made by its backend."""
         raise NotImplementedError
 
-    def _require_existence(self) -> None:
+    def _require_existence(self) -> object:
         raise NotImplementedError
 
     def _require_content(self) -> None:
@@ -161,6 +162,13 @@ class StoredContent(CacheFile):
         if not existence.is_known_to_exist(self):
             self.generate()
         return existence.is_known_to_exist(self)
+
+    def _is_on_its_way(self) -> bool:
+        """Return whether something else is shown until the image is there."""
+        if not self.identity.name_is_unique:
+            return not self._is_recorded()
+        is_made_later = self.cachefile_backend.is_async or is_in_event_loop()
+        return is_made_later and not self.cachefile_backend.exists(self)
 
     def _open(self) -> IO[bytes]:
         self._require_content()

@@ -1,24 +1,41 @@
-"""What is shown instead of an image that cannot be had: one of a few kinds, or what a callable says."""
+"""What a page shows: of an image that is there, or in place of one that cannot be had."""
 
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Iterator
 from types import MethodType
 from typing import Any, NoReturn, SupportsIndex
 from urllib.parse import quote
 
 import attrs
+from django.core.files.storage import FileSystemStorage
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.cachefiles.dimensions import dimensions, expected_size
 from imagekit_registry.cachefiles.existence import complete, known
 from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.strategies import JustInTime, Optimistic, PreCache, Strategy
+from imagekit_registry.cachefiles.verification import next_looks
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, InvalidConfiguration, RetryLater
-from imagekit_registry.state import Status
+from imagekit_registry.signals import existence_required
+from imagekit_registry.state import CacheFileRecord, StateAccess, Status
 
-__all__ = ["KINDS", "Fallback", "Pixels", "fallback_for", "placeholder_url"]
+__all__ = [
+    "KINDS",
+    "Fallback",
+    "Kept",
+    "Pixels",
+    "fallback_for",
+    "keep",
+    "placeholder_url",
+    "recall",
+]
 
 #: The kinds that ``IMAGEKIT_ON_ERROR`` and ``ImageSpec.fallback`` may name.
 KINDS = ("empty", "placeholder", "raise", "source")
@@ -67,6 +84,104 @@ class Fallback:
     url: str = ""
     width: int | None = attrs.field(default=None, converter=attrs.converters.optional(Pixels))
     height: int | None = attrs.field(default=None, converter=attrs.converters.optional(Pixels))
+
+
+#: Strategies that do no more with a file that is there than look at its record.
+_PLAIN_STRATEGIES = frozenset([JustInTime, Optimistic, PreCache, Strategy])
+#: What pages show of images that are there, by the keys of their records.
+_kept: dict[str, Kept] = {}
+_MOST_KEPT = 10_000
+
+
+@attrs.frozen(eq=False)
+class Kept:
+    """What a record shows: the same for as long as it is the one that is known.
+
+    Args:
+        shown: URL, width and height; without a URL if the storage may give another one each time.
+        record: The record of the file, which exists.
+        key: The key of the record.
+        access: The way to it.
+        storage: The storage of the file.
+        place: Where the storage shows its files and where it keeps them, if the URL is kept.
+        due: When it is time to look at the source again, in seconds by `time.monotonic`.
+    """
+
+    shown: Fallback
+    record: CacheFileRecord
+    key: str
+    access: StateAccess
+    storage: Any
+    place: tuple[str, str] | None
+    due: float
+
+    def is_current(self) -> bool:
+        """Return whether the record is still known, and believed without a look at the source."""
+        return (
+            self.access.remembered(self.key) is self.record
+            and time.monotonic() < self.due
+            # A tenant's storage has another place each time.
+            and (self.place is None or self.place == (self.storage.base_url, self.storage.location))
+            and not existence_required.receivers
+        )
+
+
+def recall(file: CacheFile) -> Kept | None:
+    """Return what is shown of *file* if nothing has changed since; None if it has to be looked up."""
+    kept = _kept.get(file.identity.key)
+    if (
+        kept is None
+        or kept.record.digest != file.identity.digest
+        or kept.storage is not file.storage
+        or kept.access is not file.cachefile_backend.states
+        or not file.cachefile_backend.is_plain
+        or type(file.cachefile_strategy) not in _PLAIN_STRATEGIES
+        or not kept.is_current()
+    ):
+        return None
+    return kept
+
+
+def keep(file: CacheFile, url: str) -> None:
+    """Keep what is shown of *file*, if its record says all of it.
+
+    Args:
+        file: The cache file, which its strategy has had its chance to make.
+        url: The URL that its storage gives it.
+    """
+    identity, access, record = file.identity, file.cachefile_backend.states, known(file)
+    if (
+        access is None
+        or record is None
+        or record.status != Status.EXISTS
+        or not record.width
+        or not record.height
+        or not identity.name_is_unique
+        or record.digest != identity.digest
+    ):
+        return
+    due = next_looks.get((identity.key, record.fingerprint)) if record.fingerprint else math.inf
+    if due is None:
+        return
+    storage: Any = file.storage
+    # Other storages sign their URLs, or have a new one for each content.
+    is_fixed = type(storage).url is FileSystemStorage.url
+    shown = Fallback(url if is_fixed else "", record.width, record.height)
+    if len(_kept) >= _MOST_KEPT:
+        _kept.clear()
+    place = (storage.base_url, storage.location) if is_fixed else None
+    _kept[identity.key] = Kept(shown, record, identity.key, access, storage, place, due)
+
+
+@receiver(setting_changed, dispatch_uid="imagekit_registry.fallbacks")
+def _forget_on_change(*, setting: str, **_: object) -> None:
+    if setting.startswith("IMAGEKIT_") or setting in {
+        "CACHES",
+        "DATABASES",
+        "MEDIA_ROOT",
+        "STORAGES",
+    }:
+        _kept.clear()
 
 
 def placeholder_url(width: int, height: int) -> str:

@@ -21,7 +21,14 @@ from imagekit_registry.cachefiles.backends import (
     load_backend,
 )
 from imagekit_registry.cachefiles.dimensions import dimensions
-from imagekit_registry.cachefiles.fallbacks import Fallback, Pixels, fallback_for
+from imagekit_registry.cachefiles.fallbacks import (
+    Fallback,
+    Kept,
+    Pixels,
+    fallback_for,
+    keep,
+    recall,
+)
 from imagekit_registry.cachefiles.generation import generate
 from imagekit_registry.cachefiles.identity import (
     Identity,
@@ -29,7 +36,6 @@ from imagekit_registry.cachefiles.identity import (
 )
 from imagekit_registry.cachefiles.results import Policy
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
-from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, MissingSource, PublishError, located
 from imagekit_registry.registry import generator_registry
@@ -131,19 +137,21 @@ class ImageCacheFile(StoredContent):
             MissingSource: The generator has no source.
             GenerationError: The image could not be made, and failures are to be raised.
         """
-        self._require_existence()
-        if self._fallback is not None:
-            return self._fallback.url
-        return self._url_of(self.published_name)
+        kept = self._require_existence()
+        if kept is not None and kept.shown.url:
+            return kept.shown.url
+        return self._fallback.url if self._fallback else self._url_of(self.published_name)
 
     def _url_of(self, name: str) -> str:
         try:
-            return self.storage.url(name)
+            url = self.storage.url(name)
         except Exception as error:  # noqa: BLE001 -- what client libraries raise
             cause = f"the storage gives no URL for {name!r}"
             failure = located(self.identity, cause, wrap=PublishError, hint=REACH_IT).error(error)
             self._fallback = fallback_for(self, failure)
             return self._fallback.url
+        keep(self, url)
+        return url
 
     def shown(self) -> Fallback:
         """Return URL, width and height together: one look at the state for all of them.
@@ -152,7 +160,9 @@ class ImageCacheFile(StoredContent):
             MissingSource: The generator has no source.
             GenerationError: The image could not be made, and failures are to be raised.
         """
-        self._require_existence()
+        kept = self._require_existence()
+        if kept is not None and kept.shown.url:
+            return kept.shown
         if self._fallback is not None:
             return self._fallback
         record = existence.known(self)
@@ -179,7 +189,9 @@ class ImageCacheFile(StoredContent):
         return None if height is None else Pixels(height)
 
     def _get_image_dimensions(self) -> tuple[int | None, int | None]:
-        self._require_existence()
+        kept = self._require_existence()
+        if kept is not None:
+            return kept.shown.width, kept.shown.height
         if self._fallback is None:
             try:
                 return dimensions(self)
@@ -188,10 +200,16 @@ class ImageCacheFile(StoredContent):
                 self._fallback = fallback_for(self, error)
         return self._fallback.width, self._fallback.height
 
-    def _require_existence(self) -> None:
-        """Give the strategy its chance; keep what is shown instead if the image cannot be had."""
-        if self._file is not None:
-            return
+    def _require_existence(self) -> Kept | None:
+        """Give the strategy its chance; keep what is shown instead if the image cannot be had.
+
+        Returns:
+            What is shown, if that is known to be as it was.
+        """
+        kept = recall(self)
+        if kept is not None or self._file is not None:
+            self._fallback = self._fallback if kept is None else None
+            return kept
         try:
             if existence_required.receivers:
                 existence_required.send(sender=self, file=self)
@@ -203,13 +221,7 @@ class ImageCacheFile(StoredContent):
             self._fallback = fallback_for(self, error)
         else:
             self._fallback = fallback_for(self, None) if is_on_its_way else None
-
-    def _is_on_its_way(self) -> bool:
-        """Return whether something else is shown until the image is there."""
-        if not self.identity.name_is_unique:
-            return not self._is_recorded()
-        is_made_later = self.cachefile_backend.is_async or is_in_event_loop()
-        return is_made_later and not self.exists()
+        return None
 
     # What is done with it.
 
@@ -261,9 +273,7 @@ class ImageCacheFile(StoredContent):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the content, and a storage that can be found again."""
-        state = dict(self.__dict__)
-        state["_file"] = None
-        state["_fallback"] = None
+        state = {**self.__dict__, "_file": None, "_fallback": None}
         state.pop("identity", None)
         del state["spec"]
         storage = state.pop("storage")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from operator import attrgetter, is_
 from types import FunctionType
@@ -35,6 +36,7 @@ __all__ = [
     "CacheFile",
     "Identity",
     "identify",
+    "is_told_by_class",
     "known_identity",
     "remember_identity",
     "state_key",
@@ -169,9 +171,13 @@ def state_key(storage: str, name: str) -> str:
 # What the same spec makes of the same source is the same each time.
 
 #: All that a name and a digest hang on, beside the class, its source and the settings.
-_recipe_of = attrgetter("spec_id", "namer", *(field.name for field in attrs.fields(Recipe)))
+_recipe_of = attrgetter(
+    "spec_id",
+    "namer",
+    *(field.name for field in attrs.fields(Recipe) if field.name != "processors"),
+)
 _PLAIN = ("get_hash", "cachefile_name", "name_needs_record", "describe", "_namer", "_recipe_text")
-_known: dict[tuple[type, str], tuple[tuple[object, ...], Identity]] = {}
+_known: dict[tuple[object, ...], tuple[tuple[object, ...], Identity]] = {}
 #: Identities that a process remembers.
 _MOST_KNOWN = 10_000
 
@@ -179,31 +185,39 @@ _MOST_KNOWN = 10_000
 def known_identity(spec: BaseImageSpec, storage: Storage) -> Identity | None:
     """Return what the file of *spec* in *storage* is, if that was worked out before."""
     source = spec.source
-    if not isinstance(source, FieldFile | StoredFile) or spec.spec_arguments:
+    if not isinstance(source, FieldFile | StoredFile):
         return None
-    known = _known.get((type(spec), source.name or ""))
+    try:
+        known = _known.get((type(spec), source.name, *spec.spec_arguments.values()))
+    except TypeError:
+        return None  # an argument that cannot be hashed
     if known is None:
         return None
     # The very same objects: what is equal may be written down in another way.
-    is_same = all(map(is_, known[0], _parts(spec, source, storage)))
-    return known[1] if is_same else None
+    parts = _parts(spec, source, storage)
+    return known[1] if len(parts) == len(known[0]) and all(map(is_, known[0], parts)) else None
 
 
 def remember_identity(spec: BaseImageSpec, storage: Storage, identity: Identity) -> None:
     """Remember what the file of *spec* is, if its class, its source and its recipe say all of it."""
     source = spec.source
-    if not isinstance(source, FieldFile | StoredFile) or spec.spec_arguments:
-        return
-    if isinstance(spec, ImageSpec) and _is_plain(type(spec)):
-        namer = spec._namer()
-        if isinstance(namer, FunctionType) and namer.__module__ == namers.__name__:
-            if len(_known) >= _MOST_KNOWN:
-                _known.clear()
-            _known[type(spec), source.name or ""] = (_parts(spec, source, storage), identity)
+    if isinstance(source, FieldFile | StoredFile) and is_told_by_class(spec):
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        key = (type(spec), source.name, *spec.spec_arguments.values())
+        with suppress(TypeError):
+            _known[key] = (_parts(spec, source, storage), identity)
 
 
-def _is_plain(cls: type[ImageSpec]) -> bool:
-    return all(getattr(cls, name) is getattr(ImageSpec, name) for name in _PLAIN)
+def is_told_by_class(spec: BaseImageSpec) -> bool:
+    """Return whether name and digest hang on nothing but what specs have by their attributes."""
+    cls = type(spec)
+    if not isinstance(spec, ImageSpec) or any(
+        getattr(cls, name) is not getattr(ImageSpec, name) for name in _PLAIN
+    ):
+        return False
+    namer = spec._namer()
+    return isinstance(namer, FunctionType) and namer.__module__ == namers.__name__
 
 
 def _parts(
@@ -211,7 +225,8 @@ def _parts(
 ) -> tuple[object, ...]:
     # An upload that is not stored yet is told by its content; a tenant's storage may move.
     is_stored, places = vars(source).get("_committed"), (getattr(storage, "location", None),)
-    return (source.storage, is_stored, storage, *places, *_recipe_of(spec))
+    processors = spec.processors or () if isinstance(spec, ImageSpec) else ()
+    return (source.storage, is_stored, storage, *places, *_recipe_of(spec), *processors)
 
 
 @receiver(setting_changed, dispatch_uid="imagekit_registry.identity")

@@ -7,7 +7,8 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import TypeVar, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
@@ -24,6 +25,7 @@ from imagekit_registry.exceptions import (
     MissingSource,
 )
 from imagekit_registry.html._elements import NO_FAILURES, Failures, Markup
+from imagekit_registry.html._written import Key, key_of, note_written, written
 from imagekit_registry.state import Status, state_scope
 
 _logger = logging.getLogger("imagekit_registry.html")
@@ -165,7 +167,7 @@ def batched(render: Callable[[], str]) -> SafeString:
         return SafeString(batch.fill(text))
 
 
-def show(plan: Callable[..., Markup], *args: object, waits: bool = False) -> SafeString:
+def show(plan: Callable[..., Markup], *args: Any, waits: bool = False) -> SafeString:
     """Return the HTML of what ``plan(*args)`` gives; what breaks is handled as the settings say.
 
     Args:
@@ -176,9 +178,21 @@ def show(plan: Callable[..., Markup], *args: object, waits: bool = False) -> Saf
     Raises:
         ImageKitError: ``IMAGEKIT_ON_ERROR`` is ``"raise"``, or a programmer erred.
     """
+    key = key_of(plan, *args)
+    html = written(key) if key is not None else None
+    if html is not None:
+        return html
     markup = attempt(plan, *args)
     if markup is None:
         return SafeString("")
     batch = _active.get() if waits else None
     write = _write_now if batch is None else batch.add
-    return write(markup.files, markup.render)
+    render = markup.render if key is None else partial(_render_and_note, markup, key)
+    return write(markup.files, render)
+
+
+def _render_and_note(markup: Markup, key: Key, failures: Failures) -> str:
+    html = markup.render(failures)
+    if html:
+        note_written(key, markup.files, markup.render)
+    return html

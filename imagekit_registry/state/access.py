@@ -97,8 +97,12 @@ class StateAccess:
 
     def get(self, key: str) -> CacheFileRecord | None:
         """Return the record of *key*, or None if there is none."""
-        record = self._local.get(self._space() + key)
+        record = self.remembered(key)
         return record if record is not None else self.get_many([key]).get(key)
+
+    def remembered(self, key: str) -> CacheFileRecord | None:
+        """Return the record of *key* if this process remembers it; no store is asked."""
+        return self._local.get(self._space() + key)
 
     def get_many(self, keys: Iterable[str], fresh: bool = False) -> dict[str, CacheFileRecord]:
         """Return the records that are there, by key; the store is asked once, or not at all.

@@ -1,0 +1,143 @@
+"""HTML that tags have written: the same until a record, a registration or a setting changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter, is_
+from types import MappingProxyType
+
+import attrs
+from django.core.files.storage import FileSystemStorage
+from django.core.signals import setting_changed
+from django.db.models.fields.files import FieldFile
+from django.dispatch import receiver
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+
+from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles.fallbacks import Kept, recall
+from imagekit_registry.cachefiles.identity import is_told_by_class
+from imagekit_registry.generatorlibrary import Thumbnail
+from imagekit_registry.registry import generator_registry
+from imagekit_registry.specs import BaseImageSpec, ImageSpec, StoredFile
+
+#: What a tag was asked for.
+Key = tuple[object, ...]
+
+_TEXTS = frozenset([str, SafeString, type(None)])
+_NUMBERS = frozenset([bool, float, int])
+#: All that an image hangs on, beside its source, the arguments of its tag and the settings.
+_attributes_of = attrgetter(*sorted(ImageSpec.__annotations__), "cachefile_storage")
+#: Specs that are what their class is, but for what their arguments set.
+_SET_BY_ARGUMENTS = {ImageSpec.__init__: set[str](), Thumbnail.__init__: {"format", "processors"}}
+_MOST_WRITTEN = 10_000
+
+
+@attrs.frozen(eq=False)
+class _Written:
+    html: SafeString
+    version: int
+    spec: type[BaseImageSpec]
+    attributes: tuple[object, ...]
+    images: Sequence[Kept]
+
+
+_written: dict[Key, _Written] = {}
+
+
+def key_of(
+    plan: object,
+    args: Sequence[object] = (),
+    kwargs: Mapping[str, object] = MappingProxyType({}),
+    html: Mapping[str, object] | None = None,
+) -> Key | None:
+    """Return what tells the HTML of a tag from that of all others; None if its values cannot.
+
+    Args:
+        plan: What makes the files of the tag.
+        args: Its unnamed arguments.
+        kwargs: Its named arguments.
+        html: The attributes of its element.
+    """
+    html = html or {}
+    try:
+        given = tuple(map(_token, args)), tuple(kwargs), tuple(map(_token, kwargs.values()))
+        key = (plan, *given, tuple(html), tuple(map(_token, html.values())))
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def _token(value: object) -> object:
+    cls = type(value)
+    if cls in _TEXTS:
+        return value
+    if cls in _NUMBERS:
+        return cls, value
+    if isinstance(value, FieldFile) and value.name and vars(value).get("_committed"):
+        return value.storage, value.name
+    if isinstance(value, StoredFile):
+        return value.storage, value.name
+    if isinstance(value, Promise):
+        return Promise, str(value)
+    raise TypeError("another object may be the same and say something else")
+
+
+def written(key: Key) -> SafeString | None:
+    """Return the HTML that was written for *key*, if it would be the same now."""
+    known = _written.get(key)
+    if (
+        known is None
+        or known.version != generator_registry.version
+        or not all(map(is_, known.attributes, _attributes_of(known.spec)))
+    ):
+        return None
+    for image in known.images:
+        if not image.is_current():
+            return None
+    return known.html
+
+
+def note_written(key: Key, files: Sequence[ImageCacheFile], render: Callable[[], str]) -> None:
+    """Keep what *render* gives for *key*, if arguments, class and records say all of it.
+
+    Args:
+        key: What the tag was asked for.
+        files: Its files, which were just shown.
+        render: Writes the HTML. What is kept is written anew, between two looks at the records.
+    """
+    classes = {type(file.spec.rendition_of or file.spec) for file in files}
+    # Other storages sign their URLs, or have a new one for each content.
+    if not all(type(file.storage).url is FileSystemStorage.url for file in files):
+        return
+    if len(classes) > 1 or not all(_is_told_by_arguments(file.spec) for file in files):
+        return
+    images = [image for file in files if (image := recall(file)) is not None]
+    if len(images) < len(files):
+        return
+    (cls,) = classes
+    version, attributes = generator_registry.version, _attributes_of(cls)
+    html = SafeString(render())
+    if all(image.is_current() for image in images):
+        if len(_written) >= _MOST_WRITTEN:
+            _written.clear()
+        _written[key] = _Written(html, version, cls, attributes, images)
+
+
+def _is_told_by_arguments(spec: BaseImageSpec) -> bool:
+    original = spec.rendition_of or spec
+    changes = _SET_BY_ARGUMENTS.get(type(original).__init__)
+    if changes is None or not is_told_by_class(spec):
+        return False
+    # What a property gives may be another thing the next time.
+    own = vars(original).keys() - {"_source", "spec_arguments", "spec_id"}
+    return own <= changes and not any(
+        isinstance(value, property) for value in _attributes_of(type(original))
+    )
+
+
+@receiver(setting_changed, dispatch_uid="imagekit_registry.html")
+def _forget_on_change(*, setting: str, **_: object) -> None:
+    if setting.startswith("IMAGEKIT_") or setting in {"CACHES", "DATABASES", "STORAGES"}:
+        _written.clear()
