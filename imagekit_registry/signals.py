@@ -12,6 +12,8 @@ __all__ = [
     "source_deleted",
     "source_saved",
     "source_written",
+    "sources_deleted",
+    "sources_saved",
 ]
 
 #: The content of a cache file is about to be read. Sent by the file; argument ``file``.
@@ -21,12 +23,17 @@ content_required = Signal()
 existence_required = Signal()
 
 #: A new image stands in a source field, and its row is committed. Sent by the source group;
-#: argument ``source``.
+#: argument ``source``, and ``is_one_of_many`` if ``sources_saved`` follows.
 source_saved = Signal()
 
 #: An image has left a source field: replaced, cleared or its row deleted, and that is committed.
-#: Sent by the source group; argument ``source``.
+#: Sent by the source group; argument ``source``, and ``is_one_of_many`` if ``sources_deleted`` follows.
 source_deleted = Signal()
+
+#: The same of all images that the rows of one transaction have let go of or hold anew, once, after
+#: each was announced by itself. Argument ``sources``: pairs of a source group and a source.
+sources_deleted = Signal()
+sources_saved = Signal()
 
 #: A new image was saved to a source field within a transaction that is not committed yet: the file
 #: may be another one already. Sent by the source group; argument ``source``.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from inspect import getmembers_static
 from typing import Any
 
 from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.cachefiles.files import ImageCacheFile
 from imagekit_registry.exceptions import ImageKitError, InvalidArgument
+from imagekit_registry.specs import SpecHost
 
 __all__ = ["prefetch_images"]
 
@@ -19,7 +21,8 @@ def prefetch_images(objects: Iterable[Any], *spec_fields: str) -> list[Any]:
         objects: Model instances, or a queryset of them.
         *spec_fields: Names of their image spec fields; ``"author__avatar"`` or ``"author.avatar"``
             is one of a related object, or of all related objects. Fetch those before
-            (``select_related``, ``prefetch_related``): each one that is not there is a query.
+            (``select_related``, ``prefetch_related``): each one that is not there is a query. All
+            of the instances' own if none is named.
 
     Returns:
         The instances, as a list.
@@ -32,9 +35,20 @@ def prefetch_images(objects: Iterable[Any], *spec_fields: str) -> list[Any]:
     """
     instances = list(objects)
     paths = [name.replace(".", "__").split("__") for name in spec_fields]
-    files = (file for item in instances for path in paths for file in _follow(item, path))
+    own = {} if paths else {model: _spec_fields_of(model) for model in set(map(type, instances))}
+    files = (
+        file
+        for item in instances
+        for path in paths or own[type(item)]
+        for file in _follow(item, path)
+    )
     fetch([file for file in files if isinstance(file, ImageCacheFile)])
     return instances
+
+
+def _spec_fields_of(model: type) -> list[list[str]]:
+    # Fields for uploads stand behind a descriptor of Django's.
+    return [[name] for name, value in getmembers_static(model) if isinstance(value, SpecHost)]
 
 
 def _follow(item: Any, path: Sequence[str]) -> Iterator[Any]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Set
 from contextlib import nullcontext
 from functools import partial
+from weakref import WeakSet
 
 import attrs
 from django.apps.registry import Apps
 from django.db import Error, router, transaction
 from django.db.models import FileField, Model
+from django.dispatch import Signal
 
 from imagekit_registry._loading import storage_reference
 
@@ -18,6 +21,11 @@ from imagekit_registry._loading import storage_reference
 _CHUNK = 500
 
 _logger = logging.getLogger("imagekit_registry.specs")
+
+
+@attrs.define(eq=False)
+class Callback:
+    """Stands for a callback that is called at the commit; held by that alone."""
 
 
 @attrs.define(eq=False)
@@ -30,11 +38,17 @@ class LetGo:
     Attributes:
         images: Fields and names; what is added after the first question is asked about later.
         asked: Those of which is known whether a row names them.
+        awaited: The callbacks that are yet to be called; a rollback to a savepoint drops some.
+        told: What was told by each signal: source groups with images.
     """
 
     using: str
     images: set[tuple[FileField, str]] = attrs.field(factory=set, init=False)
     asked: set[tuple[FileField, str]] = attrs.field(factory=set, init=False)
+    awaited: WeakSet[Callback] = attrs.field(factory=WeakSet, init=False)
+    told: defaultdict[Signal, list[tuple[object, object]]] = attrs.field(
+        factory=lambda: defaultdict(list), init=False
+    )
     _held: set[tuple[str, str]] = attrs.field(factory=set, init=False)
 
     def is_held(self, field: FileField, name: str) -> bool:

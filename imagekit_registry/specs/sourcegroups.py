@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -18,12 +18,20 @@ from django.db.models.fields.files import FieldFile, FileDescriptor
 from django.db.models.signals import class_prepared, post_delete, post_save
 from django.dispatch import Signal
 
-from imagekit_registry.signals import source_deleted, source_saved, source_written
-from imagekit_registry.specs._rows import LetGo
+from imagekit_registry.signals import (
+    source_deleted,
+    source_saved,
+    source_written,
+    sources_deleted,
+    sources_saved,
+)
+from imagekit_registry.specs._rows import Callback, LetGo
 
 __all__ = ["ImageFieldSourceGroup", "get_nonabstract_descendants", "watch_all_images"]
 
 _UID = "imagekit_registry.watch"
+#: What is sent for all images together, once each has been announced.
+_OF_MANY = {source_deleted: sources_deleted, source_saved: sources_saved}
 
 
 class _Known(NamedTuple):
@@ -269,11 +277,12 @@ class _Watcher:
             if not raw:
                 let_go = self._let_go_of(using, instance, name, known.name)
                 if source and transaction.get_connection(using).in_atomic_block:
-                    self._send(source_written, instance, name, source)
+                    for group, file in self._told(instance, name, source):
+                        source_written.send(sender=group, source=file)
                 saved = partial(
                     self._on_saved, instance, name, source, known.given, created, let_go
                 )
-                transaction.on_commit(saved, using=using)
+                self._at_commit(let_go, saved)
 
     def _let_go_of(self, using: str, instance: Model, field_name: str, name: str | None) -> LetGo:
         """Take note that a row may let go of an image when the transaction is committed."""
@@ -300,7 +309,7 @@ class _Watcher:
         if before.name and before.name != name and not created:
             self._send_deleted(let_go, instance, field_name, before.name)
         if name and (created or (name, version) != (before.name, before.version)):
-            self._send(source_saved, instance, field_name, name)
+            self._send(source_saved, let_go, instance, field_name, name)
 
     def _on_delete(self, sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
         for field_name in sorted(self._watched[sender]):
@@ -310,7 +319,27 @@ class _Watcher:
                 later = None if _shares_rows(owner, sender) else owner
                 let_go = self._let_go_of(using, instance, field_name, name)
                 send = partial(self._send_deleted, let_go, instance, field_name, name, later)
-                transaction.on_commit(send, using=using)
+                self._at_commit(let_go, send)
+
+    def _at_commit(self, let_go: LetGo, announce: Callable[[], None]) -> None:
+        """Call *announce* when the transaction is committed, and tell of all together after the last."""
+        callback = Callback()
+        let_go.awaited.add(callback)
+
+        def call() -> None:
+            try:
+                announce()
+            except BaseException:
+                # No other will be called.
+                let_go.awaited.clear()
+                raise
+            finally:
+                let_go.awaited.discard(callback)
+                for signal in _OF_MANY if not let_go.awaited else ():
+                    if sources := let_go.told.pop(signal, None):
+                        _OF_MANY[signal].send(sender=ImageFieldSourceGroup, sources=sources)
+
+        transaction.on_commit(call, using=let_go.using)
 
     def _send_deleted(
         self,
@@ -321,25 +350,34 @@ class _Watcher:
         later: type[Model] | None = None,
     ) -> None:
         if not let_go.is_held(_file_field(instance, field_name), name):
-            self._send(source_deleted, instance, field_name, name, later)
+            self._send(source_deleted, let_go, instance, field_name, name, later)
 
     def _send(
         self,
         signal: Signal,
+        let_go: LetGo,
         instance: Model,
         field_name: str,
         name: str,
         later: type[Model] | None = None,
     ) -> None:
         """Tell the groups that have the image, but for those of which *later* is announced."""
+        for group, source in self._told(instance, field_name, name):
+            if not (later and group.covers(later)):
+                let_go.told[signal].append((group, source))
+                signal.send(sender=group, source=source, is_one_of_many=True)
+
+    def _told(
+        self, instance: Model, field_name: str, name: str
+    ) -> Iterator[tuple[ImageFieldSourceGroup, FieldFile]]:
+        """Yield the groups that have an image, each with a file of it."""
         field = _file_field(instance, field_name)
         # A file of its own: by the time of the commit the instance may hold another image.
         source = field.attr_class(instance, field, name)
         told = [group for group in self._groups if group.is_told_of(source)]
         # An image of which no field makes anything may be shown by tags.
         for group in told or [ImageFieldSourceGroup.shared(field.model, field_name)]:
-            if not (later and group.covers(later)):
-                signal.send(sender=group, source=source)
+            yield group, source
 
 
 def _file_field(instance: Model, name: str) -> Any:

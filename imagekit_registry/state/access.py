@@ -132,12 +132,13 @@ class StateAccess:
         return len(self._known(keys, self._table())) == len(keys)
 
     def by_source(self, sources: Sequence[str]) -> list[CacheFileRecord] | None:
-        """Return what was made of *sources* by the store's account; None if it keeps none."""
+        """Return what was made of *sources* by the store's account; None if it gives none."""
         if not self.store.is_ledger:
             return None
         self.tell_outdated()
-        nothing: list[CacheFileRecord] = []
-        found = self._breaker.call(partial(self.store.by_source, *sources), nothing)
+        found = self._breaker.call(partial(self.store.by_source, *sources), None)
+        if found is None:
+            return None
         space = self._space()
         for write in dict.fromkeys(self._uncommitted.values()):
             changes, own_space = write.args

@@ -49,6 +49,22 @@ class TestPrefetch:
         assert dict(cache_calls) == {"get_many": 1}
 
     @pytest.mark.django_db
+    def test_a_prefetch_of_images_without_names_is_one_of_all_fields(
+        self, rows: Any, cache_calls: Counter[str]
+    ) -> None:
+        """Whoever names none wants all, and not nothing."""
+        fields = ("thumbnail", "banner", "with_spec")
+        generate_many([getattr(row, name) for row in rows for name in fields], force=True)
+        forget_state()
+        cache_calls.clear()
+        with state_scope():
+            for photo in prefetch_images(Photo.objects.all()):
+                assert photo.thumbnail.width == 50
+                assert photo.banner.width == 300
+                assert photo.with_spec.width == 100
+        assert dict(cache_calls) == {"get_many": 1}
+
+    @pytest.mark.django_db
     @pytest.mark.parametrize("path", ["pictures__small", "pictures.small"])
     def test_a_prefetch_of_images_follows_relations(
         self, cache_calls: Counter[str], stored_photo: Any, path: str

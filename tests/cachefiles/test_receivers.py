@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles.receivers import records_of
+from imagekit_registry.cachefiles._made import records_of
 from imagekit_registry.cachefiles.strategies import PreCache
 from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.processors import ResizeToFill
+from imagekit_registry.signals import source_deleted
 from imagekit_registry.specs import refer_to
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 from imagekit_registry.testing import forget_state
@@ -199,6 +201,83 @@ telling = {"on_source_deleted": lambda file: told.append(file.spec_id)}
 keeping = {"on_existence_required": lambda file: file.generate()}
 
 
+class TestMany:
+    """Many rows in one transaction."""
+
+    @pytest.fixture
+    def rows(self, cached: Any) -> list[ConcreteChild]:
+        """Return twenty rows whose images a page has shown."""
+        rows = [
+            ConcreteChild.objects.create(image=upload("white", f"{number}.jpg"))
+            for number in range(20)
+        ]
+        for row in rows:
+            assert row.small.url
+            assert row.implicit.url
+        return rows
+
+    def test_rows_that_are_deleted_together_cost_a_few_queries(
+        self, rows: list[ConcreteChild], state: str, cached: Any
+    ) -> None:
+        """The records of all are looked for and removed at once, as far as they lie in a database."""
+        with CaptureQueriesContext(connection) as queries:
+            ConcreteChild.objects.all().delete()
+        asked = [query["sql"] for query in queries if "cachefilerecordrow" in query["sql"]]
+        assert len(asked) == (3 if "database" in state else 0)
+        assert not cached()
+
+    def test_only_what_is_committed_goes(self, rows: list[ConcreteChild], cached: Any) -> None:
+        """What a savepoint has brought back stays, the last as well as the first."""
+        left = {str(rows[0].small.name), str(rows[19].small.name)}
+        with transaction.atomic():
+            with suppress(RuntimeError), transaction.atomic():
+                rows[0].delete()
+                raise RuntimeError
+            for row in rows[1:19]:
+                row.delete()
+            with suppress(RuntimeError), transaction.atomic():
+                rows[19].delete()
+                raise RuntimeError
+        assert {name for name in cached() if name.endswith("png")} >= left
+        assert len(cached()) == 4
+
+    def test_a_receiver_that_fails_keeps_no_images_of_the_rows_before_it(
+        self, rows: list[ConcreteChild], cached: Any
+    ) -> None:
+        """Django calls no callback after one that has failed."""
+
+        def fail(source: Any, **kwargs: Any) -> None:
+            if source.name == rows[10].image.name:
+                raise RuntimeError("a project's own")
+
+        source_deleted.connect(fail)
+        try:
+            with pytest.raises(RuntimeError, match="a project's own"):
+                ConcreteChild.objects.all().delete()
+        finally:
+            source_deleted.disconnect(fail)
+        assert len(cached()) <= 40 - 2 * 10
+
+
+class TestNew:
+    """Rows whose image nobody has seen yet."""
+
+    def test_a_new_row_costs_one_query_and_no_call_of_a_storage(
+        self, state: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of a new name nothing is known, and so there is nothing to remove."""
+        deleted: list[str] = []
+        storage = storages["cloud" if "cloud" in state else "default"]
+        row = Concrete()
+        row.image.save("new.jpg", upload("white"), save=False)
+        monkeypatch.setattr(type(storage), "delete", lambda self, name: deleted.append(name))
+        with CaptureQueriesContext(connection) as queries:
+            row.save()
+        asked = [query["sql"] for query in queries if "cachefilerecordrow" in query["sql"]]
+        assert len(asked) == (1 if "database" in state else 0)
+        assert deleted == []
+
+
 def save(row: Any, update_fields: list[str] | None = None, **values: Any) -> None:
     for name, value in values.items():
         setattr(row, name, value)
@@ -235,7 +314,7 @@ class TestReplaced:
         monkeypatch.setattr(Tag, "cachefile_strategy", PreCache)
         save(row, image=upload("black"))
         file = get_image("tests:tag", source=row.image)
-        assert cached() == {file.name}
+        assert cached() == {file.published_name}
         assert is_dark(file)
 
     def test_a_replaced_source_leaves_no_former_image_if_a_developer_is_shown_an_error(
