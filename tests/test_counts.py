@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import django
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import models
 
@@ -16,10 +19,11 @@ from imagekit_registry.admin import AdminThumbnail
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many
 from imagekit_registry.imaging._decoder_pillow import PillowImage
 from imagekit_registry.processors import ResizeToFit
+from imagekit_registry.specs import StoredFile
 from imagekit_registry.testing import forget_state
 from tests.caches import CountingCache
 from tests.pages import Banner, elements, registered, render
-from tests.storages import CountingStorage
+from tests.storages import CountingStorage, RemoteStorage
 from tests.testapp.models import Photo
 
 PHOTOS = 10
@@ -191,3 +195,56 @@ def test_five_widths_are_made_of_one_open_and_one_decode(
     assert (len(outcome.made), outcome.failures) == (len(WIDTHS), ())
     assert storage_calls()["open"] == 1
     assert len(decoded) == 1
+
+
+class CountingRemoteStorage(RemoteStorage):
+    """A storage without paths, each of whose calls is a request."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.calls: Counter[str] = Counter()
+
+    def _open(self, name: str, mode: str = "rb") -> Any:
+        self.calls["GET"] += 1
+        return super()._open(name, mode)
+
+    def _save(self, name: str, content: Any) -> str:
+        self.calls["PUT"] += 1
+        return super()._save(name, content)
+
+    def exists(self, name: str) -> bool:
+        self.calls["HEAD"] += 1
+        return super().exists(name)
+
+    def size(self, name: str) -> int:
+        self.calls["HEAD"] += 1
+        return super().size(name)
+
+    def get_modified_time(self, name: str) -> Any:
+        self.calls["HEAD"] += 1
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_cold_image_on_a_storage_without_paths_costs_few_requests(
+    photos: list[Photo], settings: Any
+) -> None:
+    """One more than the two of its source, what is asked of its name, and its reading and writing."""
+    remote = {"BACKEND": f"{__name__}.CountingRemoteStorage"}
+    settings.STORAGES = {**settings.STORAGES, "remote": remote}
+    storage: Any = storages["remote"]
+    storage.save("a.jpg", ContentFile(Path(photos[0].original_image.path).read_bytes()))
+
+    class Remote(Banner):
+        cachefile_storage = "remote"
+
+    def make(*widths: int) -> dict[str, int]:
+        storage.calls.clear()
+        specs = [Remote(source=StoredFile("a.jpg", storage)) for _ in widths]
+        for spec, width in zip(specs, widths, strict=True):
+            spec.processors = [ResizeToFit(width, width)]
+        assert generate_many(map(ImageCacheFile, specs)).failures == ()
+        return dict(storage.calls)
+
+    # One HEAD of those for each name is Django's, for storages that do not overwrite.
+    assert make(10) == {"HEAD": 5, "GET": 1, "PUT": 1}
+    assert make(20, 30, 40, 50) == {"HEAD": 14, "GET": 1, "PUT": 4}

@@ -214,7 +214,7 @@ def look_up(
             # Not written down: whoever makes the file, in a thread, asks first.
             answers.append(new_record(file, Status.MISSING))
         else:
-            answers.append(record := ask(file, before))
+            answers.append(record := ask(file, before)[0])
             if file.identity.name_is_unique:
                 # Else no record says as much, and another image's may have been written meanwhile.
                 news.append((file, record))
@@ -314,12 +314,15 @@ def invalidate(file: CacheFile) -> None:
 # What the storage says.
 
 
-def ask(file: CacheFile, before: CacheFileRecord | None) -> CacheFileRecord:
-    """Return what the storage says of *file*; it is for the caller to remember it.
+def ask(file: CacheFile, before: CacheFileRecord | None) -> tuple[CacheFileRecord, bool]:
+    """Return what the storage says of *file*, and whether it has one of its name, of whatever image.
 
     Args:
         file: The cache file.
         before: The record that there is, whatever it says.
+
+    Returns:
+        A record, which it is for the caller to remember, and the storage's answer.
 
     Raises:
         NameTaken: The name is held by another image.
@@ -330,25 +333,21 @@ def ask(file: CacheFile, before: CacheFileRecord | None) -> CacheFileRecord:
     exists = _is_in_storage(file)
     if exists and not _is_stale(file, before):
         if before is not None and before.status == Status.EXISTS:
-            return before
-        return new_record(file, Status.EXISTS, fingerprint=fingerprint(file.spec.source))
-    if (
-        before is not None
-        and not exists
-        and before.status == Status.GENERATING
-        and (judge(identity, before, time.time()) is not None)
-    ):
+            return before, True
+        return new_record(file, Status.EXISTS, fingerprint=fingerprint(file.spec.source)), True
+    is_begun = before is not None and before.status == Status.GENERATING and not exists
+    if before and is_begun and judge(identity, before, time.time()) is not None:
         # That it is not there yet is no news.
-        return before
+        return before, False
     retry_at = time.time() + file.cachefile_backend.existence_check_timeout
     # Failures are counted until it is made: each doubles the time to the next try.
-    failures = before.failures if before is not None else 0
+    failures = before.failures if before else 0
     record = new_record(file, Status.MISSING, retry_at=retry_at, failures=failures)
     if exists and before is not None:
         # What is there was made by another recipe or of another image; the record goes on saying so
         # until it is made anew.
         record = attrs.evolve(record, digest=before.digest, fingerprint=before.fingerprint)
-    return record
+    return record, exists
 
 
 def _is_in_storage(file: CacheFile) -> bool:

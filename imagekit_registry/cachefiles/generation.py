@@ -98,7 +98,8 @@ def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:
 
 def _is_missing(item: Item, news: News) -> bool:
     """Ask the storage for the file itself."""
-    record = ask(item.file, item.before)
+    record, is_there = ask(item.file, item.before)
+    item.is_name_free = not is_there
     if record.status == Status.EXISTS and record != item.before:
         news.append((item.file, record))
     return record.status != Status.EXISTS
@@ -229,6 +230,19 @@ class Making:
             except Exception as error:  # noqa: BLE001 -- receivers of our signals are the project's
                 answer = explained(error, item.file)
             self._answers.append((item, answer))
+        if any(isinstance(answer, CacheFileRecord) for _, answer in self._answers):
+            self._compare(seen)
+
+    def _compare(self, seen: str) -> None:
+        """Have images made anew whose source has changed since it was *seen*, before it was read."""
+        if not seen or fingerprint(self.todo[0].file.spec.source) in {seen, ""}:
+            return
+        for at, (item, answer) in enumerate(self._answers):
+            before = item.before
+            # Twice running, it is the storage that does not give the same answer twice.
+            is_second = before and before.status == Status.MISSING and before.fingerprint
+            if isinstance(answer, CacheFileRecord) and not is_second:
+                self._answers[at] = item, attrs.evolve(answer, status=Status.MISSING)
 
     def _publish(self, item: Item, content: IO[bytes], seen: str) -> CacheFileRecord:
         """Publish *content* under the name of a file, and return the new record.
@@ -243,7 +257,7 @@ class Making:
         """
         file, identity = item.file, item.file.identity
         with located(identity, "the file could not be published", wrap=PublishError):
-            name = publish(file.storage, identity.name, content)
+            name = publish(file.storage, identity.name, content, is_free=item.is_name_free)
         size = content.seek(0, io.SEEK_END)
         record = new_record(
             file,
@@ -254,9 +268,6 @@ class Making:
             published_name=name if name != identity.name else "",
             **properties_of(content),
         )
-        if seen and _is_replaced_meanwhile(item, seen):
-            # Whoever looks next makes the image anew.
-            record = attrs.evolve(record, status=Status.MISSING)
         self._announce(generated, file, bytes=size)
         return record
 
@@ -321,15 +332,6 @@ class Making:
 
 
 # Publishing.
-
-
-def _is_replaced_meanwhile(item: Item, seen: str) -> bool:
-    """Return whether the source has changed since it was *seen*, before it was read."""
-    if fingerprint(item.file.spec.source) in {seen, ""}:
-        return False
-    before = item.before
-    # Twice running, it is the storage that does not give the same answer twice.
-    return before is None or before.status != Status.MISSING or not before.fingerprint
 
 
 def _delete_predecessor(item: Item, record: CacheFileRecord) -> None:

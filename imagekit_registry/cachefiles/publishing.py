@@ -51,7 +51,7 @@ class _KeptOpen(File):  # type: ignore[type-arg]
         """Leave the file open."""
 
 
-def publish(storage: Storage, name: str, content: IO[bytes]) -> str:
+def publish(storage: Storage, name: str, content: IO[bytes], *, is_free: bool = False) -> str:
     """Write *content* under *name*, so that nobody ever sees a part of it.
 
     On a file system the storage saves a hidden file beside the final one, in its own way; then that
@@ -65,6 +65,7 @@ def publish(storage: Storage, name: str, content: IO[bytes]) -> str:
         storage: Where to.
         name: Name in the storage, with forward slashes.
         content: A binary file that can seek; read from its beginning, and left open.
+        is_free: Whether the storage was just found to have no file of the name.
 
     Returns:
         The name of the file: *name*, unless the storage insists on another one. One that never
@@ -84,7 +85,7 @@ def publish(storage: Storage, name: str, content: IO[bytes]) -> str:
         sees_the_name = getattr(storage, "imagekit_save_in_place", False)
         if isinstance(storage, FileSystemStorage) and not sees_the_name:
             return _save_beside(storage, name, content)
-        return _save_in_place(storage, name, content)
+        return _save_in_place(storage, name, content, is_free)
     except Exception as error:
         raise _explained(error, storage, name) from error
 
@@ -131,9 +132,9 @@ def _save_beside(storage: FileSystemStorage, name: str, content: IO[bytes]) -> s
     return name
 
 
-def _save_in_place(storage: Storage, name: str, content: IO[bytes]) -> str:
+def _save_in_place(storage: Storage, name: str, content: IO[bytes], is_free: bool) -> str:
     """Publish by the public interface of any storage."""
-    was_there, size_before = _look(storage, name)
+    was_there, size_before = (False, None) if is_free else _look(storage, name)
     try:
         got = storage.save(name, _KeptOpen(content, name))
     except BaseException:

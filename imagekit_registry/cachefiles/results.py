@@ -70,11 +70,13 @@ class Item:
         file: The file.
         before: Its record, whatever that says.
         positions: The places at which the file, or another one of its name, was handed in.
+        is_name_free: Whether the storage was found to have no file of its name.
     """
 
     file: CacheFile
     before: CacheFileRecord | None = None
     positions: list[int] = attrs.field(factory=list)
+    is_name_free: bool = False
 
     def results(self, status: ResultStatus, error: ImageKitError | None = None) -> list[Result]:
         """Return what became of the file, once for each place."""

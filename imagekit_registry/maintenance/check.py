@@ -151,7 +151,7 @@ class Checker:
                 if kind == Kind.GOOD and record is not None and not access.store.is_ledger:
                     known.append((file, record))
                 elif kind == Kind.UNRECORDED and self.repair:
-                    known.append((file, ask(file, record)))
+                    known.append((file, ask(file, record)[0]))
             except Exception as error:  # noqa: BLE001 -- storages raise what they like
                 failure = explained(error, file)
                 yield _of_error(Kind.UNREACHABLE, identity.name, identity.spec_id, failure)

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 import attrs
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
-from django.core.files.storage import Storage, storages
+from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import storage_reference
@@ -160,16 +160,18 @@ def fingerprint(source: Any) -> str:
     """Return what tells whether the file under a source's name is still the same.
 
     Returns:
-        Its size in bytes and its ETag, of a storage that has a method ``get_etag(name)``, else its
-        modification time; what of these the storage has; empty if it has nothing, or for a source
-        outside of any storage.
+        Its ETag, of a storage that has a method ``get_etag(name)``, else its modification time; after
+        its size in bytes on a file system, or where there is no other. Elsewhere each is a request.
+        Empty if the storage tells nothing, or for a source outside of any storage.
     """
     storage, name = storage_of(source), name_of(source)
     if storage is None or not name:
         return ""
     etag = _told(storage, "get_etag", name) if hasattr(storage, "get_etag") else ""
-    parts = (_told(storage, "size", name), etag or _told(storage, "get_modified_time", name))
-    return "/".join(part for part in parts if part)
+    changed = etag or _told(storage, "get_modified_time", name)
+    if changed and not isinstance(storage, FileSystemStorage):
+        return changed
+    return "/".join(filter(None, (_told(storage, "size", name), changed)))
 
 
 def _told(storage: Any, method: str, name: str) -> str:
