@@ -274,8 +274,8 @@ class ImageCacheFile(StoredContent):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the content, and a storage that can be found again."""
         state = {**self.__dict__, "_file": None, "_fallback": None}
-        state.pop("identity", None)
-        del state["spec"]
+        for name in ("identity", "siblings", "spec"):
+            state.pop(name, None)
         storage = state.pop("storage")
         if storage is not _defaults()[0]:
             reference = storage_reference(storage)

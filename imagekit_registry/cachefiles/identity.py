@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from operator import attrgetter, is_
@@ -77,6 +78,8 @@ class CacheFile(ImageFile):
     storage: Storage
     cachefile_backend: AbstractCacheFileBackend
     cachefile_strategy: Strategy
+    #: Files of the same source that are asked for together: who misses one makes all that are missing.
+    siblings: Sequence[CacheFile] = ()
 
     _is_named: bool
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.cachefiles.files import ImageCacheFile
+from imagekit_registry.cachefiles.rendering import source_key
+from imagekit_registry.cachefiles.strategies import makes_when_required
 from imagekit_registry.exceptions import ImageKitError, InvalidArgument
 from imagekit_registry.specs import SpecHost
 
@@ -16,6 +18,9 @@ __all__ = ["prefetch_images"]
 
 def prefetch_images(objects: Iterable[Any], *spec_fields: str) -> list[Any]:
     """Fetch the state of the images of many model instances in one round trip.
+
+    What is missing is made when it is asked for: then all named images of the same source together,
+    of one decode.
 
     Args:
         objects: Model instances, or a queryset of them.
@@ -36,14 +41,23 @@ def prefetch_images(objects: Iterable[Any], *spec_fields: str) -> list[Any]:
     instances = list(objects)
     paths = [name.replace(".", "__").split("__") for name in spec_fields]
     own = {} if paths else {model: _spec_fields_of(model) for model in set(map(type, instances))}
-    files = (
-        file
-        for item in instances
-        for path in paths or own[type(item)]
-        for file in _follow(item, path)
-    )
-    fetch([file for file in files if isinstance(file, ImageCacheFile)])
+    files = []
+    for item in instances:
+        found = [each for path in paths or own[type(item)] for each in _follow(item, path)]
+        files += _made_together([each for each in found if isinstance(each, ImageCacheFile)])
+    fetch(files)
     return instances
+
+
+def _made_together(files: list[ImageCacheFile]) -> list[ImageCacheFile]:
+    groups: dict[object, list[ImageCacheFile]] = {}
+    for file in files:
+        if file.name and makes_when_required(file.cachefile_strategy):
+            groups.setdefault((file.cachefile_backend, source_key(file)), []).append(file)
+    for group in groups.values():
+        for file in group:
+            file.siblings = group
+    return files
 
 
 def _spec_fields_of(model: type) -> list[list[str]]:

@@ -203,7 +203,7 @@ class CachedFileBackend(AbstractCacheFileBackend):
         return record or existence.new_record(file, Status.MISSING)
 
     def generate_now(self, file: Any, force: bool = False) -> None:
-        """Make *file* here, once, however many ask for it at the same time.
+        """Make *file* here, once, however many ask for it at the same time; and its siblings with it.
 
         Args:
             file: The cache file.
@@ -215,7 +215,8 @@ class CachedFileBackend(AbstractCacheFileBackend):
             LockTimeout: Somebody else is making it and was not done in time.
             GenerationError: It cannot be made.
         """
-        (result,) = generate([file], Policy(force=force))
+        others = [] if force else [each for each in file.siblings if each is not file]
+        result, *_ = generate([file, *others], Policy(force=force))
         if result.error is not None:
             raise result.error
 
