@@ -139,5 +139,10 @@ def _is_told_by_arguments(spec: BaseImageSpec) -> bool:
 
 @receiver(setting_changed, dispatch_uid="imagekit_registry.html")
 def _forget_on_change(*, setting: str, **_: object) -> None:
-    if setting.startswith("IMAGEKIT_") or setting in {"CACHES", "DATABASES", "STORAGES"}:
+    if setting.startswith("IMAGEKIT_") or setting in {
+        "CACHES",
+        "DATABASES",
+        "MEDIA_ROOT",
+        "STORAGES",
+    }:
         _written.clear()

@@ -323,7 +323,7 @@ class _Watcher:
 
     def _at_commit(self, let_go: LetGo, announce: Callable[[], None]) -> None:
         """Call *announce* when the transaction is committed, and tell of all together after the last."""
-        callback = Callback()
+        callback, connection = Callback(), transaction.get_connection(let_go.using)
         let_go.awaited.add(callback)
 
         def call() -> None:
@@ -335,7 +335,9 @@ class _Watcher:
                 raise
             finally:
                 let_go.awaited.discard(callback)
-                for signal in _OF_MANY if not let_go.awaited else ():
+                # Within a transaction, as `captureOnCommitCallbacks` calls some of all, none is the last.
+                is_last = not let_go.awaited or connection.in_atomic_block
+                for signal in _OF_MANY if is_last else ():
                     if sources := let_go.told.pop(signal, None):
                         _OF_MANY[signal].send(sender=ImageFieldSourceGroup, sources=sources)
 
