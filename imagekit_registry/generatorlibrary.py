@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from types import MethodType
@@ -93,9 +93,14 @@ class Rendition(ImageSpec):
         format: The format, by Pillow's name; None for the other spec's.
         width: The largest width, in pixels; None for the other spec's. Nothing is enlarged.
 
+    Attributes:
+        changes: What it was given beside *spec*, and what that was given if it is one as well.
+
     Raises:
         InvalidArgument: *spec* is no image spec, or makes its images in a way of its own.
     """
+
+    changes: Mapping[str, str | int | None]
 
     def __init__(
         self, spec: object, *, format: str | None = None, width: int | None = None
@@ -109,6 +114,8 @@ class Rendition(ImageSpec):
         super().__init__(spec.source)
         vars(self).update(zip(_KEPT, attrgetter(*_KEPT)(spec), strict=True))
         self.rendition_of = spec.rendition_of or spec
+        earlier = spec.changes if isinstance(spec, Rendition) else {"format": None, "width": None}
+        self.changes = {"format": format or earlier["format"], "width": width or earlier["width"]}
         namer = spec.namer
         # A function in a class body has become a method of the other spec.
         is_own = isinstance(namer, MethodType) and namer.__self__ is spec

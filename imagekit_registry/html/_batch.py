@@ -6,6 +6,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -15,11 +16,13 @@ from django.utils.safestring import SafeString
 
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many
 from imagekit_registry.cachefiles.existence import fetch, known
+from imagekit_registry.cachefiles.rendering import source_key
 from imagekit_registry.cachefiles.state import records_are_known
 from imagekit_registry.cachefiles.strategies import makes_when_required
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     GenerationError,
+    ImageKitError,
     InvalidArgument,
     InvalidArgumentType,
     MissingSource,
@@ -74,7 +77,7 @@ def _write_now(files: Sequence[ImageCacheFile], render: Render) -> SafeString:
 
 
 def _make_missing(files: Sequence[ImageCacheFile]) -> Failures:
-    """Fetch the state of *files* in one round trip, and make together what is missing.
+    """Fetch the state of *files* in one round trip, and make or schedule together what is missing.
 
     Call it in a `state_scope`, which keeps what was read.
     """
@@ -82,13 +85,26 @@ def _make_missing(files: Sequence[ImageCacheFile]) -> Failures:
     missing = [file for file in files if _is_to_be_made(file)]
     if len(missing) < 2:
         return NO_FAILURES
-    return {failure.file: failure.error for failure in generate_many(missing).failures}
+    here = [file for file in missing if not file.cachefile_backend.is_async]
+    _schedule([file for file in missing if file.cachefile_backend.is_async])
+    return {failure.file: failure.error for failure in generate_many(here).failures}
+
+
+def _schedule(files: Sequence[ImageCacheFile]) -> None:
+    """Have *files* made by workers: those of one source by one message, of one decode."""
+    groups: dict[object, list[ImageCacheFile]] = {}
+    for file in files:
+        groups.setdefault((file.cachefile_backend, source_key(file)), []).append(file)
+    for group in groups.values():
+        # What fails is tried again, by itself, when it is shown.
+        with suppress(ImageKitError):
+            group[0].cachefile_backend.hand_over(group)
 
 
 def _is_to_be_made(file: ImageCacheFile) -> bool:
-    """Return whether the page would make *file* at once, since it is missing."""
+    """Return whether the page would make or schedule *file* at once, since it is missing."""
     backend = file.cachefile_backend
-    if not file.name or backend.states is None or backend.is_async:
+    if not file.name or backend.states is None:
         return False
     if not makes_when_required(file.cachefile_strategy):
         return False

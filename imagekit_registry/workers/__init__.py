@@ -10,8 +10,9 @@ from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.files.storage import storages
 
-from imagekit_registry.cachefiles import ImageCacheFile, get_image
+from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.backends import Message
+from imagekit_registry.cachefiles.backends.messages import generator_of
 from imagekit_registry.cachefiles.bulk import Generation
 from imagekit_registry.cachefiles.results import Result
 from imagekit_registry.exceptions import LockTimeout, NotRegistered, RetryLater
@@ -80,11 +81,9 @@ def _find_file(image: Mapping[str, Any]) -> ImageCacheFile:
     Raises:
         _NothingToDo: Its source has gone, or source or recipe are others by now.
     """
-    arguments = dict(image["arguments"])
-    if image["source"] is not None:
-        arguments["source"] = _find_source(image["source"])
+    source = {} if image["source"] is None else {"source": _find_source(image["source"])}
     try:
-        file = get_image(image["spec"], **arguments)
+        file = ImageCacheFile(generator_of(image, **source))
     except NotRegistered as error:
         raise _NothingToDo(str(error)) from error
     if file.digest != image["digest"]:

@@ -14,10 +14,11 @@ from django.db.models.fields.files import FieldFile
 from imagekit_registry._loading import storage_reference
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.exceptions import ImageKitError, InvalidMessage
+from imagekit_registry.generatorlibrary import Rendition
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import has_generator, is_stored, name_of, storage_of
 
-__all__ = ["Message", "describe"]
+__all__ = ["Message", "describe", "generator_of"]
 
 #: Counts changes of what a message holds: a worker of another version says so, and makes nothing.
 VERSION = 1
@@ -100,25 +101,41 @@ def describe(file: CacheFile) -> dict[str, Any] | None:
 
 def _describe_file(file: CacheFile) -> dict[str, Any]:
     spec, identity = file.spec, file.identity
-    if not spec.spec_id:
+    registered = spec.rendition_of or spec
+    if not registered.spec_id:
         raise _Unspeakable
+    image: dict[str, Any] = {"spec": registered.spec_id, "digest": identity.digest}
+    if isinstance(spec, Rendition):
+        image["rendition"] = dict(spec.changes)
     try:
         # With what a worker will read: JSON knows no tuples, for one.
-        arguments = json.loads(json.dumps(dict(spec.spec_arguments), allow_nan=False))
+        image["arguments"] = json.loads(
+            json.dumps(dict(registered.spec_arguments), allow_nan=False)
+        )
         source = {} if spec.source is None else {"source": spec.source}
-        twin = cast(Any, type(file))(generator_registry.get(spec.spec_id, **source, **arguments))
+        twin = cast(Any, type(file))(generator_of(image, **source))
         is_same = (twin.name, twin.identity.digest) == (file.name, identity.digest)
     except (TypeError, ValueError, RecursionError, ImageKitError) as error:
         raise _Unspeakable from error
     if not is_same or not _are_one(twin.storage, file.storage):
         # It has a name of its own, say, or its generator was changed after it was made.
         raise _Unspeakable
-    return {
-        "spec": spec.spec_id,
-        "arguments": arguments,
-        "digest": identity.digest,
-        "source": _describe_source(spec.source) if source else None,
-    }
+    image["source"] = _describe_source(spec.source) if source else None
+    return image
+
+
+def generator_of(image: Mapping[str, Any], **source: Any) -> Any:
+    """Return the generator of an image that `describe` has described.
+
+    Args:
+        image: Its description.
+        **source: Its source, by that name; none if it has none.
+
+    Raises:
+        NotRegistered: Nothing has its id any more.
+    """
+    generator = generator_registry.get(image["spec"], **image["arguments"], **source)
+    return Rendition(generator, **image["rendition"]) if image.get("rendition") else generator
 
 
 def _are_one(storage: Any, other: Any) -> bool:

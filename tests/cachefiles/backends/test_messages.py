@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, storages
+from django.core.signing import Signer
 from django.db import models
 from django.test.utils import isolate_apps
 
@@ -17,8 +18,10 @@ from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.backends import Message
 from imagekit_registry.cachefiles.backends.messages import describe
 from imagekit_registry.exceptions import InvalidMessage
+from imagekit_registry.generatorlibrary import Rendition
 from imagekit_registry.models import ImageSpecField
 from imagekit_registry.processors import ResizeToFit
+from imagekit_registry.workers import make_images
 from tests.pages import Banner, registered
 from tests.testapp.models import Photo
 
@@ -68,6 +71,22 @@ class TestMessage:
         monkeypatch.undo()
         with pytest.raises(InvalidMessage, match="Restart the workers"):
             Message.decode(encoded)
+
+    def test_a_message_of_the_version_before_is_understood(self, name: str) -> None:
+        """It knew no renditions: over a deployment, queues hold what the former hosts have sent."""
+        with registered(banner=Banner):
+            file = get_image("tests:banner", source=name)
+            image = {
+                "spec": "tests:banner",
+                "arguments": {},
+                "digest": file.digest,
+                "source": {"storage": "default", "name": name},
+            }
+            body = {"version": 1, "force": False, "images": [image]}
+            text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+            signer = Signer(salt="imagekit_registry.messages")
+            make_images({**body, "signature": signer.signature(text)})
+            assert file.exists()
 
     def test_a_message_signed_by_a_former_key_is_read(self, settings: Any) -> None:
         """The key is changed without losing what lies in the queue."""
@@ -132,6 +151,15 @@ class TestDescribe:
             found = describe(get_image("tests:framed", source=name, width=20))
         assert found is not None
         assert found["arguments"] == {"width": 20}
+
+    def test_a_rendition_is_told_by_its_spec_and_its_changes(self, name: str) -> None:
+        """Also the rendition of a rendition, and with the arguments of the spec."""
+        with registered(framed=Framed):
+            spec = get_image("tests:framed", source=name, width=20).generator
+            found = describe(ImageCacheFile(Rendition(Rendition(spec, width=9), format="WEBP")))
+        assert found is not None
+        assert (found["spec"], found["arguments"]) == ("tests:framed", {"width": 20})
+        assert found["rendition"] == {"format": "WEBP", "width": 9}
 
     def test_an_image_of_an_image_is_told_whole(self, name: str) -> None:
         """The worker makes the first one, if it must."""

@@ -15,6 +15,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.db import transaction
 
 from imagekit_registry._breaker import breaker_of
@@ -114,6 +115,21 @@ def logged_failures(into: list[str]) -> Iterator[None]:
         generation_failed.disconnect(note)
 
 
+@contextmanager
+def storage_opens(name: str) -> Iterator[list[str]]:
+    """Give the list of what is opened under a name in the default storage."""
+    storage, opened = storages["default"], []
+    open_ = storage.open
+
+    def note(wanted: str, mode: str = "rb") -> Any:
+        opened.extend([wanted] if wanted == name else [])
+        return open_(wanted, mode)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "open", note)
+        yield opened
+
+
 class Boom:
     """A processor that raises."""
 
@@ -151,6 +167,41 @@ class TestMessages:
             forget_state()
             render(PAGE, photo=name)
         assert len(queue.messages) == 2
+
+    def test_a_picture_is_made_by_the_worker_in_all_its_renditions(
+        self, banner: str, name: str, queue: ListQueue
+    ) -> None:
+        """One message, of one decode; until then only the image's own address is shown."""
+        page = (
+            "{% picture 'tests:banner' source=photo formats='WEBP PNG' widths='40 80' -- alt='' %}"
+        )
+        before = render(page, photo=name)
+        assert not storages["default"].exists("CACHE")
+        assert (len(elements(before)), elements(before, "source")) == (1, [])
+        assert "srcset" not in elements(before)[0]
+        (message,) = queue.messages
+        assert len(message["images"]) == 7
+        with storage_opens(name) as opens:
+            queue.work()
+        assert len(opens) == 1
+        forget_state()
+        after = render(page, photo=name)
+        assert queue.messages == []
+        webp, png = elements(after, "source")
+        (img,) = elements(after)
+        assert img["src"] == elements(before)[0]["src"]
+        for element, format in ((webp, "WEBP"), (png, "PNG"), (img, "JPEG")):
+            found = [served(part.split()[0]) for part in element["srcset"].split(", ")]
+            assert [(image.format, image.width) for image in found] == [(format, 40), (format, 80)]
+
+    def test_a_thumbnail_is_made_by_the_worker_in_all_its_densities(
+        self, stored_photo: Any, queue: ListQueue
+    ) -> None:
+        """One message, as for the picture; each source of a batch has its own."""
+        tag = "{% thumbnail '30x20' photo srcset='2 3' %}"
+        page = "{% imagebatch %}{% for photo in photos %}" + tag + "{% endfor %}{% endimagebatch %}"
+        render(page, photos=[stored_photo(), stored_photo("coffee.png")])
+        assert [len(message["images"]) for message in queue.messages] == [3, 3]
 
     @pytest.mark.django_db(transaction=True)
     def test_images_of_a_new_source_go_into_one_message(
