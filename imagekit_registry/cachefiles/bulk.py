@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from django.db import connections
 
-from imagekit_registry.cachefiles.existence import fetch, invalidate, look_up, remember
+from imagekit_registry.cachefiles.existence import fetch, invalidate, known, look_up, remember
 from imagekit_registry.cachefiles.generation import Making, decide
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
@@ -68,8 +68,8 @@ class Outcome:
         """Return the outcome that *results* tell, in the order of their positions."""
         ordered = sorted(results, key=lambda result: result.position)
         made, existing = (
-            tuple(result.file for result in ordered if result.status == status)
-            for status in (ResultStatus.MADE, ResultStatus.EXISTING)
+            tuple(result.file for result in ordered if result.status in statuses)
+            for statuses in ({ResultStatus.MADE, ResultStatus.SCHEDULED}, {ResultStatus.EXISTING})
         )
         failed = ((result.file, result.error) for result in ordered)
         return cls(made, existing, tuple(Failure(file, error) for file, error in failed if error))
@@ -112,7 +112,7 @@ def _make_in_background(files: Sequence[CacheFile], force: bool) -> Outcome:
                 results += item.results(ResultStatus.EXISTING)
             else:
                 wanted.append(file)
-                results += item.results(ResultStatus.MADE)
+                results += item.results(ResultStatus.SCHEDULED)
         except ImageKitError as error:
             results += item.results(ResultStatus.FAILED, error)
     if wanted:
@@ -283,6 +283,8 @@ class Generation:
             backend.generate_now(file, force=self.force)
         else:
             backend.generate(file, force=self.force)
+            if backend.is_async:
+                return Result(position, file, ResultStatus.SCHEDULED)
         return Result(position, file, ResultStatus.MADE)
 
     def _hand_over(self, group: list[Item], backend: AbstractCacheFileBackend) -> None:
@@ -305,7 +307,12 @@ class Generation:
                     self._queue.extend(item.results(ResultStatus.FAILED, failure))
             else:
                 for item in items:
-                    self._queue.extend(item.results(ResultStatus.MADE))
+                    # What no worker could find was made at once, as all is by an eager queue.
+                    record = known(item.file)
+                    is_there = record is not None and record.status == Status.EXISTS
+                    is_made = is_there and record != item.before
+                    became = ResultStatus.MADE if is_made else ResultStatus.SCHEDULED
+                    self._queue.extend(item.results(became))
 
     # From groups to images.
 

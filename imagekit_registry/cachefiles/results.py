@@ -19,8 +19,9 @@ __all__ = ["Item", "News", "Policy", "Result", "ResultStatus", "refuse_retry"]
 class ResultStatus(StrEnum):
     """What became of one file."""
 
-    #: It was made, or handed to a worker.
     MADE = "made"
+    #: A worker, or a thread behind an event loop, was told to make it.
+    SCHEDULED = "scheduled"
     EXISTING = "existing"
     FAILED = "failed"
     #: It would be made; the answer of a dry run.

@@ -24,6 +24,7 @@ from imagekit_registry.cachefiles.files import ImageCacheFile
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.rendering import explained
+from imagekit_registry.cachefiles.results import ResultStatus
 from imagekit_registry.exceptions import GenerationError, ImageKitError, NameTaken
 from imagekit_registry.maintenance.inventory import (
     Errors,
@@ -79,6 +80,7 @@ class Problem:
         source: What it is made of.
         cause: What is wrong, as a sentence without a full stop.
         repaired: Whether it is right again.
+        scheduled: Whether a worker was told to make it right.
     """
 
     kind: Kind
@@ -87,6 +89,7 @@ class Problem:
     source: str
     cause: str
     repaired: bool = False
+    scheduled: bool = False
 
 
 @attrs.define(eq=False)
@@ -231,7 +234,8 @@ def _make_again(found: Sequence[tuple[CacheFile, Problem]]) -> Iterator[Problem]
     for result in Generation(force=True).run([[file for file, _ in found]]):
         _, problem = found[result.position]
         if result.error is None:
-            yield attrs.evolve(problem, repaired=True)
+            is_scheduled = result.status == ResultStatus.SCHEDULED
+            yield attrs.evolve(problem, repaired=not is_scheduled, scheduled=is_scheduled)
         else:
             yield attrs.evolve(problem, cause=_cause_of(result.error))
 

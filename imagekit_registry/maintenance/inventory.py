@@ -32,6 +32,7 @@ __all__ = [
     "compile_pattern",
     "every_batch",
     "expected_count",
+    "fed_ids",
     "file_columns",
     "in_chunks",
 ]
@@ -100,6 +101,11 @@ def expected_count(ids: Iterable[str]) -> int | None:
     counts = [each.count() for each in source_group_registry.registered() if each.spec_id in wanted]
     is_told = None not in counts and not wanted & cachefile_registry.ids()
     return sum(filter(None, counts)) if is_told else None
+
+
+def fed_ids() -> set[str]:
+    """Return the ids that source groups feed, or that have registered files."""
+    return {spec_id for _, spec_id in source_group_registry.pairs()} | cachefile_registry.ids()
 
 
 def _listed(
@@ -171,8 +177,7 @@ class Inventory:
         storage = get_storage()
         self.storages = {storage_reference(storage): storage}
         self.accesses = {get_state_access()}
-        self.fed = {spec_id for _, spec_id in source_group_registry.pairs()}
-        self.fed |= cachefile_registry.ids()
+        self.fed = fed_ids()
 
     def __contains__(self, place: tuple[str, str]) -> bool:
         """Return whether (storage reference, name) is called for."""

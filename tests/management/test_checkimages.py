@@ -232,14 +232,16 @@ class TestRepairing:
     def test_repairing_hands_files_to_asynchronous_backends(
         self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A worker makes them, as it made them before."""
+        """A worker makes them, as it made them before; until then it is not said that it has."""
         backend = Later()
         monkeypatch.setattr(Small, "cachefile_backend", backend)
         file = get_image("shop:photo:small", source=group.names[0])
         backend.generate_now(file)
         storages["default"].delete(file.name or "")
-        assert run("checkimages", "shop:photo:small", "--repair").status == 0
-        assert backend.scheduled == [file.name]
+        result = run("checkimages", "shop:photo:small", "--repair")
+        assert (result.status, backend.scheduled) == (0, [file.name])
+        assert "does not have it. Scheduled." in result.out
+        assert "Repaired" not in result.out
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize("store", ["cache", "database"])

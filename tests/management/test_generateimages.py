@@ -170,14 +170,28 @@ class TestMaking:
         statuses = [record.status for _, record in DatabaseStateStore().iter_items()]
         assert (statuses.count(Status.EXISTS), statuses.count(Status.FAILED)) == (15, 3)
 
-    def test_the_command_hands_files_to_asynchronous_backends(self, run: Run, group: Group) -> None:
-        """What is made later counts as made."""
-        backend = Small.cachefile_backend = Later()
-        try:
-            result = run("generateimages", "shop:photo:small", json=True)
-        finally:
-            Small.cachefile_backend = None
-        assert result.document["made"] == len(backend.scheduled) == 2
+    def test_the_command_hands_files_to_asynchronous_backends(
+        self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Handed over is not made: the report tells one from the other."""
+        backend = Later()
+        monkeypatch.setattr(Small, "cachefile_backend", backend)
+        document = run("generateimages", "shop", "--json").document
+        assert (document["made"], document["scheduled"]) == (2, len(backend.scheduled)) == (2, 2)
+        result = run("generateimages", "shop:photo:small", "--force")
+        assert "0 images made, 2 scheduled for workers, 0 existed, 0 failed" in result.out
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_queue_that_works_at_once_has_made_its_images(
+        self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As in tests; and as what cannot be told to a worker is."""
+        queue = ListQueue()
+        monkeypatch.setattr(queue, "send", make_images)
+        monkeypatch.setattr(Small, "cachefile_backend", queue)
+        for options in ([], ["--force"]):
+            document = run("generateimages", "shop:photo:small", "--json", *options).document
+            assert (document["made"], document["scheduled"]) == (2, 0)
 
     @pytest.mark.django_db(transaction=True)
     def test_what_workers_could_not_make_is_tried_again(self, run: Run, group: Group) -> None:
@@ -190,7 +204,7 @@ class TestMaking:
             with pytest.raises(UnreadableImage):
                 make_images(queue.messages.pop())
             result = run("generateimages", "shop:photo:small", "--json")
-            assert result.document["made"] == len(queue.messages) == 1
+            assert result.document["scheduled"] == len(queue.messages) == 1
             with pytest.raises(UnreadableImage):
                 make_images(queue.messages.pop())
             result = run("generateimages", "shop:photo:small", "--missing", "--json")
@@ -245,7 +259,7 @@ class TestMissing:
             queue.work()
         finally:
             Small.cachefile_backend = None
-        assert (result.document["made"], result.document["existing"]) == (1, 1)
+        assert (result.document["scheduled"], result.document["existing"]) == (1, 1)
         assert file.storage.exists(file.name or "")
 
     def test_missing_asks_for_no_file_alone(self, run: Run, group: Group, tmp_path: Path) -> None:
@@ -428,8 +442,8 @@ class TestReporting:
         """By name."""
         assert "--jobs" in str(run("generateimages", f"--jobs={jobs}").error)
 
-    def test_specs_without_sources_have_nothing_to_do(self, run: Run) -> None:
-        """A spec for tags alone is no error."""
+    def test_specs_without_sources_have_nothing_to_do_and_that_is_said(self, run: Run) -> None:
+        """A spec for tags alone is no error; nothing is said of those that nobody named."""
 
         class Lonely(ImageSpec):
             processors = [ResizeToFit(10)]
@@ -437,6 +451,9 @@ class TestReporting:
         register.generator("lonely", Lonely)
         try:
             result = run("generateimages", "lonely", "--json")
+            said = [run("generateimages", *ids).out for ids in (["lonely"], [])]
         finally:
             unregister.generator("lonely")
         assert (result.status, result.document["made"]) == (0, 0)
+        assert result.document["unfed"] == ["lonely"]
+        assert ["lonely: no source feeds this spec." in text for text in said] == [True, False]

@@ -46,7 +46,7 @@ class Command(ImageCommand):
         with self.progress("image", options) as step:
             checker.on_progress = step
             problems.extend(checker.run())
-        left = sum(not problem.repaired for problem in problems)
+        left = sum(not (problem.repaired or problem.scheduled) for problem in problems)
         document: dict[str, object] = {
             "specs": checker.ids,
             **{str(kind): checker.counts[kind] for kind in COUNTED},
@@ -62,7 +62,7 @@ class Command(ImageCommand):
 def _lines(counts: Counter[str], problems: list[Problem]) -> list[str]:
     lines = []
     for item in problems:
-        done = " Repaired." if item.repaired else ""
+        done = " Repaired." if item.repaired else " Scheduled." if item.scheduled else ""
         name = f" ({item.file})" if item.file else ""
         where = " of ".join(filter(None, (item.spec, item.source and repr(item.source))))
         lines.append(f"{item.kind}: {where}{name}: {item.cause}.{done}")

@@ -12,11 +12,13 @@ from django.core.management.base import CommandError, CommandParser
 from imagekit_registry.cachefiles.bulk import Generation
 from imagekit_registry.cachefiles.results import ResultStatus
 from imagekit_registry.exceptions import ImageKitError
-from imagekit_registry.maintenance.inventory import Errors, every_batch, expected_count
+from imagekit_registry.maintenance.inventory import Errors, every_batch, expected_count, fed_ids
 from imagekit_registry.management._commands import ImageCommand, counted, describe, select
 
 __all__ = ["Command"]
 
+#: What is said of a spec for template tags.
+UNFED = "Its images are made as tags show them; to make them here, register a source group."
 #: Records that are written down together.
 REMEMBER_EVERY = 500
 
@@ -89,24 +91,34 @@ class Command(ImageCommand):
                 if options["verbosity"] > 1 and not options["json"]:
                     self.stdout.write(f"{result.status:8} {name}")
         failures += [(spec_id, error, "") for spec_id, error in errors]
-        made, existing = counts[ResultStatus.MADE], counts[ResultStatus.EXISTING]
+        # Without ids, those for tags alone are not meant.
+        unfed = [spec_id for spec_id in ids if options["ids"] and spec_id not in fed_ids()]
         document: dict[str, object] = {
             "specs": ids,
             "dry_run": options["dry_run"],
-            "made": made,
-            "existing": existing,
+            "made": counts[ResultStatus.MADE],
+            "scheduled": counts[ResultStatus.SCHEDULED],
+            "existing": counts[ResultStatus.EXISTING],
+            "unfed": unfed,
             "failed": len(failures),
             "failures": [describe(error, spec_id, file) for spec_id, error, file in failures],
         }
         lines = [f"would make {item['file']}" for item in wanted]
-        summary = (
-            f"{counted(made, 'image')} made, {existing:,} existed, {len(failures):,} failed,"
-            f" in {time.monotonic() - self.started:.1f} s."
-        )
+        if options["verbosity"] > 0:
+            lines += [f"{spec_id}: no source feeds this spec. {UNFED}" for spec_id in unfed]
+            lines.append(self._summary(counts, len(failures), options["dry_run"]))
         if options["dry_run"]:
             document["wanted"] = wanted
-            summary = f"{counted(len(wanted), 'image')} would be made; {existing:,} exist."
-        lines += [summary] if options["verbosity"] > 0 else []
         complaints = [f"{counted(len(failures), 'image')} could not be made:"] if failures else []
         complaints += [f"  {error}" for _, error, _ in failures]
         self.report(options, document, lines, complaints)
+
+    def _summary(self, counts: Counter[ResultStatus], failed: int, dry_run: bool) -> str:
+        existing, scheduled = counts[ResultStatus.EXISTING], counts[ResultStatus.SCHEDULED]
+        if dry_run:
+            return f"{counted(counts[ResultStatus.WANTED], 'image')} would be made; {existing:,} exist."
+        later = f" {scheduled:,} scheduled for workers," if scheduled else ""
+        return (
+            f"{counted(counts[ResultStatus.MADE], 'image')} made,{later} {existing:,} existed,"
+            f" {failed:,} failed, in {time.monotonic() - self.started:.1f} s."
+        )
