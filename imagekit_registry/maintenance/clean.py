@@ -17,6 +17,7 @@ import attrs
 from django.core.files.storage import FileSystemStorage, InvalidStorageError, Storage, storages
 
 from imagekit_registry._loading import resolve_storage, storage_reference
+from imagekit_registry.cachefiles.existence import remember
 from imagekit_registry.cachefiles.identity import state_key
 from imagekit_registry.cachefiles.listing import Listing, walk
 from imagekit_registry.cachefiles.namers import is_inside, source_stem
@@ -32,7 +33,7 @@ from imagekit_registry.maintenance.inventory import (
 )
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile, refer_to
-from imagekit_registry.state import CacheFileRecord, StateAccess, get_state_access
+from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
 
 __all__ = ["Cleaner", "Orphan", "Reason"]
 
@@ -83,7 +84,7 @@ class Cleaner:
 
     Args:
         patterns: Only what was made by specs whose ids one of them means; nothing: everything.
-        older_than: Only what was made so many seconds ago, or earlier.
+        older_than: Only what a run has found to be an orphan so many seconds ago, or earlier.
         dry_run: Whether to remove nothing.
         unknown: Whether files of which nothing is known, and that no row calls for, are orphans.
         on_progress: Called with the number of files that were looked at since.
@@ -94,6 +95,7 @@ class Cleaner:
             field; they are left.
         outside: Names in records that do not lie under the cache directory; they are left.
         kept: Names of files that are not called for by a row, as far as can be told, and are left.
+        noted: Number of files that are orphans since this run, for `older_than`.
         unlisted: Why folders could not be listed.
     """
 
@@ -108,6 +110,7 @@ class Cleaner:
     outside: list[str] = attrs.field(factory=list, init=False)
     unlisted: list[str] = attrs.field(factory=list, init=False)
     kept: list[str] = attrs.field(factory=list, init=False)
+    noted: int = attrs.field(default=0, init=False)
     _pattern: re.Pattern[str] = attrs.field(init=False)
     _reasons: _Reasons = attrs.field(init=False)
     # What has a record that was looked at is not looked at once more when it is listed.
@@ -129,10 +132,14 @@ class Cleaner:
         self._pattern = compile_pattern(*self.patterns)
         self.inventory.take()
         self._reasons = _Reasons(self.inventory)
+        if not self.dry_run:
+            again = self.inventory.wanted_again
+            remember((file, attrs.evolve(record, obsolete_at=None)) for file, record in again)
         for access in self.inventory.accesses:
             for key, record in access.store.iter_items():
-                place = (record.storage, record.published_name or record.name)
-                yield from self._remove(access, key, place, record)
+                if record.spec_id:
+                    place = (record.storage, record.published_name or record.name)
+                    yield from self._remove(access, key, place, record)
         for reference, storage in sorted(self.inventory.storages.items()):
             yield from self._clean_folders(reference, storage)
 
@@ -165,24 +172,38 @@ class Cleaner:
     def _remove(
         self, access: StateAccess, key: str, place: _Place, record: CacheFileRecord | None
     ) -> Iterator[Orphan]:
-        """Remove a file, and its record, if it is an orphan."""
+        """Remove a file, and its record, if it has been an orphan for long enough."""
         self.on_progress(1)
+        reference, name = place
         reason = self._reason_for(place, record)
-        if reason is not None:
+        if reason is not None and self._is_due(reason, place, record):
             known = (record.spec_id, record.source, record.size) if record is not None else ()
-            orphan = Orphan(place[1], place[0], reason, *known)
+            orphan = Orphan(name, reference, reason, *known)
             try:
                 if not self.dry_run:
-                    self._storage(place[0]).delete(place[1])
+                    self._storage(reference).delete(name)
                     access.drop([key])
             except Exception as error:  # noqa: BLE001 -- storages raise what they like
                 orphan = attrs.evolve(orphan, error=f"{type(error).__name__}: {error}")
             yield orphan
+        elif reason is not Reason.CRASHED:
+            self.kept += [name] * (reason is not None)
+            record = record or CacheFileRecord(name=name, storage=reference, status=Status.MISSING)
+            self._note(access, key, record, is_orphan=reason is not None)
+
+    def _note(
+        self, access: StateAccess, key: str, record: CacheFileRecord, *, is_orphan: bool
+    ) -> None:
+        """Write down since when a file is an orphan; or that it is none any more."""
+        is_meant = not record.spec_id or self._pattern.match(record.spec_id)
+        if is_meant and not self.dry_run and is_orphan == (record.obsolete_at is None):
+            access.put(key, attrs.evolve(record, obsolete_at=self._started if is_orphan else None))
+            self.noted += is_orphan
 
     def _reason_for(self, place: _Place, record: CacheFileRecord | None) -> Reason | None:
-        """Return why a file is to be removed; None if it is left."""
+        """Return why a file is an orphan; None if it is left."""
         reference, name = place
-        reason, made_at, age = None, None, self.older_than
+        reason = None
         if record is not None and record.spec_id:
             names = {record.name, name}
             is_known = any((reference, each) in self.inventory for each in names)
@@ -198,26 +219,28 @@ class Cleaner:
         if record is not None and record.spec_id:
             if self._reasons.calls_for(record):
                 return None
-            reason, made_at = self._reasons.of_record(record), record.made_at
+            reason = self._reasons.of_record(record)
         elif is_temporary(name):
-            if self.patterns:
-                return None
-            reason, age = Reason.CRASHED, max(age, TEMPORARY_AGE)
+            return None if self.patterns else Reason.CRASHED
         elif source_stem(name) is None:
             self.foreign.append(name)
             return None
         elif not self.patterns:
             # Whose it is, nobody knows: a pattern cannot mean it.
             reason = self._reasons.of_name(name, self.unknown)
-        if reason is not None and self._is_old(reference, name, made_at, age):
-            return reason
-        self.kept += [name] * (reason is not Reason.CRASHED)
-        return None
+        self.kept += [name] * (reason is None)
+        return reason
 
-    def _is_old(self, reference: str, name: str, made_at: float | None, age: float) -> bool:
-        """Return whether a file was made long enough ago, and before we began."""
+    def _is_due(self, reason: Reason, place: _Place, record: CacheFileRecord | None) -> bool:
+        """Return whether an orphan has been one for long enough, and is none that was just made."""
+        age = self.older_than
+        if age > 0 and reason is not Reason.CRASHED:
+            since = record.obsolete_at if record is not None else None
+            return since is not None and since <= self._started - age
+        made_at = record.made_at if record is not None else None
         if made_at is None:
-            made_at = answer_or(None, self._made_at, reference, name)
+            made_at = answer_or(None, self._made_at, *place)
+        age = max(age, TEMPORARY_AGE) if reason is Reason.CRASHED else 0.0
         # Many storages have no times; then there is no age.
         return age <= 0 if made_at is None else made_at < self._started - age
 

@@ -24,7 +24,7 @@ from imagekit_registry.registry import (
     generator_registry,
     source_group_registry,
 )
-from imagekit_registry.state import get_state_access
+from imagekit_registry.state import CacheFileRecord, get_state_access
 
 __all__ = [
     "Errors",
@@ -168,6 +168,7 @@ class Inventory:
         storages: The storages that cache files lie in, by reference.
         accesses: The ways to the records of the files.
         fed: The ids that have rows, or registered files.
+        wanted_again: Files that a former cleaning found obsolete, with their records.
     """
 
     def __init__(self) -> None:
@@ -178,6 +179,7 @@ class Inventory:
         self.storages = {storage_reference(storage): storage}
         self.accesses = {get_state_access()}
         self.fed = fed_ids()
+        self.wanted_again: list[tuple[ImageCacheFile, CacheFileRecord]] = []
 
     def __contains__(self, place: tuple[str, str]) -> bool:
         """Return whether (storage reference, name) is called for."""
@@ -195,6 +197,8 @@ class Inventory:
                 self.files.add(hash((identity.storage, identity.name)))
                 self.storages.setdefault(identity.storage, file.storage)
                 # A storage that gives names of its own has published some under other ones.
+                if record is not None and record.obsolete_at is not None:
+                    self.wanted_again.append((file, record))
                 if record is not None and record.published_name:
                     self.files.add(hash((identity.storage, record.published_name)))
                 self._add_name(file.spec.source_name)

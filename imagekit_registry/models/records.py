@@ -36,6 +36,7 @@ class CacheFileRecordRow(models.Model):
     failures = models.IntegerField(default=0)
     retry_at = models.FloatField(null=True)
     published_name = models.TextField(blank=True)
+    obsolete_at = models.FloatField(null=True)
 
     class Meta:  # noqa: D106
         indexes = (models.Index(fields=["source_digest"], name="imagekit_record_source"),)

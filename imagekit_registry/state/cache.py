@@ -146,8 +146,11 @@ def _timeout(record: CacheFileRecord, now: float) -> int | None:
 
     A failure is kept for longer than it counts, or each new one would be counted as the first, and
     the back-off would never grow. So is what tells that a file that is there was made of an earlier
-    image: it would pass for the present one as soon as that is forgotten.
+    image: it would pass for the present one as soon as that is forgotten. When a file became
+    obsolete is kept until it is removed.
     """
+    if record.obsolete_at is not None:
+        return None
     if record.status == Status.EXISTS:
         return conf.CACHE_TIMEOUT
     left = 0.0 if record.retry_at is None else record.retry_at - now

@@ -25,6 +25,7 @@ LARGEST: dict[str, float] = {
     "failures": 2**31 - 1,
     "made_at": 1e11,  # the year 5138
     "retry_at": 1e11,
+    "obsolete_at": 1e11,
 }
 
 
@@ -73,6 +74,8 @@ class CacheFileRecord:
         retry_at: For a file that does not exist, in seconds since the epoch: from when on the
             record no longer counts.
         published_name: The name that the storage gave the file, if it is not `name`.
+        obsolete_at: When `cleanimages` first found that nothing calls for the file, in seconds since
+            the epoch; None: something does, as far as is known.
 
     Raises:
         InvalidArgument: *status* is none of the four.
@@ -102,6 +105,7 @@ class CacheFileRecord:
     failures: int = 0
     retry_at: float | None = None
     published_name: str = ""
+    obsolete_at: float | None = None
 
     def is_current(self, now: float) -> bool:
         """Return whether the record still counts.

@@ -232,14 +232,52 @@ class TestKept:
         group.names.clear()
         assert removed(run("cleanimages", "--json")) == {}
 
-    def test_what_is_younger_than_asked_for_is_kept(
+    @pytest.mark.parametrize("is_known", [True, False], ids=["known", "flushed"])
+    def test_what_became_obsolete_a_short_while_ago_is_kept(
+        self,
+        run: Run,
+        store: str,
+        made: list[ImageCacheFile],
+        group: Group,
+        is_known: bool,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """However old it is: pages in proxies go on to show it since then, not since it was made."""
+        age(9_999_999)
+        for name in group.names:
+            storages["default"].delete(name)
+        group.names.clear()
+        if not is_known:
+            get_state_access().drop([file.identity.key for file in made])
+        dry = run("cleanimages", "--older-than", "1h", "--json", "--dry-run").document
+        first = run("cleanimages", "--older-than", "1h", "--json")
+        assert (dry["noted"], first.document["noted"], removed(first)) == (0, 4, {})
+        begin(monkeypatch, 3500)
+        again = run("cleanimages", "--older-than", "1h", "--json")
+        assert (again.document["noted"], again.document["kept"], removed(again)) == (0, 4, {})
+        begin(monkeypatch, 3700)
+        assert len(removed(run("cleanimages", "--older-than", "1h", "--json"))) == 4
+        assert cached() == set()
+
+    def test_what_is_called_for_again_is_obsolete_from_its_next_end(
         self, run: Run, made: list[ImageCacheFile], group: Group, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """By the record, or by the file."""
-        begin(monkeypatch, 1800)
+        """A row that was put back, or a recipe: what was written down before does not count."""
+        names = list(group.names)
+        for number, rows in enumerate([[], names, []]):
+            begin(monkeypatch, 3600 * number)
+            group.names[:] = rows
+            result = run("cleanimages", "--older-than", "90m", "--json")
+            assert (result.document["noted"], removed(result)) == (0 if rows else 4, {})
+        begin(monkeypatch, 3600 * 4)
+        assert len(removed(run("cleanimages", "--older-than", "90m", "--json"))) == 4
+
+    def test_the_time_since_is_told(
+        self, run: Run, made: list[ImageCacheFile], group: Group
+    ) -> None:
+        """Whoever calls the command for the first time must not think that it does nothing."""
         group.names.clear()
-        assert removed(run("cleanimages", "--older-than", "1h", "--json")) == {}
-        assert len(removed(run("cleanimages", "--older-than", "10m", "--json"))) == 4
+        assert "Obsolete since now: 4 files." in run("cleanimages", "--older-than", "7d").out
 
     def test_everything_in_doubt_is_kept_if_some_files_cannot_be_named(
         self, run: Run, made: list[ImageCacheFile], group: Group

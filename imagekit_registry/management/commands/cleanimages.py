@@ -52,7 +52,7 @@ class Command(ImageCommand):
             "--older-than",
             metavar="DURATION",
             default="0",
-            help="Leave what was made since: 45s, 30m, 12h, 7d, 2w.",
+            help="Leave what this command, so called, has found first since: 45s, 30m, 12h, 7d, 2w.",
         )
         parser.add_argument(
             "--unknown",
@@ -93,6 +93,7 @@ class Command(ImageCommand):
             "removed": [attrs.asdict(orphan) for orphan in removed],
             "failures": [attrs.asdict(orphan) for orphan in failures],
             "kept": len(cleaner.kept),
+            "noted": cleaner.noted,
             "left": cleaner.kept,
             "foreign": cleaner.foreign,
             "outside": cleaner.outside,
@@ -113,6 +114,9 @@ def _lines(cleaner: Cleaner, removed: list[Orphan]) -> list[str]:
         if names:
             lines.append(f"{counted(len(names), 'file')} {where}, left:")
             lines += [f"  {name}" for name in names[:LISTED]]
+    if cleaner.noted:
+        noted = counted(cleaner.noted, "file")
+        lines.append(f"Obsolete since now: {noted}. --older-than counts from here.")
     reasons = Counter(orphan.reason for orphan in removed)
     lines += [f"  {number:,}: {reason}" for reason, number in sorted(reasons.items())]
     size = sum(orphan.size or 0 for orphan in removed)
