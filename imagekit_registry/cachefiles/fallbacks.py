@@ -19,6 +19,7 @@ from imagekit_registry._loading import get_by_qname
 from imagekit_registry.cachefiles.dimensions import dimensions, expected_size
 from imagekit_registry.cachefiles.existence import complete, known
 from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.rendering import log_failure
 from imagekit_registry.cachefiles.strategies import JustInTime, Optimistic, PreCache, Strategy
 from imagekit_registry.cachefiles.verification import next_looks
 from imagekit_registry.conf import conf
@@ -222,9 +223,7 @@ def fallback_for(file: CacheFile, error: GenerationError | None) -> Fallback:
         raise error
     if error is not None:
         # What is tried again later was told when it was tried.
-        is_known = error.is_logged or isinstance(error, RetryLater)
-        _logger.log(logging.DEBUG if is_known else logging.WARNING, "%s", error)
-        error.is_logged = True
+        log_failure(error, logging.DEBUG if isinstance(error, RetryLater) else logging.WARNING)
     if callable(kind):
         return _from_callable(kind, file, error)
     if kind == "source":

@@ -24,7 +24,7 @@ from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.publishing import publish
-from imagekit_registry.cachefiles.rendering import explained, properties_of, render
+from imagekit_registry.cachefiles.rendering import explained, log_failure, properties_of, render
 from imagekit_registry.cachefiles.results import (
     Item,
     News,
@@ -46,7 +46,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.specs import fingerprint
-from imagekit_registry.state import CacheFileRecord, Status
+from imagekit_registry.state import CacheFileRecord, Status, state_scope
 
 __all__ = ["Making", "decide", "generate"]
 
@@ -281,6 +281,7 @@ class Making:
             **more,
         )
 
+    @state_scope()  # in which one source's failure is logged once
     def finish(self) -> list[Result]:
         """Say what became of the files, and log what failed; `news` is for the caller."""
         for item, answer in self._answers:
@@ -309,8 +310,7 @@ class Making:
         """
         file, identity = item.file, item.file.identity
         error.located(identity.spec_id, identity.source_name)
-        _logger.warning("%s", error)
-        error.is_logged = True
+        log_failure(error)
         self._announce(generation_failed, file, cause=error.cause, error=error)
         # Others may have made it meanwhile.
         (before,) = fetch([file])

@@ -14,6 +14,7 @@ from imagekit_registry.cachefiles.bulk import generate_many
 from imagekit_registry.cachefiles.existence import fetch, remember
 from imagekit_registry.cachefiles.files import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.identity import state_key
+from imagekit_registry.cachefiles.rendering import log_failure
 from imagekit_registry.cachefiles.strategies import (
     Strategy,
     deletes_when,
@@ -202,7 +203,10 @@ def _report(error: ImageKitError) -> None:
     """
     if conf.ON_ERROR == "raise":
         raise error
-    _logger.warning("%s", error)
+    if isinstance(error, GenerationError):
+        log_failure(error)
+    else:
+        _logger.warning("%s", error)
 
 
 @attrs.define(eq=False)

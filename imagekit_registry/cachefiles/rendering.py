@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Hashable, Sequence
 from typing import IO, TypedDict, cast
 
@@ -11,9 +12,12 @@ from imagekit_registry.exceptions import (
     EncodingError,
     GenerationError,
     ImageKitError,
+    LimitExceeded,
     MissingSource,
     ProcessingError,
+    SourceUnavailable,
     UnknownFormat,
+    UnreadableImage,
     answer_or,
 )
 from imagekit_registry.imaging import Encoded, read_header
@@ -22,8 +26,14 @@ from imagekit_registry.specs import (
     default_limits,
     generate_together,
 )
+from imagekit_registry.state import current_scope
 
-__all__ = ["explained", "properties_of", "render", "source_key"]
+__all__ = ["explained", "log_failure", "properties_of", "render", "source_key"]
+
+_logger = logging.getLogger("imagekit_registry.cachefiles")
+
+#: Failures of a source, whatever is to be made of it.
+_OF_SOURCE = (LimitExceeded, SourceUnavailable, UnreadableImage)
 
 
 def source_key(file: CacheFile) -> Hashable:
@@ -100,6 +110,22 @@ def explained(error: Exception, file: CacheFile | None) -> ImageKitError:
 
 def _place_of(file: CacheFile) -> tuple[str | None, str | None]:
     return file.spec.describe(), file.spec.source_name
+
+
+def log_failure(error: GenerationError, level: int = logging.WARNING) -> None:
+    """Log *error*, unless the log has it, or the same of this source in this request or scope.
+
+    Who makes an image and who shows it would both tell; and what is wrong with a source, each image
+    of it.
+    """
+    scope = current_scope()
+    spec_id = None if isinstance(error, _OF_SOURCE) else error.spec_id
+    what = (error.source, spec_id, error.cause)
+    is_known = error.is_logged or (scope is not None and what in scope.logged)
+    _logger.log(logging.DEBUG if is_known else level, "%s", error)
+    error.is_logged = True
+    if scope is not None:
+        scope.logged.add(what)
 
 
 class _Properties(TypedDict, total=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from weakref import WeakKeyDictionary
@@ -21,7 +21,7 @@ Table = dict[str, CacheFileRecord | None]
 
 @attrs.define(eq=False)
 class Scope:
-    """What one request, or one `state_scope` block, has read and written.
+    """What one request, or one `state_scope` block, has read and written, and what it has logged.
 
     It outlives its context in tasks and threads that were started meanwhile; `is_open` tells them
     that it has ended.
@@ -32,11 +32,13 @@ class Scope:
     is_open: bool = True
     #: By the access that reads through them, and its tenant.
     tables: defaultdict[object, Table] = attrs.field(factory=lambda: defaultdict(dict))
+    logged: set[Hashable] = attrs.field(factory=set)
 
     def close(self) -> None:
         """End the scope, and free what it holds."""
         self.is_open = False
         self.tables.clear()
+        self.logged.clear()
         if _scope.get() is self:
             _scope.set(self.outer)
 

@@ -58,8 +58,8 @@ class TestOneSource:
 class TestErrors:
     """What cannot be made of it."""
 
-    def test_the_failure_of_a_source_is_told_for_each_spec(self) -> None:
-        """What cannot be read fails once, and is reported for each spec under its own id."""
+    def test_the_failure_of_a_source_is_told_for_each_spec(self, caplog: Any) -> None:
+        """What cannot be read fails once, which the log says, and is reported for each spec."""
         storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
         files = [*files_of("photos/bad.jpg", (40,)), ImageCacheFile(Small("photos/bad.jpg"))]
         failures = generate_many(files).failures
@@ -67,6 +67,7 @@ class TestErrors:
         assert "Wide40 of 'photos/bad.jpg'" in str(failures[0].error)
         assert "Small of 'photos/bad.jpg'" in str(failures[1].error)
         assert [file.state.status for file in files] == [Status.FAILED] * 2
+        assert len(caplog.messages) == 1
 
     @pytest.mark.parametrize(
         ("attributes", "error", "text"),

@@ -24,6 +24,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
+from imagekit_registry.state import state_scope
 from imagekit_registry.testing import forget_state
 from tests.conftest import PHOTOS
 from tests.pages import Banner, elements, forget_everything, registered, render, served
@@ -211,7 +212,7 @@ class TestFailed:
     def test_a_failed_image_costs_one_try_and_not_one_a_request(
         self, tag: str, tmp_path: Any, caplog: Any
     ) -> None:
-        """Not even its size is looked up again, and the log has one line for each file."""
+        """Not even its size is looked up again, and the log has nothing more to say."""
         storage = CountingStorage(location=str(tmp_path))
         source = StoredFile(storage.save("bad.jpg", ContentFile(b"no image")), storage)
         expected = render(tag, photo=source)
@@ -222,6 +223,26 @@ class TestFailed:
             assert render(tag, photo=source) == expected
         assert dict(storage.calls) == {}
         assert caplog.messages == []
+
+    @pytest.mark.parametrize("is_batch", [False, True], ids=["each", "batch"])
+    @pytest.mark.parametrize("is_there", [False, True], ids=["gone", "bad"])
+    def test_a_broken_source_is_one_line_of_the_log(
+        self, is_batch: bool, is_there: bool, bad: str, caplog: Any
+    ) -> None:
+        """However many images a page shows of it; it names the source, and what to do."""
+        if not is_there:
+            storages["default"].delete(bad)
+        page = "".join(TAGS) + "{% thumbnail '9x9' photo as im %}{{ im.url }}{{ im.width }}"
+        if is_batch:
+            page = "{% imagebatch %}" + page + "{% endimagebatch %}"
+        with state_scope():
+            html = render(page, photo=bad)
+        assert len(elements(html)) == len(TAGS)
+        (message,) = caplog.messages
+        assert "of 'photos/bad.jpg': " in message
+        with state_scope():
+            render("{% thumbnail '8x8' photo %}", photo=bad)
+        assert len(caplog.messages) == 2
 
     def test_an_image_whose_processor_fails_has_its_size_by_the_record(self, tmp_path: Any) -> None:
         """The placeholder is as large as the image would be, which the source alone can tell."""
