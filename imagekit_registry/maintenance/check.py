@@ -206,7 +206,7 @@ class Checker:
 
     def _check_records(self, access: StateAccess) -> Iterator[Problem]:
         pattern = compile_pattern(*self.patterns)
-        for key, record in access.store.iter_items():
+        for key, record in access.iter_items():
             name = record.published_name or record.name
             is_told = record.status in {Status.EXISTS, Status.FAILED} and name
             is_seen = hash((record.storage, record.name)) in self._seen

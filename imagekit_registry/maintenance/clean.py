@@ -136,7 +136,7 @@ class Cleaner:
             again = self.inventory.wanted_again
             remember((file, attrs.evolve(record, obsolete_at=None)) for file, record in again)
         for access in self.inventory.accesses:
-            for key, record in access.store.iter_items():
+            for key, record in access.iter_items():
                 if record.spec_id:
                     place = (record.storage, record.published_name or record.name)
                     yield from self._remove(access, key, place, record)

@@ -43,6 +43,13 @@ class ImageCommand(BaseCommand):
             help="Write one JSON document to the standard output, and nothing else there.",
         )
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command; what our exceptions say is enough for who has called it."""
+        try:
+            return super().execute(*args, **options)
+        except ImageKitError as error:
+            raise CommandError(str(error)) from error
+
     @contextmanager
     def progress(
         self, unit: str, options: Options, total: Callable[[], int | None] = lambda: None

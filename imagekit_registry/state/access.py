@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from weakref import WeakSet, WeakValueDictionary
 
@@ -18,7 +18,7 @@ from django.dispatch import receiver
 from imagekit_registry._breaker import Breaker
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import InvalidConfiguration, answer_or
+from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration, answer_or
 from imagekit_registry.state.cache import CacheStateStore
 from imagekit_registry.state.database import DatabaseStateStore
 from imagekit_registry.state.memory import LocalStates
@@ -150,6 +150,21 @@ class StateAccess:
                 and record.source in sources
             ]
         return found
+
+    def iter_items(self) -> Iterator[tuple[str, CacheFileRecord]]:
+        """Yield what the store lists: every key with its record, if it is a ledger.
+
+        Raises:
+            ImageKitError: It does not answer. For once that is told: nothing would look complete.
+        """
+        try:
+            yield from self.store.iter_items()
+        except Exception as error:
+            raise ImageKitError(
+                f"The state store {type(self.store).__name__} cannot be listed"
+                f" ({type(error).__name__}: {error}). See what manage.py check says of it, and"
+                " whether it can be reached."
+            ) from error
 
     def put(self, key: str, record: CacheFileRecord) -> None:
         """Keep *record* in the store and in every layer."""

@@ -8,9 +8,10 @@ from hashlib import blake2b
 
 import attrs
 from django.apps import apps
+from django.core.checks import CheckMessage, Warning
 from django.db import Error, connections, models, router, transaction
 
-from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.exceptions import InvalidArgument, answer_or
 from imagekit_registry.state.record import CacheFileRecord
 from imagekit_registry.state.store import BaseStateStore
 
@@ -139,6 +140,23 @@ class DatabaseStateStore(BaseStateStore):
                 return
             last = chunk[-1][0]
 
+    def check(self) -> list[CheckMessage]:
+        """Return a warning if the table is not there as it is to be; none if nobody can tell.
+
+        No error, which would keep ``manage.py test`` from making it.
+        """
+        alias, rows = self._rows()
+        table = rows.model._meta.db_table
+        # A tenant's table is looked for when it is that tenant's turn.
+        there = None if self.space() else answer_or(None, _list_columns, alias, table)
+        if there is None or there >= {"key_digest", "source_digest", "key", *_COLUMNS}:
+            return []
+        what = "lacks columns" if there else "does not exist"
+        text = f"The table {table} of the database {alias!r} {what}: nothing is known of images."
+        database = "" if alias == "default" else f" --database {alias}"
+        hint = f"Run manage.py migrate imagekit_registry{database}."
+        return [Warning(text, hint=hint, id="imagekit.W006")]
+
     def _find(self, column: str, digests: list[str]) -> Iterator[tuple[str, CacheFileRecord]]:
         """Yield the digest of its key with each record that has one of *digests* in *column*."""
         alias, rows = self._rows()
@@ -161,6 +179,17 @@ class DatabaseStateStore(BaseStateStore):
 def _model() -> type[models.Model]:
     # By name: models stand above this room.
     return apps.get_model("imagekit_registry", "CacheFileRecordRow")
+
+
+def _list_columns(alias: str, table: str) -> set[str]:
+    """Return the names of the columns of a table; none if there is no such table."""
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        if table not in connection.introspection.table_names(cursor):
+            return set()
+        return {
+            column.name for column in connection.introspection.get_table_description(cursor, table)
+        }
 
 
 @contextmanager

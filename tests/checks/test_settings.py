@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 from django.core.checks import WARNING, CheckMessage, run_checks
+from django.db import connection
 
 from imagekit_registry.checks import check_all
 from imagekit_registry.state import CacheStateStore
@@ -174,6 +175,27 @@ class TestParts:
         """What it returns is told as it is."""
         settings.IMAGEKIT_STATE_STORE = "tests.checks.test_settings.Checked"
         assert ids(check_all(None)) == ["tests.W001"]
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize(
+        ("change", "what"),
+        [
+            ("RENAME TO elsewhere", "does not exist"),
+            ("RENAME COLUMN obsolete_at TO other", "lacks columns"),
+        ],
+    )
+    def test_a_table_of_states_that_is_not_migrated_is_told(
+        self, settings: Any, change: str, what: str
+    ) -> None:
+        """What to run is told as well; with the state in a cache nobody needs the table."""
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE imagekit_registry_cachefilerecordrow {change}")
+        assert check_all(None) == []
+        settings.IMAGEKIT_STATE_STORE = "database"
+        (message,) = check_all(None)
+        assert (message.id, message.level) == ("imagekit.W006", WARNING)
+        assert what in message.msg
+        assert message.hint == "Run manage.py migrate imagekit_registry."
 
 
 class TestQueues:

@@ -14,6 +14,7 @@ import pytest
 from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import connection
 from django.template import engines
 
 from imagekit_registry import get_image, register, unregister
@@ -185,6 +186,20 @@ class TestFinding:
         result = run("checkimages", "shop:photo:small", "--json")
         assert [item["kind"] for item in result.document["problems"]] == ["unreachable"] * 2
         assert "no route" in result.document["problems"][0]["cause"]
+
+    @pytest.mark.parametrize("command", ["checkimages", "cleanimages"])
+    def test_a_table_of_states_that_is_not_there_is_told(
+        self, run: Run, made: list[ImageCacheFile], settings: Any, command: str
+    ) -> None:
+        """In words, and nothing is taken for gone or for left over."""
+        settings.IMAGEKIT_STATE_STORE = "database"
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE imagekit_registry_cachefilerecordrow RENAME TO elsewhere")
+        result = run(command)
+        assert result.status == 1
+        assert "The state store DatabaseStateStore cannot be listed" in str(result.error)
+        assert "manage.py check" in str(result.error)
+        assert len(cached()) == 4
 
     def test_files_that_cannot_be_named_are_told(self, run: Run, group: Group) -> None:
         """A query that fails is a problem, not an empty list."""

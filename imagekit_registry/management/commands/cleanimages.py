@@ -7,9 +7,8 @@ from collections import Counter
 from typing import Any
 
 import attrs
-from django.core.management.base import CommandError, CommandParser, DjangoHelpFormatter
+from django.core.management.base import CommandParser, DjangoHelpFormatter
 
-from imagekit_registry.exceptions import InvalidConfiguration
 from imagekit_registry.maintenance.clean import Cleaner, Orphan, Reason
 from imagekit_registry.management._commands import ImageCommand, counted, describe, duration
 
@@ -77,15 +76,12 @@ class Command(ImageCommand):
         found: list[Orphan] = []
         is_quiet = options["json"] or options["verbosity"] < 1
         word = "would remove" if options["dry_run"] else "removed"
-        try:
-            with self.progress("file", options) as step:
-                cleaner.on_progress = step
-                for orphan in cleaner.run():
-                    found.append(orphan)
-                    if not (orphan.error or is_quiet):
-                        self.stdout.write(f"{word} {orphan.name}: {orphan.reason}")
-        except InvalidConfiguration as error:
-            raise CommandError(str(error)) from error
+        with self.progress("file", options) as step:
+            cleaner.on_progress = step
+            for orphan in cleaner.run():
+                found.append(orphan)
+                if not (orphan.error or is_quiet):
+                    self.stdout.write(f"{word} {orphan.name}: {orphan.reason}")
         removed = [orphan for orphan in found if not orphan.error]
         failures = [orphan for orphan in found if orphan.error]
         document: dict[str, object] = {
