@@ -105,7 +105,13 @@ def get_storage() -> Storage:
     Raises:
         InvalidConfiguration: The setting is neither an alias in ``STORAGES`` nor a dotted path.
     """
-    return resolve_storage(conf.DEFAULT_FILE_STORAGE)
+    wanted = conf.DEFAULT_FILE_STORAGE
+    try:
+        return resolve_storage(wanted)
+    except InvalidConfiguration as error:
+        raise InvalidConfiguration(
+            f"IMAGEKIT_DEFAULT_FILE_STORAGE is {wanted!r}: {error}"
+        ) from error
 
 
 def resolve_storage(value: Storage | str | Callable[[], Storage] | None) -> Storage:
@@ -119,7 +125,13 @@ def resolve_storage(value: Storage | str | Callable[[], Storage] | None) -> Stor
     if isinstance(value, str):
         try:
             return storages[value]
-        except InvalidStorageError:
+        except InvalidStorageError as error:
+            if "." not in value:
+                raise InvalidConfiguration(
+                    f"There is no file storage {value!r} ({str(error).rstrip('.')}). Write an alias"
+                    f" in STORAGES, which has {', '.join(map(repr, storages.backends))}, or a dotted"
+                    " path."
+                ) from error
             storage: Storage = get_singleton(value, "file storage")
             return storage
     if isinstance(value, type) or (callable(value) and not isinstance(value, Storage)):

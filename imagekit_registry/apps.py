@@ -25,12 +25,13 @@ class ImageKitConfig(AppConfig):
         # What these modules import needs the models, which are loaded by now.
         from imagekit_registry import generatorlibrary
         from imagekit_registry.cachefiles import receivers
-        from imagekit_registry.checks import check_all
+        from imagekit_registry.checks import check_all, log_errors
         from imagekit_registry.state import close_request_scope, open_request_scope
 
         publish_defaults()
         generatorlibrary.register_all()
         receivers.connect()
+        request_started.connect(log_errors, dispatch_uid="imagekit_registry.log_errors")
         request_started.connect(
             open_request_scope, dispatch_uid="imagekit_registry.request_started"
         )

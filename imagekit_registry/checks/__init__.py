@@ -6,16 +6,20 @@ an error like any other.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage
+from django.core.signals import request_started
 
 from imagekit_registry.checks._settings import check_settings
 from imagekit_registry.checks._specs import check_parts, check_source_groups, check_specs
 from imagekit_registry.models.fields import spec_fields_of
 
-__all__ = ["check_all"]
+__all__ = ["check_all", "log_errors"]
+
+_logger = logging.getLogger("imagekit_registry.checks")
 
 
 def check_all(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list[CheckMessage]:
@@ -38,6 +42,21 @@ def check_all(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list
     # Proxies and subclasses have their parents' fields.
     unique = {(message.id, str(message.msg)): message for message in reversed(found)}
     return list(reversed(unique.values()))
+
+
+def log_errors(**kwargs: object) -> None:
+    """Log errors in settings, and of what they name; a receiver of ``request_started``.
+
+    Servers such as gunicorn run no checks. It is done at the first request of a process alone, and
+    without the specs, which would keep that waiting.
+
+    Args:
+        **kwargs: What the signal sends.
+    """
+    request_started.disconnect(log_errors, dispatch_uid="imagekit_registry.log_errors")
+    for message in [*check_settings(), *check_parts()]:
+        if message.is_serious() and not message.is_silenced():
+            _logger.error("%s %s (%s)", message.msg, message.hint, message.id)
 
 
 def _check_fields(app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:

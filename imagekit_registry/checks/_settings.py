@@ -14,7 +14,6 @@ from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.core.cache.backends.dummy import DummyCache
 from django.core.checks import CheckMessage, Warning
-from django.core.files.storage import storages
 
 from imagekit_registry._loading import get_by_qname, resolve_storage
 from imagekit_registry.cachefiles.backends import load_backend
@@ -74,10 +73,6 @@ def load_storage(value: Any) -> object:
     Raises:
         InvalidConfiguration: There is none, or it lacks a method.
     """
-    if isinstance(value, str) and "." not in value and value not in storages.backends:
-        raise InvalidConfiguration(
-            f"it is no alias in STORAGES, which has {sorted(storages.backends)}"
-        )
     storage = resolve_storage(value)
     for name in _STORAGE_METHODS:
         if not hasattr(storage, name):

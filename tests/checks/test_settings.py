@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 from django.core.checks import WARNING, CheckMessage, run_checks
+from django.core.signals import request_started
 from django.db import connection
+from django.test import Client
 
-from imagekit_registry.checks import check_all
+from imagekit_registry.checks import check_all, log_errors
+from imagekit_registry.exceptions import InvalidConfiguration
 from imagekit_registry.state import CacheStateStore
 from tests.checks.conftest import ids, spec
+from tests.pages import render
 
 
 class Failing:
@@ -48,6 +52,51 @@ class TestAll:
         assert all(message.hint for message in messages)
 
 
+class TestServers:
+    """What servers hear, which run no checks."""
+
+    @pytest.mark.parametrize(
+        ("name", "value", "text"),
+        [
+            ("CACHE_BACKEND", "defualt", "IMAGEKIT_CACHE_BACKEND is 'defualt': it is no alias"),
+            ("DEFAULT_FILE_STORAGE", "s3", "IMAGEKIT_DEFAULT_FILE_STORAGE is 's3': There is no"),
+            ("DEFAULT_CACHEFILE_BACKEND", "a.B", "IMAGEKIT_DEFAULT_CACHEFILE_BACKEND is 'a.B'"),
+            ("LOCK_WAIT", None, "IMAGEKIT_LOCK_WAIT is None; it must be a number"),
+        ],
+    )
+    def test_errors_in_settings_are_logged_at_the_first_request_of_a_process(
+        self, settings: Any, client: Client, caplog: Any, name: str, value: Any, text: str
+    ) -> None:
+        """Once, with the name of the setting, what is wrong with it and what to write."""
+        setattr(settings, f"IMAGEKIT_{name}", value)
+        request_started.connect(log_errors, dispatch_uid="imagekit_registry.log_errors")
+        for _ in range(2):
+            client.get("/")
+        (record,) = [each for each in caplog.records if each.name == "imagekit_registry.checks"]
+        assert record.levelname == "ERROR"
+        assert text in record.getMessage()
+        assert f"Write IMAGEKIT_{name} = " in record.getMessage()
+
+    def test_settings_that_work_are_not_logged(self, client: Client, caplog: Any) -> None:
+        """Nor is what is silenced."""
+        request_started.connect(log_errors, dispatch_uid="imagekit_registry.log_errors")
+        client.get("/")
+        assert [each for each in caplog.records if each.name == "imagekit_registry.checks"] == []
+
+    @pytest.mark.parametrize("alias", ["s3", "broken"])
+    def test_a_page_names_the_setting_of_a_storage_that_is_not_there(
+        self, settings: Any, name: str, alias: str
+    ) -> None:
+        """Or that cannot be made: its own error is told."""
+        settings.STORAGES = {**settings.STORAGES, "broken": {"BACKEND": "no.such.Storage"}}
+        settings.IMAGEKIT_DEFAULT_FILE_STORAGE = alias
+        with pytest.raises(InvalidConfiguration) as caught:
+            render("{% thumbnail '9x9' name %}", name=name)
+        assert f"IMAGEKIT_DEFAULT_FILE_STORAGE is {alias!r}" in str(caught.value)
+        assert ("no.such" in str(caught.value)) == (alias == "broken")
+        assert "'default', 'staticfiles'" in str(caught.value)
+
+
 class TestSettings:
     """What is said of settings."""
 
@@ -73,7 +122,9 @@ class TestSettings:
             pytest.param(
                 "DEFAULT_CACHEFILE_STRATEGY", "os.path", "E006", "none of the", id="no-strategy"
             ),
-            pytest.param("DEFAULT_FILE_STORAGE", "defualt", "E007", "no alias", id="alias"),
+            pytest.param(
+                "DEFAULT_FILE_STORAGE", "defualt", "E007", "STORAGES, which has", id="alias"
+            ),
             pytest.param("DEFAULT_FILE_STORAGE", "a.Storage", "E007", "'a.Sto", id="storage"),
             pytest.param("CACHE_BACKEND", "defualt", "E008", "no alias in CACHES", id="cache"),
             pytest.param("STATE_STORE", "redis", "E006", "'cache', 'database'", id="store"),
