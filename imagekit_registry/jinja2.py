@@ -15,10 +15,21 @@ from markupsafe import Markup as SafeMarkup
 
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import InvalidArgumentType
-from imagekit_registry.html import TAGS, Tag, attempt, batched, image_file, show, thumbnail_file
+from imagekit_registry.generatorlibrary import THUMBNAIL_ID
+from imagekit_registry.html import (
+    TAGS,
+    attempt,
+    batched,
+    explain_unknown,
+    image_file,
+    show,
+    thumbnail_file,
+)
 
 __all__ = ["ImagekitExtension"]
 
+#: What some tags take and others do not.
+_OPTIONS = frozenset[str]().union(*(tag.options for tag in TAGS.values()))
 #: Nodes that pass on what they contain, unchanged and in its place, with their parts.
 _TRANSPARENT: Mapping[type[nodes.Node], tuple[str, ...]] = {
     nodes.For: ("body", "else_"),
@@ -43,29 +54,30 @@ class _Function:
     ) -> SafeMarkup:
         """Return the HTML, or a mark that the batch around it fills in."""
         html: Any = kwargs.pop("html", None) or {}
-        values = _check(self.name, TAGS[self.name], args, kwargs)
+        values = _check(self.name, self.name, args, kwargs)
         shown = show(TAGS[self.name].plan, *values, _defined(html), waits=waits)
         return SafeMarkup(shown)  # noqa: S704 -- built of escaped parts
 
 
 def get_image(*args: object, **kwargs: object) -> ImageCacheFile | None:
     """Return the cache file of a registered generator."""
-    return attempt(image_file, *_check("get_image", TAGS["generateimage"], args, kwargs))
+    return attempt(image_file, *_check("get_image", "generateimage", args, kwargs))
 
 
 def get_thumbnail(*args: object, **kwargs: object) -> ImageCacheFile | None:
     """Return the cache file of a thumbnail."""
-    return attempt(thumbnail_file, *_check("get_thumbnail", TAGS["thumbnail"], args, kwargs))
+    return attempt(thumbnail_file, *_check("get_thumbnail", "thumbnail", args, kwargs))
 
 
 def _check(
-    name: str, tag: Tag, args: Sequence[object], kwargs: Mapping[str, object]
+    name: str, tag_name: str, args: Sequence[object], kwargs: Mapping[str, object]
 ) -> tuple[list[object], dict[str, object]]:
     """Return the arguments of a function, unnamed and named.
 
     Raises:
-        InvalidArgumentType: The unnamed ones are too many or too few.
+        InvalidArgumentType: The unnamed ones are too many or too few, or one is another tag's.
     """
+    tag = TAGS[tag_name]
     named = _defined(kwargs)
     unnamed = [_value(arg) for arg in args]
     if tag.counts == (1,) and "id" in named:
@@ -74,6 +86,10 @@ def _check(
         raise InvalidArgumentType(
             f"{name}() takes {tag.takes} as unnamed arguments, not {len(unnamed)} of them."
         )
+    if others := (_OPTIONS & named.keys()) - tag.options:
+        spec_id = named.get("id", THUMBNAIL_ID) if len(unnamed) == 2 else unnamed[0]
+        if problem := explain_unknown(tag_name, len(unnamed), str(spec_id), others):
+            raise InvalidArgumentType(f"{name}() {problem}.")
     return unnamed, named
 
 

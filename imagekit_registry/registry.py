@@ -140,9 +140,9 @@ def _explain(
         try:
             signature.bind(**kwargs)
         except TypeError as misfit:
-            given = ", ".join(sorted(kwargs))
+            given, taken = ", ".join(sorted(kwargs)), ", ".join(signature.parameters)
             return InvalidArgumentType(
-                f"The generator {spec_id!r} takes {signature}, not ({given}): {misfit}."
+                f"The generator {spec_id!r} takes ({taken}), not ({given}): {misfit}."
             )
     return error
 

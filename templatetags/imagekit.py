@@ -16,6 +16,7 @@ from django.template.base import FilterExpression, Parser, Token
 from django.template.context import Context
 from django.utils.safestring import SafeString
 
+from imagekit_registry.generatorlibrary import THUMBNAIL_ID
 from imagekit_registry.html import (
     TAGS,
     Tag,
@@ -23,6 +24,7 @@ from imagekit_registry.html import (
     active_batch,
     attempt,
     batched,
+    explain_unknown,
     is_attribute_name,
     show,
     waiting,
@@ -121,6 +123,11 @@ def _compile(tag: Tag, parser: Parser, token: Token) -> ImageNode:
     for taken in ("id",) if len(args) == 1 else ("height", "id", "source", "width"):
         if taken in kwargs:
             _refuse(name, f"has {taken!r} by name, which comes from the unnamed arguments")
+    # What a variable names may take anything.
+    is_known = len(args) == 2 or (isinstance(args[0].var, str) and not args[0].filters)
+    spec_id = THUMBNAIL_ID if len(args) == 2 else str(args[0].var)
+    if is_known and (problem := explain_unknown(name, len(args), spec_id, kwargs)):
+        _refuse(name, problem)
     if variable and tag.file is None:
         _refuse(name, f"is several images, and cannot be put into {variable!r}")
     return ImageNode(tag, args, kwargs, html, variable)

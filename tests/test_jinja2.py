@@ -118,6 +118,10 @@ class TestFunctions:
             environment.from_string("{{ picture() }}").render()
         with pytest.raises(NotRegistered, match="'tests:no'"):
             environment.from_string("{{ generateimage('tests:no') }}").render()
+        with pytest.raises(InvalidArgumentType, match=r"thumbnail\(\) has 'widths'.*picture can"):
+            environment.from_string("{{ thumbnail('9x9', n, widths='5') }}").render(n=name)
+        with pytest.raises(InvalidArgumentType, match=r"get_image\(\) has 'srcset'.*thumbnail"):
+            environment.from_string("{{ get_image('tests:banner', srcset='2') }}").render()
         settings.IMAGEKIT_ON_ERROR = "raise"
         with pytest.raises(InvalidArgumentType, match="'width' of a thumbnail is given by name"):
             environment.from_string("{{ thumbnail('9x9', n, width=5) }}").render(n=name)

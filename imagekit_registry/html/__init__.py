@@ -14,6 +14,7 @@ from imagekit_registry.html._elements import (
 from imagekit_registry.html._tags import (
     TAGS,
     Tag,
+    explain_unknown,
     image_file,
     plan_image,
     plan_picture,
@@ -32,6 +33,7 @@ __all__ = [
     "attempt",
     "batched",
     "build_attributes",
+    "explain_unknown",
     "image_file",
     "is_attribute_name",
     "plan_image",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -12,10 +14,11 @@ import attrs
 
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import InvalidArgument, InvalidArgumentType
+from imagekit_registry.exceptions import InvalidArgument, InvalidArgumentType, NotRegistered
 from imagekit_registry.generatorlibrary import THUMBNAIL_ID, Rendition
 from imagekit_registry.html._elements import Candidate, ImgMarkup, Markup, PictureMarkup
 from imagekit_registry.imaging.formats import can_write, normalize_format
+from imagekit_registry.registry import generator_registry
 
 _DIMENSIONS = re.compile(r"\s*(\d{0,5})\s*x\s*(\d{0,5})\s*", re.ASCII)
 _LONGEST = 50
@@ -194,12 +197,45 @@ class Tag:
         file: Returns its cache file for a variable; None if it shows several.
         counts: How many unnamed arguments it may have.
         takes: What these are, for messages.
+        options: Named arguments that it keeps for itself; a thumbnail's besides, if it shows one.
     """
 
     plan: Callable[[Unnamed, Named, Named | None], Markup]
     file: Callable[[Unnamed, Named], ImageCacheFile] | None
     counts: tuple[int, ...]
     takes: str
+    options: frozenset[str] = frozenset()
+
+
+def explain_unknown(tag: str, count: int, spec_id: str, names: Iterable[str]) -> str:
+    """Return what is wrong with the names of arguments; empty if nothing is, or nobody can tell.
+
+    Args:
+        tag: The name of the tag.
+        count: How many unnamed arguments it has.
+        spec_id: The id of its generator, which may take anything.
+        names: The names of its named arguments.
+    """
+    try:
+        parameters = inspect.signature(generator_registry.lookup(spec_id)).parameters
+    except (NotRegistered, TypeError, ValueError):
+        return ""
+    takes = {*parameters, *TAGS[tag].options}
+    if count > 1:
+        takes = (takes | TAGS["thumbnail"].options) - {"height", "source", "width"}
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    for name in () if takes_any else names:
+        if name in takes:
+            continue
+        others = [other for other, each in TAGS.items() if name in each.options]
+        near = difflib.get_close_matches(name, takes, n=1)
+        hint = f"It takes {', '.join(sorted(takes))}; HTML attributes come after '--'"
+        if others or near:
+            hint = (
+                f"{' and '.join(others)} can have it" if others else f"Perhaps {near[0]!r} is meant"
+            )
+        return f"has {name!r}, which {spec_id!r} does not take. {hint}"
+    return ""
 
 
 # Dimensions, scales, widths and formats as templates write them.
@@ -300,6 +336,12 @@ _SIZED = "dimensions and source, or a generator's id, dimensions and source"
 #: By their names.
 TAGS: Mapping[str, Tag] = {
     "generateimage": Tag(plan_image, image_file, (1,), "the generator's id"),
-    "picture": Tag(plan_picture, None, (1, 2, 3), f"the spec's id, or {_SIZED}"),
-    "thumbnail": Tag(plan_thumbnail, thumbnail_file, (2, 3), _SIZED),
+    "picture": Tag(
+        plan_picture,
+        None,
+        (1, 2, 3),
+        f"the spec's id, or {_SIZED}",
+        frozenset(["formats", "sizes", "widths"]),
+    ),
+    "thumbnail": Tag(plan_thumbnail, thumbnail_file, (2, 3), _SIZED, frozenset(["srcset"])),
 }

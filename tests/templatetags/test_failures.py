@@ -269,15 +269,15 @@ class TestArguments:
             ("{% thumbnail '9x9' photo crop=value %}", InvalidArgument),
             ("{% thumbnail '9x9' photo anchor=value %}", InvalidArgument),
             ("{% thumbnail '9x9' photo format=number %}", InvalidArgumentType),
-            ("{% thumbnail '9x9' photo colour=value %}", InvalidArgumentType),
+            ("{% thumbnail sized '9x9' photo colour=value %}", InvalidArgumentType),
             ("{% thumbnail '70000x' photo %}", InvalidArgument),
             ("{% thumbnail '60000x' photo srcset='9' %}", InvalidArgument),
-            ("{% generateimage 'tests:banner' width=9 source=photo %}", InvalidArgumentType),
+            ("{% generateimage spec width=9 source=photo %}", InvalidArgumentType),
             ("{% picture 'tests:banner' source=photo formats=value %}", InvalidArgument),
             ("{% picture 'tests:banner' source=photo widths=value %}", InvalidArgument),
             ("{% picture 'tests:banner' source=photo widths='0' %}", InvalidArgument),
             ("{% picture 'x9' photo widths='5' %}", InvalidArgument),
-            ("{% picture 'tests:banner' source=photo srcset='2' %}", InvalidArgumentType),
+            ("{% picture spec source=photo srcset='2' %}", InvalidArgumentType),
             ("{% picture '9x9' photo formats=number %}", InvalidArgument),
         ],
     )
@@ -286,6 +286,7 @@ class TestArguments:
     ) -> None:
         """The page stands; the log says what is wrong, and so does an error under "raise"."""
         context = {"photo": name, "value": "junk<b>", "number": 5}
+        context |= {"spec": "tests:banner", "sized": "imagekit:thumbnail"}
         with caplog.at_level(logging.WARNING, "imagekit_registry.html"):
             assert render(f"[{tag}]", **context) == "[]"
         assert len(caplog.records) == 1

@@ -18,7 +18,7 @@ from django.template import Template, TemplateSyntaxError
 from imagekit_registry import ImageSpec
 from imagekit_registry.exceptions import InvalidArgument, MissingSource, NotRegistered
 from imagekit_registry.processors import ResizeToFill
-from tests.pages import elements, registered, render, served
+from tests.pages import Banner, elements, registered, render, served
 from tests.storages import CountingStorage
 
 
@@ -308,6 +308,31 @@ class TestMistakes:
             ("{% generateimage 'a' id='b' %}", r"generateimage.*'id' by name"),
             ("{% generateimage 'a' source=img -- alt %}", r"generateimage.*'alt' after '--'"),
             ("{% picture %}", r"picture.*the spec's id.*not: none"),
+            (
+                "{% generateimage 'tests:banner' source=img widths='1 2' %}",
+                r"generateimage %} has 'widths', which 'tests:banner' does not take. picture can",
+            ),
+            (
+                "{% generateimage 'tests:banner' source=img srcset='2' %}",
+                r"generateimage.*'srcset'.*thumbnail can have it",
+            ),
+            ("{% thumbnail '1x1' img widths='1 2' %}", r"thumbnail.*'widths'.*picture can have it"),
+            (
+                "{% thumbnail '1x1' img formats='WEBP' as im %}",
+                r"thumbnail.*'formats'.*picture can",
+            ),
+            (
+                "{% thumbnail 'tests:banner' '1x1' img sizes='1' %}",
+                r"thumbnail.*'tests:banner'.*picture can have it",
+            ),
+            ("{% thumbnail '1x1' img crpo=1 %}", r"thumbnail.*'crpo'.*Perhaps 'crop' is meant"),
+            ("{% picture 'tests:banner' sorce=img %}", r"picture.*'sorce'.*Perhaps 'source'"),
+            ("{% picture '1x1' img width='1' %}", r"picture.*'width' by name"),
+            ("{% picture 'tests:banner' source=img srcset='2' %}", r"picture.*'srcset'.*thumbnail"),
+            (
+                "{% thumbnail '1x1' img alt='x' %}",
+                r"thumbnail.*'alt'.*It takes anchor, crop, format, srcset, upscale; HTML attrib",
+            ),
             ("{% picture '9x9' img height=5 %}", r"picture.*'height' by name"),
             ("{% picture 'a' as im %}", r"picture.*'im'"),
             ("{% imagebatch 1 %}{% endimagebatch %}", r"imagebatch"),
@@ -317,6 +342,25 @@ class TestMistakes:
         """The message says what to write."""
         with pytest.raises(TemplateSyntaxError, match=message):
             render(tag)
+
+    @pytest.mark.parametrize(
+        "tag",
+        [
+            "{% generateimage 'tests:any' source=name widths=1 alt=2 %}",
+            "{% generateimage variable source=name %}",
+            "{% picture '9x9' name srcset='2' formats='WEBP' %}",
+            "{% thumbnail variable '9x9' name crop=1 %}",
+        ],
+    )
+    def test_what_a_generator_takes_is_no_misuse(self, tag: str, name: str) -> None:
+        """Some take anything; which one a variable names is known when the page is rendered."""
+
+        class Anything(Banner):
+            def __init__(self, source: Any = None, **options: Any) -> None:
+                super().__init__(source)
+
+        with registered(any=Anything):
+            assert len(elements(render(tag, name=name, variable="tests:any"))) == 1
 
     def test_an_unknown_id_is_a_programmers_error(self, name: str) -> None:
         """It is raised whatever the settings say."""
