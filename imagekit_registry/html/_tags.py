@@ -21,6 +21,7 @@ from imagekit_registry.imaging.formats import can_write, normalize_format
 from imagekit_registry.registry import generator_registry
 
 _DIMENSIONS = re.compile(r"\s*(\d{0,5})\s*x\s*(\d{0,5})\s*", re.ASCII)
+_ONE_SIDE = re.compile(r"\s*([1-9]\d{0,4})\s*", re.ASCII)
 _LONGEST = 50
 _MOST_NUMBERS = 20
 _MOST_FORMATS = 10
@@ -133,7 +134,15 @@ class _Thumbnail:
 
     def __init__(self, args: Unnamed, kwargs: Named) -> None:
         *first, dimensions, source = args
-        self.sides = parse_dimensions(dimensions)
+        try:
+            self.sides = parse_dimensions(dimensions)
+        except InvalidArgument as error:
+            if isinstance(source, str) and _DIMENSIONS.fullmatch(source[:_LONGEST]):
+                raise InvalidArgument(
+                    f"The dimensions {source[:_LONGEST]!r} are given after the source. Dimensions"
+                    " come first: '100x80' photo.image."
+                ) from error
+            raise
         arguments = {**kwargs}
         for name in ("crop", "upscale"):
             if name in arguments and isinstance(value := arguments[name], str):
@@ -263,9 +272,13 @@ def _parse_dimensions(text: str) -> tuple[int | None, int | None]:
     found = _DIMENSIONS.fullmatch(text)
     sides = [int(side) if side else None for side in found.groups()] if found else []
     if not any(sides) or 0 in sides:
-        raise InvalidArgument(
-            f"The dimensions {text!r} are none: write '100x80', '100x' or 'x80', in pixels."
-        )
+        hint = "write '100x80', '100x' or 'x80', in pixels"
+        if one := _ONE_SIDE.fullmatch(text):
+            hint = f"write '{one[1]}x' for a width, 'x{one[1]}' for a height"
+        elif any(sides):
+            width, height = (side or "" for side in sides)
+            hint = f"leave a side out to leave it free: '{width}x{height}'"
+        raise InvalidArgument(f"The dimensions {text!r} are none: {hint}.")
     return sides[0], sides[1]
 
 

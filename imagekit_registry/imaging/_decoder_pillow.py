@@ -48,7 +48,17 @@ UNREAD_FORMATS = (
         "Install the extra 'heif' and register its plugin, or upload a JPEG.",
     ),
     (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "), "JPEG XL", "Upload a JPEG, PNG or WebP."),
+    (
+        re.compile(
+            rb"(?:\xef\xbb\xbf)?\s*<(?:svg|!doctype svg|(?:\?xml|!--).*?<svg)\b",
+            re.DOTALL | re.IGNORECASE,
+        ),
+        "SVG",
+        "Show the file itself, which browsers scale, or upload a PNG of it, as CairoSVG makes one.",
+    ),
 )
+#: Bytes in which those are looked for.
+UNREAD_BYTES = 2048
 #: Formats whose decoders give the rows that are there, and modes in which they can be told.
 CUT_FORMATS, CUT_MODES = ("BMP", "GIF", "JPEG", "PNG"), ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 #: Two rows of blocks of 16 pixels: the decoder looks at the next one to smooth colours.
@@ -107,8 +117,10 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
                 if name not in names and accept is not None and accept(prefix) is True:
                     cause = f"images of the format {name} are not allowed"
                     raise UnreadableImage(cause, hint="Upload a JPEG, PNG or WebP.")
+            source.seek(0)
+            start = source.read(UNREAD_BYTES)
             for pattern, name, hint in UNREAD_FORMATS:
-                if pattern.match(prefix):
+                if pattern.match(start):
                     raise UnreadableImage(f"images of the format {name} are not read", hint=hint)
             raise UnidentifiedImageError
     limits.check_pixels(image.size, SMALL_DECODE_PIXELS if isinstance(image, JpegImageFile) else 1)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import attrs
 from PIL import Image, ImageEnhance, ImageOps
 
-from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.exceptions import InvalidArgument, answer_or
 
 from . import _fields as fields
 from ._fields import Color
@@ -112,12 +112,12 @@ class ProcessorPipeline(list[Processor]):
         return None if ask is None else ask(source_size)
 
 
-#: An anchor as arguments give it: letters out of `Anchor`, or fractions of width and height.
+#: An anchor as arguments give it: words, letters out of `Anchor`, or fractions of width and height.
 AnchorPoint = str | Sequence[float]
 
 
 class Anchor:
-    """Points of an image to hold on to: by letters, or by fractions of width and height."""
+    """Points of an image to hold on to: by words, letters, or fractions of width and height."""
 
     TOP_LEFT = "tl"
     TOP = "t"
@@ -134,6 +134,18 @@ class Anchor:
         for row, y in (("t", 0), ("", 0.5), ("b", 1))
         for column, x in (("l", 0), ("", 0.5), ("r", 1))
     }
+    _LETTERS: ClassVar[dict[frozenset[str], str]] = {
+        frozenset(f"{row} {column}".split()): f"{row[:1]}{column[:1]}".replace("c", "") or "c"
+        for row in ("top", "center", "bottom", "")
+        for column in ("left", "center", "right", "")
+        if row or column
+    }
+
+    @staticmethod
+    def get_letters(anchor: str) -> str:
+        """Return an anchor in words, such as ``"top left"``, by its letters; any other as it is."""
+        words = frozenset(anchor.lower().replace("-", " ").split())
+        return Anchor._LETTERS.get(words, anchor)
 
     @staticmethod
     def get_tuple(anchor: AnchorPoint) -> tuple[float, float]:
@@ -148,11 +160,11 @@ class Anchor:
         """
         if isinstance(anchor, str):
             try:
-                return Anchor._FRACTIONS[anchor]
+                return Anchor._FRACTIONS[Anchor.get_letters(anchor)]
             except KeyError:
                 raise InvalidArgument(
-                    f"The anchor {anchor!r} is unknown. Use one of"
-                    f" {', '.join(sorted(Anchor._FRACTIONS))}, or a pair of numbers from 0 to 1."
+                    f"The anchor {anchor!r} is unknown. Use words such as 'top left' or 'center', one"
+                    f" of {', '.join(sorted(Anchor._FRACTIONS))}, or a pair of numbers from 0 to 1."
                 ) from None
         try:
             x, y = (float(part) for part in anchor)
@@ -166,13 +178,11 @@ class Anchor:
 def anchor_field(**options: Any) -> Any:
     """Return a field for an anchor, or None; one point is equal however it is written."""
 
-    def convert(value: object) -> object:
+    def convert(value: Any) -> object:
         if isinstance(value, str):
-            return str.__str__(value)
-        try:
-            return tuple(map(float, value)) if isinstance(value, list | tuple) else value
-        except (TypeError, ValueError):
-            return value
+            return Anchor.get_letters(str.__str__(value))
+        is_pair = isinstance(value, list | tuple)
+        return answer_or(value, lambda: tuple(map(float, value))) if is_pair else value
 
     def check(instance: object, attribute: attrs.Attribute[Any], value: AnchorPoint | None) -> None:
         if value is not None:

@@ -139,8 +139,8 @@ class TestArguments:
 
     @pytest.mark.parametrize(
         "value",
-        ["", "x", "0x0", "0x5", "axb", "-1x5", "1e9x1", "100000x1", "1x1x1", "1.5x2", "٣x٣"]
-        + ["1" * 10_000, 100, None, [1, 2], {}, object()],
+        ["", "x", "0x0", "axb", "-1x5", "1e9x1", "100000x1", "1x1x1", "1.5x2", "٣x٣"]
+        + ["1" * 10_000, 0, "0", None, [1, 2], {}, object()],
         ids=lambda value: repr(value)[:20],
     )
     def test_wrong_dimensions_are_one_of_our_errors(self, value: Any) -> None:
@@ -148,6 +148,20 @@ class TestArguments:
         with pytest.raises(InvalidArgument, match="write '100x80', '100x' or 'x80'") as caught:
             parse_dimensions(value)
         assert len(str(caught.value)) < 200
+
+    @pytest.mark.parametrize(
+        ("value", "hint"),
+        [
+            (100, "write '100x' for a width, 'x100' for a height"),
+            (" 100 ", "write '100x' for a width, 'x100' for a height"),
+            ("100x0", "leave a side out to leave it free: '100x'"),
+            ("0x80", "leave a side out to leave it free: 'x80'"),
+        ],
+    )
+    def test_what_may_be_meant_by_wrong_dimensions_is_told(self, value: Any, hint: str) -> None:
+        """A single number may be either side."""
+        with pytest.raises(InvalidArgument, match=f"are none: {hint}"):
+            parse_dimensions(value)
 
     @pytest.mark.parametrize(
         ("value", "numbers"),

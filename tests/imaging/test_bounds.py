@@ -312,7 +312,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
             b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
             b'<svg xmlns="http://www.w3.org/2000/svg"><image href="/etc/passwd"/>&x;</svg>'
         ),
-        "not an image",
+        "images of the format SVG are not read",
     ),
     "EPS": (lambda: made.encode(made.sample(), "EPS").getvalue(), "EPS are not allowed"),
     "PostScript that starts a program": (

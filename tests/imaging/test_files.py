@@ -317,6 +317,10 @@ class TestKeptMetadata:
         (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC are not read"),
         (b"\xff\x0a\xfa\x1f\x01\x90", "JPEG XL are not read"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL are not read"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg">', "SVG are not read.*CairoSVG"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- Made by -->\n<svg>', "SVG are not read"),
+        (b"\n<!DOCTYPE svg PUBLIC>", "SVG are not read"),
+        (b"<?xml version='1.0'?><html>", "not an image"),
     ],
 )
 def test_a_format_that_is_not_read_is_named(start: bytes, message: str) -> None:

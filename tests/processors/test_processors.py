@@ -208,6 +208,25 @@ class TestGeometry:
         differences = zip(expected.tobytes(), result.tobytes(), strict=True)
         assert max(abs(one - other) for one, other in differences) <= 2
 
+    @pytest.mark.parametrize(
+        ("words", "letters"),
+        [
+            ("top", "t"),
+            ("left", "l"),
+            ("center", "c"),
+            ("Top Left", "tl"),
+            ("right top", "tr"),
+            ("bottom-right", "br"),
+            ("center top", "t"),
+        ],
+    )
+    def test_an_anchor_in_words_is_the_same_recipe(self, words: str, letters: str) -> None:
+        """As an argument, and to whoever asks for its fractions."""
+        told = ResizeToFill(9, 9, anchor=words)
+        assert told == ResizeToFill(9, 9, anchor=letters)
+        assert digest(told) == digest(ResizeToFill(9, 9, anchor=letters))
+        assert Anchor.get_tuple(words) == Anchor.get_tuple(letters)
+
     def test_the_anchor_says_what_stays(self) -> None:
         """The left part is kept by an anchor to the left."""
         image = Image.new("RGB", (200, 100), "red")
@@ -427,6 +446,9 @@ class TestValues:
             (lambda: ResizeToFill(5), InvalidArgumentType, "'height'"),
             (lambda: Resize(5, 10**9), InvalidArgument, "'height'.*65535"),
             (lambda: ResizeToFill(5, 5, anchor="x"), InvalidArgument, "anchor 'x'"),
+            (lambda: ResizeToFill(5, 5, anchor="north"), InvalidArgument, "'top left' or 'cent"),
+            (lambda: ResizeToFill(5, 5, anchor="top bottom"), InvalidArgument, "anchor 'top b"),
+            (lambda: ResizeToFill(5, 5, anchor=""), InvalidArgument, "anchor ''"),
             (lambda: Adjust(contrast="a"), InvalidArgumentType, "Adjust.*'contrast'"),
             (lambda: Adjust(contrast=float("nan")), InvalidArgument, "Adjust.*'contrast'"),
             (lambda: ColorOverlay("reddish"), InvalidArgument, "ColorOverlay.*'color'"),

@@ -265,6 +265,7 @@ class TestArguments:
         ("tag", "error"),
         [
             ("{% thumbnail value photo %}", InvalidArgument),
+            ("{% thumbnail photo '9x9' %}", InvalidArgument),
             ("{% thumbnail '9x9' photo srcset=value %}", InvalidArgument),
             ("{% thumbnail '9x9' photo crop=value %}", InvalidArgument),
             ("{% thumbnail '9x9' photo anchor=value %}", InvalidArgument),
