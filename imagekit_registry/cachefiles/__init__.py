@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imagekit_registry.cachefiles.bulk import Failure, Outcome, generate_many
+from imagekit_registry.cachefiles.deletion import delete_images
 from imagekit_registry.cachefiles.files import (
     Identity,
     ImageCacheFile,
@@ -20,6 +21,7 @@ __all__ = [
     "LazyImageCacheFile",
     "Outcome",
     "content_required",
+    "delete_images",
     "existence_required",
     "generate_many",
     "get_image",

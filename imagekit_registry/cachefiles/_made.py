@@ -127,8 +127,12 @@ def records_of(sources: Iterable[SourceReference]) -> list[CacheFileRecord]:
     return list(Look().find(list(sources)).values())
 
 
-def delete(records: Mapping[str, CacheFileRecord]) -> None:
-    """Delete the files of *records* by key, and drop these; what cannot be deleted is logged."""
+def delete(records: Mapping[str, CacheFileRecord]) -> int:
+    """Delete the files of *records* by key, and drop these.
+
+    Returns:
+        How many cannot be deleted: the log says why.
+    """
     gone = []
     left = {}
     usual = defaults()
@@ -153,6 +157,7 @@ def delete(records: Mapping[str, CacheFileRecord]) -> None:
     words = get_active_state_cache() or {}
     for key in records:
         words.pop(key, None)
+    return len(left)
 
 
 def replaced(record: CacheFileRecord) -> CacheFileRecord:
