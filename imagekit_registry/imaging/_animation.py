@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import attrs
 import PIL
 from PIL import Image
 
-from ._colour import without_palette
-from ._compose import CLEAR
 from ._decoder import Frame
-from ._encode import TRANSPARENT_INDEX, Encoded, flatten, holds, to_palette, write
+from ._encode import Encoded, prepare, refusals, write
+from ._gif import encode_gif
 from ._metadata import without_orientation
 
 #: Formats whose frames Pillow writes one after the other, with a duration each.
@@ -25,27 +24,13 @@ MAX_PNG_DURATION = MAX_DURATION if _PILLOW >= (12, 1) else 65_535
 MAX_PLAYS = 65_535
 
 
-def _has_alpha(image: Image.Image) -> bool:
-    return image.mode in ("LA", "RGBA") and image.getextrema()[-1] != (255, 255)
-
-
-def frame_for(
-    image: Image.Image, format: str, background: str | int | Sequence[int] | None
-) -> Image.Image:
-    """Return one processed frame in the mode that animations of *format* are written in."""
-    if image.mode == "RGBA" and not _has_alpha(image):
-        image = image.convert("RGB")
-    if format == "GIF":
-        palette, extra = to_palette(image)
-        palette.info = {}
-        if "transparency" in extra:
-            palette.info["transparency"] = extra["transparency"]
-        return palette
-    if image.mode in ("RGB", "RGBA"):
-        return image
-    if image.mode == "LA":
-        return image.convert("RGBA") if holds(format, "RGBA") else flatten(image, background)
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+def frame_for(image: Image.Image) -> Image.Image:
+    """Return one processed frame in a mode that animations are written in: RGB or RGBA."""
+    has_alpha = image.has_transparency_data
+    if image.mode in ("LA", "RGBA"):
+        has_alpha = image.getextrema()[-1] != (255, 255)
+    mode = "RGBA" if has_alpha else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _merged(frames: list[Frame]) -> list[Frame]:
@@ -56,7 +41,7 @@ def _merged(frames: list[Frame]) -> list[Frame]:
     result: list[Frame] = []
     shown = b""
     for frame in frames:
-        pixels = without_palette(frame.image).convert("RGBA").tobytes()
+        pixels = frame.image.convert("RGBA").tobytes()
         if result and pixels == shown:
             result[-1] = attrs.evolve(result[-1], duration=result[-1].duration + frame.duration)
         else:
@@ -72,13 +57,13 @@ def _milliseconds(frame: Frame, format: str) -> int:
     return duration if duration < 60_000 else round(duration, -2)
 
 
-def _on_ground(image: Image.Image, size: tuple[int, int], format: str) -> Image.Image:
+def _on_ground(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Return a frame on a transparent ground of *size*."""
     if image.size == size:
         return image
     ground = Image.new("RGBA", size, (0, 0, 0, 0))
     ground.paste(image.convert("RGBA"), (0, 0))
-    return frame_for(ground, format, None)
+    return ground
 
 
 def write_animation(
@@ -97,30 +82,28 @@ def write_animation(
     """
     # Processors that look at the picture, to cut its border off, may give each another size.
     size = max(each.image.width for each in frames), max(each.image.height for each in frames)
-    frames = [attrs.evolve(each, image=_on_ground(each.image, size, format)) for each in frames]
-    if format in ("GIF", "PNG"):
+    frames = [attrs.evolve(each, image=_on_ground(each.image, size)) for each in frames]
+    if format == "PNG":
         frames = _merged(frames)
     if len(frames) == 1:
-        image = frames[0].image
-        extra = {"transparency": TRANSPARENT_INDEX} if "transparency" in image.info else {}
+        image, extra = prepare(frames[0].image, format)
         return write(image, format, {**extra, **options})
     images = [frame.image for frame in frames]
     timing: dict[str, object] = {"duration": [_milliseconds(frame, format) for frame in frames]}
     if format == "GIF":
-        # Frames are whole pictures here: what is transparent in one must not show those before it.
-        is_clear = any("transparency" in image.info for image in images)
-        timing["disposal"] = CLEAR if is_clear else 1
         if loop is not None and loop != 1:
             timing["loop"] = max(0, min(loop, MAX_PLAYS) - 1)  # a GIF says how often again
-    else:
-        if any(image.mode == "RGBA" for image in images):
-            images = [image if image.mode == "RGBA" else image.convert("RGBA") for image in images]
-        if format in ("PNG", "WEBP"):
-            timing["loop"] = 1 if loop is None else min(loop, MAX_PLAYS)
-        if format == "PNG":
-            timing |= {"blend": 0, "disposal": 0, "default_image": False}
-        if format == "WEBP":
-            timing["background"] = (0, 0, 0, 0)
+        with refusals(format, options):
+            data, count = encode_gif(images, {**timing, **options})
+        return Encoded(data, format=format, size=size, mode="P", frames=count)
+    if any(image.mode == "RGBA" for image in images):
+        images = [image if image.mode == "RGBA" else image.convert("RGBA") for image in images]
+    if format in ("PNG", "WEBP"):
+        timing["loop"] = 1 if loop is None else min(loop, MAX_PLAYS)
+    if format == "PNG":
+        timing |= {"blend": 0, "disposal": 0, "default_image": False}
+    if format == "WEBP":
+        timing["background"] = (0, 0, 0, 0)
     arguments = {**timing, **options}
     if format == "AVIF" and "exif" in arguments:
         # With an orientation, the codec ends the process at the second frame.

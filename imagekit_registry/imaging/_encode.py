@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from PIL import Image, ImageColor, features
 
@@ -172,8 +173,6 @@ def _save(image: Image.Image, format: str, options: dict[str, object], save_all:
     info = image.info
     # Plugins take what an image's info holds for options; what goes in is what the recipe says.
     image.info = {}
-    if save_all and "transparency" in info:  # of a frame with a palette; the others have theirs
-        image.info["transparency"] = info["transparency"]
     try:
         image.save(file, format, save_all=save_all, **options)
     finally:
@@ -198,6 +197,18 @@ def _bled(image: Image.Image) -> Image.Image:
     ground.putalpha(image.getchannel("A"))
     ground.info = image.info
     return ground
+
+
+@contextlib.contextmanager
+def refusals(format: str, options: Mapping[str, object]) -> Iterator[None]:
+    """Turn whatever writing a file of *format* with *options* raises into `EncodingError`."""
+    try:
+        yield
+    except Exception as error:  # an option of the wrong type may raise anything
+        text = str(error).strip().rstrip(".") or type(error).__name__
+        cause = f"{format} cannot be written ({text})"
+        hint = f"Check format and options: {dict(options)!r}." if options else ""
+        raise EncodingError(cause, hint=hint) from error
 
 
 def write(
@@ -225,7 +236,7 @@ def write(
         image, *more_frames = map(_bled, [image, *(more_frames or ())])
     if more_frames:
         arguments["append_images"] = more_frames
-    try:
+    with refusals(format, options):
         try:
             data = _save(image, format, arguments, bool(more_frames))
         except OSError:
@@ -236,11 +247,6 @@ def write(
             if format not in ("JPEG", "MPO") or not whole:
                 raise
             data = _save(image, format, arguments, bool(more_frames))
-    except Exception as error:  # an option of the wrong type may raise anything
-        text = str(error).strip().rstrip(".") or type(error).__name__
-        cause = f"{format} cannot be written ({text})"
-        hint = f"Check format and options: {dict(options)!r}." if options else ""
-        raise EncodingError(cause, hint=hint) from error
     return Encoded(
         data,
         format=format,

@@ -159,9 +159,12 @@ def _add_frame(work: _Work, job: Job, frame: Frame) -> None:
     plan = Plan(orientation=job.orientation, color=job.recipe.color)
     exif = work.opened.metadata.exif
     image = finish(frame.image.copy(), plan, job.header.profile, exif)
-    made = run(image, job.processors, image.size, work.limits, work.deadline)
-    made = frame_for(made, _output_format(job), job.recipe.background)
-    job.frames.append(attrs.evolve(frame, image=made))
+    size = image.size
+    if job.decoded_size and _output_format(job) == "GIF":
+        # Averages have fewer colours than what other filters make of edges: a GIF pays for each.
+        image = without_palette(image).resize(job.decoded_size, Image.Resampling.BOX)
+    made = run(image, job.processors, size, work.limits, work.deadline)
+    job.frames.append(attrs.evolve(frame, image=frame_for(made)))
     work.limits.check_output(job.frames[0].image.size, len(job.frames))
 
 
