@@ -13,10 +13,14 @@ from PIL import GifImagePlugin, Image, ImageChops
 from ._compose import CLEAR
 from ._encode import OPAQUE_FROM
 
-#: Colours of a palette, besides the transparent one.
-MAX_COLORS = 255
+#: Colours of a palette; where something is not drawn, one of them stands for that.
+MAX_COLORS = 256
+HOLE = (0, 0, 0)
 #: The most pixels that a palette is chosen by.
 PALETTE_PIXELS = 400_000
+#: A colour of more than this share of so many pixels is a plain ground, and is kept as it is.
+PLAIN_SHARE = 1 / 30
+COUNTED_PIXELS = 40_000
 #: How far a band of a pixel, of 0 to 255, may be from what is shown to stay as it is, where colours
 #: are mixed: those are farther off.
 TOLERANCE = 3
@@ -29,6 +33,23 @@ KEEP = 1
 MAX_DURATION = 655_350
 
 Box = tuple[int, int, int, int]
+Color = tuple[int, ...]
+
+
+def _snapped(image: Image.Image) -> Image.Image:
+    """Return an image in RGBA whose pixels are opaque, or transparent and black."""
+    if image.mode != "RGBA":
+        return image.convert("RGBA")
+    opaque = image.convert("RGB").convert("RGBA")
+    ground = Image.new("RGBA", image.size)
+    ground.paste(opaque, None, image.getchannel("A").point(lambda value: value >= OPAQUE_FROM, "1"))
+    return ground
+
+
+def _colors(image: Image.Image) -> set[Color] | None:
+    """Return the colours of an image of `_snapped`; None if a palette does not hold them."""
+    counted: Any = image.getcolors(MAX_COLORS)
+    return None if counted is None else {color for _count, color in counted}
 
 
 @attrs.define
@@ -57,30 +78,28 @@ class _Part:
         self.place = min(left, left_2), min(top, top_2), max(right, right_2), max(bottom, bottom_2)
         self.drawn, self.clears = ground.crop(self.place), True
 
-    def pixels(self) -> Image.Image:
-        """Return its place of the picture, in RGB."""
-        return _snapped(self.picture.crop(self.place)).convert("RGB")
+    def pixels(self, *, all: bool = True) -> Image.Image:
+        """Return its place of the picture, or only what is drawn of that."""
+        pixels = _snapped(self.picture.crop(self.place))
+        if all:
+            return pixels
+        ground = Image.new("RGBA", pixels.size)
+        ground.paste(pixels, None, self.drawn)
+        return ground
 
+    def colors(self) -> set[Color] | None:
+        """Return the colours that it draws; None if a palette does not hold them."""
+        colors = _colors(self.pixels(all=False))
+        if colors is None and self.fill():
+            colors = _colors(self.pixels())
+        return colors and {color[:3] for color in colors if color[3]}
 
-def _snapped(image: Image.Image) -> Image.Image:
-    """Return an image in RGBA whose pixels are opaque, or transparent and black."""
-    if image.mode != "RGBA":
-        return image.convert("RGBA")
-    opaque = image.convert("RGB").convert("RGBA")
-    ground = Image.new("RGBA", image.size)
-    ground.paste(opaque, None, image.getchannel("A").point(lambda value: value >= OPAQUE_FROM, "1"))
-    return ground
-
-
-def _all_colors(pictures: Iterable[Image.Image]) -> list[tuple[int, ...]]:
-    """Return all the opaque colours of *pictures*; none if they are more than a palette holds."""
-    found: set[tuple[int, ...]] = set()
-    for picture in pictures:
-        colors: Any = _snapped(picture).getcolors(MAX_COLORS + 2)
-        found.update(color for _count, color in colors or ())
-        if colors is None or len(found) > MAX_COLORS + 1:
-            return []
-    return sorted(color[:3] for color in found if color[3])
+    def fill(self) -> bool:
+        """Let it draw all of its place, so that no number is needed for holes, if it can."""
+        if self.pixels().getchannel("A").getextrema() != (255, 255):
+            return False
+        self.drawn.paste(255, (0, 0, *self.drawn.size))
+        return True
 
 
 def _changes(picture: Image.Image, shown: Image.Image, tolerance: int) -> Image.Image:
@@ -90,7 +109,7 @@ def _changes(picture: Image.Image, shown: Image.Image, tolerance: int) -> Image.
 
 
 def _parts(
-    pictures: Sequence[Image.Image], times: Iterable[float], tolerance: int, least_kept: float
+    pictures: Sequence[Image.Image], times: Iterable[float], tolerance: int = 0
 ) -> list[_Part]:
     """Return what has to be drawn for *pictures* to be seen one after the other."""
     parts: list[_Part] = []
@@ -109,40 +128,90 @@ def _parts(
             continue
         place = place or (0, 0, 1, 1)
         counts = drawn.crop(place).histogram()
-        if counts[0] < least_kept * sum(counts):
+        if tolerance and counts[0] < LEAST_KEPT * sum(counts):
             drawn.paste(255, place)
         shown.paste(wanted, None, drawn)
-        drawn = ImageChops.darker(drawn, alpha).crop(place)
-        parts.append(_Part(picture, place, drawn, duration))
+        parts.append(_Part(picture, place, ImageChops.darker(drawn, alpha).crop(place), duration))
     return parts
 
 
-def _chosen_palette(parts: Sequence[_Part]) -> Image.Image:
-    """Return an image whose palette has the colours that serve all *parts* best."""
+def _palettes(parts: Sequence[_Part]) -> list[list[Color]] | None:
+    """Return all the colours of each part, the same list for all if it holds them.
+
+    Returns:
+        None if some have more than a palette holds.
+    """
+    found: list[list[Color]] = []
+    for part in parts:
+        colors = part.colors()
+        if colors is None:
+            return None
+        found.append(sorted(colors))
+    shared = sorted(set().union(*found))
+    if len(shared) < MAX_COLORS:
+        return [shared] * len(parts)
+    if len(shared) > MAX_COLORS:
+        return found
+    # Without a number for holes, pixels have to be drawn again, unless a palette costs less.
+    for number, part in enumerate(parts):
+        counts = part.drawn.histogram()
+        if counts[0] < max(3 * len(found[number]), LEAST_KEPT * sum(counts)) and part.fill():
+            found[number] = shared
+    return found
+
+
+def _table(image: Image.Image) -> list[Color]:
+    """Return the palette of *image*, as colours."""
+    bands = image.getpalette() or []
+    return [tuple(bands[place : place + 3]) for place in range(0, len(bands), 3)]
+
+
+def _with_table(image: Image.Image, colors: Iterable[Color]) -> Image.Image:
+    image.putpalette([band for color in colors for band in color])
+    return image
+
+
+def _chosen(parts: Sequence[_Part]) -> list[Color]:
+    """Return the colours that serve all *parts* best, if they are mixed."""
     scale = min(1.0, math.sqrt(PALETTE_PIXELS / sum(math.prod(part.drawn.size) for part in parts)))
     data = b""
     for part in parts:
-        pixels = part.pixels()
+        pixels = part.pixels().convert("RGB")
         size = math.ceil(pixels.width * scale), math.ceil(pixels.height * scale)
         data += pixels.resize(size, Image.Resampling.NEAREST).tobytes()
     row = Image.frombytes("RGB", (len(data) // 3, 1), data)
+    some = row.resize((min(row.width, COUNTED_PIXELS), 1), Image.Resampling.NEAREST)
+    counted: Any = some.getcolors(COUNTED_PIXELS)
+    plain = [color for count, color in counted if count > some.width * PLAIN_SHARE]
     # Unlike the others, this method leaves out no colour of a few pixels, which dithering needs.
-    return row.quantize(MAX_COLORS, Image.Quantize.FASTOCTREE)
+    mixed = _table(row.quantize(MAX_COLORS - 1 - len(plain), Image.Quantize.FASTOCTREE))
+    # Pillow looks up what is nearest for four values of a band at once.
+    near = {tuple(band // 4 for band in color) for color in plain}
+    return plain + [color for color in mixed if tuple(band // 4 for band in color) not in near]
 
 
-def _renumbered(pixels: Image.Image, numbers: Mapping[tuple[int, ...], int]) -> Image.Image:
-    """Return *pixels*, in RGB, as the *numbers* of their colours."""
-    own = pixels.quantize(MAX_COLORS + 1, Image.Quantize.MEDIANCUT)  # exact: there are no more
-    table = own.getpalette() or []
-    colors = [tuple(table[place : place + 3]) for place in range(0, len(table), 3)]
-    table = [numbers.get(color, 0) for color in colors]
-    return own.point(table + [0] * (256 - len(table)))
+def _numbered(part: _Part, colors: Sequence[Color], *, is_exact: bool) -> Image.Image:
+    """Return a part's pixels as numbers of *colors*, which they have or which are mixed for them."""
+    if is_exact:
+        pixels = part.pixels(all=False).convert("RGB")
+        numbers = {color: number for number, color in enumerate(colors)}
+        own = pixels.quantize(MAX_COLORS, Image.Quantize.MEDIANCUT)  # without loss, for so few
+        table = [numbers.get(color, 0) for color in _table(own)]
+        image = own.point(table + [0] * (MAX_COLORS - len(table)))
+    else:
+        palette = _with_table(Image.new("P", (1, 1)), colors)
+        pixels = part.pixels().convert("RGB")
+        image = pixels.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    if len(colors) < MAX_COLORS:
+        image.paste(len(colors), None, ImageChops.invert(part.drawn))
+    return _with_table(image, [*colors, HOLE][:MAX_COLORS])
 
 
 def encode_gif(pictures: Sequence[Image.Image], options: Mapping[str, Any]) -> tuple[bytes, int]:
     """Return an animated GIF, and the number of its frames.
 
-    A frame that changes nothing is added to the time of the one before.
+    Colours are kept where palettes hold them, and mixed of those of one palette where not. A frame
+    that changes nothing is added to the time of the one before.
 
     Args:
         pictures: RGB or RGBA, all of one size.
@@ -150,30 +219,24 @@ def encode_gif(pictures: Sequence[Image.Image], options: Mapping[str, Any]) -> t
     """
     times = options["duration"]
     times = times if isinstance(times, list | tuple) else [times] * len(pictures)
-    exact = _all_colors(pictures)
-    has_hole = len(exact) <= MAX_COLORS
-    parts = _parts(pictures, times, 0 if exact else TOLERANCE, LEAST_KEPT if has_hole else 1)
-    chosen = Image.new("P", (1, 1)) if exact else _chosen_palette(parts)
-    palette = [band for color in exact for band in color] or chosen.getpalette() or []
-    numbers = {color: number for number, color in enumerate(exact)}
-    hole = len(palette) // 3 if has_hole else None
-    ground = Image.new("P", pictures[0].size)
-    ground.putpalette([*palette, 0, 0, 0][:768])
+    palettes = None
+    if _colors(_snapped(pictures[0])) is not None:  # the first one tells of most photographs
+        parts = _parts(pictures, times)
+        palettes = _palettes(parts)
+    is_exact = palettes is not None
+    if palettes is None:
+        parts = _parts(pictures, times, TOLERANCE)
+        palettes = [_chosen(parts)] * len(parts)
+    ground = _with_table(Image.new("P", pictures[0].size), [*palettes[0], HOLE][:MAX_COLORS])
     info = {"duration": 1, "loop": options.get("loop"), "comment": options.get("comment")}
     data, _used = GifImagePlugin.getheader(ground, info=info)
-    for part in parts:
-        image = part.pixels()
-        if exact:
-            image = _renumbered(image, numbers)
-        else:
-            image = image.quantize(palette=chosen, dither=Image.Dither.FLOYDSTEINBERG)
-        if hole is not None:
-            image.paste(hole, None, ImageChops.invert(part.drawn))
+    for part, colors in zip(parts, palettes, strict=True):
         data += GifImagePlugin.getdata(
-            image,
+            _numbered(part, colors, is_exact=is_exact),
             part.place[:2],
             duration=min(round(part.duration, -1), MAX_DURATION),
             disposal=CLEAR if part.clears else KEEP,
-            transparency=hole,
+            transparency=len(colors) if len(colors) < MAX_COLORS else None,
+            include_color_table=colors is not palettes[0],
         )
     return b"".join([*data, b";"]), len(parts)
