@@ -8,6 +8,7 @@ import attrs
 import PIL
 from PIL import Image
 
+from ._compose import MAX_PLAYS, limit_avif
 from ._decoder import Frame
 from ._encode import Encoded, prepare, refusals, write
 from ._gif import encode_gif
@@ -20,8 +21,6 @@ _PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])
 MAX_DURATION = 600_000
 #: The same for PNG: before 12.1, Pillow wrote times as thousandths of a second in 16 bits.
 MAX_PNG_DURATION = MAX_DURATION if _PILLOW >= (12, 1) else 65_535
-#: The most that GIF and WebP can count.
-MAX_PLAYS = 65_535
 
 
 def frame_for(image: Image.Image) -> Image.Image:
@@ -98,8 +97,7 @@ def write_animation(
         return Encoded(data, format=format, size=size, mode="P", frames=count)
     if any(image.mode == "RGBA" for image in images):
         images = [image if image.mode == "RGBA" else image.convert("RGBA") for image in images]
-    if format in ("PNG", "WEBP"):
-        timing["loop"] = 1 if loop is None else min(loop, MAX_PLAYS)
+    timing["loop"] = 1 if loop is None else min(loop, MAX_PLAYS)
     if format == "PNG":
         timing |= {"blend": 0, "disposal": 0, "default_image": False}
     if format == "WEBP":
@@ -108,4 +106,9 @@ def write_animation(
     if format == "AVIF" and "exif" in arguments:
         # With an orientation, the codec ends the process at the second frame.
         arguments["exif"] = without_orientation(arguments["exif"])
-    return write(images[0], format, arguments, more_frames=images[1:])
+    made = write(images[0], format, arguments, more_frames=images[1:])
+    plays = arguments["loop"]
+    if format == "AVIF" and isinstance(plays, int) and plays > 0:
+        made.write(limit_avif(made.getvalue(), plays))
+        made.seek(0)
+    return made

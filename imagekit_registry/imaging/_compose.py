@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import IO
+
 from PIL import Image, ImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -17,13 +20,50 @@ UNDO = (3, 4)
 _GREY = ("1", "L", "LA", "I;16", "I;16B", "I")
 
 
-def plays(image: ImageFile.ImageFile) -> int | None:
+#: The most that GIF and WebP can count.
+MAX_PLAYS = 65_535
+#: Where an AVIF says how long it plays in all, and how long once; and the flag that it is repeated.
+_AVIF_ALL = re.compile(rb"tkhd(?:\x00.{19}(.{4})|\x01.{27}(.{8}))", re.DOTALL)
+_AVIF_ONCE = re.compile(rb"elst(?:\x00..(.).{4}(.{4})|\x01..(.).{4}(.{8}))", re.DOTALL)
+#: The first of these in what libavif writes, for ever: all ones.
+_AVIF_FOR_EVER = re.compile(rb"(mvhd\x01.{23}|tkhd\x01.{27})\xff{8}", re.DOTALL)
+#: The bytes in which that is looked for.
+_AVIF_HEAD = 64 * 1024
+
+
+def plays(image: ImageFile.ImageFile, source: IO[bytes]) -> int | None:
     """Return how often an animation plays, 0 for ever; None if it does not say."""
-    # Pillow does not read how often an AVIF plays; encoders write "for ever" unless told.
-    loop = 0 if image.format == "AVIF" else image.info.get("loop")
+    if image.format == "AVIF":
+        source.seek(0)
+        return _avif_plays(source.read(_AVIF_HEAD))
+    loop = image.info.get("loop")
     if not isinstance(loop, int):
         return None
     return loop + 1 if loop and image.format == "GIF" else loop  # a GIF says how often again
+
+
+def _avif_plays(head: bytes) -> int:
+    # Pillow does not read it. What does not say it plays for ever in browsers.
+    every, once = _AVIF_ALL.search(head), _AVIF_ONCE.search(head)
+    if not every or not once:
+        return 0
+    if not (once[1] or once[3])[0] & 1:
+        return 1
+    total, single = every[1] or every[2], int.from_bytes(once[2] or once[4])
+    if not single or not total.strip(b"\xff"):
+        return 0
+    count = -(-int.from_bytes(total) // single)
+    return count if count <= MAX_PLAYS else 0  # some encoders write half of all ones
+
+
+def limit_avif(data: bytes, plays: int) -> bytes:
+    """Return an AVIF that Pillow wrote, which plays for ever, as one that plays so often."""
+    head, mark, pixels = data.partition(b"mdat")
+    once = _AVIF_ONCE.search(head)
+    if not once or not once[4]:
+        return data
+    total = (int.from_bytes(once[4]) * plays).to_bytes(8)
+    return _AVIF_FOR_EVER.sub(lambda match: match[1] + total, head) + mark + pixels
 
 
 def cover(image: ImageFile.ImageFile) -> Image.Image:

@@ -193,6 +193,7 @@ class PillowImage:
             place = source.tell()
             check_cost(image, source, limits)
             frames = count_frames(image, source, limits)
+            loop = plays(image, source)
             source.seek(place)
         orientation, exif = 1, None
         with contextlib.suppress(Exception):  # a broken tag must not cost the picture
@@ -214,7 +215,7 @@ class PillowImage:
         format = image.format or ""
         self.header = Header(*size, image.mode, format, frames, orientation, profile)
         xmp = _bytes(image.info.get("xmp"), MAX_METADATA_BYTES)
-        self.metadata = Metadata(exif, xmp, plays(image), _iptc_rights(image))
+        self.metadata = Metadata(exif, xmp, loop, _iptc_rights(image))
 
     def rescales(self, base: Plan, several: bool) -> bool:
         """Return False: processors scale as well."""

@@ -281,21 +281,67 @@ def test_a_still_of_more_frames_than_are_allowed_is_made(format: str, recipe: An
 
 
 @pytest.mark.parametrize("source", ["GIF", "PNG", "WEBP"])
+@pytest.mark.parametrize("through", ["GIF", "PNG", "WEBP", "AVIF"])
 @pytest.mark.parametrize("target", ["GIF", "PNG", "WEBP"])
 @pytest.mark.parametrize("plays", [0, 1, 2, 5])
 def test_an_animation_plays_as_often_in_another_format(
-    source: str, target: str, plays: int
+    source: str, through: str, target: str, plays: int
 ) -> None:
-    """A GIF says how often it is repeated, the others how often it plays."""
+    """A GIF says how often it is repeated, an AVIF how long it plays, the others how often."""
 
     def counted(format: str) -> int | None:
         if format != "GIF" or plays == 0:
             return plays
         return plays - 1 or None
 
-    file = made.animation(source, loop=counted(source))
-    with Image.open(make(file, ResizeToFit(20), format=target)) as image:
+    first = make(made.animation(source, loop=counted(source)), ResizeToFit(20), format=through)
+    with Image.open(make(first, format=target)) as image:
         assert image.info.get("loop") == counted(target)
+
+
+@pytest.mark.parametrize("has_alpha", [False, True])
+def test_an_avif_says_how_often_it_plays(has_alpha: bool) -> None:
+    """Its tracks, of colours and of alpha, last as long as all its rounds together: AVIF."""
+    if not made.HAS_AVIF:
+        pytest.skip("this Pillow has no AVIF")
+    pictures = [
+        Image.new("RGBA", (40, 30), (band, 0, 0, 128 if has_alpha else 255)) for band in (9, 99)
+    ]
+    for plays in (3, 0):
+        file = made.encode(
+            pictures[0],
+            "WEBP",
+            save_all=True,
+            append_images=pictures[1:],
+            duration=[100, 200],
+            loop=plays,
+        )
+        data = make(file, format="AVIF").getvalue()
+        tracks = data.split(b"tkhd\1")[1:]
+        assert len(tracks) == 1 + has_alpha
+        expected = (900).to_bytes(8) if plays else b"\xff" * 8
+        assert [track[27:35] for track in tracks] == [expected] * len(tracks)
+
+
+def test_an_avif_of_another_encoder_says_how_often_it_plays() -> None:
+    """Some write for ever as half of all ones, others nothing at all: AVIF."""
+    if not made.HAS_AVIF:
+        pytest.skip("this Pillow has no AVIF")
+    data = made.animation("AVIF", loop=None).getvalue()
+    track, edit = data.index(b"tkhd"), data.index(b"elst")
+    for total, flag, plays in (
+        (b"\x7f" + b"\xff" * 7, 1, 0),
+        ((1500).to_bytes(8), 1, 3),
+        ((600).to_bytes(8), 0, 1),
+    ):
+        changed = bytearray(data)
+        changed[track + 32 : track + 40] = total
+        changed[edit + 7] = flag
+        with Image.open(make(bytes(changed), format="PNG")) as image:
+            assert image.info["loop"] == plays
+    silent = data.replace(b"edts", b"free").replace(b"elst", b"free")
+    with Image.open(make(silent, format="PNG")) as image:
+        assert image.info["loop"] == 0
 
 
 def apng(
