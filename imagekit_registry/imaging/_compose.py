@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import IO
 
@@ -64,6 +65,29 @@ def limit_avif(data: bytes, plays: int) -> bytes:
         return data
     total = (int.from_bytes(once[4]) * plays).to_bytes(8)
     return _AVIF_FOR_EVER.sub(lambda match: match[1] + total, head) + mark + pixels
+
+
+def whole_webp(source: IO[bytes]) -> bytes | None:
+    """Return an animated WebP that is cut off without the frame that is not whole.
+
+    Returns:
+        None for one that is whole, and for what is no animated WebP.
+    """
+    source.seek(0)
+    head = source.read(21)
+    if head[:4] != b"RIFF" or head[8:16] != b"WEBPVP8X" or not head[20:] or not head[20] & 2:
+        return None
+    size, place, whole = source.seek(0, io.SEEK_END), 12, 12
+    if size >= int.from_bytes(head[4:8], "little") + 8:
+        return None
+    while place <= size:
+        whole = place
+        source.seek(place + 4)
+        length = int.from_bytes(source.read(4), "little")
+        place += 8 + length + length % 2
+    source.seek(0)
+    data = source.read(whole)
+    return data[:4] + (whole - 8).to_bytes(4, "little") + data[8:]
 
 
 def cover(image: ImageFile.ImageFile) -> Image.Image:

@@ -16,7 +16,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from imagekit_registry.exceptions import UnreadableImage
 
-from ._compose import compose, cover, plays
+from ._compose import compose, cover, plays, whole_webp
 from ._cost import (
     check_cost,
     check_memory,
@@ -337,7 +337,7 @@ class PillowDecoder:
         with contextlib.ExitStack() as stack:
             source = stack.enter_context(open_source(file, limits, clock))
             with translated(source):
-                sound = sound_png(source)
+                sound = sound_png(source) or whole_webp(source)
             if sound is not None:
                 source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
             yield self._adapt(PillowImage(open_pillow(source, limits), source, limits))

@@ -116,16 +116,28 @@ class TestCutFiles:
             make(whole[: (scans[0] + scans[1]) // 2], format="PNG")
         assert make(whole[: scans[2]], format="PNG").height == SIZE[1]
 
-    @pytest.mark.parametrize("format", ["GIF", "PNG"])
+    @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP"])
     def test_a_damaged_frame_ends_an_animation(self, format: str) -> None:
-        """The frames before it are shown."""
+        """The frames before it are shown, and a still is made of the first."""
         size = (80, 60)
         pictures = [Image.effect_noise(size, 40 + number).convert("RGB") for number in range(4)]
         file = made.encode(
             pictures[0], format, save_all=True, append_images=pictures[1:], duration=100
         )
         data = file.getvalue()
-        assert make(data[: len(data) * 80 // 100], ResizeToFit(40), format="WEBP").frames == 3
+        whole = make(data, format="PNG").getvalue()
+        for share, count in ((99, 3), (80, 3), (60, 2), (30, 1)):
+            cut = data[: len(data) * share // 100]
+            assert make(cut, ResizeToFit(40), format="WEBP").frames == count
+            assert make(cut, format="PNG", animated=False).height == 60
+            if count > 1:
+                again = make(cut, format="PNG")
+                with Image.open(again) as shown, Image.open(io.BytesIO(whole)) as wanted:
+                    shown.seek(count - 1)
+                    wanted.seek(count - 1)
+                    assert shown.tobytes() == wanted.tobytes()
+        with pytest.raises(UnreadableImage, match="damaged"):
+            make(data[: len(data) * 10 // 100], format="PNG")
 
 
 class TestLargePhotographs:
