@@ -29,6 +29,7 @@ __all__ = [
     "ProcessingError",
     "PublishError",
     "RetryLater",
+    "SourceNotFound",
     "SourceUnavailable",
     "UnknownExtension",
     "UnknownExtensionError",
@@ -230,11 +231,18 @@ def answer_or(default: T, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs
         return default
 
 
-class SourceUnavailable(GenerationError):
+class SourceUnavailable(GenerationError, OSError):
     """The source image's file is not in its storage, or the storage does not give it."""
 
 
-class UnreadableImage(GenerationError):
+class SourceNotFound(SourceUnavailable, FileNotFoundError):
+    """The source image's file is not in its storage."""
+
+    #: What records say of it.
+    CAUSE = "the source file does not exist in its storage"
+
+
+class UnreadableImage(GenerationError, OSError):
     """The source is not an image, is damaged, or is of a format that is not allowed."""
 
 
@@ -261,8 +269,8 @@ class EncodingError(GenerationError):
     """The result cannot be written in the format, or with the options, that the spec asks for."""
 
 
-class PublishError(GenerationError):
-    """The finished image could not be written to its storage."""
+class PublishError(GenerationError, OSError):
+    """The storage of the cache files does not take the finished image, or gives no answer."""
 
 
 class NameTaken(PublishError):
@@ -276,5 +284,8 @@ class LockTimeout(GenerationError):
     """Somebody else is making this image and was not done within the time one waits for it."""
 
 
-class RetryLater(GenerationError):
-    """Making this image failed a short while ago; it is not tried again before the back-off ends."""
+class RetryLater(GenerationError, OSError):
+    """Making this image failed a short while ago; it is not tried again before the back-off ends.
+
+    It is a ``FileNotFoundError`` if there was no source.
+    """

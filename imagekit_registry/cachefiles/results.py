@@ -10,7 +10,7 @@ import attrs
 from imagekit_registry.cachefiles.existence import judge
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
-from imagekit_registry.exceptions import ImageKitError, RetryLater
+from imagekit_registry.exceptions import ImageKitError, RetryLater, SourceNotFound
 from imagekit_registry.state import CacheFileRecord, Status
 
 __all__ = ["Item", "News", "Policy", "Result", "ResultStatus", "refuse_retry"]
@@ -94,12 +94,18 @@ class Item:
 News = list[tuple[CacheFile, CacheFileRecord]]
 
 
+class _SourceStillMissing(RetryLater, FileNotFoundError):
+    """The source was not there a short while ago."""
+
+
 def refuse_retry(file: CacheFile, record: CacheFileRecord | None) -> bool:
     """Raise the exception that says that a file has failed, and that it is not its time yet."""
     failures = record.failures if record is not None else 1
     times = "once" if failures == 1 else f"{failures} times"
-    raise RetryLater(
-        (record.error if record is not None else "") or "it could not be made",
+    cause = (record.error if record is not None else "") or "it could not be made"
+    kind = _SourceStillMissing if cause == SourceNotFound.CAUSE else RetryLater
+    raise kind(
+        cause,
         spec_id=file.identity.spec_id,
         source=file.identity.source_name,
         hint=f"It has failed {times} and is tried again later; generate(force=True) tries now.",

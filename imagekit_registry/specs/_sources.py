@@ -17,7 +17,12 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import storage_reference
-from imagekit_registry.exceptions import ImageKitError, SourceUnavailable, answer_or
+from imagekit_registry.exceptions import (
+    ImageKitError,
+    SourceNotFound,
+    SourceUnavailable,
+    answer_or,
+)
 
 _CHUNK_BYTES = 1 << 20
 
@@ -204,8 +209,8 @@ def open_source(source: Any) -> Iterator[IO[bytes]]:
         # It is an image itself, which could not be made.
         raise
     except FileNotFoundError as error:
-        raise SourceUnavailable(
-            "the source file does not exist in its storage",
+        raise SourceNotFound(
+            SourceNotFound.CAUSE,
             source=name_of(source),
             hint="Restore the file, or clear the image field that names it.",
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import pickle
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -143,6 +144,45 @@ class TestFailures:
         assert caught.value.spec_id == spec_id
         assert caught.value.source == "photos/bad.jpg"
         assert not storages["default"].exists("CACHE")
+
+    @pytest.mark.parametrize(
+        ("content", "builtin"),
+        [
+            pytest.param(b"no image", OSError, id="unreadable"),
+            pytest.param(None, FileNotFoundError, id="missing"),
+        ],
+    )
+    @pytest.mark.parametrize("attribute", ["url", "width", "size"])
+    def test_a_bad_source_raises_what_projects_catch_each_time(
+        self,
+        attribute: str,
+        content: bytes | None,
+        builtin: type[OSError],
+        spec_id: str,
+        settings: Any,
+    ) -> None:
+        """``except OSError``, or ``FileNotFoundError``; also while it is not tried again."""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        if content is not None:
+            storages["default"].save("photos/bad.jpg", ContentFile(content))
+        for _ in range(2):
+            with pytest.raises(builtin) as caught:
+                getattr(get_image(spec_id, source="photos/bad.jpg"), attribute)
+            assert isinstance(caught.value, GenerationError)
+            assert isinstance(pickle.loads(pickle.dumps(caught.value)), builtin)
+
+    @pytest.mark.parametrize("method", ["exists", "url"])
+    def test_a_storage_that_fails_raises_what_projects_catch(
+        self, method: str, name: str, settings: Any
+    ) -> None:
+        """``except OSError``, whatever its client raises."""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        storage = BrokenStorage()
+        storage.failures = {method: RuntimeError("the client has no connection")}
+        with pytest.raises(OSError, match="no connection") as caught:
+            str(ImageCacheFile(Thumbnail(name), storage=storage).url)
+        assert isinstance(caught.value, PublishError)
+        assert not isinstance(caught.value, FileNotFoundError)
 
     def test_a_failure_is_remembered_and_not_tried_at_each_request(self, spec_id: str) -> None:
         """A corrupt upload costs one try, until the back-off is over or somebody insists."""

@@ -338,7 +338,7 @@ class TestReporting:
         (failure,) = document["failures"]
         assert (failure["spec"], failure["source"]) == ("shop:photo:small", "photos/gone.jpg")
         assert failure["cause"]
-        assert failure["error"] == "SourceUnavailable"
+        assert failure["error"] == "SourceNotFound"
         assert failure["file"].startswith("CACHE/images/photos/gone/")
 
     def test_a_dry_run_lists_and_writes_nothing(
