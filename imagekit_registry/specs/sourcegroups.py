@@ -27,7 +27,7 @@ from imagekit_registry.signals import (
 )
 from imagekit_registry.specs._rows import Callback, LetGo
 
-__all__ = ["ImageFieldSourceGroup", "get_nonabstract_descendants", "watch_all_images"]
+__all__ = ["ImageFieldSourceGroup", "get_nonabstract_descendants", "is_watched", "watch_all_images"]
 
 _UID = "imagekit_registry.watch"
 #: What is sent for all images together, once each has been announced.
@@ -199,6 +199,30 @@ class _WatchedDescriptor(FileDescriptor):
         super().__set__(instance, value)
 
 
+def _owners(model: type[Model], name: str) -> list[type[Model]]:
+    """Return the classes of a row of *model* that have something under *name* of their own."""
+    models = (cls for cls in model.__mro__ if name in vars(cls) and issubclass(cls, Model))
+    return [cls for cls in models if not cls._meta.abstract]
+
+
+def _watch_descriptor(owner: type[Model], name: str) -> bool:
+    """Watch what is put into a file field; return False if something else has taken its place.
+
+    Others, such as the field trackers of django-model-utils, have a ``descriptor`` inside of theirs.
+    """
+    holder, attribute, descriptor = owner, name, vars(owner)[name]
+    while not isinstance(descriptor, FileDescriptor):
+        holder, attribute = descriptor, "descriptor"
+        descriptor = getattr(holder, attribute, None)
+        if descriptor is None:
+            return False
+    if not isinstance(descriptor, _WatchedDescriptor):
+        watched = copy(descriptor)
+        watched.__class__ = type("_Watched", (_WatchedDescriptor, type(descriptor)), {})
+        setattr(holder, attribute, watched)
+    return True
+
+
 def _is_from_row_of(instance: Model, value: File[Any]) -> bool:
     """Return whether *value* is what the row of *instance* holds: its own file, or a newer load."""
     if not isinstance(value, FieldFile) or not getattr(value, "_committed", False):
@@ -240,14 +264,8 @@ class _Watcher:
             names.update(field.attname for field in fields if isinstance(field, ImageField))
         # A parent may be watched for another child.
         for name in names.union(*(self._watched.get(base, ()) for base in sender.__mro__)):
-            owner = next((cls for cls in sender.__mro__ if name in vars(cls)), Model)
             # While a class is being made its fields may be missing; it is watched at the end.
-            descriptor = vars(owner).get(name)
-            if isinstance(descriptor, FileDescriptor):
-                if not isinstance(descriptor, _WatchedDescriptor):
-                    watched = copy(descriptor)
-                    watched.__class__ = type("_Watched", (_WatchedDescriptor, type(descriptor)), {})
-                    setattr(owner, name, watched)
+            for owner in filter(partial(_watch_descriptor, name=name), _owners(sender, name)):
                 for model in get_nonabstract_descendants(owner):
                     self._watched.setdefault(model, set()).add(name)
                     post_save.connect(self._on_save, model, dispatch_uid=_UID)
@@ -391,6 +409,12 @@ def _name_of(value: Any) -> str | None:
 
 
 _watcher = _Watcher()
+
+
+def is_watched(model: type[Model], name: str) -> bool:
+    """Return whether it is announced what becomes of the images in a field of *model*."""
+    is_connected = name in _watcher._watched.get(model, ())
+    return is_connected and all(_watch_descriptor(owner, name) for owner in _owners(model, name))
 
 
 def watch_all_images() -> None:

@@ -13,6 +13,7 @@ import pytest
 from django.apps.registry import Apps
 from django.core.cache import caches
 from django.db import models
+from django.db.models.signals import class_prepared
 from django.template import Context, Template
 from django.test.utils import isolate_apps
 from django.utils.translation import get_language, override
@@ -398,6 +399,7 @@ class TestSource:
             pytest.param("absent", "imagekit.E003", id="absent"),
             pytest.param("title", "imagekit.E004", id="text"),
             pytest.param("document", "imagekit.W003", id="file"),
+            pytest.param("hidden", "imagekit.W004", id="cannot be watched"),
             pytest.param("image", None, id="image"),
         ],
     )
@@ -409,12 +411,19 @@ class TestSource:
         members: dict[str, Any] = {
             "title": models.CharField(max_length=9),
             "image": models.ImageField(upload_to="a"),
+            "hidden": models.ImageField(upload_to="a"),
             "document": models.FileField(upload_to="a"),
             "small": ImageSpecField([ResizeToFill(5, 5)], source=source),
             "Meta": type("Meta", (), {"app_label": "testapp"}),
             "__module__": __name__,
         }
+
+        def hide(sender: Any, **kwargs: Any) -> None:
+            sender.hidden = property(lambda instance: None)
+
+        class_prepared.connect(hide)
         model = type(f"Checked{source}", (models.Model,), members)
+        class_prepared.disconnect(hide)
         assert [error.id for error in model.small.check()] == ([check] if check else [])  # type: ignore[attr-defined]
 
     def test_spec_fields_of_one_source_share_one_group(self) -> None:

@@ -29,6 +29,7 @@ from imagekit_registry.specs import FieldAttributes, SpecHost, show_attributes
 from imagekit_registry.specs.sourcegroups import (
     ImageFieldSourceGroup,
     get_nonabstract_descendants,
+    is_watched,
 )
 
 _Namer = Callable[[Any], str]
@@ -309,6 +310,10 @@ class ImageSpecField(SpecHost):
             errors.append(checks.Warning(text, hint=hint, obj=self, id="imagekit.W003"))
         elif not isinstance(field, models.ImageField):
             errors.append(checks.Error(text, hint=hint, obj=self, id="imagekit.E004"))
+        elif not (model._meta.abstract or is_watched(model, field.attname)):
+            text = f"Nobody is told what becomes of {model._meta.label}.{source}, {where}'s source."
+            hint = "What stands in the place of its descriptor needs an attribute 'descriptor'."
+            errors.append(checks.Warning(text, hint=hint, obj=self, id="imagekit.W004"))
         return errors
 
     # On an instance.
