@@ -127,6 +127,17 @@ class RemoteStorage(Storage):
         return f"{self.base_url}{name}"
 
 
+@deconstructible
+class ClosingStorage(RemoteStorage):
+    """A storage whose client closes what it has sent, and what is inside of that."""
+
+    def _save(self, name: str, content: Any) -> str:
+        name, inner = super()._save(name, content), content.file
+        content.close()
+        inner.close()
+        return name
+
+
 class BrokenStorage(RemoteStorage):
     """A storage whose methods raise what ``failures`` has for them."""
 

@@ -256,9 +256,10 @@ class Making:
             PublishError: The storage does not take it.
         """
         file, identity = item.file, item.file.identity
+        # A storage may close what it was given.
+        size, properties = content.seek(0, io.SEEK_END), properties_of(content)
         with located(identity, "the file could not be published", wrap=PublishError):
             name = publish(file.storage, identity.name, content, is_free=item.is_name_free)
-        size = content.seek(0, io.SEEK_END)
         record = new_record(
             file,
             Status.EXISTS,
@@ -266,7 +267,7 @@ class Making:
             made_at=time.time(),
             fingerprint=seen,
             published_name=name if name != identity.name else "",
-            **properties_of(content),
+            **properties,
         )
         self._announce(generated, file, bytes=size)
         return record

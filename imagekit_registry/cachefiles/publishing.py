@@ -135,12 +135,13 @@ def _save_beside(storage: FileSystemStorage, name: str, content: IO[bytes]) -> s
 def _save_in_place(storage: Storage, name: str, content: IO[bytes], is_free: bool) -> str:
     """Publish by the public interface of any storage."""
     was_there, size_before = (False, None) if is_free else _look(storage, name)
+    size = content.seek(0, 2)
     try:
         got = storage.save(name, _KeptOpen(content, name))
     except BaseException:
         # A storage that writes in place may fail in the middle: half a file would pass for an image.
         with contextlib.suppress(Exception):
-            if _look(storage, name)[1] not in {None, size_before, content.seek(0, 2)}:
+            if _look(storage, name)[1] not in {None, size_before, size}:
                 storage.delete(name)
         raise
     if _is_same_name(got, name) or not storage.exists(name):

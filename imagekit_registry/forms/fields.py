@@ -8,7 +8,7 @@ import math
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -98,8 +98,15 @@ class ProcessedUpload(InMemoryUploadedFile):
         self.format = format
         self.processed_by = processed_by
         media_type = extension_to_mimetype(self.extension) or "application/octet-stream"
-        size = content.getbuffer().nbytes
-        super().__init__(content, None, name, media_type, size, charset=None)
+        self._data = content.getvalue()  # shared, not copied
+        super().__init__(content, None, name, media_type, len(self._data), charset=None)
+
+    def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> Self:
+        """Open it at its start; a storage may have closed it, when it had saved it."""
+        if self.closed:
+            self.file = io.BytesIO(self._data)
+        self.seek(0)
+        return self
 
 
 def process_upload(host: SpecHost, content: object, name: str) -> ProcessedUpload:

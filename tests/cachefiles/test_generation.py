@@ -21,7 +21,7 @@ from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.state import Status
 from tests.cachefiles.conftest import Explosive, files_of
 from tests.pages import forget_everything, render
-from tests.storages import RemoteStorage
+from tests.storages import ClosingStorage, RemoteStorage
 
 
 class Thumbnail(ImageSpec):
@@ -120,6 +120,16 @@ class TestNames:
             assert fresh.published_name == stored
             assert fresh.read(3) == b"\xff\xd8\xff"
             fresh.close()
+
+    def test_a_storage_may_close_what_it_has_saved(self, name: str) -> None:
+        """Clients of clouds do; size and dimensions are known before."""
+        storage = ClosingStorage()
+        for force in (False, True):
+            file = ImageCacheFile(Thumbnail(name), storage=storage)
+            file.generate(force)
+            record = file.state
+            assert (record.status, record.width, record.height) == (Status.EXISTS, 60, 40)
+            assert record.size == len(storage.contents[str(file.published_name)])
 
     def test_a_name_that_it_got_is_deleted_with_the_file(self, name: str) -> None:
         """Nothing is left of it."""

@@ -37,7 +37,7 @@ from imagekit_registry.models import ProcessedImageField
 from imagekit_registry.models.fields import ProcessedImageField as SameProcessedImageField
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated
-from tests.storages import StrictStorage, content_of
+from tests.storages import ClosingStorage, StrictStorage, content_of
 from tests.testapp.models import Badge, Cover, Profile, ProfileChild
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +67,20 @@ def stored_files() -> list[str]:
 
 class TestSaving:
     """What is stored is what the spec has made."""
+
+    def test_a_storage_may_close_what_it_has_saved(
+        self, photos: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Clients of clouds do; the dimensions are those of what was stored."""
+        storage = ClosingStorage()
+        monkeypatch.setattr(Profile._meta.get_field("avatar"), "storage", storage)
+        made = Profile.objects.create(avatar=content_of(photos / "rocket.jpg"))
+        again = Profile()
+        again.avatar.save("again.jpg", content_of(photos / "rocket.jpg"))
+        for profile in (made, again):
+            assert (profile.width, profile.height) == (64, 48)
+            assert (profile.avatar.width, profile.avatar.height) == (64, 48)
+            assert profile.avatar.size == len(storage.contents[str(profile.avatar.name)])
 
     @pytest.mark.parametrize(
         "save",

@@ -63,7 +63,7 @@ class ProcessedImageFieldFile(ImageFieldFile):
             return
         self._replace_content(processed)
         super().save(_with_extension_of(name, processed), processed, save)
-        processed.seek(0)
+        processed.open()
 
     save.alters_data = True  # type: ignore[attr-defined]
 
