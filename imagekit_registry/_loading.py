@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b, md5
 from typing import Any
@@ -47,7 +48,8 @@ def get_by_qname(path: str, desc: str) -> Any:
     """Import what *path* names.
 
     Args:
-        path: A dotted path, such as ``"shop.namers.by_product"``.
+        path: A dotted path, such as ``"shop.namers.by_product"``; what begins with ``imagekit.`` is
+            ours of the same name, if there is one.
         desc: What is expected there, for the message: ``"namer"``.
 
     Returns:
@@ -65,12 +67,20 @@ def get_by_qname(path: str, desc: str) -> Any:
     except KeyError:
         pass
     try:
-        found = _imported[path] = import_string(path)
+        found = _imported[path] = _import(path)
     except ImportError as error:
         raise InvalidConfiguration(
             f"The {desc} {path!r} cannot be imported: {error}. Give the dotted path of a {desc}."
         ) from error
     return found
+
+
+def _import(path: str) -> Any:
+    # Where django-imagekit is installed as well, its defaults are in Django's settings.
+    if path.startswith("imagekit."):
+        with suppress(ImportError):
+            return import_string(path.replace("imagekit", "imagekit_registry", 1))
+    return import_string(path)
 
 
 def get_singleton(class_path: str, desc: str) -> Any:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from django.apps import apps
 from django.db import models
 
+from imagekit_registry.exceptions import InvalidConfiguration
+
 __all__ = ["CacheFileRecordRow"]
+
+if not apps.is_installed("imagekit_registry"):
+    raise InvalidConfiguration(
+        "imagekit_registry is not installed. Add the line 'imagekit_registry', to INSTALLED_APPS in"
+        " the project's settings."
+    )
 
 
 class CacheFileRecordRow(models.Model):
