@@ -17,6 +17,7 @@ __all__ = [
     "GeneratorRegistry",
     "RegisteredGroup",
     "SourceGroup",
+    "SourceGroupFilesGenerator",
     "SourceGroupRegistry",
     "cachefile_registry",
     "generator_registry",
@@ -197,6 +198,28 @@ class SourceGroup(Protocol):
 
     def files(self) -> Iterable[Any]:
         """Yield the sources. Commands ask for them, one group after the other."""
+
+
+@attrs.frozen
+class SourceGroupFilesGenerator:
+    """Gives the cache files that a generator makes of the sources of a group, when it is called.
+
+    Args:
+        source_group: The group.
+        generator_id: The id of the generator.
+
+    Example:
+        >>> for file in SourceGroupFilesGenerator(group, "photos:photo:thumbnail")():
+        ...     file.generate()
+    """
+
+    source_group: SourceGroup
+    generator_id: str
+
+    def __call__(self) -> Iterator[Any]:
+        """Yield a cache file for each source."""
+        for source in self.source_group.files():
+            yield cachefile_registry.make_file(self.generator_id, source=source)
 
 
 @attrs.frozen

@@ -6,6 +6,7 @@ Nothing in this library imports this module; each helper lives in the room it be
 from __future__ import annotations
 
 from io import BytesIO
+from logging import Logger, NullHandler, getLogger
 from typing import Any
 
 from django.core.files import File
@@ -36,6 +37,7 @@ from imagekit_registry.specs.sourcegroups import get_nonabstract_descendants
 
 __all__ = [
     "autodiscover",
+    "call_strategy_method",
     "extension_to_format",
     "extension_to_mimetype",
     "format_to_extension",
@@ -44,6 +46,7 @@ __all__ = [
     "get_by_qname",
     "get_cache",
     "get_field_info",
+    "get_logger",
     "get_nonabstract_descendants",
     "get_singleton",
     "get_storage",
@@ -63,6 +66,31 @@ def autodiscover() -> None:
     It is done when Django starts; calling it again does nothing.
     """
     autodiscover_modules("imagegenerators")
+
+
+def get_logger(logger_name: str = "imagekit_registry", add_null_handler: bool = True) -> Logger:
+    """Return a logger of Python's.
+
+    Args:
+        logger_name: Its name.
+        add_null_handler: Whether it gets a handler that writes nothing.
+    """
+    logger = getLogger(logger_name)
+    if add_null_handler:
+        logger.addHandler(NullHandler())
+    return logger
+
+
+def call_strategy_method(file: Any, method_name: str) -> None:
+    """Call a method of a cache file's strategy, if it has one of that name.
+
+    Args:
+        file: The cache file.
+        method_name: Such as ``"on_source_saved"``.
+    """
+    method = getattr(file.cachefile_strategy, method_name, None)
+    if method is not None:
+        method(file)
 
 
 def get_field_info(field_file: Any) -> tuple[Any, str | None]:

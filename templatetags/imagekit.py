@@ -30,7 +30,10 @@ from imagekit_registry.html import (
     waiting,
 )
 
-__all__ = ["register"]
+__all__ = ["DEFAULT_THUMBNAIL_GENERATOR", "register"]
+
+#: The id of the generator that `thumbnail` uses.
+DEFAULT_THUMBNAIL_GENERATOR = THUMBNAIL_ID
 
 register = template.Library()
 

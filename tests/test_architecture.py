@@ -51,8 +51,6 @@ TESTED_ELSEWHERE = {
     # Nothing but names, which others raise and send; the reference lists them all.
     "exceptions": "docs/test_reference.py",
     "signals": "cachefiles/test_generation.py",
-    # The names of pilkit's module, which are those of `imaging.compat`, and few others.
-    "utils": "imaging/test_compat.py",
     # A line that starts the library; every test is one of them.
     "apps": "checks/test_settings.py",
     # The names of django-imagekit for what is known of files.
@@ -64,9 +62,9 @@ TESTED_ELSEWHERE = {
     "management/commands/checkimages": "management/test_checkimages.py",
     "management/commands/cleanimages": "management/test_cleanimages.py",
     "management/commands/generateimages": "management/test_generateimages.py",
-    # Each field has a file of its own; the table is tested with the store that fills it.
+    # Each field has a file of its own.
     "models/fields": "models/test_spec_field.py",
-    "models/records": "state/test_stores.py",
+    "models/fields/utils": "models/test_spec_field.py",
     # Each test of processors runs for all of them.
     "processors/base": "processors/test_processors.py",
     "processors/canvas": "processors/test_processors.py",

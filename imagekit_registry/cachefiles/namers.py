@@ -88,12 +88,13 @@ def source_name_dot_hash(generator: Any) -> str:
 
     Returns:
         The name, with the first 12 characters of the digest; with all 32, and no path, for a
-        source whose own name is no safe relative path.
+        source whose own name is no safe relative path: behind its last segment, if that is safe.
     """
-    stem = _safe_stem(_source_name(generator))
-    digest = generator.get_hash()
+    name = _source_name(generator)
+    stem, digest = _safe_stem(name), generator.get_hash()
     if not stem:
-        return _under_dir(f"{digest}{_extension(generator)}")
+        last = _safe_stem(posixpath.basename(name))
+        return _under_dir(f"{last}.{digest}".lstrip(".") + _extension(generator))
     return _under_dir(f"{stem}.{digest[:12]}{_extension(generator)}")
 
 

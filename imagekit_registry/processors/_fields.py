@@ -94,15 +94,18 @@ def number(least: float, most: float, **options: Any) -> Any:
     )
 
 
-def flag(*, optional: bool = False, **options: Any) -> Any:
-    """Return a field for true or false; templates write 1 and 0."""
+def as_flag(value: object) -> object:
+    """Return True or False for the 1 and 0 of templates, and all else as it is."""
+    return bool(value) if isinstance(value, int | float) and value in {0, 1} else value
+
+
+def flag(*, optional: bool = False, converter: Any = as_flag, **options: Any) -> Any:
+    """Return a field for true or false."""
     return checked(
         "True or False",
         lambda value: isinstance(value, bool),
         optional=optional,
-        converter=lambda value: (
-            bool(value) if isinstance(value, int | float) and value in {0, 1} else value
-        ),
+        converter=converter,
         **options,
     )
 

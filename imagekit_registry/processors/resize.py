@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 from PIL import Image
@@ -216,6 +216,10 @@ class ResizeToFit(_Scaler):
         return self.width or width, self.height or height
 
 
+def _cropping(value: object, thumbnail: Any) -> object:
+    return True if value is None and thumbnail.anchor else fields.as_flag(value)
+
+
 @attrs.frozen(slots=False)
 class Thumbnail(_Scaler):
     """Make a thumbnail: `ResizeToFill`, `ResizeToFit` or `SmartResize`, as the arguments have it.
@@ -224,36 +228,36 @@ class Thumbnail(_Scaler):
         width: In pixels; None leaves it free.
         height: In pixels; None leaves it free.
         anchor: Which part is kept when cropping; None or ``"auto"``: the one with the most detail.
-        crop: Whether to crop; None: if an anchor, or both width and height are given.
+        crop: Whether to crop, which needs both width and height; None: if an anchor, or both of
+            these are given.
         upscale: Whether a smaller image is enlarged; not by default.
 
     Raises:
-        InvalidArgument: An anchor is given though nothing is cropped, or only one side though
-            it is.
+        InvalidArgument: An anchor is given though nothing is cropped.
     """
 
     width: int | None = fields.side(optional=True, default=None)
     height: int | None = fields.side(optional=True, default=None)
     anchor: AnchorPoint | None = anchor_field(default=None)
-    crop: bool | None = fields.flag(optional=True, default=None)
+    crop: bool | None = fields.flag(
+        optional=True,
+        default=None,
+        converter=attrs.Converter(_cropping, takes_self=True),
+    )
     upscale: bool | None = fields.flag(optional=True, default=None)
 
     def __attrs_post_init__(self) -> None:
         """Refuse arguments that contradict each other."""
         if self.anchor and self.crop is False:
             raise InvalidArgument("Thumbnail: an 'anchor' has no meaning if 'crop' is False.")
-        if self._crops and not (self.width and self.height):
-            raise InvalidArgument("Thumbnail: cropping needs both 'width' and 'height'.")
-
-    @property
-    def _crops(self) -> bool:
-        if self.anchor:
-            return True
-        return bool(self.width and self.height) if self.crop is None else self.crop
 
     @property
     def _scaler(self) -> _Scaler:
-        if not self._crops or self.width is None or self.height is None:
+        if not (self.width and self.height):
+            if self.crop:
+                raise InvalidArgument("Thumbnail: cropping needs both 'width' and 'height'.")
+            return ResizeToFit(self.width, self.height, self.upscale)
+        if self.crop is False:
             return ResizeToFit(self.width, self.height, self.upscale)
         if self.anchor in {None, "auto"}:
             return SmartResize(self.width, self.height, self.upscale)

@@ -18,6 +18,7 @@ from django.db.models.fields.files import FieldFile, FileDescriptor
 from django.db.models.signals import class_prepared, post_delete, post_save
 from django.dispatch import Signal
 
+from imagekit_registry.registry import SourceGroupFilesGenerator
 from imagekit_registry.signals import (
     source_deleted,
     source_saved,
@@ -27,7 +28,13 @@ from imagekit_registry.signals import (
 )
 from imagekit_registry.specs._rows import Callback, LetGo
 
-__all__ = ["ImageFieldSourceGroup", "get_nonabstract_descendants", "is_watched", "watch_all_images"]
+__all__ = [
+    "ImageFieldSourceGroup",
+    "SourceGroupFilesGenerator",
+    "get_nonabstract_descendants",
+    "is_watched",
+    "watch_all_images",
+]
 
 _UID = "imagekit_registry.watch"
 #: What is sent for all images together, once each has been announced.

@@ -86,6 +86,15 @@ class TestNames:
         """Folder, source and digest, as the documentation shows them."""
         assert re.fullmatch(expected, namer(Thumbnail(Source("photos/bulldog.png"))))
 
+    def test_the_dotted_namer_keeps_the_base_name_of_a_source_with_an_absolute_path(self) -> None:
+        """Its folders stay unsaid; the whole digest keeps two of one name apart."""
+        one, other = (
+            namers.source_name_dot_hash(Thumbnail(Source(f"/srv/{folder}/bulldog.png")))
+            for folder in "ab"
+        )
+        assert re.fullmatch(r"CACHE/images/bulldog\.[0-9a-f]{32}\.jpg", one)
+        assert one != other
+
     def test_names_of_the_old_namer_end_in_the_fields_name(self, settings: Any) -> None:
         """As the first ImageKit named its files."""
         settings.IMAGEKIT_CACHEFILE_DIR = "cache"

@@ -30,6 +30,7 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.models import ImageSpecField, ProcessedImageField
 from imagekit_registry.models.fields import ImageSpecField as SameImageSpecField
 from imagekit_registry.models.fields import spec_fields_of
+from imagekit_registry.models.fields.utils import ImageSpecFileDescriptor
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.registry import cachefile_registry, generator_registry, source_group_registry
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
@@ -635,3 +636,14 @@ class TestPeers:
         photos = list(Photo.objects.all())
         assert photos[0].thumbnail.width == 50
         assert "_imagekit_file_thumbnail" not in photos[1]._state.__dict__
+
+
+def test_the_old_descriptor_gives_the_field_and_its_cache_files() -> None:
+    """For fields of a project's own that put it on a model."""
+    field = vars(Photo)["thumbnail"]
+    descriptor = ImageSpecFileDescriptor(field, "small", "original_image")
+    photo = Photo(original_image="photos/a.jpg")
+    assert descriptor.__get__(None, Photo) is field
+    assert descriptor.__get__(photo, Photo) == photo.thumbnail
+    descriptor.__set__(photo, "assigned")
+    assert vars(photo)["small"] == "assigned"

@@ -414,6 +414,8 @@ class TestValues:
             (MakeOpaque([1, 2, 3]), MakeOpaque((1, 2, 3))),
             (TrimBorderColor(sides=["t"]), TrimBorderColor(sides=("t",))),
             (Thumbnail(5, 5, crop=1), Thumbnail(5, 5, crop=True)),
+            (Thumbnail(5, 5, anchor="t"), Thumbnail(5, 5, anchor="t", crop=True)),
+            (Thumbnail(anchor="t").crop, True),
         ],
         ids=_name,
     )
@@ -456,7 +458,11 @@ class TestValues:
             (lambda: GaussianBlur(-1), InvalidArgument, "GaussianBlur.*'radius'"),
             (lambda: AddBorder((1, 2, 3)), InvalidArgument, "AddBorder.*'thickness'"),
             (lambda: Crop(5, 5, anchor="c", x=1), InvalidArgument, "not both"),
-            (lambda: Thumbnail(5, crop=True), InvalidArgument, "both 'width' and 'height'"),
+            (
+                lambda: Thumbnail(5, crop=True).process(Image.new("L", (9, 9))),
+                InvalidArgument,
+                "both 'width' and 'height'",
+            ),
             (lambda: Thumbnail(5, 5, anchor="c", crop=False), InvalidArgument, "'crop' is False"),
             (lambda: TrimBorderColor(tolerance=2), InvalidArgument, "'tolerance'"),
             (lambda: Transpose("x"), InvalidArgument, "Transpose"),

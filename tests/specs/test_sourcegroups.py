@@ -25,7 +25,11 @@ from django.test.utils import isolate_apps
 from imagekit_registry.models import ImageSpecField
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import source_deleted, source_saved
-from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup, _watcher
+from imagekit_registry.specs.sourcegroups import (
+    ImageFieldSourceGroup,
+    SourceGroupFilesGenerator,
+    _watcher,
+)
 from imagekit_registry.utils import get_nonabstract_descendants
 from tests.storages import CountingStorage, content_of
 from tests.testapp.models import (
@@ -655,6 +659,16 @@ class TestFiles:
         ]
         assert next(iter(group.files())).instance.pk
         assert group.count() == 2
+
+    def test_the_generator_of_a_groups_files_gives_a_cache_file_for_each_source(self) -> None:
+        """One that is equal to another is registered once."""
+        Photo.objects.create(original_image="photos/one.jpg")
+        group = ImageFieldSourceGroup.shared(Photo, "original_image")
+        make = SourceGroupFilesGenerator(group, "testapp:photo:thumbnail")
+        (file,) = make()
+        assert (file.source.name, file.spec_id) == ("photos/one.jpg", "testapp:photo:thumbnail")
+        assert make == SourceGroupFilesGenerator(group, "testapp:photo:thumbnail")
+        assert len({make, SourceGroupFilesGenerator(group, "testapp:photo:banner")}) == 2
 
     def test_files_of_an_abstract_base_come_from_all_tables(self) -> None:
         """A table of its own and a child's are read once each."""

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.template import Template, TemplateSyntaxError
 
 from imagekit_registry import ImageSpec
 from imagekit_registry.exceptions import InvalidArgument, MissingSource, NotRegistered
+from imagekit_registry.generatorlibrary import THUMBNAIL_ID
 from imagekit_registry.processors import ResizeToFill
 from tests.pages import Banner, elements, registered, render, served
 from tests.storages import CountingStorage
@@ -406,3 +408,9 @@ def test_there_is_one_library_of_tags() -> None:
     Template("{% load imagekit %}")
     loaded = [name for name in sys.modules if name.endswith("templatetags.imagekit")]
     assert loaded == ["imagekit_registry.templatetags.imagekit"]
+
+
+def test_code_finds_the_id_of_the_tags_generator_where_django_imagekit_has_it() -> None:
+    """Projects register a generator of their own under it."""
+    module = import_module("imagekit_registry.templatetags.imagekit")
+    assert module.DEFAULT_THUMBNAIL_GENERATOR == THUMBNAIL_ID
