@@ -207,10 +207,6 @@ class SourceGroupFilesGenerator:
     Args:
         source_group: The group.
         generator_id: The id of the generator.
-
-    Example:
-        >>> for file in SourceGroupFilesGenerator(group, "photos:photo:thumbnail")():
-        ...     file.generate()
     """
 
     source_group: SourceGroup

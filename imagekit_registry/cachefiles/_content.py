@@ -66,6 +66,14 @@ class StoredContent(CacheFile):
             return record.size
         return self._ask_storage(self.storage.size, "the size of")
 
+    def tolist(self) -> str | None:
+        """Return the URL, or None if there is no image to show.
+
+        By this name Django REST framework's JSON encoder asks for what a value is written as, such
+        as that of a spec field that a serializer only names.
+        """
+        return self.url if self else None
+
     @property
     def path(self) -> str:
         """The path in the local file system, of storages that have paths."""

@@ -37,10 +37,16 @@ from imagekit_registry.cachefiles.identity import (
 from imagekit_registry.cachefiles.results import Policy
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import GenerationError, MissingSource, PublishError, located
+from imagekit_registry.exceptions import (
+    GenerationError,
+    ImageKitError,
+    MissingSource,
+    PublishError,
+    located,
+)
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.signals import existence_required
-from imagekit_registry.specs import BaseImageSpec, adapt_generator
+from imagekit_registry.specs import BaseImageSpec, BrokenSpec, adapt_generator
 from imagekit_registry.state import CacheFileRecord
 
 __all__ = ["Identity", "ImageCacheFile", "LazyImageCacheFile", "get_image"]
@@ -79,16 +85,20 @@ class ImageCacheFile(StoredContent):
         cachefile_strategy: Any = None,
     ) -> None:
         self.generator = generator
-        is_spec = isinstance(generator, BaseImageSpec)
-        spec = self.spec = generator if is_spec else adapt_generator(generator)
-        default_storage, default_backend, default_strategy = _defaults()
-        storage = storage or spec.cachefile_storage
-        self.storage = resolve_storage(storage) if storage else default_storage
+        spec = adapt_generator(generator)
+        try:
+            self.storage, known, own_name = _place(spec, name, storage)
+        except ImageKitError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- specs are the project's code
+            spec = BrokenSpec(spec, error)
+            self.storage, known, own_name = _place(spec, name, storage)
+        self.spec = spec
         self._is_named = bool(name)
-        known = None if name else known_identity(spec, self.storage)
         if known is not None:
             self.__dict__["identity"] = known
-        super().__init__(None, name or (known.name if known else spec.cachefile_name))
+        super().__init__(None, own_name)
+        _, default_backend, default_strategy = _defaults()
         backend = cachefile_backend or spec.cachefile_backend
         self.cachefile_backend = load_backend(backend) if backend else default_backend
         strategy = cachefile_strategy or spec.cachefile_strategy
@@ -296,6 +306,20 @@ class ImageCacheFile(StoredContent):
         _, backend, strategy = _defaults()
         self.__dict__.setdefault("cachefile_backend", backend)
         self.__dict__.setdefault("cachefile_strategy", strategy)
+
+
+def _place(
+    spec: BaseImageSpec, name: str | None, storage: Any
+) -> tuple[Storage, Identity | None, str | None]:
+    """Return the storage of a file, its identity if that is known, and its name.
+
+    What else of the spec is the project's code, and asked on each page, is tried as well.
+    """
+    _ = spec.cachefile_backend, spec.cachefile_strategy, spec.fallback, spec.source_name
+    storage = storage or spec.cachefile_storage
+    found = resolve_storage(storage) if storage else _defaults()[0]
+    known = None if name else known_identity(spec, found)
+    return found, known, name or (known.name if known else spec.cachefile_name)
 
 
 @cache

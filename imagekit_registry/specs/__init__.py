@@ -9,7 +9,7 @@ from imagekit_registry.specs._attributes import (
     show_attributes,
     split_attributes,
 )
-from imagekit_registry.specs._base import BaseImageSpec, adapt_generator
+from imagekit_registry.specs._base import BaseImageSpec, BrokenSpec, adapt_generator
 from imagekit_registry.specs._digest import canonical_text, digest
 from imagekit_registry.specs._host import SpecHost, create_spec_class
 from imagekit_registry.specs._sources import (
@@ -34,6 +34,7 @@ from imagekit_registry.specs._spec import (
 
 __all__ = [
     "BaseImageSpec",
+    "BrokenSpec",
     "FieldAttributes",
     "ImageSpec",
     "MissingSource",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import MissingSource
+from imagekit_registry.exceptions import MissingSource, ProcessingError, answer_or
 from imagekit_registry.imaging import Limits
-from imagekit_registry.specs._sources import name_of
+from imagekit_registry.specs._digest import digest
+from imagekit_registry.specs._sources import has_source, name_of, refer_to
 
 
 class BaseImageSpec:
@@ -130,6 +131,41 @@ class _AdaptedGenerator(BaseImageSpec):
         """Return the id of the generator, or its class."""
         cls = type(self.generator)
         return self.spec_id or f"{cls.__module__}.{cls.__qualname__}"
+
+
+class BrokenSpec(BaseImageSpec):
+    """Stands in for a spec whose own code fails where a file of it is to be named or placed.
+
+    Its images fail with the error of that code: as other failures, which are told and remembered.
+
+    Args:
+        spec: The spec.
+        error: What its code has raised.
+    """
+
+    def __init__(self, spec: BaseImageSpec, error: Exception) -> None:
+        self.source = answer_or(None, getattr, spec, "source")
+        self.spec_id = spec.describe()
+        self.processors = answer_or((), getattr, spec, "processors")
+        self.cause = f"the spec's own code raised {type(error).__name__}: {error}"
+        self.error = error
+
+    @property
+    def cachefile_name(self) -> str | None:
+        """A name that no image has; None without a source."""
+        return super().cachefile_name if has_source(self.source) else None
+
+    def get_hash(self) -> str:
+        """Return the digest of the spec's id and the source."""
+        return digest([self.spec_id, str(refer_to(self.source)), "broken"])
+
+    def generate(self) -> NoReturn:
+        """Fail.
+
+        Raises:
+            ProcessingError: Always.
+        """
+        raise ProcessingError(self.cause) from self.error
 
 
 def adapt_generator(generator: Any) -> BaseImageSpec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ from django.core.files.base import ContentFile, File
 from django.core.files.images import ImageFile
 from django.core.files.storage import FileSystemStorage, storages
 from PIL import Image
+from rest_framework import serializers
+from rest_framework.renderers import JSONRenderer
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile
 from imagekit_registry.exceptions import (
     GenerationError,
     MissingSource,
+    ProcessingError,
     PublishError,
     RetryLater,
     SourceUnavailable,
@@ -31,6 +35,7 @@ from imagekit_registry.specs import StoredFile
 from imagekit_registry.state import Status, get_state_access
 from tests.cachefiles.conftest import Thumbnail
 from tests.storages import BrokenStorage, RemoteStorage, StrictStorage
+from tests.testapp.models import Photo
 
 
 class TestAnswers:
@@ -90,6 +95,23 @@ class TestAnswers:
         assert caught.value.silent_variable_failure
         with pytest.raises(ValueError, match="no source"):
             file.generate()
+
+    def test_a_serializer_that_names_a_spec_field_writes_its_url_or_null(
+        self, name: str, db: None
+    ) -> None:
+        """Without declaring a field for it."""
+
+        class PhotoSerializer(serializers.ModelSerializer):  # type: ignore[misc]
+            class Meta:
+                model = Photo
+                fields = ("thumbnail",)
+
+        photos = [Photo(original_image=source) for source in (name, "", "photos/gone.jpg")]
+        data = PhotoSerializer(photos, many=True).data
+        shown, empty, gone = json.loads(JSONRenderer().render(data))
+        assert shown == {"thumbnail": photos[0].thumbnail.url}
+        assert empty == {"thumbnail": None}
+        assert str(gone["thumbnail"]).startswith("data:image/svg+xml")
 
 
 class TestHandles:
@@ -170,6 +192,32 @@ class TestFailures:
                 getattr(get_image(spec_id, source="photos/bad.jpg"), attribute)
             assert isinstance(caught.value, GenerationError)
             assert isinstance(pickle.loads(pickle.dumps(caught.value)), builtin)
+
+    @pytest.mark.parametrize(
+        "attribute",
+        ["cachefile_name", "format", "namer", "processors", "cachefile_storage", "fallback"],
+    )
+    def test_a_specs_own_code_that_fails_is_a_failure_of_its_images(
+        self, attribute: str, name: str, settings: Any
+    ) -> None:
+        """Nobody takes an AttributeError of a property for one that says that it is not there."""
+
+        def fail(spec: Any) -> Any:
+            raise AttributeError("the row has no shop")
+
+        spec = type("Failing", (Thumbnail,), {attribute: property(fail)})
+        file = ImageCacheFile(spec(name))
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        with pytest.raises(ProcessingError, match="AttributeError: the row has no shop") as caught:
+            str(file.url)
+        assert caught.value.spec_id == file.spec_id
+        assert caught.value.spec_id.endswith("Failing")
+        assert caught.value.source == name
+        settings.IMAGEKIT_ON_ERROR = "placeholder"
+        shown = ImageCacheFile(spec(name)).shown()
+        assert shown.url.startswith("data:image/svg+xml")
+        empty = ImageCacheFile(spec(None))
+        assert (bool(empty), empty.name) == (False, None)
 
     @pytest.mark.parametrize("method", ["exists", "url"])
     def test_a_storage_that_fails_raises_what_projects_catch(
