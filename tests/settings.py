@@ -70,7 +70,10 @@ if REQUIRE_SERVICES or _answers("pymysql", **_MARIADB):
         "TEST": {"NAME": f"imagekit_tests_{os.getpid()}", "CHARSET": "utf8mb4"},
     }
 CACHES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    },
 }
 if REQUIRE_SERVICES or (find_spec("redis") and _is_up(6379)):
     CACHES["redis"] = {

@@ -11,8 +11,11 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.core.cache import caches
+from django.core.cache import BaseCache, caches
+from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.filebased import FileBasedCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Warning
 
 from imagekit_registry._loading import get_by_qname, resolve_storage
@@ -21,10 +24,14 @@ from imagekit_registry.cachefiles.strategies import load_strategy
 from imagekit_registry.checks._messages import attempt, error, guarded, nearest, reason_of, refusal
 from imagekit_registry.conf import Conf, Setting, all_settings, conf
 from imagekit_registry.exceptions import InvalidConfiguration, UnknownFormat
+from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID, THUMBNAIL_ID
 from imagekit_registry.imaging import Recipe
+from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import load_decoder
 from imagekit_registry.state import get_state_store
 
+#: Entries of a cache that are few; Django's default.
+_SMALL = 300
 _STORAGE_METHODS = ("open", "save", "exists", "delete", "url")
 
 
@@ -62,6 +69,25 @@ def _check_setting(name: str, setting: Setting[Any]) -> Iterator[CheckMessage]:
                 hint="Name another cache, or set IMAGEKIT_STATE_STORE = 'database'.",
                 id="imagekit.W002",
             )
+        elif isinstance(loaded, BaseCache):
+            yield from _check_size(str(value), loaded)
+
+
+def _check_size(alias: str, cache: BaseCache) -> Iterator[CheckMessage]:
+    """Warn of a cache that forgets the state of images long before all of them are known."""
+    size: int = cache._max_entries
+    is_culled = isinstance(cache, DatabaseCache | FileBasedCache | LocMemCache)
+    has_specs = set(generator_registry.get_ids()) - {THUMBNAIL_ID, ADMIN_PREVIEW_ID}
+    # Under DEBUG it is forgotten after a few minutes anyway.
+    is_meant = has_specs and conf.STATE_STORE == "cache" and not django_settings.DEBUG
+    if is_culled and size <= _SMALL and is_meant:
+        yield Warning(
+            f"The cache {alias!r} holds {size} entries: of more images it forgets the state, and"
+            " pages ask the storage for them again.",
+            hint=f"Set 'OPTIONS': {{'MAX_ENTRIES': 100_000}} of CACHES[{alias!r}], name another"
+            " cache by IMAGEKIT_CACHE_BACKEND, or set IMAGEKIT_STATE_STORE = 'database'.",
+            id="imagekit.W005",
+        )
 
 
 # Loading what a setting names; what specs have in the place of it is loaded in the same way.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -205,6 +206,23 @@ class TestSettings:
         """A dummy cache remembers nothing, unless the state is kept elsewhere."""
         settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
         assert ids(check_all(None)) == ["imagekit.W002"]
+        settings.IMAGEKIT_STATE_STORE = "database"
+        assert check_all(None) == []
+
+    @pytest.mark.parametrize("backend", ["locmem.LocMemCache", "filebased.FileBasedCache"])
+    def test_settings_of_a_cache_that_holds_few_entries_are_warned_of(
+        self, backend: str, settings: Any, tmp_path: Path
+    ) -> None:
+        """Django's default is 300; what is forgotten is asked of the storage."""
+        cache = {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": str(tmp_path)}
+        settings.CACHES = {"default": cache}
+        (message,) = check_all(None)
+        assert message.id == "imagekit.W005"
+        assert "'default' holds 300 entries" in str(message.msg)
+        assert "MAX_ENTRIES" in str(message.hint)
+        settings.CACHES = {"default": {**cache, "OPTIONS": {"MAX_ENTRIES": 10_000}}}
+        assert check_all(None) == []
+        settings.CACHES = {"default": cache}
         settings.IMAGEKIT_STATE_STORE = "database"
         assert check_all(None) == []
 
