@@ -10,6 +10,7 @@ from typing import Any
 
 import django
 import pytest
+from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import models
@@ -248,3 +249,21 @@ def test_a_cold_image_on_a_storage_without_paths_costs_few_requests(
     # One HEAD of those for each name is Django's, for storages that do not overwrite.
     assert make(10) == {"HEAD": 5, "GET": 1, "PUT": 1}
     assert make(20, 30, 40, 50) == {"HEAD": 14, "GET": 1, "PUT": 4}
+
+
+@pytest.mark.parametrize(("every", "requests"), [(None, 1), (60, 4)])
+def test_an_image_on_a_storage_without_paths_whose_state_is_lost_costs_one_request(
+    photos: list[Photo], settings: Any, every: int | None, requests: int
+) -> None:
+    """As with django-imagekit; whether its source is newer is asked if the setting wants it."""
+    settings.IMAGEKIT_VERIFY_SOURCES_EVERY = every
+    remote = {"BACKEND": f"{__name__}.CountingRemoteStorage"}
+    settings.STORAGES = {**settings.STORAGES, "remote": remote}
+    storage: Any = storages["remote"]
+    storage.save("a.jpg", ContentFile(Path(photos[0].original_image.path).read_bytes()))
+    for _ in range(2):
+        storage.calls.clear()
+        caches["default"].clear()
+        forget_state()
+        assert ImageCacheFile(Banner(StoredFile("a.jpg", storage)), storage=storage).url
+    assert storage.calls == {"HEAD": requests}

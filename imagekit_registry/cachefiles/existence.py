@@ -12,21 +12,25 @@ from typing import Any
 import attrs
 
 from imagekit_registry._breaker import breaker_of
-from imagekit_registry._loading import storage_reference
 from imagekit_registry.cachefiles.identity import CacheFile, Identity
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.threads import would_keep_waiting
-from imagekit_registry.cachefiles.verification import is_overwritten, next_looks, note_look
+from imagekit_registry.cachefiles.verification import (
+    is_older_than_source,
+    is_overwritten,
+    next_looks,
+    note_look,
+    seen,
+)
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     LockTimeout,
     NameTaken,
     PublishError,
-    answer_or,
     located,
 )
-from imagekit_registry.specs import fingerprint, storage_of
+from imagekit_registry.specs import fingerprint
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status
 
 __all__ = [
@@ -334,7 +338,7 @@ def ask(file: CacheFile, before: CacheFileRecord | None) -> tuple[CacheFileRecor
     if exists and not _is_stale(file, before):
         if before is not None and before.status == Status.EXISTS:
             return before, True
-        return new_record(file, Status.EXISTS, fingerprint=fingerprint(file.spec.source)), True
+        return new_record(file, Status.EXISTS, fingerprint=seen(file.spec.source)), True
     is_begun = before is not None and before.status == Status.GENERATING and not exists
     if before and is_begun and judge(identity, before, time.time()) is not None:
         # That it is not there yet is no news.
@@ -386,13 +390,4 @@ def _is_stale(file: CacheFile, record: CacheFileRecord | None) -> bool:
     if record is not None and record.fingerprint:
         now = fingerprint(file.spec.source)
         return bool(now) and now != record.fingerprint
-    # Without a record the times tell, if one clock has set both.
-    source, storage = file.spec.source, file.storage
-    # One storage may be several objects: `DefaultStorage` and `storages["default"]`.
-    other = storage_of(source)
-    if other is None or storage_reference(other) != identity.storage:
-        return False
-    made, changed = (
-        answer_or(None, storage.get_modified_time, name) for name in (identity.name, source.name)
-    )
-    return made is not None and changed is not None and changed > made
+    return is_older_than_source(file)

@@ -85,15 +85,8 @@ class ImageCacheFile(StoredContent):
         cachefile_strategy: Any = None,
     ) -> None:
         self.generator = generator
-        spec = adapt_generator(generator)
-        try:
-            self.storage, known, own_name = _place(spec, name, storage)
-        except ImageKitError:
-            raise
-        except Exception as error:  # noqa: BLE001 -- specs are the project's code
-            spec = BrokenSpec(spec, error)
-            self.storage, known, own_name = _place(spec, name, storage)
-        self.spec = spec
+        self.spec, self.storage, known, own_name = _placed(generator, name, storage)
+        spec = self.spec
         self._is_named = bool(name)
         if known is not None:
             self.__dict__["identity"] = known
@@ -306,6 +299,20 @@ class ImageCacheFile(StoredContent):
         _, backend, strategy = _defaults()
         self.__dict__.setdefault("cachefile_backend", backend)
         self.__dict__.setdefault("cachefile_strategy", strategy)
+
+
+def _placed(
+    generator: Any, name: str | None, storage: Any
+) -> tuple[BaseImageSpec, Storage, Identity | None, str | None]:
+    """Return the spec of a file, one that is broken if its code fails; storage, identity and name."""
+    spec = adapt_generator(generator)
+    try:
+        return spec, *_place(spec, name, storage)
+    except ImageKitError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- specs are the project's code
+        spec = BrokenSpec(spec, error)
+        return spec, *_place(spec, name, storage)
 
 
 def _place(

@@ -8,12 +8,14 @@ import time
 import attrs
 from django.core.files.storage import FileSystemStorage
 
+from imagekit_registry._loading import storage_reference
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import answer_or
 from imagekit_registry.specs import fingerprint, storage_of
 from imagekit_registry.state import CacheFileRecord, Status
 
-__all__ = ["is_overwritten", "next_looks", "note_look"]
+__all__ = ["is_older_than_source", "is_overwritten", "next_looks", "note_look", "seen"]
 
 #: Seconds between two looks at a source in a file system, where one costs a `stat`.
 _NEAR = 60.0
@@ -21,6 +23,35 @@ _NEAR = 60.0
 #: key; what is recorded of their sources is not the same.
 next_looks: dict[tuple[str, str], float] = {}
 _MOST_LOOKS = 10_000
+
+
+def _is_looked_at(source: object) -> bool:
+    """Return whether a source is looked at where the state is lost: far away each look is a request."""
+    return bool(conf.VERIFY_SOURCES_EVERY) or isinstance(storage_of(source), FileSystemStorage)
+
+
+def seen(source: object) -> str:
+    """Return the fingerprint of the source of a file whose state is lost; empty if nobody looks."""
+    return fingerprint(source) if _is_looked_at(source) else ""
+
+
+def is_older_than_source(file: CacheFile) -> bool:
+    """Return whether an existing file without a record is older than its source.
+
+    The times tell, if one clock has set both: that of the storage in which both lie.
+    """
+    source, storage = file.spec.source, file.storage
+    # One storage may be several objects: `DefaultStorage` and `storages["default"]`.
+    other = storage_of(source)
+    if other is None or storage_reference(other) != file.identity.storage:
+        return False
+    if not _is_looked_at(source):
+        return False
+    made, changed = (
+        answer_or(None, storage.get_modified_time, name)
+        for name in (file.identity.name, source.name)
+    )
+    return made is not None and changed is not None and changed > made
 
 
 def note_look(file: CacheFile, record: CacheFileRecord) -> None:

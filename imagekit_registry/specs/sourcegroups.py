@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from copy import copy
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
-from django.core.files import File
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import ImageField, Model, QuerySet
-from django.db.models.fields.files import FieldFile, FileDescriptor
+from django.db.models.fields.files import FieldFile
 from django.db.models.signals import class_prepared, post_delete, post_save
 from django.dispatch import Signal
 
@@ -25,6 +23,13 @@ from imagekit_registry.signals import (
     source_written,
     sources_deleted,
     sources_saved,
+)
+from imagekit_registry.specs._descriptors import (
+    known_of,
+    name_in,
+    note,
+    owners,
+    watch_descriptor,
 )
 from imagekit_registry.specs._rows import Callback, LetGo
 
@@ -39,32 +44,6 @@ __all__ = [
 _UID = "imagekit_registry.watch"
 #: What is sent for all images together, once each has been announced.
 _OF_MANY = {source_deleted: sources_deleted, source_saved: sources_saved}
-
-
-class _Known(NamedTuple):
-    """What an instance knows of one of its source fields."""
-
-    name: str | None = None  # The source's name in the committed row, if there is one and known.
-    version: int = 0  # Which of the files that the field was given is the content of that source.
-    given: int = 0  # How many new files the field was given: the version of what it holds now.
-    is_pending: bool = False  # Whether something else was saved since, which may be rolled back.
-
-
-_NOTHING = _Known()
-#: Where the state of an instance keeps what it knows, by field. Never changed in place: copies share
-#: it. Its ``__dict__`` holds what a constructor takes.
-_KNOWN = "_imagekit_sources"
-
-
-def _known(instance: Model, field_name: str) -> _Known:
-    known: dict[str, _Known] = instance._state.__dict__.get(_KNOWN, {})
-    return known.get(field_name, _NOTHING)
-
-
-def _note(instance: Model, field_name: str, **changes: Any) -> None:
-    known = _known(instance, field_name)._replace(**changes)
-    state = instance._state.__dict__
-    state[_KNOWN] = {**state.get(_KNOWN, {}), field_name: known}
 
 
 def get_nonabstract_descendants(model: type[Model]) -> Iterator[type[Model]]:
@@ -179,65 +158,6 @@ class ImageFieldSourceGroup:
         return f"<{type(self).__name__}: {self.model_class._meta.label}.{self.image_field}>"
 
 
-class _WatchedDescriptor(FileDescriptor):
-    """Notes what is loaded into a source field, and whether it is given a new file.
-
-    The name alone does not tell: a storage may put a new file in the place of an old one.
-    """
-
-    def __set__(self, instance: Model, value: Any) -> None:
-        field_name, name = self.field.attname, _name_of(value)
-        known = _known(instance, field_name)
-        if isinstance(value, File) and not _is_from_row_of(instance, value):
-            _note(instance, field_name, given=known.given + 1)
-        elif known is _NOTHING:
-            _note(instance, field_name, name=name)
-        elif isinstance(value, FieldFile):
-            if value.instance is not instance:
-                row = {"name": name, "version": known.given, "is_pending": False}
-                connection = transaction.get_connection(value.instance._state.db)
-                if connection.in_atomic_block:
-                    # The row that was read again may hold what a transaction is yet to commit.
-                    connection.on_commit(partial(_note, instance, field_name, **row))
-                else:
-                    _note(instance, field_name, **row)
-        elif name != _name_of(instance.__dict__.get(field_name)):
-            _note(instance, field_name, given=known.version)
-        super().__set__(instance, value)
-
-
-def _owners(model: type[Model], name: str) -> list[type[Model]]:
-    """Return the classes of a row of *model* that have something under *name* of their own."""
-    models = (cls for cls in model.__mro__ if name in vars(cls) and issubclass(cls, Model))
-    return [cls for cls in models if not cls._meta.abstract]
-
-
-def _watch_descriptor(owner: type[Model], name: str) -> bool:
-    """Watch what is put into a file field; return False if something else has taken its place.
-
-    Others, such as the field trackers of django-model-utils, have a ``descriptor`` inside of theirs.
-    """
-    holder, attribute, descriptor = owner, name, vars(owner)[name]
-    while not isinstance(descriptor, FileDescriptor):
-        holder, attribute = descriptor, "descriptor"
-        descriptor = getattr(holder, attribute, None)
-        if descriptor is None:
-            return False
-    if not isinstance(descriptor, _WatchedDescriptor):
-        watched = copy(descriptor)
-        watched.__class__ = type("_Watched", (_WatchedDescriptor, type(descriptor)), {})
-        setattr(holder, attribute, watched)
-    return True
-
-
-def _is_from_row_of(instance: Model, value: File[Any]) -> bool:
-    """Return whether *value* is what the row of *instance* holds: its own file, or a newer load."""
-    if not isinstance(value, FieldFile) or not getattr(value, "_committed", False):
-        return False
-    owner, pk = value.instance, instance.pk
-    return owner is instance or (type(owner) is type(instance) and owner.pk == pk is not None)
-
-
 class _Watcher:
     """Connects to the signals of the models that have sources, and of no others."""
 
@@ -272,7 +192,7 @@ class _Watcher:
         # A parent may be watched for another child.
         for name in names.union(*(self._watched.get(base, ()) for base in sender.__mro__)):
             # While a class is being made its fields may be missing; it is watched at the end.
-            for owner in filter(partial(_watch_descriptor, name=name), _owners(sender, name)):
+            for owner in filter(partial(watch_descriptor, name=name), owners(sender, name)):
                 for model in get_nonabstract_descendants(owner):
                     self._watched.setdefault(model, set()).add(name)
                     post_save.connect(self._on_save, model, dispatch_uid=_UID)
@@ -291,12 +211,12 @@ class _Watcher:
         for name in sorted(self._watched[sender].intersection(instance.__dict__)):
             if update_fields is not None and name not in update_fields:
                 continue
-            known, source = _known(instance, name), _name_of(instance.__dict__[name])
+            known, source = known_of(instance, name), name_in(instance.__dict__[name])
             if created or raw:
                 # Known at once: if it is rolled back, the next save creates the row again.
-                _note(instance, name, name=source, version=known.given)
+                note(instance, name, name=source, version=known.given)
             elif known.is_pending or (source, known.given) != (known.name, known.version):
-                _note(instance, name, is_pending=True)
+                note(instance, name, is_pending=True)
             else:
                 continue
             if not raw:
@@ -329,8 +249,8 @@ class _Watcher:
         let_go: LetGo,
     ) -> None:
         """Note what was saved, now that it is committed, and announce what has changed by that."""
-        before = _known(instance, field_name)
-        _note(instance, field_name, name=name, version=version, is_pending=False)
+        before = known_of(instance, field_name)
+        note(instance, field_name, name=name, version=version, is_pending=False)
         if before.name and before.name != name and not created:
             self._send_deleted(let_go, instance, field_name, before.name)
         if name and (created or (name, version) != (before.name, before.version)):
@@ -338,7 +258,7 @@ class _Watcher:
 
     def _on_delete(self, sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
         for field_name in sorted(self._watched[sender]):
-            if name := _name_of(instance.__dict__.get(field_name)):
+            if name := name_in(instance.__dict__.get(field_name)):
                 owner = sender._meta.get_field(field_name).model
                 # Django deletes a child's row and then its parent's, which holds the image.
                 later = None if _shares_rows(owner, sender) else owner
@@ -411,17 +331,13 @@ def _file_field(instance: Model, name: str) -> Any:
     return instance._meta.get_field(name)
 
 
-def _name_of(value: Any) -> str | None:
-    return (value.name if isinstance(value, File) else value) or None
-
-
 _watcher = _Watcher()
 
 
 def is_watched(model: type[Model], name: str) -> bool:
     """Return whether it is announced what becomes of the images in a field of *model*."""
     is_connected = name in _watcher._watched.get(model, ())
-    return is_connected and all(_watch_descriptor(owner, name) for owner in _owners(model, name))
+    return is_connected and all(watch_descriptor(owner, name) for owner in owners(model, name))
 
 
 def watch_all_images() -> None:
