@@ -85,7 +85,7 @@ class ImageCacheFile(StoredContent):
         cachefile_strategy: Any = None,
     ) -> None:
         self.generator = generator
-        self.spec, self.storage, known, own_name = _placed(generator, name, storage)
+        self.spec, self.storage, known, own_name = _place(generator, name, storage)
         spec = self.spec
         self._is_named = bool(name)
         if known is not None:
@@ -301,32 +301,27 @@ class ImageCacheFile(StoredContent):
         self.__dict__.setdefault("cachefile_strategy", strategy)
 
 
-def _placed(
+def _place(
     generator: Any, name: str | None, storage: Any
 ) -> tuple[BaseImageSpec, Storage, Identity | None, str | None]:
     """Return the spec of a file, one that is broken if its code fails; storage, identity and name."""
-    spec = adapt_generator(generator)
+    spec = generator if isinstance(generator, BaseImageSpec) else adapt_generator(generator)
     try:
-        return spec, *_place(spec, name, storage)
+        wanted = storage or spec.cachefile_storage
+        found = resolve_storage(wanted) if wanted else _defaults()[0]
+        known = None if name else known_identity(spec, found)
+        if known is not None:
+            return spec, found, known, known.name
+        # What else is the project's code, and asked on each page, is tried as well.
+        _ = spec.cachefile_backend, spec.cachefile_strategy, spec.fallback, spec.source_name
+        return spec, found, None, name or spec.cachefile_name
     except ImageKitError:
         raise
-    except Exception as error:  # noqa: BLE001 -- specs are the project's code
-        spec = BrokenSpec(spec, error)
-        return spec, *_place(spec, name, storage)
-
-
-def _place(
-    spec: BaseImageSpec, name: str | None, storage: Any
-) -> tuple[Storage, Identity | None, str | None]:
-    """Return the storage of a file, its identity if that is known, and its name.
-
-    What else of the spec is the project's code, and asked on each page, is tried as well.
-    """
-    _ = spec.cachefile_backend, spec.cachefile_strategy, spec.fallback, spec.source_name
-    storage = storage or spec.cachefile_storage
-    found = resolve_storage(storage) if storage else _defaults()[0]
-    known = None if name else known_identity(spec, found)
-    return found, known, name or (known.name if known else spec.cachefile_name)
+    except Exception as error:
+        if isinstance(spec, BrokenSpec):
+            # It is no spec that fails, but a setting or an argument.
+            raise
+        return _place(BrokenSpec(spec, error), name, storage)
 
 
 @cache

@@ -219,6 +219,15 @@ class TestFailures:
         empty = ImageCacheFile(spec(None))
         assert (bool(empty), empty.name) == (False, None)
 
+    def test_an_argument_that_fails_is_no_failure_of_the_spec(self, name: str) -> None:
+        """Whoever gives a storage that cannot be made is told what it raises."""
+
+        def fail() -> Any:
+            raise KeyError("bucket")
+
+        with pytest.raises(KeyError, match="bucket"):
+            ImageCacheFile(Thumbnail(name), storage=fail)
+
     @pytest.mark.parametrize("method", ["exists", "url"])
     def test_a_storage_that_fails_raises_what_projects_catch(
         self, method: str, name: str, settings: Any
