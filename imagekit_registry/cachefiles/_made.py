@@ -26,7 +26,7 @@ from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
 from imagekit_registry.conf import conf
 from imagekit_registry.specs import SourceReference
-from imagekit_registry.state import CacheFileRecord, Status, get_state_access
+from imagekit_registry.state import CacheFileRecord, get_state_access
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
@@ -133,9 +133,9 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
     Returns:
         How many cannot be deleted: the log says why.
     """
-    gone = []
-    left = {}
-    usual = defaults()
+    gone, failures = [], 0
+    usual, access = defaults(), get_state_access()
+    access.put_many({key: record.replaced() for key, record in records.items()})
     for key, record in records.items():
         names = sorted({record.name, record.published_name} - {""})
         if not all(map(namers.is_inside, names)):
@@ -147,21 +147,11 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
                 storage.delete(name)
         except Exception as error:  # noqa: BLE001 -- storages raise what they like
             _logger.warning("%s: %r is left over: %s", record.spec_id, record.name, error)
-            left[key] = replaced(record)
+            failures += 1
         else:
             gone.append(key)
-    access = get_state_access()
     access.drop(gone)
-    if left:
-        access.put_many(left)
     words = get_active_state_cache() or {}
     for key in records:
         words.pop(key, None)
-    return len(left)
-
-
-def replaced(record: CacheFileRecord) -> CacheFileRecord:
-    """Return the record of a file whose source is another one by now, whatever that looks like."""
-    return attrs.evolve(
-        record, status=Status.MISSING, fingerprint="replaced", retry_at=None, failures=0, error=""
-    )
+    return failures

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
-from imagekit_registry.cachefiles._made import Look, defaults, delete, replaced
+from imagekit_registry.cachefiles._made import Look, defaults, delete
 from imagekit_registry.cachefiles.bulk import generate_many
 from imagekit_registry.cachefiles.existence import fetch, remember
 from imagekit_registry.cachefiles.files import ImageCacheFile, get_image
@@ -81,13 +81,13 @@ def _on_source_written(sender: object, source: Any, **kwargs: object) -> None:
     """Have all that was made of *source* made anew when it is needed next; the files stay."""
     files = [get_image(spec_id, source=source) for spec_id in source_group_registry.ids_of(sender)]
     own = zip(files, fetch(files), strict=True)
-    remember([(file, replaced(record)) for file, record in own if record is not None])
+    remember([(file, record.replaced()) for file, record in own if record is not None])
     look = Look()
     seen: dict[str, CacheFileRecord] = {}
     sources = [refer_to(source), *map(refer_to, files)]
     while sources:
         found = {key: each for key, each in look.find(sources).items() if key not in seen}
-        get_state_access().put_many({key: replaced(each) for key, each in found.items()})
+        get_state_access().put_many({key: each.replaced() for key, each in found.items()})
         seen |= found
         sources = [SourceReference(each.name, each.storage) for each in found.values()]
 

@@ -144,8 +144,7 @@ class Cleaner:
             yield from self._clean_folders(reference, storage)
 
     def _clean_folders(self, reference: str, storage: Storage) -> Iterator[Orphan]:
-        folders: list[str] = []
-        access = get_state_access()
+        folders, access = list[str](), get_state_access()
         for entry in walk(storage, conf.CACHEFILE_DIR.rstrip("/")):
             if entry.error is not None:
                 error = f"{type(entry.error).__name__}: {entry.error}"
@@ -181,6 +180,7 @@ class Cleaner:
             orphan = Orphan(name, reference, reason, *known)
             try:
                 if not self.dry_run:
+                    access.put_many({key: record.replaced()} if record is not None else {})
                     self._storage(reference).delete(name)
                     access.drop([key])
             except Exception as error:  # noqa: BLE001 -- storages raise what they like

@@ -120,6 +120,21 @@ class CacheFileRecord:
             return True
         return self.retry_at is not None and now < self.retry_at
 
+    def replaced(self) -> CacheFileRecord:
+        """Return the record of a file that does not count any more, whether or not it is there.
+
+        Its source is another one by now, whatever that looks like; or it is about to be deleted, and
+        who is killed in the middle of that must not leave the word that it exists.
+        """
+        return attrs.evolve(
+            self,
+            status=Status.MISSING,
+            fingerprint="replaced",
+            retry_at=None,
+            failures=0,
+            error="",
+        )
+
     def encode(self) -> str:
         """Return the record as a short line of ASCII, for a cache: without what is not known."""
         told = {name: value for name, value in vars(self).items() if value != _DEFAULTS[name]}

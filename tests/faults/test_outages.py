@@ -6,7 +6,7 @@ import errno
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,13 @@ from imagekit_registry.exceptions import (
     RetryLater,
     UnreadableImage,
 )
+from imagekit_registry.maintenance.clean import Cleaner
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated
-from imagekit_registry.state import DatabaseStateStore, Status, state_scope
+from imagekit_registry.state import DatabaseStateStore, Status, get_state_store, state_scope
 from imagekit_registry.testing import forget_state
-from tests.storages import BrokenStorage
+from tests.storages import BrokenStorage, content_of
+from tests.testapp.models import Photo
 
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
 
@@ -333,6 +335,51 @@ class TestStorages:
         with pytest.raises(ImageKitError, match="does not remove"):
             file.delete()
         assert file.exists()
+
+
+def _delete_source(photo: Photo) -> None:
+    photo.delete()
+
+
+def _delete_image(photo: Photo) -> None:
+    photo.thumbnail.delete()
+
+
+def _delete_orphan(photo: Photo) -> None:
+    Photo._default_manager.filter(pk=photo.pk)._raw_delete("default")
+    photo.original_image.delete(save=False)
+    assert list(Cleaner().run())
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("store", ["cache", "database"])
+@pytest.mark.parametrize("delete", [_delete_source, _delete_image, _delete_orphan])
+def test_a_file_is_not_known_to_exist_while_it_is_deleted(
+    delete: Callable[[Photo], None],
+    store: str,
+    photos: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who is killed then leaves no record of a file that is gone: pages would show it for ever."""
+    settings.IMAGEKIT_STATE_STORE = store
+    photo = Photo._default_manager.create(original_image=content_of(photos / "rocket.jpg"))
+    photo.thumbnail.generate()
+    name, key = photo.thumbnail.identity.name, photo.thumbnail.identity.key
+    storage_class = type(photo.thumbnail.storage)
+    said: list[Any] = []
+    really_delete = storage_class.delete
+
+    def watched(storage: Any, deleted: str) -> None:
+        if deleted == name:
+            said.extend(record.status for record in get_state_store().get_many([key]).values())
+        really_delete(storage, deleted)
+
+    monkeypatch.setattr(storage_class, "delete", watched)
+    delete(photo)
+    assert said == [Status.MISSING]
+    assert not photo.thumbnail.storage.exists(name)
+    assert not get_state_store().get_many([key])
 
 
 def test_nothing_is_unpickled_by_us() -> None:

@@ -144,6 +144,8 @@ class AbstractCacheFileBackend:
             # An image of another source, or by another spec, is left.
             return
         names = {identity.name, record.published_name if record else ""} - {""}
+        if record is not None:
+            existence.remember([(file, record.replaced())])
         try:
             with located(identity, "the storage does not remove the file", wrap=PublishError):
                 for name in names:
