@@ -1,6 +1,7 @@
 """The demo under gunicorn, on Redis and PostgreSQL, with many clients and missing images.
 
-CI runs it for a few seconds; run it for longer by hand:
+Once all is well; once servers stop, connections are cut and processes are killed, every few seconds. CI
+runs it for a short time; run it for longer by hand:
 
     IMAGEKIT_LOAD_SECONDS=30 IMAGEKIT_LOAD_CLIENTS=50 python -m pytest tests/load -s
 """
@@ -13,6 +14,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,13 +22,17 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from PIL import Image
 
-from tests.conftest import require_service
+from imagekit_registry.cachefiles.publishing import is_temporary
+from tests.conftest import require, require_service
 
 pytestmark = pytest.mark.machine
 
@@ -34,6 +40,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SECONDS = float(os.environ.get("IMAGEKIT_LOAD_SECONDS", "6"))
 CLIENTS = int(os.environ.get("IMAGEKIT_LOAD_CLIENTS", "20"))
 WORKERS = 4
+#: How long it lasts while things fail, and how far apart two failures of a kind are.
+FAULTY_SECONDS = max(SECONDS, 11.0)
+EVERY = 5.0
+#: How often a client asks again for a page that was under way when its server was killed.
+RETRIES = 5
 #: Clients that ask for the same images, which nobody has made yet, at about the same time.
 TOGETHER = 8
 #: How much a worker may grow while it serves the same pages over and over, in KiB.
@@ -64,9 +75,15 @@ def _get(connection: http.client.HTTPConnection, path: str) -> tuple[int, bytes]
 
 
 class Site:
-    """The demo, served by gunicorn."""
+    """The demo, served by gunicorn.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Where its files go.
+        redis_port: Where its Redis server listens.
+        store: What ``IMAGEKIT_STATE_STORE`` is.
+    """
+
+    def __init__(self, folder: Path, redis_port: int = 6379, store: str = "cache") -> None:
         name = f"imagekit_load_{uuid.uuid4().hex[:12]}"
         database = django_settings.DATABASES["postgresql"]
         self.database = database
@@ -74,14 +91,16 @@ class Site:
         self.folder = folder
         self.port = _free_port()
         self.made = folder / "made.log"
+        self.redis_url = f"redis://127.0.0.1:{redis_port}/12"
         self.environment = {
             **os.environ,
-            "DJANGO_SETTINGS_MODULE": "demo.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.load._settings",
+            "IMAGEKIT_LOAD_STORE": store,
             "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "ignore",
             "DEMO_DATA": str(folder),
             "DEMO_DEBUG": "0",
-            "DEMO_REDIS_URL": "redis://127.0.0.1:6379/12",
+            "DEMO_REDIS_URL": self.redis_url,
             "DEMO_DATABASE": "postgresql",
             "DEMO_DATABASE_NAME": name,
             "DEMO_DATABASE_USER": database["USER"],
@@ -149,8 +168,18 @@ class Site:
     def _flush(self) -> None:
         import redis
 
-        with redis.Redis.from_url("redis://127.0.0.1:6379/12") as client:
+        with redis.Redis.from_url(self.redis_url) as client:
             client.flushdb()
+
+    def cut(self) -> None:
+        """End all connections to the database."""
+        self._sql(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'"
+        )
+
+    def times_made(self) -> Counter[str]:
+        """Return how often each image was made."""
+        return Counter(json.loads(line) for line in self.made.read_text().splitlines())
 
     def workers(self) -> list[int]:
         """Return the process ids of gunicorn's workers."""
@@ -172,8 +201,11 @@ class _Client(threading.Thread):
 
     turns = itertools.count()
 
-    def __init__(self, port: int, until: float, errors: list[str], served: Counter[str]) -> None:
+    def __init__(
+        self, port: int, until: float, errors: list[str], served: Counter[str], retries: int
+    ) -> None:
         super().__init__()
+        self.retries = retries
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         self.until = until
         self.errors = errors
@@ -189,8 +221,24 @@ class _Client(threading.Thread):
         finally:
             self.connection.close()
 
+    def get(self, address: str) -> tuple[int, bytes]:
+        """Ask as a browser does: again, if the server goes away, or says that it is to be asked again."""
+        for left in reversed(range(self.retries + 1)):
+            try:
+                status, content = _get(self.connection, address)
+            except (OSError, http.client.HTTPException):
+                self.connection.close()
+                if not left:
+                    raise
+            else:
+                if status != 503 or not left:
+                    return status, content
+            self.served["asked again"] += 1
+            time.sleep(0.2)
+        raise AssertionError
+
     def look(self, address: str) -> None:
-        status, page = _get(self.connection, address)
+        status, page = self.get(address)
         if status != 200:
             self.errors.append(f"{address}: {status}")
             return
@@ -203,17 +251,17 @@ class _Client(threading.Thread):
             if not url.startswith("/"):
                 self.errors.append(f"stand-in on the page: {url[:60]}")
                 continue
-            status, content = _get(self.connection, url)
+            status, content = self.get(url)
             self.served["images"] += 1
             if status != 200 or not content:
                 self.errors.append(f"{url}: {status}")
 
 
-def _run(site: Site, seconds: float) -> tuple[list[str], Counter[str]]:
+def _run(site: Site, seconds: float, retries: int = 0) -> tuple[list[str], Counter[str]]:
     errors: list[str] = []
     served: Counter[str] = Counter()
     until = time.monotonic() + seconds
-    clients = [_Client(site.port, until, errors, served) for _ in range(CLIENTS)]
+    clients = [_Client(site.port, until, errors, served, retries) for _ in range(CLIENTS)]
     for client in clients:
         client.start()
     for client in clients:
@@ -221,12 +269,25 @@ def _run(site: Site, seconds: float) -> tuple[list[str], Counter[str]]:
     return errors, served
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no /proc to count in")
-def test_many_clients_get_every_image_which_is_made_once(tmp_path: Path) -> None:
-    """No error, no image made twice, no handle leaked, memory flat."""
+def _require_servers() -> None:
     pytest.importorskip("gunicorn", reason="gunicorn is not installed")
     require_service("Redis", "redis" in django_settings.CACHES)
     require_service("PostgreSQL", "postgresql" in django_settings.DATABASES)
+
+
+def _assert_flat(before: Any, after: Any) -> None:
+    """Fail if a worker has more open files, or more memory, than the largest had before."""
+    # A worker may have had nothing to do yet when the others were measured for the first time.
+    most_handles, most_memory = (max(values) for values in zip(*before.values(), strict=True))
+    for handles, memory in after.values():
+        assert handles <= most_handles + 5
+        assert memory <= most_memory + GROWTH
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no /proc to count in")
+def test_many_clients_get_every_image_which_is_made_once(tmp_path: Path) -> None:
+    """No error, no image made twice, no handle leaked, memory flat."""
+    _require_servers()
     with Site(tmp_path) as site:
         errors, served = _run(site, SECONDS / 2)
         assert errors == []
@@ -236,13 +297,94 @@ def test_many_clients_get_every_image_which_is_made_once(tmp_path: Path) -> None
     assert more_errors == []
     assert served["pages"]
     assert more["pages"]
-    made = Counter(json.loads(line) for line in site.made.read_text().splitlines())
+    made = site.times_made()
     assert len(made) > 20, "hardly anything was made: the pages had no missing images"
     assert {name: count for name, count in made.items() if count > 1} == {}
     assert sorted(before) == sorted(after), "a worker has died"
-    # A worker may have had nothing to do yet when the others were measured for the first time.
-    most_handles, most_memory = (max(values) for values in zip(*before.values(), strict=True))
-    for handles, memory in after.values():
-        assert handles <= most_handles + 5
-        assert memory <= most_memory + GROWTH
+    _assert_flat(before, after)
     print(f"\n{CLIENTS} clients: {served + more}, made {len(made)}, workers {after}")  # noqa: T201
+
+
+class _Redis:
+    """A Redis server of our own, which may be stopped."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = _free_port()
+        self.folder = folder
+        self.start()
+
+    def start(self) -> None:
+        """Start it, empty, and wait until it answers."""
+        arguments = ("--port", str(self.port), "--save", "", "--dir", str(self.folder))
+        self.process = subprocess.Popen(["redis-server", *arguments], stdout=subprocess.DEVNULL)
+        while self.process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise AssertionError("redis-server does not start")
+
+    def stop(self) -> None:
+        """Stop it."""
+        self.process.kill()
+        self.process.wait(timeout=30)
+
+
+@contextmanager
+def _failing(site: Site, redis: _Redis) -> Iterator[Counter[str]]:
+    """Have things fail in turn, each of them every few seconds, while the block lasts."""
+    done: Counter[str] = Counter()
+    is_over = threading.Event()
+
+    def kill() -> None:
+        os.kill(site.workers()[0], signal.SIGKILL)
+
+    def fail() -> None:
+        for fault in itertools.cycle((redis.stop, kill, redis.start, site.cut)):
+            if is_over.wait(EVERY / 4):
+                break
+            fault()
+            done[fault.__name__] += 1
+        if redis.process.poll() is not None:
+            redis.start()
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    try:
+        yield done
+    finally:
+        is_over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("store", ["cache", "database"])
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no /proc to count in")
+def test_no_page_fails_while_servers_stop_and_processes_are_killed(
+    tmp_path: Path, store: str
+) -> None:
+    """Each image is whole and made twice at most; what was under way in a killed process is asked again."""
+    _require_servers()
+    require(shutil.which("redis-server") is not None, "redis-server is not installed")
+    redis = _Redis(tmp_path)
+    try:
+        with Site(tmp_path, redis.port, store) as site:
+            errors, _ = _run(site, 1)
+            assert errors == []
+            before = site.measure()
+            with _failing(site, redis) as done:
+                errors, served = _run(site, FAULTY_SECONDS, RETRIES)
+            assert errors == []
+            errors, _ = _run(site, 1, RETRIES)
+            assert errors == []
+            _assert_flat(before, site.measure())
+            made = site.times_made()
+    finally:
+        redis.stop()
+    print(f"\n{store}: {CLIENTS} clients: {served}, {done}, made {len(made)}")  # noqa: T201
+    assert {"stop", "start", "kill", "cut"} <= set(done)
+    assert len(made) > 20, "hardly anything was made: the pages had no missing images"
+    assert {name: count for name, count in made.items() if count > 2} == {}
+    for path in (tmp_path / "media" / "CACHE").rglob("*.*"):
+        if not is_temporary(path.name):
+            with Image.open(path) as image:
+                image.load()
