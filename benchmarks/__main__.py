@@ -21,6 +21,7 @@ from benchmarks._sources import DATA, KINDS, make_sources
 SIZE = (300, 200)
 TITLES = {
     "ours": "**this library, Pillow**",
+    "ours-simd": "**this library, Pillow + SIMD**",
     "ours-vips": "**this library, libvips**",
     "imagekit": "django-imagekit",
     "sorl": "sorl-thumbnail",
@@ -44,7 +45,7 @@ PAGES = {
     "pillow": ("floor", "floor with sizes"),
 }
 FLOORS = {"floor": "100 source URLs", "floor with sizes": "100 source URLs with sizes"}
-PACKAGES = ("Django", "Pillow", "pyvips", "django-imagekit", "sorl-thumbnail", "easy-thumbnails",
+PACKAGES = ("Django", "Pillow", "cykooz-resizer", "pyvips", "django-imagekit", "sorl-thumbnail", "easy-thumbnails",
             "django-versatileimagefield", "django-pictures")  # fmt: skip
 Samples = dict[Any, list[dict[str, Any]]]
 
@@ -197,7 +198,7 @@ def fan(workers: Workers, rounds: int) -> str:
 
 
 def bulk(workers: Workers, rounds: int, count: int, flat: bool) -> str:
-    runs = [("ours", 1), ("ours", 2), ("ours-vips", 1), ("ours-vips", 2), ("imagekit", 1),
+    runs = [("ours", 1), ("ours", 2), ("ours-simd", 1), ("ours-simd", 2), ("ours-vips", 1), ("ours-vips", 2), ("imagekit", 1),
             ("pictures", 1), ("pillow", 1), ("pillow-next", 1), ("vips", 1)]  # fmt: skip
     samples: Samples = defaultdict(list)
     for number in range(rounds):
@@ -220,7 +221,7 @@ def bulk(workers: Workers, rounds: int, count: int, flat: bool) -> str:
     text = table(head, rows)
     if flat:
         lines = []
-        for name in ("ours", "ours-vips"):
+        for name in ("ours", "ours-simd", "ours-vips"):
             grown = []
             for number in (60, 600):
                 worker = Worker(name)

@@ -540,6 +540,7 @@ class VipsScript(Contender):
 
 CONTENDERS: dict[str, type[Contender]] = {
     "ours": Ours,
+    "ours-simd": Ours,
     "ours-vips": Ours,
     "ours-own-urls": Ours,
     "imagekit": ImageKit,

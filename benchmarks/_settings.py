@@ -9,6 +9,7 @@ NAME = os.environ["BENCHMARK_CONTENDER"]
 ROOT = Path(os.environ["BENCHMARK_ROOT"])
 APPS = {
     "ours": ["imagekit_registry"],
+    "ours-simd": ["imagekit_registry"],
     "ours-vips": ["imagekit_registry"],
     "ours-own-urls": ["imagekit_registry"],
     "imagekit": ["imagekit"],
@@ -47,6 +48,7 @@ TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP
 # The same encoder settings for all: JPEG at 85, WebP at 80, neither progressive nor tried twice for
 # size.
 IMAGEKIT_DECODER = "vips" if NAME == "ours-vips" else "pillow"
+IMAGEKIT_RESIZER = "simd" if NAME == "ours-simd" else "pillow"
 THUMBNAIL_ENGINE = "sorl.thumbnail.engines.pil_engine.Engine"
 THUMBNAIL_PRESERVE_FORMAT = True
 THUMBNAIL_PROGRESSIVE = False

@@ -25,7 +25,7 @@ class ImageKitConfig(AppConfig):
         # What these modules import needs the models, which are loaded by now.
         from imagekit_registry import generatorlibrary
         from imagekit_registry.cachefiles import receivers
-        from imagekit_registry.checks import check_all, log_errors
+        from imagekit_registry.checks import check_all, check_deployed, log_errors
         from imagekit_registry.state import close_request_scope, open_request_scope
 
         publish_defaults()
@@ -40,3 +40,4 @@ class ImageKitConfig(AppConfig):
         )
         autodiscover_modules("imagegenerators")
         checks.register(check_all, "imagekit")
+        checks.register(check_deployed, "imagekit", deploy=True)

@@ -238,6 +238,7 @@ class Conf:
         example={"JPEG": {"quality": 80}},
     )
     DECODER = Setting("pillow", "What decodes sources: 'pillow', 'vips' or a dotted path.")
+    RESIZER = Setting("auto", "What scales: 'auto', 'pillow', 'simd' or a dotted path.")
     STATE_STORE = Setting("cache", "Where the state is kept: 'cache', 'database' or a dotted path.")
     LOCAL_STATE_TTL = Setting(
         10.0,

@@ -72,6 +72,7 @@ TESTED_ELSEWHERE = {
     "processors/crop": "processors/test_processors.py",
     "processors/filter": "processors/test_processors.py",
     "processors/overlay": "processors/test_processors.py",
+    "processors/resampling": "imaging/test_resizers.py",
     "processors/resize": "processors/test_processors.py",
     "processors/utils": "processors/test_processors.py",
     # All stores keep one contract; what a process and a request remember are layers of one thing.

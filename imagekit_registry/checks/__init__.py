@@ -10,14 +10,17 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from django.apps import AppConfig, apps
-from django.core.checks import CheckMessage
+from django.core.checks import CheckMessage, Info
 from django.core.signals import request_started
 
 from imagekit_registry.checks._settings import check_settings
 from imagekit_registry.checks._specs import check_parts, check_source_groups, check_specs
+from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import answer_or
 from imagekit_registry.models.fields import spec_fields_of
+from imagekit_registry.specs import load_resizer
 
-__all__ = ["check_all", "log_errors"]
+__all__ = ["check_all", "check_deployed", "log_errors"]
 
 _logger = logging.getLogger("imagekit_registry.checks")
 
@@ -57,6 +60,21 @@ def log_errors(**kwargs: object) -> None:
     for message in [*check_settings(), *check_parts()]:
         if message.is_serious() and not message.is_silenced():
             _logger.error("%s %s (%s)", message.msg, message.hint, message.id)
+
+
+def check_deployed(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list[CheckMessage]:
+    """Return what is in use where the site runs: ``check --deploy`` says so.
+
+    Args:
+        app_configs: Not looked at.
+        **kwargs: What Django passes besides.
+    """
+    name = answer_or(None, lambda: load_resizer(conf.RESIZER).name)
+    if name is None:
+        return []  # `check_settings` says why
+    text = f"Images are resized by {name!r}; IMAGEKIT_RESIZER is {conf.RESIZER!r}."
+    hint = "The fastest is 'simd', of the extra simd."
+    return [Info(text, hint=hint, id="imagekit.I001")]
 
 
 def _check_fields(app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:

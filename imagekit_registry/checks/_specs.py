@@ -18,7 +18,7 @@ from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import NotCanonical, UnknownFormat, answer_or
 from imagekit_registry.imaging import Limits, Recipe
 from imagekit_registry.registry import generator_registry, source_group_registry
-from imagekit_registry.specs import ImageSpec, load_decoder
+from imagekit_registry.specs import ImageSpec, load_decoder, load_resizer
 from imagekit_registry.state import get_state_store
 
 #: The number of an error, what is wrong with the spec, and what to write instead.
@@ -57,7 +57,7 @@ def check_source_groups() -> Iterator[CheckMessage]:
 
 
 def check_parts() -> Iterator[CheckMessage]:
-    """Yield what backends, the state store and the decoder say of themselves, by ``check()``.
+    """Yield what backends, the state store, decoder and resizer say of themselves, by ``check()``.
 
     Those without one are passed over. What cannot be loaded is told of the setting or the spec that
     names it.
@@ -69,6 +69,7 @@ def check_parts() -> Iterator[CheckMessage]:
         *(partial(load_backend, backend) for backend in backends if backend is not None),
         get_state_store,
         partial(load_decoder, conf.DECODER),
+        partial(load_resizer, conf.RESIZER),
     ]
     for load in loads:
         part = answer_or(None, load)

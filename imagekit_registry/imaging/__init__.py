@@ -10,6 +10,7 @@ from ._limits import Deadline, Limits
 from ._process import plan_decode
 from ._recipe import Recipe
 from ._render import get_decoder, read_header, render, render_many
+from ._resizer import SimdResizer, get_resizer
 from .formats import SAFE_FORMATS
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "PillowDecoder",
     "Plan",
     "Recipe",
+    "SimdResizer",
     "VipsDecoder",
     "get_decoder",
+    "get_resizer",
     "plan_decode",
     "read_header",
     "render",

@@ -10,6 +10,7 @@ import attrs
 from PIL import Image
 
 from imagekit_registry.exceptions import GenerationError, InvalidConfiguration
+from imagekit_registry.processors.resampling import PillowResizer, Resizer, resized_by
 
 from ._animation import ANIMATED_FORMATS, frame_for, write_animation
 from ._colour import without_palette
@@ -29,6 +30,7 @@ FormatOptions = Mapping[str, Mapping[str, object]]
 
 _NO_OPTIONS: FormatOptions = MappingProxyType({})
 _PILLOW = PillowDecoder()
+_PILLOW_RESIZER = PillowResizer()
 _MAKERS: dict[str, Callable[[], Decoder]] = {"pillow": PillowDecoder, "vips": VipsDecoder}
 
 
@@ -196,6 +198,7 @@ def render_many(
     format_options: FormatOptions,
     large_options: FormatOptions = _NO_OPTIONS,
     decoder: Decoder | None = None,
+    resizer: Resizer | None = None,
     source_name: str = "",
     deadline: Deadline | None = None,
 ) -> list[Encoded | GenerationError]:
@@ -209,6 +212,7 @@ def render_many(
         large_options: The same for results of more than half the pixels that *limits* allow, over
             *format_options*: the largest would take too long otherwise.
         decoder: What reads the source; None for Pillow.
+        resizer: What scales for the processors; None for Pillow.
         source_name: The source's name, for messages.
         deadline: When all must be over; None: after the time that *limits* allow, from now on.
 
@@ -226,7 +230,10 @@ def render_many(
         return []
     clock = deadline or Deadline(limits.max_seconds)
     try:
-        with (decoder or _PILLOW).open(file, limits, clock) as opened:
+        with (
+            (decoder or _PILLOW).open(file, limits, clock) as opened,
+            resized_by(resizer or _PILLOW_RESIZER),
+        ):
             work = _Work(opened, limits, clock, format_options, large_options)
             results = _render_opened(work, [Job(recipe, opened.header) for recipe in wanted])
     except GenerationError as error:
@@ -245,6 +252,7 @@ def render(
     format_options: FormatOptions,
     large_options: FormatOptions = _NO_OPTIONS,
     decoder: Decoder | None = None,
+    resizer: Resizer | None = None,
     source_name: str = "",
 ) -> Encoded:
     """Make one image of a source.
@@ -256,6 +264,7 @@ def render(
         format_options: Save options per format, under those of the recipe.
         large_options: As for `render_many`.
         decoder: What reads the source; None for Pillow.
+        resizer: What scales for the processors; None for Pillow.
         source_name: The source's name, for messages.
 
     Returns:
@@ -279,6 +288,7 @@ def render(
         format_options=format_options,
         large_options=large_options,
         decoder=decoder,
+        resizer=resizer,
         source_name=source_name,
     )
     if isinstance(result, GenerationError):

@@ -1,11 +1,10 @@
-"""Scaling and cutting, and the geometry of both: the same for every mode and for thin images."""
+"""Where scaling and cutting put things: the same for every mode and for thin images."""
 
 from __future__ import annotations
 
 from PIL import Image
 
 from ._protocol import Size
-from .utils import resolve_palette
 
 #: Left, top, right and bottom, in pixels.
 Box = tuple[int, int, int, int]
@@ -47,31 +46,3 @@ def anchored_box(size: Size, cut: Size, anchor: tuple[float, float]) -> Box:
 def cut_out(image: Image.Image, box: Box) -> Image.Image:
     """Return *box* of an image; the image itself if that is all of it."""
     return image if box == (0, 0, *image.size) else image.crop(box)
-
-
-def resample(
-    image: Image.Image, size: Size, box: tuple[float, float, float, float] | None = None
-) -> Image.Image:
-    """Return *box* of an image, all of it by default, at another size.
-
-    Palettes become true colours, one bit becomes grey; 16 bits stay 16. Pillow multiplies by alpha
-    before it mixes pixels, so that no colour bleeds out of transparent parts.
-
-    Args:
-        image: Of any mode.
-        size: Of the result, in pixels.
-        box: The part of the image to scale, in pixels; fractions of pixels count.
-    """
-    if image.size == size and box in {None, (0, 0, *size)}:
-        return image
-    if image.mode == "1":
-        image = image.convert("L")
-    elif image.mode in {"P", "PA"}:
-        image = resolve_palette(image)
-    elif image.mode in {"RGB", "L"} and "transparency" in image.info:
-        # A colour that counts as transparent would lose that by being mixed.
-        image = image.convert("RGBA" if image.mode == "RGB" else "LA")
-    elif image.mode.startswith("I;16"):
-        # By way of 32 bits: converting back cuts off what LANCZOS overshoots at edges.
-        return image.convert("I").resize(size, Image.Resampling.LANCZOS, box=box).convert("I;16")
-    return image.resize(size, Image.Resampling.LANCZOS, box=box)

@@ -17,13 +17,13 @@ from ._geometry import (
     cut_out,
     cut_size,
     fit_size,
-    resample,
     scaled_size,
 )
 from ._protocol import Size
 from .base import Anchor, AnchorPoint, BaseProcessor, anchor_field
 from .canvas import AddBorder, ResizeCanvas, Rotate
 from .crop import SmartCrop
+from .resampling import resample
 
 __all__ = [
     "AddBorder",

@@ -30,6 +30,7 @@ from imagekit_registry.specs._spec import (
     format_options,
     generate_together,
     load_decoder,
+    load_resizer,
 )
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "has_source",
     "is_stored",
     "load_decoder",
+    "load_resizer",
     "name_of",
     "open_source",
     "refer_to",

@@ -25,11 +25,13 @@ from imagekit_registry.imaging import (
     Limits,
     Recipe,
     get_decoder,
+    get_resizer,
     read_header,
     render_many,
 )
 from imagekit_registry.imaging.formats import normalize_format
 from imagekit_registry.processors import ProcessorPipeline
+from imagekit_registry.processors.resampling import Resizer
 from imagekit_registry.specs._base import BaseImageSpec
 from imagekit_registry.specs._digest import canonical_text, digest_of, is_value
 from imagekit_registry.specs._sources import StoredFile, has_source, open_source, refer_to
@@ -87,6 +89,24 @@ def load_decoder(name: str) -> Decoder:
             " whose header has been read."
         )
     loaded: Decoder = decoder
+    return loaded
+
+
+def load_resizer(name: str) -> Resizer:
+    """Return the resizer that a setting names.
+
+    Args:
+        name: ``'auto'``, ``'pillow'``, ``'simd'``, or the dotted path of a class of one.
+
+    Raises:
+        InvalidConfiguration: There is no such resizer, or what it needs is not installed.
+    """
+    if "." not in name:
+        return get_resizer(name)
+    resizer: Any = get_singleton(name, "resizer")
+    if not callable(getattr(resizer, "resize", None)):
+        raise InvalidConfiguration(f"{name!r} is no resizer: it needs resize(image, size, box).")
+    loaded: Resizer = resizer
     return loaded
 
 
@@ -352,6 +372,7 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
                 format_options=format_options(),
                 large_options=format_options(is_large=True),
                 decoder=load_decoder(conf.DECODER),
+                resizer=load_resizer(conf.RESIZER),
                 source_name=name or "",
                 deadline=deadline,
             )

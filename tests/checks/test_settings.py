@@ -137,6 +137,9 @@ class TestSettings:
             pytest.param("DECODER", "magick", "E010", "magick", id="decoder"),
             pytest.param("DECODER", "no.such.Decoder", "E010", "no.such", id="decoder's path"),
             pytest.param("DECODER", "io.BytesIO", "E010", "is no decoder", id="no decoder"),
+            pytest.param("RESIZER", "magick", "E010", "auto, pillow, simd", id="resizer"),
+            pytest.param("RESIZER", "no.such.Resizer", "E010", "no.such", id="resizer's path"),
+            pytest.param("RESIZER", "io.BytesIO", "E010", "is no resizer", id="no resizer"),
             pytest.param("DEFAULT_THUMBNAIL_FORMAT", "XYZ", "E011", "XYZ", id="format"),
             pytest.param("FORMAT_OPTIONS", {"XYZ": {}}, "E011", "XYZ", id="options-format"),
             pytest.param(
@@ -225,6 +228,21 @@ class TestSettings:
         settings.CACHES = {"default": cache}
         settings.IMAGEKIT_STATE_STORE = "database"
         assert check_all(None) == []
+
+
+class TestDeployed:
+    """What `check --deploy` says of where the site runs."""
+
+    def test_resizer_that_is_in_use_is_told_on_deployment_only(self, settings: Any) -> None:
+        """It names the resizer; one that cannot be loaded is told by the setting's own check."""
+        settings.IMAGEKIT_RESIZER = "pillow"
+        (message,) = run_checks(tags=["imagekit"], include_deployment_checks=True)
+        assert message.id == "imagekit.I001"
+        assert "resized by 'pillow'" in str(message.msg)
+        assert run_checks(tags=["imagekit"]) == []
+        settings.IMAGEKIT_RESIZER = "magick"
+        found = run_checks(tags=["imagekit"], include_deployment_checks=True)
+        assert ids(found) == ["imagekit.E010"]
 
 
 class Checked(CacheStateStore):

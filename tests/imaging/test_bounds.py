@@ -370,10 +370,13 @@ LARGE: dict[str, Callable[[], bytes]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "decoder"), [*product(LARGE, ["pillow"]), ("RGBA", "vips")])
-def test_largest_source_is_shown(runner: Runner, name: str, decoder: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "decoder", "resizer"),
+    [*product(LARGE, ["pillow"], ["pillow", "auto"]), ("RGBA", "vips", "auto")],
+)
+def test_largest_source_is_shown(runner: Runner, name: str, decoder: str, resizer: str) -> None:
     """A picture of 100 million pixels is made into a thumbnail, within the same bounds."""
-    settings = {"IMAGEKIT_DECODER": decoder}
+    settings = {"IMAGEKIT_DECODER": decoder, "IMAGEKIT_RESIZER": resizer}
     answer = runner.ask(LARGE[name](), f"{decoder}.png", settings=settings)
     shown_within_bounds(answer)
     assert answer["made"] == ["PNG", 300, 200]

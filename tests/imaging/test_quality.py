@@ -13,7 +13,14 @@ import numpy
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from imagekit_registry.imaging import Encoded, Recipe, get_decoder, render, render_many
+from imagekit_registry.imaging import (
+    Encoded,
+    Recipe,
+    get_decoder,
+    get_resizer,
+    render,
+    render_many,
+)
 from imagekit_registry.processors import (
     Anchor,
     Resize,
@@ -30,6 +37,8 @@ from .test_render import psnr
 
 #: How much worse, in dB, a thumbnail may be than one of a full decode and LANCZOS.
 MOST_LOST = 0.3
+#: How near, in dB, the pixels of another resizer are to Pillow's.
+NEAREST = 55
 DECODERS = ["pillow", "vips"]
 SOURCES = [
     "astronaut.png",
@@ -135,7 +144,9 @@ def stored(name: str, format: str, orientation: int = 1) -> tuple[bytes, Image.I
     return data, ImageOps.exif_transpose(opened(io.BytesIO(data))).convert("RGB")
 
 
-def thumbnail(data: bytes, processor: Any, decoder: str, **recipe: Any) -> Image.Image:
+def thumbnail(
+    data: bytes, processor: Any, decoder: str, resizer: str = "pillow", **recipe: Any
+) -> Image.Image:
     """Return what a processor makes of a file."""
     encoded = render(
         io.BytesIO(data),
@@ -143,6 +154,7 @@ def thumbnail(data: bytes, processor: Any, decoder: str, **recipe: Any) -> Image
         limits=LIMITS,
         format_options={},
         decoder=get_decoder(decoder),
+        resizer=get_resizer(resizer),
     )
     return opened(encoded).convert("RGB")
 
@@ -245,3 +257,45 @@ class TestSmallDecode:
             assert psnr(full, Image.new("RGB", full.size, "skyblue")) < 20
             # To the pixel, it is left open how much sky stands on either side.
             assert psnr(thumbnail(data, processor, decoder), full) > 20
+
+
+@pytest.mark.parametrize("name", SOURCES)
+class TestResizers:
+    """What another resizer than Pillow's LANCZOS may change."""
+
+    @pytest.fixture(autouse=True)
+    def _need_simd(self) -> None:
+        pytest.importorskip("cykooz_resizer")
+
+    def test_a_resizer_gives_the_pixels_of_pillow(self, name: str) -> None:
+        """Scaled down and up, cut at fractions of pixels, from all pixels and from a small decode."""
+        data, _ = stored(name, "JPEG")
+        for processor in (
+            *(ResizeToFit(side, side) for side in (*SIDES, 500, 800)),
+            *(ResizeToFill(side, side * 3 // 4, anchor=(0.3, 0.8)) for side in (24, 51, 160, 900)),
+            Resize(301, 47),
+            SmartResize(90, 60),
+        ):
+            for small in (False, True):
+                near, other = (
+                    thumbnail(data, processor, "pillow", resizer, decode_small=small)
+                    for resizer in ("pillow", "simd")
+                )
+                assert near.size == other.size
+                assert psnr(near, other) >= NEAREST, (processor, small)
+
+    def test_a_resizer_loses_nothing_that_is_seen_of_many_sizes(self, name: str) -> None:
+        """Sizes that are made of one decode, and of each other, are as good as Pillow's."""
+        data, full = stored(name, "JPEG")
+        processors = [ResizeToFit(side) for side in (600, 420, 300, 150, 30, 320, 250)]
+        results = render_many(
+            io.BytesIO(data),
+            [Recipe([processor], format="PNG") for processor in processors],
+            limits=LIMITS,
+            format_options={},
+            resizer=get_resizer("simd"),
+        )
+        for processor, result in zip(processors, results, strict=True):
+            assert isinstance(result, Encoded)
+            reference = thumbnail(data, processor, "pillow", decode_small=False)
+            assert loss(reference, opened(result), full) <= MOST_LOST, processor

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import attrs
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,8 +18,9 @@ from imagekit_registry.exceptions import (
     InvalidArgumentType,
     LimitExceeded,
 )
-from imagekit_registry.imaging import Limits, Recipe, render
+from imagekit_registry.imaging import Limits, Recipe, get_resizer, render
 from imagekit_registry.processors import Transpose
+from imagekit_registry.processors.resampling import Resizer, resized_by
 from tests.imaging.conftest import encode, opened
 from tests.processors.conftest import MODES, make_image
 
@@ -80,12 +82,20 @@ QUICK = settings(
 )
 
 
+@pytest.fixture(params=["pillow", "simd"], scope="module")
+def resizer(request: pytest.FixtureRequest) -> Resizer:
+    """Return each resizer that is installed."""
+    if request.param == "simd":
+        pytest.importorskip("cykooz_resizer")
+    return get_resizer(request.param)
+
+
 @QUICK
 @example(wanted=(processors.Convert, {"mode": []}), mode="1", width=1, height=1)
 @example(wanted=(processors.TrimBorderColor, {"sides": [[]]}), mode="1", width=1, height=1)
 @given(wanted=wanted(), mode=st.sampled_from(MODES), width=SIDES, height=SIDES)
 def test_any_argument_gives_an_image_or_our_error(
-    wanted: Any, mode: str, width: int, height: int
+    resizer: Resizer, wanted: Any, mode: str, width: int, height: int
 ) -> None:
     """Made, it works on every mode and size: the result has the size that was promised."""
     cls, arguments = wanted
@@ -101,7 +111,8 @@ def test_any_argument_gives_an_image_or_our_error(
     promise = processor.output_size((width, height)) if hasattr(processor, "output_size") else None
     if promise is not None and promise[0] * promise[1] > 1_000_000:
         return  # what the renderer refuses; see below
-    result = processor.process(make_image(mode, (width, height)))
+    with resized_by(resizer):
+        result = processor.process(make_image(mode, (width, height)))
     assert min(result.size) >= 1
     assert promise is None or result.size == promise
     result.tobytes()
@@ -116,7 +127,7 @@ def test_any_argument_gives_an_image_or_our_error(
     format=st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "TIFF"]),
 )
 def test_any_chain_of_processors_gives_an_image_or_a_limit(
-    made: Any, mode: str, width: int, height: int, format: str
+    resizer: Resizer, made: Any, mode: str, width: int, height: int, format: str
 ) -> None:
     """Several in a row: a file of the wanted format, or what was too large is said."""
     chain = []
@@ -127,7 +138,9 @@ def test_any_chain_of_processors_gives_an_image_or_a_limit(
             continue
     source = encode(make_image(mode, (width, height)), "PNG")
     try:
-        result = render(source, Recipe(chain, format=format), limits=LIMITS, format_options={})
+        result = render(
+            source, Recipe(chain, format=format), limits=LIMITS, format_options={}, resizer=resizer
+        )
     except LimitExceeded:
         return
     image = opened(result)

@@ -21,6 +21,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.imaging import Limits, PillowDecoder
 from imagekit_registry.processors import Adjust, ResizeToFill
+from imagekit_registry.processors.resampling import PillowResizer
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import (
     SourceReference,
@@ -354,6 +355,27 @@ def test_a_decoder_of_ones_own_is_used(stored_photo: Any, settings: Any) -> None
     settings.IMAGEKIT_DECODER = f"{__name__}.LoudDecoder"
     assert made.generate().width == 5
     assert LoudDecoder.opened == [1]
+    assert made.get_hash() == before
+
+
+class LoudResizer(PillowResizer):
+    """A resizer of the project's own."""
+
+    asked: ClassVar[list[tuple[int, int]]] = []
+
+    def resize(self, image: Any, size: tuple[int, int], box: Any) -> Any:
+        """Scale, and tell."""
+        self.asked.append(size)
+        return super().resize(image, size, box)
+
+
+def test_a_resizer_of_ones_own_is_used(stored_photo: Any, settings: Any) -> None:
+    """It is named by its dotted path, and changes no name."""
+    made = type("Small", (ImageSpec,), {"processors": [ResizeToFill(5, 5)]})(stored_photo())
+    before = made.get_hash()
+    settings.IMAGEKIT_RESIZER = f"{__name__}.LoudResizer"
+    assert made.generate().width == 5
+    assert LoudResizer.asked == [(5, 5)]
     assert made.get_hash() == before
 
 
