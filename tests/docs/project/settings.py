@@ -23,8 +23,12 @@ INSTALLED_APPS = [
 ]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA / "db.sqlite3"}}
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "default"},
-    "images": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "images"},
+    name: {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": name,
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+    for name in ("default", "images")
 }
 MEDIA_ROOT = DATA / "media"
 MEDIA_URL = "/media/"
