@@ -26,7 +26,7 @@ from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
 from imagekit_registry.conf import conf
 from imagekit_registry.specs import SourceReference
-from imagekit_registry.state import CacheFileRecord, get_state_access
+from imagekit_registry.state import CacheFileRecord, Status, get_state_access
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
@@ -135,7 +135,8 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
     """
     gone, failures = [], 0
     usual, access = defaults(), get_state_access()
-    access.put_many({key: record.replaced() for key, record in records.items()})
+    there = {key: each for key, each in records.items() if each.status == Status.EXISTS}
+    access.put_many({key: record.replaced() for key, record in there.items()})
     for key, record in records.items():
         names = sorted({record.name, record.published_name} - {""})
         if not all(map(namers.is_inside, names)):
