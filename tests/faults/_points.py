@@ -106,6 +106,9 @@ def _photo() -> Any:
 
 def _page() -> Callable[[], Any]:
     photo = _photo()
+    # What is checked with the first request of a process is no part of a page.
+    request_started.send(None)
+    request_finished.send(None)
     return lambda: show(photo)
 
 

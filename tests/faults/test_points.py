@@ -29,15 +29,15 @@ STORES = ("cache", "database")
 POINTS = {
     "cold page": (102, 96),
     "warm page": (12, 12),
-    "upload": (18, 16),
-    "source saved": (32, 22),
-    "source saved, made at once": (82, 68),
+    "upload": (8, 8),
+    "source saved": (30, 20),
+    "source saved, made at once": (74, 60),
     "source deleted": (48, 40),
     "image deleted": (12, 8),
-    "generateimages": (70, 68),
+    "generateimages": (62, 60),
     "cleanimages": (90, 76),
     "checkimages --repair": (56, 52),
-    "message": (54, 52),
+    "message": (50, 48),
 }
 
 
