@@ -133,7 +133,7 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
     Returns:
         How many cannot be deleted: the log says why.
     """
-    gone, failures = [], 0
+    gone, left = [], {}
     usual, access = defaults(), get_state_access()
     there = {key: each for key, each in records.items() if each.status == Status.EXISTS}
     access.put_many({key: record.replaced() for key, record in there.items()})
@@ -148,11 +148,13 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
                 storage.delete(name)
         except Exception as error:  # noqa: BLE001 -- storages raise what they like
             _logger.warning("%s: %r is left over: %s", record.spec_id, record.name, error)
-            failures += 1
+            # Of a file that nothing was known of it is not said yet.
+            left[key] = record.replaced()
         else:
             gone.append(key)
     access.drop(gone)
+    access.put_many(left)
     words = get_active_state_cache() or {}
     for key in records:
         words.pop(key, None)
-    return failures
+    return len(left)
