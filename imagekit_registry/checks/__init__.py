@@ -48,16 +48,16 @@ def check_all(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list
 
 
 def log_errors(**kwargs: object) -> None:
-    """Log errors in settings, and of what they name; a receiver of ``request_started``.
+    """Log errors in settings; a receiver of ``request_started``.
 
     Servers such as gunicorn run no checks. It is done at the first request of a process alone, and
-    without the specs, which would keep that waiting.
+    without the specs, and what asks servers and databases, which would keep that waiting.
 
     Args:
         **kwargs: What the signal sends.
     """
     request_started.disconnect(log_errors, dispatch_uid="imagekit_registry.log_errors")
-    for message in [*check_settings(), *check_parts()]:
+    for message in check_settings():
         if message.is_serious() and not message.is_silenced():
             _logger.error("%s %s (%s)", message.msg, message.hint, message.id)
 
