@@ -99,6 +99,7 @@ def _is_format_options(value: object) -> bool:
 
 positive = rule_for("a number, more than 0", lambda value: _is_number(value) and value > 0)
 not_negative = rule_for("a number, 0 or more", lambda value: _is_number(value) and value >= 0)
+share = rule_for("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 one_or_more = rule_for("a number, 1 or more", lambda value: _is_number(value) and value >= 1)
 boolean = rule_for("True or False", lambda value: isinstance(value, bool))
 text = rule_for("a string", lambda value: isinstance(value, str))
@@ -281,6 +282,11 @@ class Conf:
         10.0,
         "Longest time, in seconds, for making the images of one source.",
         optional(positive),
+    )
+    MAX_MISSING = Setting[float | None](
+        0.1,
+        "Largest share of its rows that a still may lack because its file is cut off.",
+        optional(share),
     )
     ALLOWED_FORMATS = Setting[Iterable[str]](
         ALLOWED_FORMATS,

@@ -54,8 +54,8 @@ class Limits:
         max_frames: Most frames of an animation.
         max_seconds: Longest time for all the work on one source, in seconds.
         max_output_pixels: Largest result, in pixels (width x height).
-        max_missing: Largest share of its rows that a still may lack because its file is cut off, of
-            0 to 1; 0 takes whole files only.
+        max_missing: Largest share of its rows (of a WebP: of its bytes) that a still may lack because
+            its file is cut off, of 0 to 1; 0 takes whole files only.
         allowed_formats: Formats that sources may have, by Pillow's names.
 
     Example:

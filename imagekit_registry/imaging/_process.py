@@ -20,6 +20,7 @@ from ._encode import Encoded
 from ._limits import Deadline, Limits
 from ._recipe import Recipe
 from ._scaling import SAFETY
+from .formats import default_format
 
 OUR_MODULES = "imagekit_registry.processors"
 
@@ -52,10 +53,14 @@ class Job:
     Args:
         recipe: What to make.
         header: Of the source.
+        source_name: The source's name, whose extension may decide on the format.
     """
 
     recipe: Recipe
     header: Header
+    source_name: str = ""
+    #: What is written.
+    format: str = attrs.field(init=False)
     #: The recipe's, without pipelines.
     processors: tuple[Processor, ...] = attrs.field(init=False)
     #: What is to be applied to the stored pixels, and their size afterwards.
@@ -71,6 +76,8 @@ class Job:
 
     def __attrs_post_init__(self) -> None:
         """Ask the processors."""
+        chosen = self.recipe.format
+        self.format = chosen or default_format(self.header.format, self.source_name)
         self.processors = flat(self.recipe.processors)
         self.orientation = self.header.orientation if self.recipe.auto_orient else 1
         size = self.header.width, self.header.height

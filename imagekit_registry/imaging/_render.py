@@ -24,7 +24,6 @@ from ._process import Job, check_result, plan_jobs, rendition_size, run
 from ._recipe import Recipe
 from ._scaling import Pyramid
 from ._source import Readable
-from .formats import WEB_FORMATS, can_write
 
 FormatOptions = Mapping[str, Mapping[str, object]]
 
@@ -75,20 +74,8 @@ class _Work:
         return carried | options | dict(job.recipe.options)
 
 
-def _output_format(job: Job, image: Image.Image | None = None) -> str:
-    """Return the format to write: the recipe's, else the source's or one that every browser has."""
-    if job.recipe.format:
-        return job.recipe.format
-    if job.header.format in WEB_FORMATS and can_write(job.header.format):
-        return job.header.format
-    if image is None or not image.has_transparency_data:
-        return "JPEG"
-    is_opaque = "A" in image.mode and image.getchannel("A").getextrema() == (255, 255)
-    return "JPEG" if is_opaque else "PNG"
-
-
 def _encode_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
-    format = _output_format(job, image)
+    format = job.format
     extra: dict[str, object] = {}
     if job.recipe.autoconvert:
         image, extra = prepare(image, format, job.recipe.background)
@@ -152,7 +139,7 @@ def _render_animations(work: _Work, jobs: list[Job]) -> None:
         if job.result is None:
             with job.keeps_errors():
                 work.deadline.check()
-                format = _output_format(job)
+                format = job.format
                 options = work.options(job, format, job.frames[0].image.size)
                 job.result = write_animation(job.frames, format, options, metadata.loop)
 
@@ -162,7 +149,7 @@ def _add_frame(work: _Work, job: Job, frame: Frame) -> None:
     exif = work.opened.metadata.exif
     image = finish(frame.image.copy(), plan, job.header.profile, exif)
     size = image.size
-    if job.decoded_size and _output_format(job) == "GIF":
+    if job.decoded_size and job.format == "GIF":
         # Averages have fewer colours than what other filters make of edges: a GIF pays for each.
         image = without_palette(image).resize(job.decoded_size, Image.Resampling.BOX)
     made = run(image, job.processors, size, work.limits, work.deadline)
@@ -175,8 +162,8 @@ def _render_opened(work: _Work, jobs: list[Job]) -> list[Encoded | GenerationErr
     stills: list[Job] = []
     moving: list[Job] = []
     for job in jobs:
-        wanted = job.recipe.format or header.format
-        is_animated = job.recipe.animated and header.frames > 1 and wanted in ANIMATED_FORMATS
+        can_move = job.recipe.animated and job.format in ANIMATED_FORMATS
+        is_animated = can_move and header.frames > 1
         with job.keeps_errors():
             if is_animated:
                 work.limits.check_frames(header.frames)
@@ -213,7 +200,7 @@ def render_many(
             *format_options*: the largest would take too long otherwise.
         decoder: What reads the source; None for Pillow.
         resizer: What scales for the processors; None for Pillow.
-        source_name: The source's name, for messages.
+        source_name: The source's name, for messages, and for the format where a recipe has none.
         deadline: When all must be over; None: after the time that *limits* allow, from now on.
 
     Returns:
@@ -235,7 +222,9 @@ def render_many(
             resized_by(resizer or _PILLOW_RESIZER),
         ):
             work = _Work(opened, limits, clock, format_options, large_options)
-            results = _render_opened(work, [Job(recipe, opened.header) for recipe in wanted])
+            results = _render_opened(
+                work, [Job(recipe, opened.header, source_name) for recipe in wanted]
+            )
     except GenerationError as error:
         results = [error, *(copy.copy(error) for _ in wanted[1:])]
     for result in results:
@@ -265,7 +254,7 @@ def render(
         large_options: As for `render_many`.
         decoder: What reads the source; None for Pillow.
         resizer: What scales for the processors; None for Pillow.
-        source_name: The source's name, for messages.
+        source_name: As for `render_many`.
 
     Returns:
         The finished file, in memory, at position 0.

@@ -7,12 +7,13 @@ import os
 
 from PIL import Image
 
-from imagekit_registry.exceptions import UnknownExtension, UnknownFormat
+from imagekit_registry.exceptions import UnknownExtension, UnknownFormat, answer_or
 
 __all__ = [
     "SAFE_FORMATS",
     "WEB_FORMATS",
     "can_write",
+    "default_format",
     "extension_to_format",
     "extension_to_mimetype",
     "format_to_extension",
@@ -28,6 +29,10 @@ SAFE_FORMATS = frozenset(
 )
 #: Formats that every browser shows: without a format, a result has that of its source if it is one.
 WEB_FORMATS = frozenset(["AVIF", "GIF", "JPEG", "PNG", "WEBP"])
+#: The others, of which some can be transparent, and what is made of each: a name must be known
+#: before anything is read of the source, so that it cannot depend on what is in it.
+_STAND_INS = dict.fromkeys(SAFE_FORMATS - WEB_FORMATS, "JPEG")
+_STAND_INS |= dict.fromkeys(["HEIF", "JPEG2000", "SGI", "TGA", "TIFF"], "WEBP") | {"ICO": "PNG"}
 #: The extension that people expect, where Pillow's table lists another one first.
 _PREFERRED = {
     "AVIF": ".avif",
@@ -103,14 +108,37 @@ def extension_to_format(extension: str) -> str:
         raise UnknownExtension(f"no image format has the extension {extension!r}") from None
 
 
-def _is_unshown(extension: str) -> bool:
-    """Return whether files that end in *extension* are images that not every browser shows."""
+def _format_of(name: str) -> str | None:
+    """Return the format that the extension of *name* tells of, or None."""
+    extension = os.path.splitext(name)[1].lower()
     if extension in (".heic", ".heif"):  # known to a plugin, which need not be installed
-        return True
-    try:
-        return extension_to_format(extension) in SAFE_FORMATS - WEB_FORMATS
-    except UnknownExtension:
-        return False
+        return "HEIF"
+    return answer_or(None, extension_to_format, extension)
+
+
+def default_format(source_format: str, name: str = "") -> str:
+    """Return the format in which an image is written that is asked for without one.
+
+    A format that every browser shows is kept. Of the others those that can be transparent become
+    WebP (icons: PNG), the rest becomes JPEG; the extension of the source's name, if it has one,
+    decides as far as it can, so that the image's name (see `suggest_extension`) is right.
+
+    Args:
+        source_format: Pillow's name of the format that the source has.
+        name: The source's name.
+
+    Example:
+        >>> default_format("TIFF"), default_format("BMP"), default_format("PNG")
+        ('WEBP', 'JPEG', 'PNG')
+    """
+    named = _format_of(name)
+    if named in _STAND_INS:
+        return _STAND_INS[named]
+    if source_format in WEB_FORMATS and can_write(source_format):
+        return source_format
+    if named in WEB_FORMATS and can_write(named):
+        return named
+    return _STAND_INS.get(source_format, "JPEG")
 
 
 def format_to_extension(format: str | None) -> str:
@@ -165,19 +193,18 @@ def suggest_extension(name: str, format: str | None) -> str:
     Args:
         name: A file name or path.
         format: Pillow's name of the format; one without an extension keeps that of *name*. None for
-            the format of *name*, or JPEG if that is an image that not every browser shows.
+            the format of *name*, or what `default_format` says if not every browser shows that.
 
     Example:
         >>> suggest_extension("a.jpeg", "JPEG"), suggest_extension("a.tiff", "JPEG")
         ('.jpeg', '.jpg')
         >>> suggest_extension("a.png", None), suggest_extension("a.heic", None)
-        ('.png', '.jpg')
+        ('.png', '.webp')
     """
     original = os.path.splitext(name)[1]
     if format is None:
-        if not _is_unshown(original.lower()):
-            return original
-        return ".png" if original.lower() == ".ico" else ".jpg"  # icons have alpha
+        named = _format_of(name)
+        return format_to_extension(_STAND_INS[named]) if named in _STAND_INS else original
     try:
         suggested = format_to_extension(format)
     except UnknownFormat:

@@ -46,6 +46,7 @@ def default_limits() -> Limits:
         max_frames=conf.MAX_FRAMES,
         max_seconds=conf.MAX_SECONDS,
         max_output_pixels=conf.MAX_OUTPUT_PIXELS,
+        max_missing=conf.MAX_MISSING,
         allowed_formats=frozenset(conf.ALLOWED_FORMATS),
     )
 
@@ -120,8 +121,8 @@ class ImageSpec(BaseImageSpec):
 
     Attributes:
         processors: What is done to the image, in this order.
-        format: Pillow's name of the format to write; None: the source's own, or JPEG (PNG where
-            there is transparency) for what not every browser shows.
+        format: Pillow's name of the format to write; None: the source's own, or WebP or JPEG for
+            what not every browser shows: see `~imagekit_registry.imaging.formats.default_format`.
         options: Options of Pillow's ``Image.save`` for the format, such as ``{"quality": 80}``.
         autoconvert: Whether the image's mode is converted to one that the format holds.
         auto_orient: Whether the EXIF orientation is applied before the processors.

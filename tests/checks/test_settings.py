@@ -152,6 +152,7 @@ class TestSettings:
             pytest.param("CACHEFILE_DIR", "", "E009", "folder", id="folder-empty"),
             pytest.param("LOCAL_STATE_TTL", -1, "E009", "0 or more", id="negative"),
             pytest.param("LOCAL_STATE_TTL", None, "E009", "a number", id="none"),
+            pytest.param("MAX_MISSING", 10, "E009", "from 0 to 1", id="percents"),
             pytest.param("LOCK_TIMEOUT", 0, "E009", "more than 0", id="zero"),
             pytest.param("MAX_PIXELS", "100", "E009", "or None", id="text"),
             pytest.param("MAX_SECONDS", 0, "E009", "more than 0, or None", id="no time"),

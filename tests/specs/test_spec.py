@@ -18,6 +18,7 @@ from imagekit_registry.exceptions import (
     InvalidArgumentType,
     MissingGeneratorId,
     MissingSource,
+    UnreadableImage,
 )
 from imagekit_registry.imaging import Limits, PillowDecoder
 from imagekit_registry.processors import Adjust, ResizeToFill
@@ -381,3 +382,14 @@ def test_a_resizer_of_ones_own_is_used(stored_photo: Any, settings: Any) -> None
 
 def _by_rule(generator: Any) -> str:
     return f"named/{generator.source.name}"
+
+
+def test_a_project_says_how_much_of_a_file_may_be_missing(stored_photo: Any, settings: Any) -> None:
+    """For all its specs; a spec's own limits come before it."""
+    with storages["default"].open(stored_photo()) as file:
+        whole = file.read()
+    name = storages["default"].save("cut.jpg", ContentFile(whole[: len(whole) // 2]))
+    with pytest.raises(UnreadableImage, match="damaged"):
+        ImageSpec(name).generate()
+    settings.IMAGEKIT_MAX_MISSING = 0.9
+    assert ImageSpec(name).generate().height == 427  # type: ignore[attr-defined]
