@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 from typing import IO
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageChops, ImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
@@ -99,6 +100,49 @@ def cover(image: ImageFile.ImageFile) -> Image.Image:
     ground = Image.new("RGBA", image.size)
     ground.paste(without_palette(image.crop(image.dispose_extent)), image.dispose_extent)
     return ground
+
+
+def depth(image: ImageFile.ImageFile) -> int:
+    """Return the bits of a band of a PNG that is not loaded yet, and tell its transparent grey in 8.
+
+    Pillow scales grey of 2 and 4 bits, but not the value of it that is transparent.
+    """
+    raw = str(image.tile[0][3]) if isinstance(image, PngImageFile) and image.tile else ""
+    bits = int(raw.partition(";")[2].rstrip("B") or 8)
+    value = image.info.get("transparency")
+    if image.mode == "L" and bits in (2, 4) and isinstance(value, int) and value < 2**bits:
+        image.info["transparency"] = value * 255 // (2**bits - 1)
+    return bits
+
+
+def _differs(image: Image.Image, value: int) -> Image.Image:
+    """Return what is 255 where a grey image of up to 16 bits does not have *value*."""
+    wide = image.convert("I").convert("F")
+    above = wide.point(lambda grey: grey * 1.0 - value).convert("L")
+    below = wide.point(lambda grey: grey * -1.0 + value).convert("L")
+    return ImageChops.lighter(above, below).point(lambda grey: 255 if grey else 0)
+
+
+def with_deep_alpha(image: Image.Image, low: Image.Image | None) -> Image.Image:
+    """Return a PNG of 16 bits a band with its transparent colour as alpha, in 8 bits.
+
+    Args:
+        image: Loaded, with the transparent colour among its ``info``.
+        low: The lower 8 bits of a coloured image, of which Pillow keeps the higher.
+    """
+    color = image.info["transparency"]
+    if low is None:
+        result, alpha = to_eight_bit(image).copy(), _differs(image, color)
+    else:
+        bands = [
+            _differs(band, value)
+            for half, part in ((image, [v >> 8 for v in color]), (low, [v & 255 for v in color]))
+            for band, value in zip(half.split(), part, strict=True)
+        ]
+        result, alpha = image.copy(), functools.reduce(ImageChops.lighter, bands)
+    result.putalpha(alpha)
+    result.info = {key: value for key, value in image.info.items() if key != "transparency"}
+    return result
 
 
 def compose(image: GifImageFile | PngImageFile, index: int, canvas: Image.Image) -> Image.Image:

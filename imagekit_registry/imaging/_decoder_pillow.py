@@ -16,7 +16,8 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from imagekit_registry.exceptions import UnreadableImage
 
-from ._compose import compose, cover, plays, whole_webp
+from ._colour import to_standard_range
+from ._compose import compose, cover, depth, plays, whole_webp, with_deep_alpha
 from ._cost import (
     check_cost,
     check_memory,
@@ -27,7 +28,7 @@ from ._cost import (
 )
 from ._decoder import Frame, Header, Metadata, OpenedImage, Plan
 from ._limits import SMALL_DECODE_PIXELS, Deadline, Limits
-from ._metadata import IPTC_RIGHTS, ORIENTATION_TAG, finish, read_orientation
+from ._metadata import IPTC_RIGHTS, ORIENTATION_TAG, finish, read_colours, read_orientation
 from ._png import MAX_METADATA_BYTES, late_png_exif, sound_png
 from ._scaling import STRIP_ROWS, reduce_to
 from ._source import BufferedSource, Readable, open_source, translated
@@ -227,6 +228,11 @@ class PillowImage:
             # Its flag tells of the alpha within frames, which need not cover all of the picture.
             image.rawmode = image._mode = "RGBA"
         profile = _bytes(image.info.get("icc_profile"), MAX_PROFILE_BYTES)
+        self.is_deep = depth(image) == 16 and "transparency" in image.info
+        with translated(source):
+            place = source.tell()
+            profile, self.hdr = read_colours(image, profile, source)
+            source.seek(place)
         format = image.format or ""
         self.header = Header(*size, image.mode, format, frames, orientation, profile)
         xmp = _bytes(image.info.get("xmp"), MAX_METADATA_BYTES)
@@ -255,7 +261,8 @@ class PillowImage:
                 image.load()
             except OSError as error:
                 image = self._image = self._rescued(error, plan)
-            pixels = reduce_to(cover(image), factor, extent)
+            pixels = reduce_to(self._transparent(plan), factor, extent)
+            pixels = to_standard_range(pixels, *self.hdr) if self.hdr else pixels
             return finish(pixels, plan, self.header.profile, self.metadata.exif)
 
     def _rescued(self, error: OSError, plan: Plan) -> ImageFile.ImageFile:
@@ -295,6 +302,18 @@ class PillowImage:
             image.draft(None, plan.minimum)
         return image
 
+    def _transparent(self, plan: Plan) -> Image.Image:
+        """Return the loaded image with what is transparent in ways that Pillow does not tell."""
+        image = self._image
+        if not self.is_deep:
+            return cover(image)
+        low = None
+        if image.mode == "RGB":
+            low = self._again(plan)
+            low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]
+            low.load()
+        return with_deep_alpha(image, low)
+
     def _frame(self, index: int, plan: Plan, canvas: Image.Image) -> Frame:
         image = self._image
         with translated(self.source):
@@ -308,6 +327,7 @@ class PillowImage:
                 pixels = cover(image)
                 if pixels is image:
                     pixels = image.copy()  # the next seek() paints over it
+            pixels = to_standard_range(pixels, *self.hdr) if self.hdr else pixels
             pixels = finish(pixels, plan, self.header.profile, self.metadata.exif)
         return Frame(pixels, float(image.info.get("duration", 0)))
 

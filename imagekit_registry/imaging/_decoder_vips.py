@@ -48,7 +48,8 @@ class _VipsImage:
     def rescales(self, base: Plan, several: bool) -> bool:
         header = self.header
         known = header.format in _FORMATS and header.mode in _MODES and header.frames == 1
-        if not known or base.exact is None:
+        # Libvips knows neither these colours, nor the transparent one of 16 bits a band.
+        if not known or base.exact is None or self._opened.hdr or self._opened.is_deep:
             return False
         if several:
             loaded = self._tried(lambda: self._load(base.exact, shared=True))

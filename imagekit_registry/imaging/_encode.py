@@ -144,7 +144,8 @@ def prepare(
         if image.mode == "P" and (format == "PNG" or (format == "GIF" and single)):
             return image, {"transparency": transparency}
     image = to_eight_bit(image)
-    plain = image if image.mode == "1" and holds(format, "1") else without_palette(image)
+    is_plain = image.mode == "1" and holds(format, "1") and "transparency" not in image.info
+    plain = image if is_plain else without_palette(image)
     if holds(format, plain.mode):
         return plain, {}
     if format == "GIF" and plain.mode in ("LA", "RGB", "RGBA", "CMYK", "LAB"):

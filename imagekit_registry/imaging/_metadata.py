@@ -5,13 +5,16 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from typing import IO
 
 from PIL import Image, PngImagePlugin
 
 from imagekit_registry.exceptions import answer_or
 
-from ._colour import to_srgb
+from ._colour import PRIMARIES, describes, is_hdr, make_profile, profile_of, to_srgb
 from ._decoder import Metadata, Plan
+from ._encode import holds
+from ._png import png_code_points
 from ._recipe import Recipe
 
 ORIENTATION_TAG = 0x0112
@@ -23,6 +26,10 @@ _XMP_FORMATS = frozenset(["AVIF", "JPEG", "MPO", "WEBP"])
 _XMP_KEY = "XML:com.adobe.xmp"
 #: The most that a JPEG holds in one segment, in bytes.
 _JPEG_SEGMENT = 65_000
+#: Where the colours of an AVIF are named.
+AVIF_HEADER_BYTES = 64 * 1024
+#: By how much, in parts, gammas may differ that are taken for the same.
+GAMMA_TOLERANCE = 0.05
 _METHODS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -48,6 +55,44 @@ _XMP_RIGHTS = {
 }
 #: The same in IPTC data.
 IPTC_RIGHTS = {ARTIST_TAG: (2, 80), COPYRIGHT_TAG: (2, 116)}
+
+
+def _code_points(format: str | None, source: IO[bytes]) -> tuple[int, int] | None:
+    """Return the code points of primaries and transfer function that a file names."""
+    if format == "PNG":
+        return png_code_points(source)
+    if format != "AVIF":
+        return None
+    source.seek(0)
+    _, found, data = source.read(AVIF_HEADER_BYTES).partition(b"colrnclx")
+    primaries, transfer = int.from_bytes(data[:2]), int.from_bytes(data[2:4])
+    # What is named for films is a picture for screens, as browsers take it.
+    return (primaries, 13 if transfer in (1, 6, 14, 15) else transfer) if found else None
+
+
+def read_colours(
+    image: Image.Image, profile: bytes | None, source: IO[bytes]
+) -> tuple[bytes | None, tuple[int, int] | None]:
+    """Return the profile of an image, and the code points of one that no profile can describe.
+
+    Args:
+        image: Opened, not loaded.
+        profile: What is embedded.
+        source: The file.
+    """
+    named = None if profile and image.format == "AVIF" else _code_points(image.format, source)
+    if named and is_hdr(*named):
+        return None, named
+    if named and (described := profile_of(*named)):
+        return described, None
+    gamma = image.info.get("gamma")
+    if profile or not gamma or image.format != "PNG" or "srgb" in image.info:
+        return profile, None
+    primaries = image.info.get("chromaticity")
+    if primaries is None and abs(gamma * 2.2 - 1) < GAMMA_TOLERANCE:
+        return None, None  # what sRGB says of itself
+    # Numbers that cannot be do not cost the picture.
+    return answer_or(None, make_profile, primaries or PRIMARIES[1], (1 / gamma,)), None
 
 
 def finish(
@@ -141,6 +186,15 @@ def _true_xmp(xmp: bytes) -> bytes | None:
     return None if _XMP_CLAIMING.search(xmp) else xmp
 
 
+def carries(profile: bytes | None, mode: str, format: str) -> bool:
+    """Return whether pixels of *mode* can be written as *format* with the numbers they have."""
+    if mode in ("CMYK", "LAB"):
+        return holds(format, mode) and (not profile or format in _EXIF_FORMATS)
+    if profile and describes(profile, "L") and not holds(format, "L"):
+        return False
+    return not profile or format in _EXIF_FORMATS
+
+
 def carried_options(
     recipe: Recipe, profile: bytes | None, metadata: Metadata, format: str
 ) -> dict[str, object]:
@@ -167,6 +221,6 @@ def carried_options(
         chunks = PngImagePlugin.PngInfo()
         chunks.add_itxt(_XMP_KEY, xmp.decode("utf-8", "replace"))
         options["pnginfo"] = chunks
-    if recipe.color == "keep" and profile and format in _EXIF_FORMATS:
+    if profile and format in _EXIF_FORMATS:
         options["icc_profile"] = profile
     return options

@@ -71,3 +71,14 @@ def sound_png(source: IO[bytes]) -> bytes | None:
         else:
             is_broken = True
     return b"".join([*kept, source.read()]) if is_broken else None
+
+
+def png_code_points(source: IO[bytes]) -> tuple[int, int] | None:
+    """Return the code points of primaries and transfer function that a PNG names, if it does."""
+    for kind, length in png_chunks(source):
+        if kind == b"cICP" and length == 4:
+            primaries, transfer, matrix, is_full = source.read(4)
+            return (primaries, transfer) if (matrix, is_full) == (0, 1) else None
+        if kind == b"IDAT":
+            break
+    return None

@@ -7,6 +7,7 @@ import itertools
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal
 
 import attrs
 from PIL import Image
@@ -18,6 +19,7 @@ from imagekit_registry.processors.base import is_scale_invariant, output_size_of
 from ._decoder import Frame, Header, Plan, Size
 from ._encode import Encoded
 from ._limits import Deadline, Limits
+from ._metadata import carries
 from ._recipe import Recipe
 from ._scaling import SAFETY
 from .formats import default_format
@@ -59,8 +61,9 @@ class Job:
     recipe: Recipe
     header: Header
     source_name: str = ""
-    #: What is written.
+    #: What is written, and in which colours.
     format: str = attrs.field(init=False)
+    color: Literal["srgb", "keep"] = attrs.field(init=False)
     #: The recipe's, without pipelines.
     processors: tuple[Processor, ...] = attrs.field(init=False)
     #: What is to be applied to the stored pixels, and their size afterwards.
@@ -78,6 +81,8 @@ class Job:
         """Ask the processors."""
         chosen = self.recipe.format
         self.format = chosen or default_format(self.header.format, self.source_name)
+        kept = carries(self.header.profile, self.header.mode, self.format)
+        self.color = self.recipe.color if kept else "srgb"
         self.processors = flat(self.recipe.processors)
         self.orientation = self.header.orientation if self.recipe.auto_orient else 1
         size = self.header.width, self.header.height
@@ -110,10 +115,9 @@ def plan_jobs(header: Header, jobs: Sequence[Job]) -> Plan:
         least = math.ceil(exact[0] * SAFETY), math.ceil(exact[1] * SAFETY)
         if least[0] < header.width and least[1] < header.height:
             minimum = least
-    recipe = jobs[0].recipe
-    if len({(job.recipe.auto_orient, job.recipe.color) for job in jobs}) > 1:
+    if len({(job.recipe.auto_orient, job.color) for job in jobs}) > 1:
         return Plan(minimum, exact, 1, "keep")
-    return Plan(minimum, exact, jobs[0].orientation, recipe.color)
+    return Plan(minimum, exact, jobs[0].orientation, jobs[0].color)
 
 
 def plan_decode(header: Header, recipes: Iterable[Recipe]) -> Plan:

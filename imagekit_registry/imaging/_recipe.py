@@ -46,7 +46,8 @@ class Recipe:
         options: Pillow's save options for that format.
         autoconvert: Whether colours are converted to a mode that the format can hold.
         auto_orient: Whether the camera's orientation tag is applied (and dropped) first.
-        color: ``'srgb'`` converts an embedded profile to sRGB; ``'keep'`` keeps it and its values.
+        color: ``'srgb'`` converts an embedded profile to sRGB; ``'keep'`` keeps it and its values,
+            where mode and format of the result can carry them. PQ and HLG become sRGB always.
         metadata: ``'strip'``, ``'keep'`` or ``'copyright'`` (artist and copyright only, from EXIF,
             IPTC or XMP data). What is kept holds no thumbnail, and promises no gain map and no video.
         animated: Whether all frames are kept where the format can hold them.

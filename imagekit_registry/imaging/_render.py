@@ -66,8 +66,8 @@ class _Work:
 
     def options(self, job: Job, format: str, size: Size) -> dict[str, object]:
         """Return the save options of a result of *size*."""
-        header = self.opened.header
-        carried = carried_options(job.recipe, header.profile, self.opened.metadata, format)
+        profile = self.opened.header.profile if job.color == "keep" else None
+        carried = carried_options(job.recipe, profile, self.opened.metadata, format)
         options = save_options(format, self.format_options)
         if self.limits.is_large(size):
             options |= save_options(format, self.large_options)
@@ -101,7 +101,7 @@ def _render_stills(work: _Work, jobs: list[Job]) -> None:
             if base is None:  # the decoder gives each the size that it needs
                 image = without_palette(work.opened.decode(plan_jobs(header, [job])))
             else:
-                key = (job.recipe.auto_orient, job.recipe.color, bool(job.recipe.processors))
+                key = (job.recipe.auto_orient, job.color, bool(job.recipe.processors))
                 if key not in pyramids:
                     pyramids[key] = Pyramid(_variant(work, plan, job, base))
                 pyramid = pyramids[key]
@@ -117,7 +117,7 @@ def _render_stills(work: _Work, jobs: list[Job]) -> None:
 
 def _variant(work: _Work, plan: Plan, job: Job, base: Image.Image) -> Image.Image:
     """Return the decoded image as one recipe wants it oriented and coloured."""
-    wanted = attrs.evolve(plan, orientation=job.orientation, color=job.recipe.color)
+    wanted = attrs.evolve(plan, orientation=job.orientation, color=job.color)
     if wanted != plan:
         base = finish(base.copy(), wanted, job.header.profile, work.opened.metadata.exif)
     # Processors mix colours, which cannot be done with numbers of a palette.
@@ -145,7 +145,7 @@ def _render_animations(work: _Work, jobs: list[Job]) -> None:
 
 
 def _add_frame(work: _Work, job: Job, frame: Frame) -> None:
-    plan = Plan(orientation=job.orientation, color=job.recipe.color)
+    plan = Plan(orientation=job.orientation, color=job.color)
     exif = work.opened.metadata.exif
     image = finish(frame.image.copy(), plan, job.header.profile, exif)
     size = image.size

@@ -126,7 +126,8 @@ class ImageSpec(BaseImageSpec):
         options: Options of Pillow's ``Image.save`` for the format, such as ``{"quality": 80}``.
         autoconvert: Whether the image's mode is converted to one that the format holds.
         auto_orient: Whether the EXIF orientation is applied before the processors.
-        color: ``"srgb"`` converts embedded colour profiles; ``"keep"`` leaves colours and profile.
+        color: ``"srgb"`` converts embedded colour profiles; ``"keep"`` leaves colours and profile,
+            where the result can carry them.
         metadata: What is kept of it: ``"strip"`` (nothing), ``"copyright"`` or ``"keep"``.
         animated: Whether an animation stays one where the format can hold it.
         background: The colour under transparent parts where the format has no transparency; None

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from typing import Any
 
 import pytest
 from PIL import Image, ImageChops, ImageCms
 
+from imagekit_registry.imaging import Recipe, get_decoder, render
 from imagekit_registry.processors import ResizeToFit
 
 from . import conftest as made
 from .conftest import make, opened
+
+#: White, red, green and blue of Display P3, as a PNG says it.
+PRIMARIES_OF_P3 = [31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000]
 
 
 def difference(one: Image.Image, other: Image.Image) -> int:
@@ -228,3 +234,230 @@ def test_a_profile_is_judged_by_its_content() -> None:
     for data in (srgb, srgb.replace(b"s\0R\0G\0B", b"o\0w\0n\0x")):
         plain = made.opened(make(made.encode(image, "PNG", icc_profile=data)))
         assert plain.getpixel((4, 4)) == (200, 60, 40)
+
+
+def named(format: str, primaries: int, transfer: int, color: tuple[int, int, int]) -> bytes:
+    """Return a picture of one colour, of which code points say what it means."""
+    image = Image.new("RGB", (16, 16), color)
+    if format == "PNG":
+        chunk = made.png_chunk(b"cICP", bytes([primaries, transfer, 0, 1]))
+        return with_chunks(image, chunk)
+    data = made.encode(image, "AVIF", quality=100, subsampling="4:4:4").getvalue()
+    place = data.index(b"colrnclx") + 8
+    return data[:place] + struct.pack(">HH", primaries, transfer) + data[place + 4 :]
+
+
+def with_chunks(image: Image.Image, *chunks: bytes) -> bytes:
+    """Return a PNG with more chunks behind its header."""
+    data = made.encode(image, "PNG").getvalue()
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
+def is_near(result: Image.Image, color: tuple[int, int, int], most: int) -> bool:
+    """Return whether a picture has a colour, with up to *most* of 255 more or less in each band."""
+    shown = result.convert("RGB").getpixel((8, 8))
+    assert isinstance(shown, tuple)
+    return all(abs(one - other) <= most for one, other in zip(shown, color, strict=True))
+
+
+class TestNamedColours:
+    """Colours that no profile tells of, as Chromium shows them."""
+
+    @pytest.mark.parametrize("format", ["PNG", "AVIF"])
+    @pytest.mark.parametrize(
+        ("primaries", "transfer", "color", "shown"),
+        [
+            pytest.param(1, 13, (200, 120, 60), (200, 120, 60), id="srgb"),
+            pytest.param(12, 13, (200, 120, 60), (213, 115, 42), id="p3"),
+            pytest.param(9, 13, (200, 120, 60), (237, 105, 40), id="rec2020"),
+            pytest.param(1, 8, (128, 60, 200), (188, 133, 229), id="linear"),
+            pytest.param(9, 16, (64, 64, 64), (30, 30, 30), id="pq-dark"),
+            pytest.param(9, 16, (148, 148, 148), (187, 187, 187), id="pq-paper"),
+            pytest.param(9, 16, (255, 255, 255), (255, 255, 255), id="pq-peak"),
+            pytest.param(1, 16, (60, 120, 100), (25, 116, 76), id="pq-srgb"),
+            pytest.param(9, 18, (96, 96, 96), (71, 71, 71), id="hlg-dark"),
+            pytest.param(9, 18, (192, 192, 192), (189, 189, 189), id="hlg-paper"),
+            pytest.param(9, 18, (200, 120, 60), (230, 76, 29), id="hlg"),
+            pytest.param(2, 2, (200, 120, 60), (200, 120, 60), id="unspecified"),
+            pytest.param(77, 99, (200, 120, 60), (200, 120, 60), id="unknown"),
+        ],
+    )
+    def test_code_points_are_heeded(
+        self, format: str, primaries: int, transfer: int, color: Any, shown: Any
+    ) -> None:
+        """Bright ones (PQ and HLG) get room below the screen's white."""
+        result = opened(make(named(format, primaries, transfer, color), format="PNG"))
+        assert is_near(result, shown, 4)
+        assert "icc_profile" not in result.info
+
+    def test_film_is_shown_as_screens_show_it_in_a_png(self) -> None:
+        """So browsers take it."""
+        assert is_near(opened(make(named("PNG", 9, 1, (200, 120, 60)))), (235, 96, 22), 4)
+
+    def test_film_is_srgb_in_AVIF(self) -> None:  # noqa: N802 - conftest looks for the format
+        """So browsers take it."""
+        data = named("AVIF", 9, 1, (200, 120, 60))
+        assert is_near(opened(make(data, format="PNG")), (235, 105, 38), 4)
+
+    @pytest.mark.parametrize("decoder", ["pillow", "vips"])
+    def test_bright_colours_are_mapped_by_every_decoder(self, decoder: str) -> None:
+        """Also where a decoder of its own could scale the picture."""
+        result = render(
+            io.BytesIO(named("PNG", 9, 16, (148, 148, 148))),
+            Recipe([ResizeToFit(12)], format="PNG", color="keep"),
+            limits=made.LIMITS,
+            format_options={},
+            decoder=get_decoder(decoder),
+        )
+        assert is_near(opened(result), (187, 187, 187), 4)
+
+    @pytest.mark.parametrize(
+        ("chunks", "shown"),
+        [
+            pytest.param({"gAMA": [100000]}, (229, 183, 133), id="gamma"),
+            pytest.param({"gAMA": [45455]}, (200, 120, 60), id="gamma-of-srgb"),
+            pytest.param({"cHRM": PRIMARIES_OF_P3}, (200, 120, 60), id="primaries-alone"),
+            pytest.param(
+                {"gAMA": [45455], "cHRM": PRIMARIES_OF_P3}, (214, 116, 38), id="gamma-and-primaries"
+            ),
+            pytest.param({"sRGB": [], "gAMA": [100000]}, (200, 120, 60), id="srgb-comes-first"),
+            pytest.param({"gAMA": [0]}, (200, 120, 60), id="no-gamma"),
+            pytest.param({"gAMA": [1]}, (200, 120, 60), id="no-such-gamma"),
+            pytest.param(
+                {"gAMA": [45455], "cHRM": [0] * 8}, (200, 120, 60), id="no-such-primaries"
+            ),
+        ],
+    )
+    def test_gamma_and_primaries_of_a_png_are_heeded(
+        self, chunks: dict[str, list[int]], shown: Any
+    ) -> None:
+        """Unless numbers make no sense."""
+        data = [
+            made.png_chunk(
+                name.encode(), struct.pack(f">{len(values)}I", *values) if values else b"\0"
+            )
+            for name, values in chunks.items()
+        ]
+        source = with_chunks(Image.new("RGB", (16, 16), (200, 120, 60)), *data)
+        assert is_near(opened(make(source)), shown, 2)
+
+    def test_named_colours_are_kept_as_a_profile(self) -> None:
+        """Which says the same in every format."""
+        result = opened(make(named("PNG", 12, 13, (200, 120, 60)), format="WEBP", color="keep"))
+        assert is_near(result, (200, 120, 60), 4)
+        assert is_near(
+            by_little_cms(result.convert("RGB"), result.info["icc_profile"]), (213, 115, 42), 4
+        )
+
+
+class TestKeptColours:
+    """`color='keep'` converts what the result could not carry."""
+
+    @pytest.mark.parametrize(
+        ("kind", "mode", "source", "target"),
+        [
+            ("grey", "L", "PNG", "WEBP"),
+            ("grey", "L", "PNG", "AVIF"),
+            ("cmyk", "CMYK", "JPEG", "WEBP"),
+            ("cmyk", "CMYK", "JPEG", "PNG"),
+            ("p3", "RGB", "PNG", "GIF"),
+            ("p3", "RGB", "PNG", "BMP"),
+            (None, "LAB", "TIFF", "PNG"),
+            (None, "LAB", "TIFF", "JPEG"),
+        ],
+    )
+    def test_what_cannot_be_carried_is_converted(
+        self, kind: str | None, mode: str, source: str, target: str
+    ) -> None:
+        """As if it had been asked for: mode or format have no place for the profile."""
+        options = {"icc_profile": made.make_profile(kind)} if kind else {}
+        file = made.encode(
+            Image.new("RGB", (16, 16), (200, 60, 40)).convert(mode)
+            if mode != "LAB"
+            else Image.new("LAB", (16, 16), (120, 150, 110)),
+            source,
+            **options,
+        )
+        kept = opened(make(file, format=target, color="keep"))
+        assert "icc_profile" not in kept.info
+        assert (
+            difference(kept.convert("RGB"), opened(make(file, format=target)).convert("RGB")) <= 2
+        )
+
+    @pytest.mark.parametrize(
+        ("kind", "mode", "source", "target"),
+        [
+            ("grey", "L", "PNG", "JPEG"),
+            ("cmyk", "CMYK", "JPEG", "TIFF"),
+            ("p3", "RGBA", "PNG", "JPEG"),
+            ("p3", "P", "PNG", "WEBP"),
+        ],
+    )
+    def test_what_can_be_carried_is_carried(
+        self, kind: str, mode: str, source: str, target: str
+    ) -> None:
+        """Also where bands are left out, or a palette is."""
+        profile = made.make_profile(kind)
+        file = made.encode(made.sample(mode), source, icc_profile=profile)
+        assert opened(make(file, format=target, color="keep")).info["icc_profile"] == profile
+
+
+def grey_rows(bits: int, values: list[int], transparent: int) -> bytes:
+    """Return a grey PNG of columns of 8 pixels each, one value of which is transparent."""
+    width = 8 * len(values)
+    head = made.png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, 8, bits, 0, 0, 0, 0))
+    if bits == 16:
+        row = b"".join(struct.pack(">H", value) * 8 for value in values)
+    else:
+        row = b"".join(bytes([value * (255 // (2**bits - 1))]) * bits for value in values)
+    chunks = made.png_chunk(b"tRNS", struct.pack(">H", transparent))
+    chunks += made.png_chunk(b"IDAT", zlib.compress((b"\0" + row) * 8))
+    return b"\x89PNG\r\n\x1a\n" + head + chunks + made.png_chunk(b"IEND", b"")
+
+
+class TestTransparentColour:
+    """The one colour of a PNG that is transparent."""
+
+    @pytest.mark.parametrize("decoder", ["pillow", "vips"])
+    @pytest.mark.parametrize("scaled", [False, True])
+    @pytest.mark.parametrize(
+        ("bits", "values", "transparent"),
+        [
+            (1, [0, 1, 0], 1),
+            (2, [0, 2, 3], 2),
+            (4, [0, 5, 6], 5),
+            (8, [0, 100, 101], 100),
+            (16, [0, 25700, 25701], 25700),
+            (16, [0, 65534, 65535], 65534),
+        ],
+    )
+    def test_one_grey_is_transparent(
+        self, bits: int, values: list[int], transparent: int, scaled: bool, decoder: str
+    ) -> None:
+        """And none beside it, however deep it is."""
+        result = render(
+            io.BytesIO(grey_rows(bits, values, transparent)),
+            Recipe([ResizeToFit(12)] if scaled else [], format="PNG"),
+            limits=made.LIMITS,
+            format_options={},
+            decoder=get_decoder(decoder),
+        )
+        alpha = opened(result).convert("RGBA").getchannel("A")
+        places = [alpha.width * (2 * column + 1) // 6 for column in range(3)]
+        hidden = alpha.point(lambda value: 255 if value < 2 else 0)
+        assert [hidden.getpixel((x, alpha.height // 2)) for x in places] == [0, 255, 0]
+
+    def test_one_deep_colour_is_transparent(self) -> None:
+        """Not those that are the same in 8 bits."""
+        colors = [(25700, 1, 65535), (25701, 1, 65535), (25700, 1, 65534)]
+        head = made.png_chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 1, 16, 2, 0, 0, 0))
+        chunks = made.png_chunk(b"tRNS", struct.pack(">3H", *colors[0]))
+        row = b"\0" + b"".join(struct.pack(">3H", *color) for color in colors)
+        chunks += made.png_chunk(b"IDAT", zlib.compress(row))
+        data = b"\x89PNG\r\n\x1a\n" + head + chunks + made.png_chunk(b"IEND", b"")
+        result = opened(make(data))
+        assert [result.getpixel((x, 0)) for x in range(3)] == [
+            (100, 0, 255, 0),
+            (100, 0, 255, 255),
+            (100, 0, 255, 255),
+        ]
