@@ -19,7 +19,7 @@ from imagekit_registry.exceptions import LimitExceeded
 
 from ._decoder import Header
 from ._limits import Limits
-from ._png import EXIF_PREFIX, MAX_METADATA_BYTES, MAX_PNG_CHUNKS, PNG_SIGNATURE, png_chunks
+from ._png import EXIF_PREFIX, MAX_METADATA_BYTES, PNG_SIGNATURE
 from ._source import BufferedSource
 
 #: Segments of a JPEG before its pixels: metadata of 64 KB each, and what a decoder needs.
@@ -119,12 +119,6 @@ def _check_jpeg(source: BufferedSource, limits: Limits) -> None:
     raise _too_complex(f"more than {MAX_JPEG_SEGMENTS} segments before its pixels")
 
 
-def _check_png(source: BufferedSource, limits: Limits) -> None:
-    for number, _ in enumerate(png_chunks(source), 1):
-        if number == MAX_PNG_CHUNKS:
-            raise _too_complex(f"more than {MAX_PNG_CHUNKS} chunks")
-
-
 def _directory_cost(source: IO[bytes], start: int) -> tuple[int, int]:
     """Return how many bytes, and how many numbers, the first directory of a TIFF refers to."""
     source.seek(start)
@@ -211,7 +205,6 @@ def _check_webp(source: BufferedSource, limits: Limits) -> None:
 
 _CHECKS: dict[bytes, Callable[[BufferedSource, Limits], None]] = {
     b"\xff\xd8": _check_jpeg,
-    PNG_SIGNATURE: _check_png,
     b"GIF8": _check_gif,
     b"II": _check_tiff,
     b"MM": _check_tiff,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from typing import Any
 
 import attrs
@@ -406,25 +407,43 @@ def _chunk(name: bytes, data: bytes, *, wrong: bool = False) -> bytes:
 @pytest.mark.parametrize(
     "chunk",
     [
-        _chunk(b"tEXt", b"Comment\0hello", wrong=True),
-        _chunk(b"iCCP", b"profile\0\7" + b"x" * 20),
-        _chunk(b"gAMA", b"\0\0"),
-        _chunk(b"pHYs", b"\0\0\0"),
-        _chunk(b"cHRM", b"\0" * 6),
-        _chunk(b"tRNS", b"\0"),
-        _chunk(b"acTL", b"\0\0"),
-        _chunk(b"sRGB", b""),
+        pytest.param(_chunk(b"tEXt", b"Comment\0hello", wrong=True), id="wrong CRC"),
+        pytest.param(_chunk(b"tEXt", b"Comment\0" + b"a" * 1_500_000), id="long text"),
+        pytest.param(_chunk(b"tEXt", b"Comment\0" + b"a" * 900_000) * 80, id="many texts"),
+        pytest.param(_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 9_000_000)), id="zTXt"),
+        pytest.param(_chunk(b"zTXt", b"Comment\0\5" + b"a"), id="compression of a text"),
+        pytest.param(
+            _chunk(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(b"a" * 9_000_000)), id="iTXt"
+        ),
+        pytest.param(_chunk(b"iCCP", b"profile\0\7" + b"x" * 20), id="compression of a profile"),
+        pytest.param(
+            _chunk(b"iCCP", b"p\0\0" + zlib.compress(b"a" * 9_000_000)), id="long profile"
+        ),
+        pytest.param(_chunk(b"iCCP", b""), id="no profile"),
+        pytest.param(_chunk(b"gAMA", b"\0\0"), id="gAMA"),
+        pytest.param(_chunk(b"pHYs", b"\0\0\0"), id="pHYs"),
+        pytest.param(_chunk(b"cHRM", b"\0" * 6), id="cHRM"),
+        pytest.param(_chunk(b"cHRM", b"\0" * 8), id="part of cHRM"),
+        pytest.param(_chunk(b"tRNS", b"\0"), id="tRNS"),
+        pytest.param(_chunk(b"acTL", b"\0\0"), id="acTL"),
+        pytest.param(_chunk(b"acTL", b"\0" * 8), id="acTL of nothing"),
+        pytest.param(_chunk(b"fcTL", b"\0"), id="fcTL"),
+        pytest.param(_chunk(b"sRGB", b""), id="sRGB"),
     ],
-    ids=["wrong CRC", "compression", "gAMA", "pHYs", "cHRM", "tRNS", "acTL", "sRGB"],
 )
+@pytest.mark.parametrize("place", ["before", "behind"])
 @pytest.mark.parametrize("decoder", ["pillow", "vips"])
-def test_a_broken_chunk_that_does_not_matter_does_not_matter(chunk: bytes, decoder: str) -> None:
-    """The PNG is read without it, and the chunks beside it stay."""
+def test_a_broken_chunk_that_does_not_matter_does_not_matter(
+    chunk: bytes, place: str, decoder: str
+) -> None:
+    """The PNG is read without it, and the chunks beside it stay, before its pixels and behind."""
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = made.png_chunk(b"eXIf", exif.tobytes()[6:])
-    shown = decoded(made.png(turned, chunk, size=(8, 4)), decoder, processors=[ResizeToFit(4)])
-    assert shown.size == (4, 8)
+    data = made.png(turned, *([chunk] if place == "before" else []), size=(8, 4))
+    if place == "behind":
+        data = data[:-12] + chunk + data[-12:]
+    assert decoded(data, decoder, processors=[ResizeToFit(4)]).size == (4, 8)
 
 
 def test_a_broken_chunk_that_matters_is_an_error() -> None:

@@ -56,6 +56,9 @@ HUGE = {
     "webp canvas of 16384 x 16384": webp_of_claimed_size(),
     "gif of 20000 frames": gif_of_many_frames(20_000),
     "jpeg of 5000 scans": made.many_scans(5_000, (64, 64)),
+}
+#: What is left out of a picture, which is shown.
+UNPACKED = {
     "zTXt that unpacks to 20 MB": made.png(
         made.png_chunk(b"zTXt", b"k\0\0" + zlib.compress(b"\0" * 20_000_000, 9))
     ),
@@ -392,6 +395,14 @@ class TestBounds:
         with pytest.raises(LimitExceeded):
             make(HUGE[name], ResizeToFit(300, 200), format="PNG")
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="units of ru_maxrss")
+    @pytest.mark.parametrize("name", list(UNPACKED), ids=list(UNPACKED))
+    def test_what_is_left_out_needs_little_memory(self, name: str) -> None:
+        """No more of a text or a profile is unpacked than it takes to see that it is too long."""
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert make(UNPACKED[name], format="PNG").width == 8
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 15_000
 
     def test_pillows_globals_are_left_alone(self) -> None:
         """Nothing that other code of the process relies on is touched, not even for a moment.
