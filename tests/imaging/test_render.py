@@ -358,6 +358,19 @@ class TestFormat:
         assert low < high
         assert size({"JPEG": {"quality": 20}}, quality=95) == high
 
+    def test_small_jpegs_are_written_with_tables_of_their_own(
+        self, large_photo: Callable[[int, int], bytes]
+    ) -> None:
+        """Unless options say otherwise; to look for them takes too long for large ones."""
+        source = large_photo(1000, 750)
+
+        def written(width: int, **options: Any) -> int:
+            processors = [ResizeToFit(width, width)]
+            return len(make(source, *processors, format="JPEG", options=options).getvalue())
+
+        assert written(60) == written(60, optimize=True) < written(60, optimize=False) * 0.9
+        assert written(900) == written(900, optimize=False) > written(900, optimize=True)
+
     def test_nothing_is_converted_without_autoconvert(self) -> None:
         """`autoconvert=False` leaves the mode to Pillow, which refuses what it cannot write."""
         file = made.encode(made.sample("RGBA"), "PNG")
