@@ -233,7 +233,8 @@ class Thumbnail(_Scaler):
         upscale: Whether a smaller image is enlarged; not by default.
 
     Raises:
-        InvalidArgument: An anchor is given though nothing is cropped.
+        InvalidArgument: An anchor is given though nothing is cropped, or only one side though
+            it is.
     """
 
     width: int | None = fields.side(optional=True, default=None)
@@ -250,14 +251,13 @@ class Thumbnail(_Scaler):
         """Refuse arguments that contradict each other."""
         if self.anchor and self.crop is False:
             raise InvalidArgument("Thumbnail: an 'anchor' has no meaning if 'crop' is False.")
+        # Neither is one that is asked for its `crop` alone.
+        if self.crop and (self.width is None) != (self.height is None):
+            raise InvalidArgument("Thumbnail: cropping needs both 'width' and 'height'.")
 
     @property
     def _scaler(self) -> _Scaler:
-        if not (self.width and self.height):
-            if self.crop:
-                raise InvalidArgument("Thumbnail: cropping needs both 'width' and 'height'.")
-            return ResizeToFit(self.width, self.height, self.upscale)
-        if self.crop is False:
+        if self.crop is False or self.width is None or self.height is None:
             return ResizeToFit(self.width, self.height, self.upscale)
         if self.anchor in {None, "auto"}:
             return SmartResize(self.width, self.height, self.upscale)
