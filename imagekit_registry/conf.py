@@ -8,11 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
 
 from django.conf import settings
 
-__all__ = ["Conf", "Setting", "all_settings", "conf", "publish_defaults", "settings"]
+__all__ = [
+    "SERVING_DEFAULTS",
+    "SERVING_MODES",
+    "Conf",
+    "ServingOptions",
+    "Setting",
+    "all_settings",
+    "conf",
+    "publish_defaults",
+    "settings",
+]
 
 T = TypeVar("T")
 
@@ -112,7 +122,44 @@ scales = rule_for(
     lambda value: _is_list(value, lambda item: _is_number(item) and item > 0),
 )
 folder = rule_for("the name of a folder inside the storage: relative, without '..'", _is_folder)
+widths = rule_for(
+    "a list of whole numbers, 1 or more",
+    lambda value: _is_list(value, lambda item: type(item) is int and item >= 1),
+)
 format_options = rule_for("a dict of formats, each with a dict of its options", _is_format_options)
+
+
+class ServingOptions(TypedDict, total=False):
+    """How on-demand URLs are answered, where a view does not say it itself; see the reference."""
+
+    MODE: str
+    PERMISSION: str | None
+    CONCURRENCY: int | None
+    WAITING: int
+    EXPIRES: float | None
+
+
+SERVING_DEFAULTS = ServingOptions(
+    MODE="auto", PERMISSION=None, CONCURRENCY=None, WAITING=64, EXPIRES=None
+)
+SERVING_MODES = ("accel", "auto", "redirect", "sendfile", "stream")
+_SERVING_RULES: Mapping[str, Rule] = {
+    "MODE": rule_for(f"one of {', '.join(map(repr, SERVING_MODES))}", SERVING_MODES.__contains__),
+    "PERMISSION": optional(dotted_path("function of request and file")),
+    "CONCURRENCY": optional(one_or_more),
+    "WAITING": not_negative,
+    "EXPIRES": optional(one_or_more),
+}
+
+
+def serving_options(value: object) -> str | None:
+    """Say what options of serving must be: the rule of ``IMAGEKIT_SERVING``."""
+    if not isinstance(value, Mapping) or value.keys() - _SERVING_RULES.keys():
+        return f"a dict with none but these keys: {', '.join(map(repr, _SERVING_RULES))}"
+    for key, option in value.items():
+        if expected := _SERVING_RULES[key](option):
+            return f"a dict whose {key!r} is {expected}"
+    return None
 
 
 class Setting(property, Generic[T]):
@@ -317,6 +364,18 @@ class Conf:
     )
     RETRY_AFTER_MAX = Setting(
         86_400.0, "Longest time, in seconds, between two tries.", not_negative
+    )
+    SERVING = Setting[ServingOptions](
+        {},
+        "How on-demand URLs are answered: MODE, PERMISSION, CONCURRENCY, WAITING, EXPIRES.",
+        serving_options,
+        example={"MODE": "accel"},
+    )
+    WIDTHS = Setting[Iterable[int]](
+        (),
+        "Widths, in pixels, that may be asked for without a signature of their own.",
+        widths,
+        example=(320, 640, 1280),
     )
 
 

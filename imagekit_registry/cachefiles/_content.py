@@ -8,7 +8,7 @@ from typing import IO, Any, NoReturn, Self, TypeVar
 from django.core.files.base import File
 
 from imagekit_registry.cachefiles import existence
-from imagekit_registry.cachefiles.fallbacks import Fallback
+from imagekit_registry.cachefiles.fallbacks import Fallback, demand_url
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.exceptions import MissingSource, PublishError, located
@@ -89,6 +89,28 @@ class StoredContent(CacheFile):
         dot = (self.name or "").rfind(".")
         extension = self.name[dot:] if self.name and dot >= 0 else ""
         return extension_to_mimetype(extension) or "application/octet-stream"
+
+    def demand_url(self, expires: float | None = None) -> str:
+        """Return the URL under which the image is made and sent when somebody asks for it.
+
+        Nothing is made for that; whether the image exists makes no difference.
+
+        Args:
+            expires: Seconds for which the URL is good; None: as ``IMAGEKIT_SERVING["EXPIRES"]`` says.
+
+        Raises:
+            MissingSource: The generator has no source.
+            InvalidArgument: No URL can say what is to be made: the spec is not registered, or its
+                source is in no storage of ``STORAGES``.
+            InvalidConfiguration: The project's URLs do not include ``imagekit_registry.serving.urls``.
+
+        Example:
+            >>> photo.thumbnail.demand_url()
+            '/images/.../photos:photo:thumbnail/.../bulldog.jpg'
+        """
+        if not self.name:
+            self._refuse_without_source()
+        return demand_url(self, expires)
 
     def open(self, mode: str | None = "rb", *args: Any, **kwargs: Any) -> Self:
         """Open the content for reading, at its start.
@@ -175,6 +197,8 @@ class StoredContent(CacheFile):
         """Return whether something else is shown until the image is there."""
         if not self.identity.name_is_unique:
             return not self._is_recorded()
+        if self.spec.fallback is None:
+            return False
         is_made_later = self.cachefile_backend.is_async or is_in_event_loop()
         return is_made_later and not self.cachefile_backend.exists(self)
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from imagekit_registry.cachefiles.existence import complete, invalidate, known, look_up
+from imagekit_registry.cachefiles.existence import (
+    complete,
+    fetch,
+    invalidate,
+    known,
+    look_up,
+    new_record,
+)
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.threads import would_keep_waiting
 from imagekit_registry.exceptions import answer_or
@@ -12,7 +19,7 @@ from imagekit_registry.imaging import Deadline, read_header
 from imagekit_registry.specs import BaseImageSpec, default_limits, storage_of
 from imagekit_registry.state import CacheFileRecord, Status
 
-__all__ = ["dimensions", "expected_size"]
+__all__ = ["dimensions", "expected_size", "size_to_come"]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
@@ -66,6 +73,27 @@ def expected_size(file: CacheFile) -> tuple[int, int] | None:
     """Return the size in pixels that *file* will have, by its source; None if that does not tell."""
     # Most often it is the source that cannot be read; making the image says so.
     return answer_or(None, _calculated_size, file.spec)
+
+
+def size_to_come(file: CacheFile) -> tuple[int | None, int | None]:
+    """Return the size in pixels that a file will have which is not known to exist.
+
+    Its storage is not asked, and the source once: a record keeps the size, and says nothing else.
+    """
+    identity = file.identity
+    (record,) = fetch([file])
+    is_of_another = record is not None and record.digest != identity.digest
+    if record is None or record.width is None or is_of_another:
+        size = expected_size(file)
+        if size is None and would_keep_waiting(storage_of(file.spec.source)):
+            return None, None
+        # 0: the source does not tell, and need not be asked again.
+        width, height = size or (0, 0)
+        if not is_of_another:
+            before = record or new_record(file, Status.MISSING)
+            complete(file, before, width=width, height=height)
+        return width or None, height or None
+    return record.width or None, record.height or None
 
 
 def _calculated_size(spec: BaseImageSpec) -> tuple[int, int] | None:

@@ -16,14 +16,25 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from imagekit_registry._loading import get_by_qname
-from imagekit_registry.cachefiles.dimensions import dimensions, expected_size
-from imagekit_registry.cachefiles.existence import complete, known
+from imagekit_registry.cachefiles.dimensions import dimensions, expected_size, size_to_come
+from imagekit_registry.cachefiles.existence import complete, is_known_to_exist, known
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.rendering import log_failure
-from imagekit_registry.cachefiles.strategies import JustInTime, Optimistic, PreCache, Strategy
+from imagekit_registry.cachefiles.strategies import (
+    JustInTime,
+    OnDemand,
+    Optimistic,
+    PreCache,
+    Strategy,
+)
 from imagekit_registry.cachefiles.verification import next_looks
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import GenerationError, InvalidConfiguration, RetryLater
+from imagekit_registry.exceptions import (
+    GenerationError,
+    InvalidArgument,
+    InvalidConfiguration,
+    RetryLater,
+)
 from imagekit_registry.signals import existence_required
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status
 
@@ -32,8 +43,10 @@ __all__ = [
     "Fallback",
     "Kept",
     "Pixels",
+    "demand_url",
     "fallback_for",
     "keep",
+    "on_demand",
     "placeholder_url",
     "recall",
 ]
@@ -88,7 +101,7 @@ class Fallback:
 
 
 #: Strategies that do no more with a file that is there than look at its record.
-_PLAIN_STRATEGIES = frozenset([JustInTime, Optimistic, PreCache, Strategy])
+_PLAIN_STRATEGIES = frozenset([JustInTime, OnDemand, Optimistic, PreCache, Strategy])
 #: What pages show of images that are there, by the keys of their records.
 _kept: dict[str, Kept] = {}
 _MOST_KEPT = 10_000
@@ -183,6 +196,36 @@ def _forget_on_change(*, setting: str, **_: object) -> None:
         "STORAGES",
     }:
         _kept.clear()
+
+
+# What makes these URLs stands above this room, whose files they ask for: here it is an address.
+_DEMAND_URL = "imagekit_registry.serving.urls.demand_url"
+
+
+def demand_url(file: CacheFile, expires: float | None = None) -> str:
+    """Return the on-demand URL of *file*; arguments and errors as of `ImageCacheFile.demand_url`."""
+    url: str = get_by_qname(_DEMAND_URL, "maker of on-demand URLs")(file, expires)
+    return url
+
+
+def on_demand(file: CacheFile) -> Fallback | None:
+    """Return on-demand URL and size of *file*, if its strategy wants that and it is to be made.
+
+    Returns:
+        None if it is known to exist, or exists by now: no URL could say what is to be made.
+
+    Raises:
+        GenerationError: That was so, and it could not be made.
+        InvalidConfiguration: The project's URLs do not include those.
+    """
+    if file.cachefile_strategy.pending != "demand" or not file.name or is_known_to_exist(file):
+        return None
+    try:
+        url = demand_url(file)
+    except InvalidArgument:
+        file.cachefile_backend.generate(file)
+        return None
+    return Fallback(url, *size_to_come(file))
 
 
 def placeholder_url(width: int, height: int) -> str:

@@ -23,10 +23,10 @@ from imagekit_registry.cachefiles.backends import (
 from imagekit_registry.cachefiles.dimensions import dimensions
 from imagekit_registry.cachefiles.fallbacks import (
     Fallback,
-    Kept,
     Pixels,
     fallback_for,
     keep,
+    on_demand,
     recall,
 )
 from imagekit_registry.cachefiles.generation import generate
@@ -140,9 +140,9 @@ class ImageCacheFile(StoredContent):
             MissingSource: The generator has no source.
             GenerationError: The image could not be made, and failures are to be raised.
         """
-        kept = self._require_existence()
-        if kept is not None and kept.shown.url:
-            return kept.shown.url
+        shown = self._require_existence()
+        if shown is not None and shown.url:
+            return shown.url
         return self._fallback.url if self._fallback else self._url_of(self.published_name)
 
     def _url_of(self, name: str) -> str:
@@ -163,9 +163,9 @@ class ImageCacheFile(StoredContent):
             MissingSource: The generator has no source.
             GenerationError: The image could not be made, and failures are to be raised.
         """
-        kept = self._require_existence()
-        if kept is not None and kept.shown.url:
-            return kept.shown
+        shown = self._require_existence()
+        if shown is not None and shown.url:
+            return shown
         if self._fallback is not None:
             return self._fallback
         record = existence.known(self)
@@ -192,9 +192,9 @@ class ImageCacheFile(StoredContent):
         return None if height is None else Pixels(height)
 
     def _get_image_dimensions(self) -> tuple[int | None, int | None]:
-        kept = self._require_existence()
-        if kept is not None:
-            return kept.shown.width, kept.shown.height
+        shown = self._require_existence()
+        if shown is not None:
+            return shown.width, shown.height
         if self._fallback is None:
             try:
                 return dimensions(self)
@@ -203,28 +203,28 @@ class ImageCacheFile(StoredContent):
                 self._fallback = fallback_for(self, error)
         return self._fallback.width, self._fallback.height
 
-    def _require_existence(self) -> Kept | None:
+    def _require_existence(self) -> Fallback | None:
         """Give the strategy its chance; keep what is shown instead if the image cannot be had.
 
         Returns:
-            What is shown, if that is known to be as it was.
+            What is shown, if that is known to be as it was, or is on demand.
         """
         kept = recall(self)
         if kept is not None or self._file is not None:
             self._fallback = self._fallback if kept is None else None
-            return kept
+            return kept.shown if kept is not None else None
+        shown = None
         try:
             if existence_required.receivers:
                 existence_required.send(sender=self, file=self)
             self.cachefile_strategy.on_existence_required(self)
-            # Most have no fallback of their own, and names that say whose image it is.
-            may_differ = self.spec.fallback is not None or not self.identity.name_is_unique
-            is_on_its_way = may_differ and self._is_on_its_way()
+            shown = on_demand(self)
+            is_on_its_way = shown is None and self._is_on_its_way()
         except GenerationError as error:
             self._fallback = fallback_for(self, error)
         else:
             self._fallback = fallback_for(self, None) if is_on_its_way else None
-        return None
+        return shown
 
     # What is done with it.
 

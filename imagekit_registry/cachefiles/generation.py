@@ -242,7 +242,7 @@ class Making:
             # Twice running, it is the storage that does not give the same answer twice.
             is_second = before and before.status == Status.MISSING and before.fingerprint
             if isinstance(answer, CacheFileRecord) and not is_second:
-                self._answers[at] = item, attrs.evolve(answer, status=Status.MISSING)
+                self._answers[at] = item, answer.as_missing()
 
     def _publish(self, item: Item, content: IO[bytes], seen: str) -> CacheFileRecord:
         """Publish *content* under the name of a file, and return the new record.

@@ -13,6 +13,7 @@ from imagekit_registry.exceptions import InvalidConfiguration
 __all__ = [
     "DictStrategy",
     "JustInTime",
+    "OnDemand",
     "Optimistic",
     "PreCache",
     "Strategy",
@@ -25,7 +26,14 @@ __all__ = [
 
 
 class Strategy:
-    """A strategy that does nothing: what a project's own lacks is supplied by it."""
+    """A strategy that does nothing: what a project's own lacks is supplied by it.
+
+    Attributes:
+        pending: What a page shows for a file that is not known to exist, if the strategy has not made
+            it: ``"demand"`` for its on-demand URL; None for what its spec's ``fallback`` says.
+    """
+
+    pending: str | None = None
 
     def on_existence_required(self, file: Any) -> None:
         """URL, width or height of *file* are asked for."""
@@ -91,6 +99,23 @@ class PreCache(JustInTime):
         file.generate(force=True)
 
 
+class OnDemand(JustInTime):
+    """Make a file when somebody asks for its URL, which is an on-demand URL until then.
+
+    The page that shows it makes nothing, unless no URL can say what is to be made: then it makes the
+    file. ``imagekit_registry.serving.urls`` must be among the project's URLs.
+    """
+
+    pending = "demand"
+
+    def on_existence_required(self, file: Any) -> None:
+        """Do nothing: who asks for the URL has the file made."""
+
+    def should_verify_existence(self, file: Any) -> bool:
+        """Return False: there is a URL in any case."""
+        return False
+
+
 class DictStrategy(Strategy):
     """A strategy from a dict of callables, such as ``{"on_source_saved": make}``.
 
@@ -110,8 +135,9 @@ class _AdaptedStrategy(DictStrategy):
     """
 
     def __init__(self, strategy: Any) -> None:
-        names = [name for name in vars(Strategy) if not name.startswith("_")]
-        found = {name: getattr(strategy, name, None) for name in names}
+        own = {name: value for name, value in vars(Strategy).items() if name[0] != "_"}
+        names = [name for name, value in own.items() if callable(value)]
+        found = {name: getattr(strategy, name, None) for name in own}
         callbacks = {name: callback for name, callback in found.items() if callback is not None}
         if not callbacks:
             raise InvalidConfiguration(

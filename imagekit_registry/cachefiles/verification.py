@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 
-import attrs
 from django.core.files.storage import FileSystemStorage
 
 from imagekit_registry._loading import storage_reference
@@ -13,7 +12,7 @@ from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.specs import fingerprint, storage_of
-from imagekit_registry.state import CacheFileRecord, Status
+from imagekit_registry.state import CacheFileRecord
 
 __all__ = ["is_older_than_source", "is_overwritten", "next_looks", "note_look", "seen"]
 
@@ -82,5 +81,5 @@ def is_overwritten(file: CacheFile, record: CacheFileRecord) -> bool:
     access = file.cachefile_backend.states
     if is_first or access is None or fingerprint(file.spec.source) in {"", record.fingerprint}:
         return False
-    access.put(file.identity.key, attrs.evolve(record, status=Status.MISSING))
+    access.put(file.identity.key, record.as_missing())
     return True

@@ -14,7 +14,12 @@ from django.core.checks import CheckMessage, Info
 from django.core.signals import request_started
 
 from imagekit_registry.checks._settings import check_settings
-from imagekit_registry.checks._specs import check_parts, check_source_groups, check_specs
+from imagekit_registry.checks._specs import (
+    check_parts,
+    check_source_groups,
+    check_specs,
+    check_urls,
+)
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.models.fields import spec_fields_of
@@ -41,6 +46,7 @@ def check_all(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list
         *check_specs(),
         *check_source_groups(),
         *check_parts(),
+        *check_urls(),
     ]
     # Proxies and subclasses have their parents' fields.
     unique = {(message.id, str(message.msg)): message for message in reversed(found)}

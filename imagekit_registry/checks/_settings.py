@@ -22,7 +22,7 @@ from imagekit_registry._loading import get_by_qname, resolve_storage
 from imagekit_registry.cachefiles.backends import load_backend
 from imagekit_registry.cachefiles.strategies import load_strategy
 from imagekit_registry.checks._messages import attempt, error, guarded, nearest, reason_of, refusal
-from imagekit_registry.conf import Conf, Setting, all_settings, conf
+from imagekit_registry.conf import Conf, ServingOptions, Setting, all_settings, conf
 from imagekit_registry.exceptions import InvalidConfiguration, UnknownFormat
 from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID, THUMBNAIL_ID
 from imagekit_registry.imaging import Recipe
@@ -148,6 +148,11 @@ def _load_format_options(value: Mapping[str, Any]) -> object:
     return value
 
 
+def _load_permission(value: ServingOptions) -> object:
+    path = value.get("PERMISSION")
+    return path and load_callable("function of request and file", path)
+
+
 #: What a failure to load the value of a setting is called, and what loads it.
 _LOADED: Mapping[str, tuple[str, Callable[[Any], object]]] = {
     "IMAGEKIT_CACHEFILE_NAMER": ("E006", partial(load_callable, "namer")),
@@ -164,4 +169,5 @@ _LOADED: Mapping[str, tuple[str, Callable[[Any], object]]] = {
     # What may be wrong with the cache is said of the cache.
     "IMAGEKIT_STATE_STORE": ("E006", lambda value: value == "cache" or get_state_store()),
     "IMAGEKIT_ON_ERROR": ("E006", load_fallback),
+    "IMAGEKIT_SERVING": ("E006", _load_permission),
 }

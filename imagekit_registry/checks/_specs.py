@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 from django.core.checks import CheckMessage
+from django.urls import reverse
 
 from imagekit_registry.cachefiles.backends import get_default_cachefile_backend, load_backend
 from imagekit_registry.cachefiles.strategies import load_strategy
@@ -78,12 +79,29 @@ def check_parts() -> Iterator[CheckMessage]:
             yield from guarded(f"The part {type(part).__name__}", type(part), check)
 
 
+def check_urls() -> Iterator[CheckMessage]:
+    """Yield an error if pages would show on-demand URLs, and the project has none."""
+    registered = map(generator_registry.lookup, generator_registry.get_ids())
+    own = [getattr(generator, "cachefile_strategy", None) for generator in registered]
+    strategies = [
+        answer_or(None, load_strategy, each)
+        for each in (conf.DEFAULT_CACHEFILE_STRATEGY, *own)
+        if each is not None
+    ]
+    if any(each is not None and each.pending == "demand" for each in strategies):
+        _, problem = attempt(partial(reverse, "imagekit_registry:image", args=["x"] * 4))
+        if problem is not None:
+            text = f"A strategy shows on-demand URLs, and there are none: {reason_of(problem)}"
+            hint = "Add path('images/', include('imagekit_registry.serving.urls')) to your URLs."
+            yield error("E021", text, hint)
+
+
 def _check_spec(spec_id: str, cls: type[ImageSpec]) -> Iterator[CheckMessage]:
     spec = answer_or(None, generator_registry.get, spec_id, source=None)
     if spec is None:
         # It needs arguments, which only its callers know.
         return
-    for check in (_check_recipe, _check_writing, _check_digest, _check_loading):
+    for check in (_check_recipe, _check_writing, _check_digest, _check_loading, _check_serving):
         for number, text, hint in check(spec):
             yield error(number, f"{spec_id!r} {text}", hint, cls)
 
@@ -144,6 +162,20 @@ def _check_digest(spec: ImageSpec) -> _Findings:
             " another, made of numbers, strings, lists and dicts."
         )
         yield "E013", f"has no canonical digest: {problem}", hint
+
+
+def _check_serving(spec: ImageSpec) -> _Findings:
+    names = answer_or((), attrgetter("serving_arguments"), spec)
+    if not names:
+        return
+    text = f"has serving_arguments={names!r}"
+    if isinstance(names, str) or set(names) != {"width"}:
+        yield "E016", text, 'Write serving_arguments = ("width",); there is no other one.'
+        return
+    _, problem = attempt(partial(generator_registry.get, str(spec.spec_id), source=None, width=1))
+    if problem is not None:
+        hint = f"Let {type(spec).__name__}.__init__ take source and width."
+        yield "E016", f"{text}: {reason_of(problem)}", hint
 
 
 def _check_loading(spec: ImageSpec) -> _Findings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import IO, Any, NoReturn
 
@@ -23,6 +23,8 @@ class BaseImageSpec:
         cachefile_strategy: What decides when the cache file must exist: a class, an instance, a
             dotted path, or a dict of callables.
         fallback: What stands in while there is no image, as ``IMAGEKIT_ON_ERROR`` has it.
+        serving_arguments: The arguments that on-demand URLs may differ in without a signature of
+            their own: ``("width",)``, whose values are those of ``IMAGEKIT_WIDTHS``.
         spec_id: The id under which the registry gave this spec.
         spec_arguments: The keyword arguments, but for the source, with which it did.
         rendition_of: The spec whose image this one is in another format or size; None for none.
@@ -32,6 +34,7 @@ class BaseImageSpec:
     cachefile_backend: Any = None
     cachefile_strategy: Any = None
     fallback: Any = None
+    serving_arguments: Sequence[str] = ()
     spec_id: str | None = None
     spec_arguments: Mapping[str, Any] = MappingProxyType({})
     rendition_of: BaseImageSpec | None = None

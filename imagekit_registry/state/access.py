@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from weakref import WeakSet, WeakValueDictionary
 
-import attrs
 from django.core.signals import request_finished, setting_changed
 from django.dispatch import receiver
 
@@ -22,7 +21,7 @@ from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration, an
 from imagekit_registry.state.cache import CacheStateStore
 from imagekit_registry.state.database import DatabaseStateStore
 from imagekit_registry.state.memory import LocalStates
-from imagekit_registry.state.record import CacheFileRecord, Status
+from imagekit_registry.state.record import CacheFileRecord
 from imagekit_registry.state.scope import Table, current_scope
 from imagekit_registry.state.store import StateStore, adapt_store
 
@@ -283,7 +282,7 @@ def _kept(record: CacheFileRecord | None) -> CacheFileRecord | None:
     """Return what is true of a file whatever becomes of a write: what it was made of, no more."""
     if record is None or not record.fingerprint:
         return None
-    return attrs.evolve(record, status=Status.MISSING, retry_at=None)
+    return record.as_missing(retry_at=None)
 
 
 _instances: WeakSet[StateAccess] = WeakSet()

@@ -147,13 +147,14 @@ def _timeout(record: CacheFileRecord, now: float) -> int | None:
     A failure is kept for longer than it counts, or each new one would be counted as the first, and
     the back-off would never grow. So is what tells that a file that is there was made of an earlier
     image: it would pass for the present one as soon as that is forgotten. When a file became
-    obsolete is kept until it is removed.
+    obsolete is kept until it is removed, and the size of an image to come, which would have to be
+    calculated again, like a failure.
     """
     if record.obsolete_at is not None:
         return None
     if record.status == Status.EXISTS:
         return conf.CACHE_TIMEOUT
     left = 0.0 if record.retry_at is None else record.retry_at - now
-    if record.status == Status.FAILED or record.fingerprint:
+    if record.status == Status.FAILED or record.fingerprint or record.width is not None:
         left = max(left, 0.0) + conf.RETRY_AFTER_MAX
     return max(math.ceil(left), 1)

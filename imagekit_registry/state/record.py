@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
+from typing import Any
 
 import attrs
 
@@ -107,6 +108,14 @@ class CacheFileRecord:
     published_name: str = ""
     obsolete_at: float | None = None
 
+    def as_missing(self, **changes: Any) -> CacheFileRecord:
+        """Return the record of a file that is to be made anew, in what size is not known.
+
+        Args:
+            **changes: What else is another.
+        """
+        return attrs.evolve(self, status=Status.MISSING, width=None, height=None, **changes)
+
     def is_current(self, now: float) -> bool:
         """Return whether the record still counts.
 
@@ -126,14 +135,7 @@ class CacheFileRecord:
         Its source is another one by now, whatever that looks like; or it is about to be deleted, and
         who is killed in the middle of that must not leave the word that it exists.
         """
-        return attrs.evolve(
-            self,
-            status=Status.MISSING,
-            fingerprint="replaced",
-            retry_at=None,
-            failures=0,
-            error="",
-        )
+        return self.as_missing(fingerprint="replaced", retry_at=None, failures=0, error="")
 
     def encode(self) -> str:
         """Return the record as a short line of ASCII, for a cache: without what is not known."""

@@ -9,6 +9,7 @@ import pytest
 from imagekit_registry.cachefiles.backends import Simple
 from imagekit_registry.cachefiles.strategies import (
     JustInTime,
+    OnDemand,
     Optimistic,
     PreCache,
     load_strategy,
@@ -55,6 +56,7 @@ class TestShipped:
         ("strategy", "done"),
         [
             (JustInTime, ["made", "made", "deleted", "deleted"]),
+            (OnDemand, ["made", "deleted", "deleted"]),
             (Optimistic, ["made anew", "deleted"]),
             (PreCache, ["made", "made", "made anew", "deleted"]),
         ],
@@ -70,7 +72,12 @@ class TestShipped:
 
     @pytest.mark.parametrize(
         ("strategy", "required", "saved"),
-        [(JustInTime, True, False), (Optimistic, False, True), (PreCache, True, True)],
+        [
+            (JustInTime, True, False),
+            (OnDemand, False, False),
+            (Optimistic, False, True),
+            (PreCache, True, True),
+        ],
     )
     def test_a_strategy_that_only_makes_files_is_known_as_one(
         self, strategy: Any, required: bool, saved: bool

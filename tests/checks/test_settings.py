@@ -106,6 +106,11 @@ class TestSettings:
         [
             pytest.param("SPEC_CACHEFILE_NAMER", "no.such.namer", "E005", "no.such", id="namer"),
             pytest.param("CACHEFILE_NAMER", "os.sep", "E006", "cannot be called", id="no-namer"),
+            pytest.param("SERVING", {"MODE": "fast"}, "E009", "'MODE' is one of", id="mode"),
+            pytest.param("SERVING", {"MODES": 1}, "E009", "none but these keys", id="no-option"),
+            pytest.param("SERVING", {"WAITING": -1}, "E009", "'WAITING' is a", id="waiting"),
+            pytest.param("SERVING", {"PERMISSION": "no.such"}, "E005", "no.such", id="permission"),
+            pytest.param("WIDTHS", [320, "640"], "E009", "whole numbers", id="widths"),
             pytest.param("CACHEFILE_NAMER", 5, "E009", "dotted path of a namer", id="number"),
             pytest.param("DEFAULT_CACHEFILE_BACKEND", "a.B", "E005", "'a.B'", id="backend"),
             pytest.param(

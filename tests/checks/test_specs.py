@@ -11,6 +11,7 @@ from django.apps import apps
 from django.core.files.storage import FileSystemStorage
 
 from imagekit_registry import ImageSpec, register, unregister
+from imagekit_registry.cachefiles.strategies import OnDemand
 from imagekit_registry.checks import check_all
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.registry import generator_registry, source_group_registry
@@ -74,6 +75,8 @@ class TestSpecs:
             pytest.param({"metadata": "all"}, "E016", "metadata", id="metadata"),
             pytest.param({"limits": 5}, "E016", "limits=5", id="limits"),
             pytest.param({"fallback": "nothing"}, "E016", "'nothing'", id="fallback"),
+            pytest.param({"serving_arguments": ("size",)}, "E016", "('size',)", id="serving"),
+            pytest.param({"serving_arguments": ("width",)}, "E016", "width", id="no-width"),
             pytest.param({"fallback": "a.b"}, "E016", "'a.b'", id="fallback-path"),
         ],
     )
@@ -89,6 +92,15 @@ class TestSpecs:
         assert text in str(message.msg)
         assert message.hint
         assert message.obj is cls
+
+    def test_specs_on_demand_need_urls(self, registered: Any, settings: Any) -> None:
+        """Pages could show nothing else."""
+        registered("tests:demanded", spec(cachefile_strategy=OnDemand))
+        assert check_all(None) == []
+        settings.ROOT_URLCONF = "django.contrib.auth.urls"
+        (message,) = check_all(None)
+        assert message.id == "imagekit.E021"
+        assert "include('imagekit_registry.serving.urls')" in str(message.hint)
 
     def test_specs_without_a_digest_hear_what_to_add(self, registered: Any) -> None:
         """A processor whose state cannot be written down is told to say what it is."""

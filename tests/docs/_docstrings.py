@@ -38,6 +38,8 @@ from imagekit_registry.state import CacheStateStore, DatabaseStateStore
 from imagekit_registry.exceptions import *
 from imagekit_registry.models import ImageSpecField, ProcessedImageField
 from imagekit_registry.processors import *
+from django.urls import include, path
+from imagekit_registry.serving import AsyncImageView, ImageView, image_urls
 from imagekit_registry.specs import SpecHost
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 from imagekit_registry.utils import get_field_info

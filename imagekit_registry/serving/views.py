@@ -1,0 +1,390 @@
+"""The views behind on-demand URLs: they make an image when it is first asked for, and send it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+import math
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.encoding import iri_to_uri
+from django.utils.http import http_date
+from django.views import View
+
+from imagekit_registry._loading import get_by_qname
+from imagekit_registry.cachefiles import ImageCacheFile, existence
+from imagekit_registry.cachefiles.fallbacks import fallback_for
+from imagekit_registry.conf import SERVING_DEFAULTS, SERVING_MODES, conf
+from imagekit_registry.exceptions import (
+    GenerationError,
+    ImageKitError,
+    InvalidArgument,
+    LimitExceeded,
+    LockTimeout,
+    NameTaken,
+    PublishError,
+    SourceUnavailable,
+    answer_or,
+    located,
+)
+from imagekit_registry.generatorlibrary import Rendition
+from imagekit_registry.imaging.formats import can_write, format_to_mimetype
+from imagekit_registry.serving._accept import choose
+from imagekit_registry.serving._content import AsyncPart, SyncPart, parse_range
+from imagekit_registry.serving._makers import TooManyMakers, turn
+from imagekit_registry.serving.signing import Demand, is_signed, version_of
+from imagekit_registry.state import CacheFileRecord, Status
+
+__all__ = ["AsyncImageView", "ImageView", "Permission"]
+
+#: Says whether whoever sends a request may see an image.
+Permission = Callable[[HttpRequest, ImageCacheFile], bool]
+
+_logger = logging.getLogger("imagekit_registry.serving")
+
+_MINUTE = 60
+_YEAR = 31_536_000
+_SHORTLY = f"public, max-age={_MINUTE}"
+_FORBIDDEN = "private, no-store"
+#: Formats that are offered to browsers that name them, the best ones first.
+_OFFERED = ("AVIF", "WEBP")
+#: Bytes of an answer that is read at once; a longer one is sent in pieces.
+_SMALL = 1 << 20
+_OK = 200
+_UNKNOWN = "There is no such image."
+#: Failures of storages and of other makers, which say nothing about the image.
+_PASSING = (LockTimeout, PublishError, SourceUnavailable)
+
+
+class _Refused(Exception):
+    """The URL leads to no image, or to none for who asks."""
+
+    def __init__(self, response: HttpResponse) -> None:
+        super().__init__(response)
+        self.response = response
+
+
+def _text(status: int, reason: str, cache_control: str = _SHORTLY) -> HttpResponse:
+    """Return an answer for a person to read."""
+    headers = {"Cache-Control": cache_control}
+    return HttpResponse(reason, "text/plain; charset=utf-8", status, headers=headers)
+
+
+class ImageView(View):
+    """Send the image that an on-demand URL asks for, and make it if it does not exist yet.
+
+    Args:
+        mode: How it is sent: ``"stream"`` reads and sends it, ``"redirect"`` sends the browser to
+            the storage's URL, ``"accel"`` (nginx) and ``"sendfile"`` (Apache, lighttpd) have the web
+            server send it; ``"auto"`` does what ``IMAGEKIT_SERVING["MODE"]`` says.
+        permission: Whether who asks may see it: ``permission(request, file)``; None: as
+            ``IMAGEKIT_SERVING["PERMISSION"]`` says.
+        cache_control: The header of that name with an image; None: a year where the URL names the
+            content, else a minute.
+        negotiate: Whether browsers get AVIF or WebP if they accept it, under one URL without an
+            extension.
+
+    Example:
+        >>> urlpatterns = [path("images/", include(image_urls(ImageView.as_view(mode="accel"))))]
+    """
+
+    mode: str = "auto"
+    permission: Permission | None = None
+    cache_control: str | None = None
+    negotiate: bool = False
+
+    http_method_names = ["get", "head", "options"]
+    _part: ClassVar[type[SyncPart | AsyncPart]] = SyncPart
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
+        """Return the view, for ``image_urls``.
+
+        An image may take its time: no transaction is held open meanwhile (``ATOMIC_REQUESTS``).
+
+        Raises:
+            InvalidArgument: There is no such mode.
+        """
+        mode = initkwargs.get("mode", "auto")
+        if mode not in SERVING_MODES:
+            known = ", ".join(map(repr, SERVING_MODES))
+            raise InvalidArgument(f"There is no mode {mode!r} of serving. There are {known}.")
+        return transaction.non_atomic_requests(super().as_view(**initkwargs))
+
+    def get(self, request: HttpRequest, **parts: str) -> Any:
+        """Answer a GET or HEAD request."""
+        return self._respond(request, **parts)
+
+    def _respond(
+        self, request: HttpRequest, signature: str, spec_id: str, token: str, name: str
+    ) -> HttpResponseBase:
+        if not is_signed(signature, spec_id, token, name):
+            response: HttpResponseBase = _text(
+                403, "The signature of this URL is wrong.", "no-store"
+            )
+        else:
+            try:
+                response = self._answer(request, spec_id, token)
+            except _Refused as refusal:
+                response = refusal.response
+        response["X-Content-Type-Options"] = "nosniff"
+        if self.negotiate:
+            patch_vary_headers(response, ["Accept"])
+        return response
+
+    # The steps of an answer to a URL of ours.
+
+    def _answer(self, request: HttpRequest, spec_id: str, token: str) -> HttpResponseBase:
+        try:
+            demand = Demand.decode(spec_id, token)
+            if demand.is_expired():
+                return _text(410, "This URL has expired.")
+            original = file = demand.find_file()
+            if width := _chosen_width(request, file):
+                file = demand.find_file(width=width)
+        except (ValueError, ImageKitError):
+            return _text(404, _UNKNOWN)
+        is_private = self._check_permission(request, file)
+        if self.negotiate:
+            file = _negotiated(request, file)
+        try:
+            record = _made(file)
+            headers = self._headers(demand, original, record)
+            with located(file.identity, "the storage does not give it", wrap=PublishError):
+                response = self._sent(request, file, record, headers)
+        except TooManyMakers:
+            response = _busy(file)
+        except ImageKitError as error:
+            response = _failed(file, error)
+        if is_private and not self.cache_control:
+            response["Cache-Control"] = response["Cache-Control"].replace("public", "private")
+        return response
+
+    def _check_permission(self, request: HttpRequest, file: ImageCacheFile) -> bool:
+        """Refuse who may not see *file*; return whether others may not."""
+        permission = self.permission
+        path = conf.SERVING.get("PERMISSION")
+        if permission is None and path:
+            permission = get_by_qname(path, "function of request and file")
+        if permission is None:
+            return False
+        try:
+            is_allowed = permission(request, file)
+        except PermissionDenied:
+            is_allowed = False
+        if not is_allowed:
+            raise _Refused(_text(403, "You may not see this image.", _FORBIDDEN))
+        return True
+
+    def _headers(
+        self, demand: Demand, original: ImageCacheFile, record: CacheFileRecord
+    ) -> dict[str, str]:
+        # The URL says of which content of the source, in whatever format and width.
+        is_named = demand.version and demand.version == version_of(original.digest, record)
+        age = f"public, max-age={_YEAR}, immutable" if is_named else _SHORTLY
+        headers = {"Cache-Control": self.cache_control or age}
+        if version := version_of(record.digest, record):
+            headers["ETag"] = f'"{version}"'
+        if record.made_at:
+            headers["Last-Modified"] = http_date(record.made_at)
+        return headers
+
+    def _sent(
+        self,
+        request: HttpRequest,
+        file: ImageCacheFile,
+        record: CacheFileRecord,
+        headers: dict[str, str],
+    ) -> HttpResponseBase:
+        mode = self._mode_for(file)
+        if mode == "redirect":
+            # A cache that ignores Vary would send one browser's format to all others.
+            often = "no-store" if self.negotiate else self.cache_control or _SHORTLY
+            return _sent_to(file.storage.url(file.published_name), often)
+        headers["Content-Type"] = file.media_type
+        response = get_conditional_response(
+            request,
+            etag=headers.get("ETag"),
+            last_modified=int(record.made_at) if record.made_at else None,
+            response=HttpResponse(headers=headers),
+        )
+        if response is not None and response.status_code != _OK:
+            return response
+        if mode == "stream":
+            return self._streamed(request, file, headers)
+        return _handed_over(file, mode, headers)
+
+    def _mode_for(self, file: ImageCacheFile) -> str:
+        mode = self.mode
+        if mode == "auto":
+            mode = conf.SERVING.get("MODE", SERVING_DEFAULTS["MODE"])
+        has_path = answer_or(None, file.storage.path, file.identity.name) is not None
+        if mode == "auto":
+            return "stream" if has_path else "redirect"
+        return "redirect" if mode == "sendfile" and not has_path else mode
+
+    def _streamed(
+        self, request: HttpRequest, file: ImageCacheFile, headers: dict[str, str]
+    ) -> HttpResponseBase:
+        content = _opened(file)
+        size = content.seek(0, io.SEEK_END)
+        headers["Accept-Ranges"] = "bytes"
+        wanted = _wanted(request, headers, size)
+        status = _OK
+        if wanted is not None:
+            status = 206 if wanted else 416
+            told = f"{wanted.start}-{wanted.stop - 1}" if wanted else "*"
+            headers["Content-Range"] = f"bytes {told}/{size}"
+            if not wanted:
+                headers["Cache-Control"] = "no-store"
+        part = self._part(content, range(size) if wanted is None else wanted)
+        headers["Content-Length"] = str(part.left)
+        if request.method == "HEAD" or part.left <= _SMALL:
+            content = b"" if request.method == "HEAD" else part.read_all()
+            part.close()
+            return HttpResponse(content, status=status, headers=headers)
+        return StreamingHttpResponse(part, status=status, headers=headers)
+
+
+class AsyncImageView(ImageView):
+    """The same under ASGI: threads make, look up and read, and the event loop goes on."""
+
+    _part = AsyncPart
+
+    async def get(self, request: HttpRequest, **parts: str) -> HttpResponseBase:
+        """Answer a GET or HEAD request."""
+        return await sync_to_async(self._respond)(request, **parts)
+
+
+def _wanted(request: HttpRequest, headers: dict[str, str], size: int) -> range | None:
+    """Return the bytes that are asked for; None for all of them."""
+    condition = request.headers.get("If-Range")
+    if condition is not None and condition not in {
+        headers.get("ETag"),
+        headers.get("Last-Modified"),
+    }:
+        return None
+    return parse_range(request.headers.get("Range", ""), size)
+
+
+def _chosen_width(request: HttpRequest, file: ImageCacheFile) -> int | None:
+    """Return the width that the query asks for, if the spec lets it; None if it asks for none."""
+    text = request.GET.get("width")
+    if text is None or "width" not in file.spec.serving_arguments:
+        return None
+    width = next((width for width in conf.WIDTHS if str(width) == text), None)
+    if width is None:
+        raise _Refused(_text(403, "There is no image of this width.", "no-store"))
+    return width
+
+
+def _negotiated(request: HttpRequest, file: ImageCacheFile) -> ImageCacheFile:
+    """Return *file* in the format that the browser likes best."""
+    formats = {str(format_to_mimetype(each)): each for each in _OFFERED if can_write(each)}
+    best = choose(request.headers.get("Accept", ""), list(formats), file.media_type)
+    if best == file.media_type:
+        return file
+    try:
+        return ImageCacheFile(Rendition(file.spec, format=formats[best]))
+    except InvalidArgument:
+        # It makes its image in a way, and in a format, of its own.
+        return file
+
+
+def _made(file: ImageCacheFile) -> CacheFileRecord:
+    """Return the record of *file*, which is made unless it is known to exist.
+
+    Raises:
+        TooManyMakers: It is not, and not for a while.
+        ImageKitError: It cannot be made.
+    """
+    if not existence.is_known_to_exist(file):
+        with turn(file.identity.key):
+            file.cachefile_backend.generate_now(file)
+    record = existence.known(file)
+    # Some backends keep no records, and a store may be down.
+    return record or existence.new_record(file, Status.EXISTS)
+
+
+def _opened(file: ImageCacheFile) -> Any:
+    try:
+        return file.storage.open(file.published_name, "rb")
+    except FileNotFoundError:
+        # The record said that it exists. The storage is right.
+        existence.invalidate(file)
+        _made(file)
+        return file.storage.open(file.published_name, "rb")
+
+
+def _handed_over(file: ImageCacheFile, mode: str, headers: dict[str, str]) -> HttpResponse:
+    """Return an answer whose body the web server puts in."""
+    name = file.published_name
+    if mode == "accel":
+        headers["X-Accel-Redirect"] = urlsplit(file.storage.url(name)).path
+    else:
+        headers["X-Sendfile"] = quote(file.storage.path(name))
+    return HttpResponse(headers=headers)
+
+
+# What is sent in place of an image.
+
+
+def _sent_to(url: str, cache_control: str) -> HttpResponse:
+    return HttpResponse(
+        status=302, headers={"Location": iri_to_uri(url), "Cache-Control": cache_control}
+    )
+
+
+def _busy(file: ImageCacheFile) -> HttpResponse:
+    """Ask to come back; where the source stands in for the image, send there."""
+    kind = conf.ON_ERROR if file.spec.fallback is None else file.spec.fallback
+    if kind == "source" and (url := fallback_for(file, None).url):
+        return _sent_to(url, "no-store")
+    response = _text(503, "The image cannot be had at this moment.", "no-store")
+    response["Retry-After"] = "1"
+    return response
+
+
+def _failed(file: ImageCacheFile, error: ImageKitError) -> HttpResponse:
+    """Send what stands in for an image that cannot be made."""
+    if not isinstance(error, GenerationError):
+        return _text(404, _UNKNOWN)
+    is_gone = isinstance(error, NameTaken) or isinstance(error.__cause__, FileNotFoundError)
+    if isinstance(error, _PASSING) and not is_gone:
+        if not error.is_logged:
+            _logger.warning("%s", error)
+        return _busy(file)
+    record = existence.known(file)
+    seconds = float(_MINUTE)
+    if record is not None and record.retry_at is not None:
+        seconds = min(seconds, max(0, record.retry_at - time.time()))
+    status = 422 if isinstance(error, LimitExceeded) else 404
+    cache_control = f"public, max-age={math.ceil(seconds)}"
+    try:
+        url = fallback_for(file, error).url
+    except GenerationError:
+        # Failures are to be raised: that is for developers, who are told here.
+        return _text(status, str(error), cache_control)
+    if not url.startswith("data:"):
+        unavailable = "This image cannot be made."
+        return _sent_to(url, cache_control) if url else _text(status, unavailable, cache_control)
+    media_type, content = _data_of(url)
+    headers = {"Cache-Control": cache_control}
+    return HttpResponse(content, content_type=media_type, status=status, headers=headers)
+
+
+def _data_of(url: str) -> tuple[str, bytes]:
+    """Return the media type and the content of a ``data:`` URL."""
+    head, _, data = url.removeprefix("data:").partition(",")
+    media_type, *parameters = head.split(";")
+    content = unquote_to_bytes(data)
+    return media_type, base64.b64decode(content) if "base64" in parameters else content
