@@ -20,7 +20,7 @@ from django.urls import (
     URLPattern,
     get_script_prefix,
     get_urlconf,
-    path,
+    re_path,
     resolve,
     reverse,
 )
@@ -52,7 +52,8 @@ def image_urls(view: Callable[..., Any]) -> tuple[list[URLPattern], str]:
         >>> urlpatterns = [path("images/", include(image_urls(ImageView.as_view(mode="accel"))))]
     """
     # An id may hold anything; the other parts hold no slash.
-    return [path("<signature>/<path:spec_id>/<token>/<name>", view, name="image")], app_name
+    parts = r"^(?P<signature>[^/]+)/(?P<spec_id>[\s\S]+)/(?P<token>[^/]+)/(?P<name>[^/]+)\Z"
+    return [re_path(parts, view, name="image")], app_name
 
 
 urlpatterns, _ = image_urls(ImageView.as_view())

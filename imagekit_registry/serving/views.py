@@ -210,6 +210,9 @@ class ImageView(View):
             # A cache that ignores Vary would send one browser's format to all others.
             often = "no-store" if self.negotiate else self.cache_control or _SHORTLY
             return _sent_to(file.storage.url(file.published_name), often)
+        if mode == "accel" and self.negotiate:
+            # nginx drops Vary on its way, and caches behind it would not know.
+            headers["Cache-Control"] = headers["Cache-Control"].replace("public", "private")
         headers["Content-Type"] = file.media_type
         response = get_conditional_response(
             request,

@@ -138,7 +138,7 @@ class TestMutations:
         chance = random.Random(seed)
         url = small().demand_url()
         _, start, *parts = url.split("/")
-        letters = [*string.ascii_letters, *string.digits, *"-_.~:=+%&\x00\t é\U0001f600\\"]
+        letters = [*string.ascii_letters, *string.digits, *"-_.~:=+%&\x00\n é\U0001f600\\"]
         for _ in range(250):
             changed = list(parts)
             at = chance.randrange(len(parts))

@@ -354,6 +354,15 @@ class TestNegotiation:
         assert response["Location"].endswith(".avif")
 
 
+    def test_a_cache_behind_nginx_keeps_no_format(
+        self, name: str, serve: Any, client: Client
+    ) -> None:
+        """What is sent for X-Accel-Redirect has no Vary any more."""
+        serve(ImageView.as_view(negotiate=True, mode="accel"))
+        url = get_image("serving:wide", source=name).demand_url()
+        assert client.get(url)["Cache-Control"] == "private, max-age=60"
+
+
 class TestFailures:
     """What is sent if there is no image."""
 
