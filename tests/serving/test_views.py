@@ -353,7 +353,6 @@ class TestNegotiation:
         assert (response.status_code, response["Cache-Control"]) == (302, "no-store")
         assert response["Location"].endswith(".avif")
 
-
     def test_a_cache_behind_nginx_keeps_no_format(
         self, name: str, serve: Any, client: Client
     ) -> None:
