@@ -12,6 +12,7 @@ from django.views.static import serve
 urlpatterns = [
     path("", include("demo.gallery.urls")),
     path("admin/", admin.site.urls),
+    path("images/", include("imagekit_registry.serving.urls")),
     path("favicon.ico", RedirectView.as_view(url=settings.STATIC_URL + "gallery/icon.svg")),
     # Whatever server runs the demo, it is the only one: in production a web server does this.
     path("media/<path:path>", serve, {"document_root": settings.MEDIA_ROOT}),

@@ -6,6 +6,7 @@ from PIL import features
 
 from demo.gallery.models import Photo
 from imagekit_registry import ImageSpec, register
+from imagekit_registry.cachefiles.strategies import OnDemand
 from imagekit_registry.processors import (
     Grayscale,
     ResizeToFill,
@@ -76,6 +77,15 @@ class WebP(ImageSpec):
     title = "WebP"
     processors = [ResizeToFill(480, 360)]
     format = "WEBP"
+
+
+@register.generator("gallery:contact")
+class Contact(ImageSpec):
+    """A small one for the contact sheet, made when a browser asks for it."""
+
+    processors = [ResizeToFill(240, 180)]
+    format = "WEBP"
+    cachefile_strategy = OnDemand
 
 
 #: The specs that a photograph's page compares.

@@ -10,5 +10,6 @@ app_name = "gallery"
 urlpatterns = [
     path("", views.Gallery.as_view(), name="gallery"),
     path("photos/<int:pk>/", views.PhotoPage.as_view(), name="photo"),
+    path("sheet/", views.ContactSheet.as_view(), name="sheet"),
     path("upload/", views.Upload.as_view(), name="upload"),
 ]

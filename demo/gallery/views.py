@@ -32,6 +32,14 @@ class Gallery(ListView):
         return {**context, "formats": MODERN_FORMATS}
 
 
+class ContactSheet(ListView):
+    """All photographs at once, on a page that makes no image."""
+
+    model = Photo
+    template_name = "gallery/sheet.html"
+    context_object_name = "photos"
+
+
 @attrs.frozen
 class Variant:
     """One way to show a photograph.

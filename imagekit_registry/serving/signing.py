@@ -18,7 +18,7 @@ from django.core.files.storage import storages
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.existence import is_known_to_exist, known
 from imagekit_registry.cachefiles.identity import CacheFile
-from imagekit_registry.exceptions import ImageKitError, InvalidArgument, SourceUnavailable
+from imagekit_registry.exceptions import InvalidArgument, SourceUnavailable
 from imagekit_registry.generatorlibrary import Rendition
 from imagekit_registry.specs import SourceReference, StoredFile, has_generator, has_source, refer_to
 from imagekit_registry.state import CacheFileRecord
@@ -138,13 +138,11 @@ class Demand:
         )
         try:
             # With what a view will read: JSON knows no tuples, for one.
-            twin = cls.decode(demand.spec_id, demand.encode()).find_file()
-        except (TypeError, ValueError, RecursionError, LookupError, ImageKitError) as error:
-            raise _unspeakable(file, str(error)) from error
-        if twin.identity != file.identity:
-            raise _unspeakable(
-                file, "what the registry makes of its id, source and arguments is another image"
-            )
+            twin = cls.decode(demand.spec_id, demand.encode()).find_file().identity
+        except Exception as error:  # the project's recipe may want the row that has the source
+            raise _unspeakable(file, f"it cannot be found ({error})") from error
+        if twin != file.identity:
+            raise _unspeakable(file, "another image is found by its id, source and arguments")
         return demand
 
     def encode(self) -> str:

@@ -190,7 +190,10 @@ class ImageView(View):
     ) -> dict[str, str]:
         # The URL says of which content of the source, in whatever format and width.
         is_named = demand.version and demand.version == version_of(original.digest, record)
-        age = f"public, max-age={_YEAR}, immutable" if is_named else _SHORTLY
+        seconds = _YEAR if is_named else _MINUTE
+        if demand.expires is not None:
+            seconds = min(seconds, max(0, demand.expires - int(time.time())))
+        age = f"public, max-age={seconds}{', immutable' if is_named else ''}"
         headers = {"Cache-Control": self.cache_control or age}
         if version := version_of(record.digest, record):
             headers["ETag"] = f'"{version}"'

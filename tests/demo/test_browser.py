@@ -159,7 +159,7 @@ def test_every_page_shows_all_its_images(page: Page, width: int, scheme: str) ->
     page.goto("")
     links = {link.get_attribute("href") for link in page.locator(".tile a").all()}
     assert len(links) >= 5
-    for path in ["", "upload/", *sorted(filter(None, links))]:
+    for path in ["", "sheet/", "upload/", *sorted(filter(None, links))]:
         page.goto(path)
         _images(page)
         overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -62,8 +62,8 @@ class TestPages:
 
     @pytest.mark.parametrize(
         "page",
-        ["", "photo", "upload/", "admin/gallery/photo/", "admin form"],
-        ids=["gallery", "photo", "upload", "admin-list", "admin-form"],
+        ["", "photo", "sheet/", "upload/", "admin/gallery/photo/", "admin form"],
+        ids=["gallery", "photo", "sheet", "upload", "admin-list", "admin-form"],
     )
     def test_every_image_is_what_the_page_says(self, visitor: Visitor, page: str) -> None:
         """Each image of each page is served, has the announced size, and a text in its place."""
@@ -84,6 +84,15 @@ class TestPages:
                 if answer.media_type != "image/svg+xml":
                     size = size_of(answer)
                     assert place > 0 or size == (image.width, image.height), url
+
+    def test_the_contact_sheet_makes_no_image(self, visitor: Visitor) -> None:
+        """Its images are made as they are asked for; from then on it shows their files."""
+        for _ in range(2):
+            shown = [
+                image for image in visitor.get("sheet/").images if "/static/" not in image.urls[0]
+            ]
+            assert {size_of(visitor.get(image.urls[0])) for image in shown} == {(240, 180)}
+        assert all("/media/" in image.urls[0] for image in shown)
 
     def test_credits_are_shown(self, visitor: Visitor, photos: Path) -> None:
         """The gallery names who took each photograph, and its licence."""

@@ -12,13 +12,15 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 from django.test import Client
 
-from imagekit_registry import get_image, register
+from imagekit_registry import ImageSpec, get_image, register
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.generatorlibrary import Rendition
+from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.serving.signing import Demand, is_signed, sign
 from imagekit_registry.specs import StoredFile
 from tests.serving.conftest import SPEC, Small
+from tests.testapp.models import Photo
 
 PARTS = ("shop:small", "eyJzIjoiYS5qcGcifQ", "a.webp")
 
@@ -87,11 +89,14 @@ class TestTokens:
         file = get_image(SPEC, source=StoredFile("a.jpg", storages["other"]))
         assert Demand.of(file).find_file().source.storage is storages["other"]
 
-    @pytest.mark.parametrize("kind", ["unregistered", "changed", "elsewhere", "content", "image"])
+    @pytest.mark.parametrize(
+        "kind", ["unregistered", "changed", "elsewhere", "content", "image", "row"]
+    )
     def test_what_nobody_could_find_again_has_no_token(
         self, kind: str, name: str, tmp_path: Any
     ) -> None:
         """The error says which spec, why, and what to do."""
+        register.generator("tests:row", ByRow)
         file = {
             "unregistered": lambda: ImageCacheFile(Small(name)),
             "changed": lambda: _changed(name),
@@ -100,6 +105,7 @@ class TestTokens:
             ),
             "content": lambda: get_image(SPEC, source=ContentFile(b"x")),
             "image": lambda: get_image(SPEC, source=get_image(SPEC, source=name)),
+            "row": lambda: get_image("tests:row", source=Photo(original_image=name).original_image),
         }[kind]()
         with pytest.raises(InvalidArgument, match=r"has no on-demand URL: .+ Register its spec"):
             Demand.of(file)
@@ -119,6 +125,16 @@ class TestTokens:
         register.generator("tests:swatch", Swatch)
         file = get_image("tests:swatch", color="teal")
         assert Demand.of(file).find_file().name == file.name
+
+
+class ByRow(ImageSpec):
+    """A recipe that depends on the row that has the source."""
+
+    format = "PNG"
+
+    @property
+    def processors(self) -> Any:
+        return [ResizeToFit(10 + len(self.source.instance.title))]
 
 
 def _changed(name: str) -> ImageCacheFile:

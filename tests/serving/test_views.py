@@ -168,6 +168,14 @@ class TestCaching:
         assert client.get(small().demand_url())["Cache-Control"] == SHORTLY
         assert client.get(small().demand_url())["Cache-Control"] == FOR_EVER
 
+    def test_nobody_keeps_an_image_for_longer_than_its_url_is_good(
+        self, small: Any, client: Client
+    ) -> None:
+        """Also where the URL names the content."""
+        small().generate()
+        kept = client.get(small().demand_url(expires=30))["Cache-Control"]
+        assert kept in {f"public, max-age={seconds}, immutable" for seconds in range(20, 31)}
+
     def test_a_url_of_an_earlier_content_may_be_kept_shortly(
         self, small: Any, client: Client, name: str
     ) -> None:
