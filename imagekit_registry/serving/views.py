@@ -23,7 +23,7 @@ from django.views import View
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.cachefiles import ImageCacheFile, existence
 from imagekit_registry.cachefiles.fallbacks import fallback_for
-from imagekit_registry.conf import SERVING_DEFAULTS, SERVING_MODES, conf
+from imagekit_registry.conf import SERVING_DEFAULTS, SERVING_MODES, conf, settings
 from imagekit_registry.exceptions import (
     GenerationError,
     ImageKitError,
@@ -378,11 +378,12 @@ def _failed(file: ImageCacheFile, error: ImageKitError) -> HttpResponse:
     try:
         url = fallback_for(file, error).url
     except GenerationError:
-        # Failures are to be raised: that is for developers, who are told here.
-        return _text(status, str(error), cache_control)
+        url = ""  # Failures are to be raised: there is nothing in the image's place.
+    if not url:
+        reason = str(error) if settings.DEBUG else "This image cannot be made."
+        return _text(status, reason, cache_control)
     if not url.startswith("data:"):
-        unavailable = "This image cannot be made."
-        return _sent_to(url, cache_control) if url else _text(status, unavailable, cache_control)
+        return _sent_to(url, cache_control)
     media_type, content = _data_of(url)
     headers = {"Cache-Control": cache_control}
     return HttpResponse(content, content_type=media_type, status=status, headers=headers)

@@ -428,6 +428,17 @@ class TestFailures:
         assert response.status_code == status
         if status == 302:
             assert response["Location"] == "/media/broken.jpg"
+        assert b"broken.jpg" not in response.content
+
+    def test_developers_are_told_what_is_wrong_with_an_image(
+        self, settings: Any, client: Client
+    ) -> None:
+        """Nobody else is."""
+        settings.DEBUG = True
+        storages["default"].save("broken.jpg", ContentFile(b"no image"))
+        response = client.get(get_image(SPEC, source="broken.jpg").demand_url())
+        assert response.status_code == 404
+        assert b"serving:small of 'broken.jpg': " in response.content
 
     def test_an_image_beyond_the_limits_is_refused(self, name: str, client: Client) -> None:
         """No limit is a matter of luck."""
