@@ -5,7 +5,8 @@ Values are fetched from Django's settings on each access, so that ``override_set
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
@@ -87,6 +88,11 @@ def one_of(*words: str) -> Rule:
     )
 
 
+_ANCHOR = re.compile(
+    r"focal|entropy|auto|c|[tb]?[lr]?(?<=\w)|(?:(?:top|bottom|left|right|center)[ -]?){1,2}"
+)
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
@@ -107,6 +113,12 @@ def _is_format_options(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(v, Mapping) for v in value.values())
 
 
+def _is_anchor(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(_ANCHOR.fullmatch(value))
+    return _is_list(value, lambda x: _is_number(x) and 0 <= x <= 1) and len(value) == 2
+
+
 positive = rule_for("a number, more than 0", lambda value: _is_number(value) and value > 0)
 not_negative = rule_for("a number, 0 or more", lambda value: _is_number(value) and value >= 0)
 share = rule_for("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
@@ -120,6 +132,10 @@ names = rule_for(
 scales = rule_for(
     "a list of numbers above 0",
     lambda value: _is_list(value, lambda item: _is_number(item) and item > 0),
+)
+anchor = rule_for(
+    "'focal', 'entropy', an anchor such as 'top left', or two fractions of width and height",
+    _is_anchor,
 )
 folder = rule_for("the name of a folder inside the storage: relative, without '..'", _is_folder)
 widths = rule_for(
@@ -278,6 +294,13 @@ class Conf:
         "Pixel densities that the thumbnail tag adds as srcset, such as [2, 3].",
         optional(scales),
         example=[2, 3],
+    )
+    DEFAULT_ANCHOR = Setting[str | Sequence[float] | None](
+        None,
+        "Which part is kept where nothing is said of it: 'focal', 'entropy', words such as"
+        " 'top left', or fractions of width and height; None: what each processor keeps.",
+        optional(anchor),
+        example="focal",
     )
     FORMAT_OPTIONS = Setting[Mapping[str, Mapping[str, Any]]](
         {},

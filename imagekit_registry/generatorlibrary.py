@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from types import MethodType
+from typing import Any
 
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgument
@@ -43,6 +44,8 @@ class Thumbnail(ImageSpec):
         crop: Whether to crop; None: if both width and height are given.
         upscale: Whether a smaller image is enlarged.
         format: Pillow's name of the format; None: ``IMAGEKIT_DEFAULT_THUMBNAIL_FORMAT``.
+        otherwise: The anchor for a row without a focal point, where the anchor is ``"focal"``.
+        closeness: How near a focal point is shown, in per cent.
     """
 
     def __init__(
@@ -54,13 +57,17 @@ class Thumbnail(ImageSpec):
         crop: bool | None = None,
         upscale: bool | None = None,
         format: str | None = None,
+        *,
+        otherwise: str | Sequence[float] | None = None,
+        closeness: int = 0,
     ) -> None:
         arguments = (width, height, anchor, crop, upscale)
+        focal: dict[str, Any] = {"otherwise": otherwise, "closeness": closeness}
         try:
-            processor = _processor_of(*arguments)
+            processor = _processor_of(*arguments, **focal)
         except TypeError:
             # One of them cannot be hashed: an anchor that is a list.
-            processor = ThumbnailProcessor(*arguments)
+            processor = ThumbnailProcessor(*arguments, **focal)
         self.processors = [processor]
         self.format = format or conf.DEFAULT_THUMBNAIL_FORMAT
         super().__init__(source)

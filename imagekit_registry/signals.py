@@ -10,6 +10,7 @@ __all__ = [
     "generated",
     "generation_failed",
     "source_deleted",
+    "source_moved",
     "source_saved",
     "source_written",
     "sources_deleted",
@@ -34,6 +35,10 @@ source_deleted = Signal()
 #: each was announced by itself. Argument ``sources``: pairs of a source group and a source.
 sources_deleted = Signal()
 sources_saved = Signal()
+
+#: The focal point of an image was moved, and that is committed. Sent by the source group; arguments
+#: ``source`` and ``former``, the same image with the point that it had.
+source_moved = Signal()
 
 #: A new image was saved to a source field within a transaction that is not committed yet: the file
 #: may be another one already. Sent by the source group; argument ``source``.

@@ -180,7 +180,9 @@ _recipe_of = attrgetter(
     *(field.name for field in attrs.fields(Recipe) if field.name != "processors"),
 )
 _PLAIN = ("get_hash", "cachefile_name", "name_needs_record", "describe", "_namer", "_recipe_text")
-_known: dict[tuple[object, ...], tuple[tuple[object, ...], Identity]] = {}
+_Parts = tuple[object, ...]
+#: By class, source and arguments: the parts, the identity, and what hangs on the row beside these.
+_known: dict[_Parts, tuple[_Parts, Identity, _Parts]] = {}
 #: Identities that a process remembers.
 _MOST_KNOWN = 10_000
 
@@ -198,7 +200,10 @@ def known_identity(spec: BaseImageSpec, storage: Storage) -> Identity | None:
         return None
     # The very same objects: what is equal may be written down in another way.
     parts = _parts(spec, source, storage)
-    return known[1] if len(parts) == len(known[0]) and all(map(is_, known[0], parts)) else None
+    if len(parts) != len(known[0]) or not all(map(is_, known[0], parts)):
+        return None
+    is_of_row = known[2] and not all(map(is_, known[2], _placed(spec)))
+    return None if is_of_row else known[1]
 
 
 def remember_identity(spec: BaseImageSpec, storage: Storage, identity: Identity) -> None:
@@ -209,7 +214,7 @@ def remember_identity(spec: BaseImageSpec, storage: Storage, identity: Identity)
             _known.clear()
         key = (type(spec), source.name, *spec.spec_arguments.values())
         with suppress(TypeError):
-            _known[key] = (_parts(spec, source, storage), identity)
+            _known[key] = (_parts(spec, source, storage), identity, _placed(spec))
 
 
 def is_told_by_class(spec: BaseImageSpec) -> bool:
@@ -223,9 +228,15 @@ def is_told_by_class(spec: BaseImageSpec) -> bool:
     return isinstance(namer, FunctionType) and namer.__module__ == namers.__name__
 
 
-def _parts(
-    spec: BaseImageSpec, source: FieldFile | StoredFile, storage: Storage
-) -> tuple[object, ...]:
+def _placed(spec: BaseImageSpec) -> _Parts:
+    """Return the processors with their anchors; none if these hang on nothing but the spec."""
+    if not isinstance(spec, ImageSpec):
+        return ()
+    placed = spec.placed_processors()
+    return () if all(map(is_, placed, spec.processors or ())) else tuple(placed)
+
+
+def _parts(spec: BaseImageSpec, source: FieldFile | StoredFile, storage: Storage) -> _Parts:
     # An upload that is not stored yet is told by its content; a tenant's storage may move.
     is_stored, places = vars(source).get("_committed"), (getattr(storage, "location", None),)
     processors = spec.processors or () if isinstance(spec, ImageSpec) else ()

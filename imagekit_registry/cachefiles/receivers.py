@@ -27,6 +27,7 @@ from imagekit_registry.exceptions import GenerationError, ImageKitError, NotRegi
 from imagekit_registry.registry import generator_registry, source_group_registry
 from imagekit_registry.signals import (
     source_deleted,
+    source_moved,
     source_saved,
     source_written,
     sources_deleted,
@@ -51,6 +52,7 @@ def connect() -> None:
     source_deleted.connect(_on_source_deleted, dispatch_uid="imagekit_registry.strategies")
     sources_saved.connect(_on_sources_saved, dispatch_uid="imagekit_registry.strategies")
     sources_deleted.connect(_on_sources_deleted, dispatch_uid="imagekit_registry.strategies")
+    source_moved.connect(_on_source_moved, dispatch_uid="imagekit_registry.strategies")
     source_written.connect(_on_source_written, dispatch_uid="imagekit_registry.strategies")
     watch_all_images()
 
@@ -75,6 +77,16 @@ def _on_sources_saved(sources: Sequence[_Announced], **kwargs: object) -> None:
 
 def _on_sources_deleted(sources: Sequence[_Announced], **kwargs: object) -> None:
     _tell("on_source_deleted", sources)
+
+
+def _on_source_moved(sender: object, source: Any, former: Any, **kwargs: object) -> None:
+    """Tell the strategies of what is cropped around the point: the file that was, and that to be."""
+    for spec_id in source_group_registry.ids_of(sender):
+        old, new = get_image(spec_id, source=former), get_image(spec_id, source=source)
+        if old.identity != new.identity:
+            if old.name != new.name:
+                _call(old.cachefile_strategy.on_source_deleted, old)
+            _call(new.cachefile_strategy.on_source_saved, new)
 
 
 def _on_source_written(sender: object, source: Any, **kwargs: object) -> None:

@@ -19,7 +19,13 @@ from imagekit_registry.cachefiles.fallbacks import Kept, recall
 from imagekit_registry.cachefiles.identity import is_told_by_class
 from imagekit_registry.generatorlibrary import Thumbnail
 from imagekit_registry.registry import generator_registry
-from imagekit_registry.specs import BaseImageSpec, ImageSpec, StoredFile
+from imagekit_registry.specs import (
+    BaseImageSpec,
+    ImageSpec,
+    StoredFile,
+    point_column,
+    point_of,
+)
 
 #: What a tag was asked for.
 Key = tuple[object, ...]
@@ -76,7 +82,10 @@ def _token(value: object) -> object:
     if cls in _NUMBERS:
         return cls, value
     if isinstance(value, FieldFile) and value.name and vars(value).get("_committed"):
-        return value.storage, value.name
+        point = point_column(type(value.instance), value.field.attname)
+        # The point is asked for by images that need it; others do not make a query for it.
+        if point is None or point in value.instance.__dict__:
+            return value.storage, value.name, point and str(point_of(value))
     if isinstance(value, StoredFile):
         return value.storage, value.name
     if isinstance(value, Promise):

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from imagekit_registry.models.fields import ImageSpecField, ProcessedImageField
+from imagekit_registry.models.fields import (
+    FocalPoint,
+    FocalPointField,
+    ImageSpecField,
+    ProcessedImageField,
+)
 from imagekit_registry.models.records import CacheFileRecordRow
 
-__all__ = ["CacheFileRecordRow", "ImageSpecField", "ProcessedImageField"]
+__all__ = [
+    "CacheFileRecordRow",
+    "FocalPoint",
+    "FocalPointField",
+    "ImageSpecField",
+    "ProcessedImageField",
+]

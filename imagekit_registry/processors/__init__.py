@@ -6,7 +6,8 @@ Any object with ``process(image)`` is a processor; these are the shipped ones.
 from __future__ import annotations
 
 from ._protocol import Processor, SizedProcessor
-from .base import Adjust, Anchor, MakeOpaque, ProcessorPipeline, Reflection, Transpose
+from .anchors import Anchor
+from .base import Adjust, MakeOpaque, ProcessorPipeline, Reflection, Transpose
 from .canvas import AddBorder, ResizeCanvas, Rotate
 from .convert import AutoContrast, Convert, Grayscale, Invert, Posterize
 from .crop import BasicCrop, Crop, Side, SmartCrop, TrimBorderColor

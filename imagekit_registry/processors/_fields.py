@@ -83,13 +83,19 @@ def offset(**options: Any) -> Any:
     return side(optional=True, least=-LONGEST_SIDE, noun=noun, **options)
 
 
-def number(least: float, most: float, **options: Any) -> Any:
-    """Return a field for a number between two bounds, both included."""
+def number(least: float, most: float, *, digits: int | None = None, **options: Any) -> Any:
+    """Return a field for a number between two bounds, both included, rounded to some digits."""
+
+    def convert(value: Any) -> object:
+        if not is_number(value):
+            return value
+        return float(value) if digits is None else round(float(value), digits)
+
     return checked(
         f"a number from {least:g} to {most:g}",
         is_number,
         lambda value: math.isfinite(value) and least <= value <= most,
-        converter=lambda value: float(value) if is_number(value) else value,
+        converter=convert,
         **options,
     )
 

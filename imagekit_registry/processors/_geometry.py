@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from PIL import Image
 
 from ._protocol import Size
 
+#: The box around a focal point that has none, as a fraction of the image.
+_BOX = 1 / 3
 #: Left, top, right and bottom, in pixels.
 Box = tuple[int, int, int, int]
 
@@ -37,10 +41,50 @@ def cut_size(size: Size, width: int | None, height: int | None) -> Size:
     return min(width or size[0], size[0]), min(height or size[1], size[1])
 
 
-def anchored_box(size: Size, cut: Size, anchor: tuple[float, float]) -> Box:
-    """Return the part, of the size *cut*, that *anchor* keeps of an image of *size*."""
-    left, top = int((size[0] - cut[0]) * anchor[0]), int((size[1] - cut[1]) * anchor[1])
+def anchored_box(size: Size, cut: Size, anchor: tuple[float, ...]) -> Box:
+    """Return the part, of the size *cut*, that *anchor* keeps of an image of *size*.
+
+    Args:
+        size: Width and height, in pixels.
+        cut: Likewise; no side is longer.
+        anchor: A pair of fractions, or the four of a focal point, which lies in the part together
+            with its box, if that is no larger.
+    """
+    if len(anchor) == 2:
+        left, top = int((size[0] - cut[0]) * anchor[0]), int((size[1] - cut[1]) * anchor[1])
+    else:
+        left, top = (_start(*axis) for axis in zip(size, cut, anchor[:2], anchor[2:], strict=True))
     return left, top, left + cut[0], top + cut[1]
+
+
+def _start(length: int, cut: int, point: float, extent: float) -> int:
+    """Return where to begin to keep *cut* of an axis; the point stays where it is, if it can."""
+    middle, half = point * length, min(extent * length, cut) / 2
+    start = round((length - cut) * point)
+    # The point comes last: where the box does not quite fit between two pixels, it still does.
+    for around in (half, 0):
+        earliest, latest = math.ceil(middle + around) - cut, math.floor(middle - around)
+        start = min(max(start, earliest), latest)
+    return min(max(start, 0), length - cut)
+
+
+def zoom(size: Size, covering: Size, cut: Size, anchor: tuple[float, ...], closeness: int) -> float:
+    """Return how many times larger an image is scaled, to show its focal point from nearby.
+
+    Args:
+        size: Of the image, in pixels.
+        covering: The size that it is scaled to otherwise.
+        cut: The size of the part that is kept.
+        anchor: A pair, for which nothing is zoomed, or the four fractions of a focal point.
+        closeness: From 0 (not at all) to 100: until its box fills the part, as far as nothing is
+            enlarged.
+    """
+    if len(anchor) == 2 or not closeness:
+        return 1.0
+    boxes = [box or _BOX for box in anchor[2:]] if any(anchor[2:]) else [_BOX, _BOX]
+    fills = [part / (box * side) for part, box, side in zip(cut, boxes, covering, strict=True)]
+    nearest = max(1.0, min(*fills, size[0] / covering[0], size[1] / covering[1]))
+    return 1 / (1 - closeness / 100 * (1 - 1 / nearest))
 
 
 def cut_out(image: Image.Image, box: Box) -> Image.Image:

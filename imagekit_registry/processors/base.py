@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol, Self
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
 
 import attrs
 from PIL import Image, ImageEnhance, ImageOps
 
-from imagekit_registry.exceptions import InvalidArgument, answer_or
+from imagekit_registry.exceptions import InvalidArgument
 
 from . import _fields as fields
 from ._fields import Color
 from ._protocol import Processor, Size
+from .anchors import Anchor
 from .utils import has_alpha, true_color
 
 __all__ = ["Adjust", "Anchor", "MakeOpaque", "ProcessorPipeline", "Reflection", "Transpose"]
@@ -110,105 +111,6 @@ class ProcessorPipeline(list[Processor]):
         first = next((each for each in self if not is_scale_invariant(each)), None)
         ask: Callable[[Size], Size | None] | None = getattr(first, "required_size", None)
         return None if ask is None else ask(source_size)
-
-
-#: An anchor as arguments give it: words, letters out of `Anchor`, or fractions of width and height.
-AnchorPoint = str | Sequence[float]
-
-
-class Anchor:
-    """Points of an image to hold on to: by words, letters, or fractions of width and height."""
-
-    TOP_LEFT = "tl"
-    TOP = "t"
-    TOP_RIGHT = "tr"
-    BOTTOM_LEFT = "bl"
-    BOTTOM = "b"
-    BOTTOM_RIGHT = "br"
-    CENTER = "c"
-    LEFT = "l"
-    RIGHT = "r"
-
-    _FRACTIONS: ClassVar[dict[str, tuple[float, float]]] = {
-        f"{row}{column}" or "c": (x, y)
-        for row, y in (("t", 0), ("", 0.5), ("b", 1))
-        for column, x in (("l", 0), ("", 0.5), ("r", 1))
-    }
-    _LETTERS: ClassVar[dict[frozenset[str], str]] = {
-        frozenset(f"{row} {column}".split()): f"{row[:1]}{column[:1]}".replace("c", "") or "c"
-        for row in ("top", "center", "bottom", "")
-        for column in ("left", "center", "right", "")
-        if row or column
-    }
-
-    @staticmethod
-    def get_letters(anchor: str) -> str:
-        """Return an anchor in words, such as ``"top left"``, by its letters; any other as it is."""
-        words = frozenset(anchor.lower().replace("-", " ").split())
-        return Anchor._LETTERS.get(words, anchor)
-
-    @staticmethod
-    def get_tuple(anchor: AnchorPoint) -> tuple[float, float]:
-        """Return an anchor as fractions of width and height.
-
-        Raises:
-            InvalidArgument: *anchor* is neither a known word nor a pair of numbers from 0 to 1.
-
-        Example:
-            >>> Anchor.get_tuple("tr")
-            (1, 0)
-        """
-        if isinstance(anchor, str):
-            try:
-                return Anchor._FRACTIONS[Anchor.get_letters(anchor)]
-            except KeyError:
-                raise InvalidArgument(
-                    f"The anchor {anchor!r} is unknown. Use words such as 'top left' or 'center', one"
-                    f" of {', '.join(sorted(Anchor._FRACTIONS))}, or a pair of numbers from 0 to 1."
-                ) from None
-        try:
-            x, y = (float(part) for part in anchor)
-        except (TypeError, ValueError):
-            x = y = -1.0
-        if not (0 <= x <= 1 and 0 <= y <= 1):
-            raise InvalidArgument(f"The anchor {anchor!r} is no pair of numbers from 0 to 1.")
-        return x, y
-
-
-def anchor_field(**options: Any) -> Any:
-    """Return a field for an anchor, or None; one point is equal however it is written."""
-
-    def convert(value: Any) -> object:
-        if isinstance(value, str):
-            return Anchor.get_letters(str.__str__(value))
-        is_pair = isinstance(value, list | tuple)
-        return answer_or(value, lambda: tuple(map(float, value))) if is_pair else value
-
-    def check(instance: object, attribute: attrs.Attribute[Any], value: AnchorPoint | None) -> None:
-        if value is not None:
-            try:
-                key(value)
-            except InvalidArgument as error:
-                raise InvalidArgument(f"{type(instance).__name__}: {error}") from None
-
-    def key(value: AnchorPoint | None) -> object:
-        return value if value is None or value == "auto" else Anchor.get_tuple(value)
-
-    return attrs.field(converter=convert, validator=check, eq=key, **options)
-
-
-class _Positioned(Protocol):
-    anchor: AnchorPoint | None
-    x: int | None
-    y: int | None
-
-
-def refuse_two_positions(processor: _Positioned) -> None:
-    """Raise `InvalidArgument` if a processor was given both an anchor and coordinates."""
-    if processor.anchor and (processor.x is not None or processor.y is not None):
-        raise InvalidArgument(
-            f"{type(processor).__name__}: give either 'anchor' or 'x' and 'y', not both."
-        )
 
 
 class SameSizeProcessor(BaseProcessor):

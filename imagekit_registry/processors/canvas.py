@@ -12,7 +12,8 @@ from . import _fields as fields
 from ._fields import LONGEST_SIDE, Color
 from ._geometry import anchored_box
 from ._protocol import Size
-from .base import Anchor, AnchorPoint, BaseProcessor, anchor_field, refuse_two_positions
+from .anchors import Anchor, AnchorPoint, anchor_field, refuse_two_positions
+from .base import BaseProcessor
 from .utils import has_alpha, true_color
 
 __all__ = ["AddBorder", "ResizeCanvas", "Rotate"]

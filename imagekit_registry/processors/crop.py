@@ -12,12 +12,26 @@ from . import _fields as fields
 from ._fields import Color
 from ._geometry import Box, anchored_box, cut_out, cut_size
 from ._protocol import Size
-from .base import Anchor, AnchorPoint, BaseProcessor, anchor_field, refuse_two_positions
+from .anchors import (
+    ATTENTION,
+    ENTROPY,
+    FOCAL,
+    Anchor,
+    Anchored,
+    AnchorPoint,
+    anchor_field,
+    anchor_place,
+    find_vips,
+    refuse_two_positions,
+)
+from .base import BaseProcessor
 from .utils import true_color
 
 __all__ = ["BasicCrop", "Crop", "Side", "SmartCrop", "TrimBorderColor", "detect_border_color"]
 
 _STRIP_ROWS = 256
+#: The longest side, in pixels, of what is looked at to find a point.
+_SEEN_SIDE = 640
 _WITH_ENTROPY = frozenset(["L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "P", "1"])
 
 
@@ -129,17 +143,35 @@ class BasicCrop(BaseProcessor):
         return right - left, bottom - top
 
 
+def find_attention(image: Image.Image) -> tuple[float, float, float, float]:
+    """Return, as an anchor, the point of *image* that libvips believes that people look at."""
+    small = true_color(image).convert("RGB")
+    small.thumbnail((_SEEN_SIDE, _SEEN_SIDE))
+    width, height = small.size
+    seen = find_vips().Image.new_from_memory(small.tobytes(), width, height, 3, "uchar")
+    # It looks for the best part of a size, and tells the best point within that.
+    part = max(1, width // 2), max(1, height // 2)
+    options = {"interesting": "attention", "attention_x": True, "attention_y": True}
+    _, found = seen.copy(interpretation="srgb").smartcrop(*part, **options)
+    x, y = found["attention_x"] / width, found["attention_y"] / height
+    return min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0), 0.0, 0.0
+
+
 @attrs.frozen(slots=False)
-class Crop(BaseProcessor):
+class Crop(Anchored, BaseProcessor):
     """Cut the image to a width and a height; a smaller side stays as it is.
 
     Args:
         width: In pixels; None leaves it.
         height: In pixels; None leaves it.
-        anchor: Which part is kept; the middle by default.
+        anchor: Which part is kept; the middle by default; ``"focal"``: the focal point of the row,
+            ``"entropy"``: what has the most detail, ``"attention"``: what libvips believes that
+            people look at, or where it is not installed the same as ``"entropy"``.
         x: Distance of what is kept from the left edge, in pixels, in place of an anchor; the
             negative offset that pilkit wants means the same.
         y: Distance from the upper edge, likewise.
+        otherwise: The anchor for a row without a focal point, or several: the first that can be
+            had counts.
 
     Raises:
         InvalidArgument: Both an anchor and a distance are given.
@@ -151,18 +183,27 @@ class Crop(BaseProcessor):
 
     width: int | None = fields.side(optional=True, default=None)
     height: int | None = fields.side(optional=True, default=None)
-    anchor: AnchorPoint | None = anchor_field(default=None)
+    anchor: AnchorPoint | None = anchor_field(FOCAL, ATTENTION, *ENTROPY, default=None)
     x: int | None = fields.offset(default=None)
     y: int | None = fields.offset(default=None)
+    otherwise: AnchorPoint | None = anchor_field(ATTENTION, *ENTROPY, default=None, kw_only=True)
 
     __attrs_post_init__ = refuse_two_positions
+
+    @property
+    def is_cutting(self) -> bool:
+        """Whether an anchor makes a difference: not where a distance is given."""
+        return self.x is None and self.y is None
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return the part that is kept."""
         size, cut = image.size, cut_size(image.size, self.width, self.height)
-        if self.x is None and self.y is None:
-            anchor = Anchor.get_tuple(self.anchor or Anchor.CENTER)
-            return cut_out(image, anchored_box(size, cut, anchor))
+        if self.is_cutting:
+            anchor = self.known_anchor or Anchor.CENTER
+            if anchor in ENTROPY:
+                return SmartCrop(self.width, self.height).process(image)
+            place = find_attention(image) if anchor == ATTENTION else anchor_place(anchor)
+            return cut_out(image, anchored_box(size, cut, place))
         left = min(abs(self.x or 0), size[0] - cut[0])
         top = min(abs(self.y or 0), size[1] - cut[1])
         return cut_out(image, (left, top, left + cut[0], top + cut[1]))

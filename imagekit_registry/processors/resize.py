@@ -18,11 +18,22 @@ from ._geometry import (
     cut_size,
     fit_size,
     scaled_size,
+    zoom,
 )
 from ._protocol import Size
-from .base import Anchor, AnchorPoint, BaseProcessor, anchor_field
+from .anchors import (
+    ATTENTION,
+    ENTROPY,
+    FOCAL,
+    Anchor,
+    Anchored,
+    AnchorPoint,
+    anchor_field,
+    anchor_place,
+)
+from .base import BaseProcessor
 from .canvas import AddBorder, ResizeCanvas, Rotate
-from .crop import SmartCrop
+from .crop import SmartCrop, find_attention
 from .resampling import resample
 
 __all__ = [
@@ -105,6 +116,11 @@ class ResizeToCover(_ToSize):
         return cover_size(source_size, self.width, self.height, self.upscale)
 
 
+def closeness_field() -> Any:
+    """Return a field for how near a focal point is shown, in per cent."""
+    return fields.side(least=0, most=100, default=0, kw_only=True)
+
+
 class _CoverAndCut(_Scaler):
     """The base of those that scale an image until it covers a size, and cut it to that."""
 
@@ -121,7 +137,7 @@ class _CoverAndCut(_Scaler):
 
 
 @attrs.frozen(slots=False)
-class ResizeToFill(_CoverAndCut):
+class ResizeToFill(Anchored, _CoverAndCut):
     """Scale and cut the image to exactly a width and a height.
 
     What is going to be cut off is not scaled: a thin image costs no more than another one.
@@ -129,8 +145,14 @@ class ResizeToFill(_CoverAndCut):
     Args:
         width: In pixels.
         height: In pixels.
-        anchor: Which part is kept; the middle by default.
+        anchor: Which part is kept; the middle by default; ``"focal"``: the focal point of the row,
+            ``"entropy"``: what has the most detail, ``"attention"``: what libvips believes that
+            people look at, or where it is not installed the same as ``"entropy"``.
         upscale: Whether a smaller image is enlarged.
+        otherwise: The anchor for a row without a focal point, or several: the first that can be
+            had counts.
+        closeness: How near a focal point is shown, from 0 (as much as fits around it) to 100: its
+            box, or a third of the image, as far as nothing is enlarged.
 
     Example:
         >>> ResizeToFill(300, 200, anchor=Anchor.TOP).output_size((20000, 1))
@@ -140,13 +162,31 @@ class ResizeToFill(_CoverAndCut):
     # Both are needed: their defaults are there because pilkit has them, and are refused.
     width: int = fields.side(default=None)
     height: int = fields.side(default=None)
-    anchor: AnchorPoint | None = anchor_field(default=None)
+    anchor: AnchorPoint | None = anchor_field(FOCAL, ATTENTION, *ENTROPY, default=None)
     upscale: bool | None = fields.flag(optional=True, default=True)
+    otherwise: AnchorPoint | None = anchor_field(ATTENTION, *ENTROPY, default=None, kw_only=True)
+    closeness: int = closeness_field()
+
+    @property
+    def _place(self) -> tuple[float, ...]:
+        anchor = self.known_anchor
+        if anchor is None or anchor == ATTENTION or anchor in ENTROPY:
+            return 0.5, 0.5
+        return anchor_place(anchor)
+
+    def _scaled_size(self, source_size: Size) -> Size:
+        covering, cut = super()._scaled_size(source_size), (self.width, self.height)
+        times = zoom(source_size, covering, cut, self._place, self.closeness)
+        return round(covering[0] * times), round(covering[1] * times)
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
+        if self.known_anchor in ENTROPY:
+            smart = SmartResize(self.width, self.height, self.upscale)
+            return smart.process_reduced(image, source_size)
         covering, size = self._scaled_size(source_size), self.output_size(source_size)
-        box = anchored_box(covering, size, Anchor.get_tuple(self.anchor or Anchor.CENTER))
+        is_found = self.known_anchor == ATTENTION
+        box = anchored_box(covering, size, find_attention(image) if is_found else self._place)
         if covering == source_size == image.size:
             return cut_out(image, box)
         width, height = image.size
@@ -221,16 +261,20 @@ def _cropping(value: object, thumbnail: Any) -> object:
 
 
 @attrs.frozen(slots=False)
-class Thumbnail(_Scaler):
+class Thumbnail(Anchored, _Scaler):
     """Make a thumbnail: `ResizeToFill`, `ResizeToFit` or `SmartResize`, as the arguments have it.
 
     Args:
         width: In pixels; None leaves it free.
         height: In pixels; None leaves it free.
-        anchor: Which part is kept when cropping; None or ``"auto"``: the one with the most detail.
+        anchor: Which part is kept when cropping; None, ``"auto"`` or ``"entropy"``: the one with
+            the most detail; ``"focal"``: the focal point of the row.
         crop: Whether to crop, which needs both width and height; None: if an anchor, or both of
             these are given.
         upscale: Whether a smaller image is enlarged; not by default.
+        otherwise: The anchor for a row without a focal point, or several: the first that can be
+            had counts.
+        closeness: How near a focal point is shown, as in `ResizeToFill`.
 
     Raises:
         InvalidArgument: An anchor is given though nothing is cropped, or only one side though
@@ -239,13 +283,15 @@ class Thumbnail(_Scaler):
 
     width: int | None = fields.side(optional=True, default=None)
     height: int | None = fields.side(optional=True, default=None)
-    anchor: AnchorPoint | None = anchor_field(default=None)
+    anchor: AnchorPoint | None = anchor_field(FOCAL, ATTENTION, *ENTROPY, default=None)
     crop: bool | None = fields.flag(
         optional=True,
         default=None,
         converter=attrs.Converter(_cropping, takes_self=True),
     )
     upscale: bool | None = fields.flag(optional=True, default=None)
+    otherwise: AnchorPoint | None = anchor_field(ATTENTION, *ENTROPY, default=None, kw_only=True)
+    closeness: int = closeness_field()
 
     def __attrs_post_init__(self) -> None:
         """Refuse arguments that contradict each other."""
@@ -256,12 +302,19 @@ class Thumbnail(_Scaler):
             raise InvalidArgument("Thumbnail: cropping needs both 'width' and 'height'.")
 
     @property
+    def is_cutting(self) -> bool:
+        """Whether the image is cropped."""
+        return bool(self.width and self.height) and self.crop is not False
+
+    @property
     def _scaler(self) -> _Scaler:
         if self.crop is False or self.width is None or self.height is None:
             return ResizeToFit(self.width, self.height, self.upscale)
-        if self.anchor in {None, "auto"}:
+        anchor = self.known_anchor
+        if anchor is None or anchor in ENTROPY:
             return SmartResize(self.width, self.height, self.upscale)
-        return ResizeToFill(self.width, self.height, self.anchor, self.upscale)
+        sides = (self.width, self.height)
+        return ResizeToFill(*sides, anchor, self.upscale, closeness=self.closeness)
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""

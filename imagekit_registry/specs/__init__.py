@@ -10,6 +10,7 @@ from imagekit_registry.specs._attributes import (
     split_attributes,
 )
 from imagekit_registry.specs._base import BaseImageSpec, BrokenSpec, adapt_generator
+from imagekit_registry.specs._descriptors import note_moved_point
 from imagekit_registry.specs._digest import canonical_text, digest
 from imagekit_registry.specs._host import SpecHost, create_spec_class
 from imagekit_registry.specs._sources import (
@@ -19,8 +20,11 @@ from imagekit_registry.specs._sources import (
     has_generator,
     has_source,
     is_stored,
+    keep_points_in,
     name_of,
     open_source,
+    point_column,
+    point_of,
     refer_to,
     storage_of,
 )
@@ -54,10 +58,14 @@ __all__ = [
     "has_generator",
     "has_source",
     "is_stored",
+    "keep_points_in",
     "load_decoder",
     "load_resizer",
     "name_of",
+    "note_moved_point",
     "open_source",
+    "point_column",
+    "point_of",
     "refer_to",
     "show_attributes",
     "split_attributes",

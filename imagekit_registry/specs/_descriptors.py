@@ -11,6 +11,8 @@ from django.db import transaction
 from django.db.models import Model
 from django.db.models.fields.files import FieldFile, FileDescriptor
 
+from imagekit_registry.specs._sources import point_column
+
 
 class Known(NamedTuple):
     """What an instance knows of one of its source fields."""
@@ -19,6 +21,7 @@ class Known(NamedTuple):
     version: int = 0  # Which of the files that the field was given is the content of that source.
     given: int = 0  # How many new files the field was given: the version of what it holds now.
     is_pending: bool = False  # Whether something else was saved since, which may be rolled back.
+    points: tuple[object, ...] = ()  # The focal point in the committed row, if it was moved since.
 
 
 _NOTHING = Known()
@@ -38,6 +41,22 @@ def note(instance: Model, field_name: str, **changes: Any) -> None:
     known = known_of(instance, field_name)._replace(**changes)
     state = instance._state.__dict__
     state[_KNOWN] = {**state.get(_KNOWN, {}), field_name: known}
+
+
+def note_moved_point(instance: Model, image_field: str, before: object) -> None:
+    """Have the next save of *instance* announce that the focal point of its image is another one."""
+    if not known_of(instance, image_field).points:
+        note(instance, image_field, points=(before,))
+
+
+def as_committed(instance: Model, field_name: str) -> Model:
+    """Return *instance* with the focal point that its committed row has for an image."""
+    column, points = point_column(type(instance), field_name), known_of(instance, field_name).points
+    if column is None or not points:
+        return instance
+    row = copy(instance)
+    row.__dict__[column] = points[0]
+    return row
 
 
 def name_in(value: Any) -> str | None:

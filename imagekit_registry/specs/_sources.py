@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import attrs
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.db.models import Model
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import storage_reference
@@ -23,6 +25,7 @@ from imagekit_registry.exceptions import (
     SourceUnavailable,
     answer_or,
 )
+from imagekit_registry.processors.anchors import FocalPoint
 
 _CHUNK_BYTES = 1 << 20
 
@@ -159,6 +162,35 @@ def _content_digest(source: Any) -> str:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+#: The columns that hold the focal points of image fields, by model and the field's name.
+_points: dict[tuple[type[Model], str], str] = {}
+
+
+def keep_points_in(model: type[Model], image_field: str, column: str) -> None:
+    """Take note that instances of *model* hold the focal point of an image in an attribute."""
+    _points[model, image_field] = column
+    point_column.cache_clear()
+
+
+@cache
+def point_column(model: type[Model], image_field: str) -> str | None:
+    """Return the attribute of a row that holds the focal point of its image; None without one."""
+    keys = ((cls, image_field) for cls in model.__mro__)
+    return next((_points[key] for key in keys if key in _points), None)
+
+
+def point_of(source: object) -> FocalPoint | None:
+    """Return the focal point of *source*, as its row has it; None if it has none.
+
+    What is only the name of a file has no row, and so no point.
+    """
+    if not isinstance(source, FieldFile):
+        return None
+    column = point_column(type(source.instance), source.field.attname)
+    value = None if column is None else getattr(source.instance, column)
+    return value if isinstance(value, FocalPoint) else None
 
 
 def fingerprint(source: Any) -> str:

@@ -30,11 +30,18 @@ from imagekit_registry.imaging import (
     render_many,
 )
 from imagekit_registry.imaging.formats import normalize_format
-from imagekit_registry.processors import ProcessorPipeline
+from imagekit_registry.processors import Processor, ProcessorPipeline
+from imagekit_registry.processors.anchors import place
 from imagekit_registry.processors.resampling import Resizer
 from imagekit_registry.specs._base import BaseImageSpec
 from imagekit_registry.specs._digest import canonical_text, digest_of, is_value
-from imagekit_registry.specs._sources import StoredFile, has_source, open_source, refer_to
+from imagekit_registry.specs._sources import (
+    StoredFile,
+    has_source,
+    open_source,
+    point_of,
+    refer_to,
+)
 
 
 @cache
@@ -187,7 +194,7 @@ class ImageSpec(BaseImageSpec):
     def recipe(self) -> Recipe:
         """The recipe, as the imaging room takes it."""
         return Recipe(
-            processors=tuple(self.processors or ()),
+            processors=tuple(self.placed_processors()),
             format=self.format,
             options=dict(self.options or {}),
             autoconvert=self.autoconvert,
@@ -235,7 +242,7 @@ class ImageSpec(BaseImageSpec):
     def _recipe_text(self) -> str:
         """Return all but the source, written down canonically."""
         cls = type(self)
-        processors = tuple(self.processors or ())
+        processors = tuple(self.placed_processors())
         options = self.options or {}
         # What equals the default is left out, so that a new attribute renames nothing.
         extras = {
@@ -256,13 +263,21 @@ class ImageSpec(BaseImageSpec):
                 pass
         return _text(processors, self.format, dict(options), extras)
 
+    def placed_processors(self) -> Sequence[Processor]:
+        """Return the processors with anchors that say all by themselves.
+
+        ``"focal"`` becomes the point in the row of the source; where no anchor was given, that of
+        the settings is. So digests, names and pixels are of one point.
+        """
+        return place(self.processors or (), lambda: point_of(self.source), conf.DEFAULT_ANCHOR)
+
     def output_size(self, source_size: tuple[int, int]) -> tuple[int, int] | None:
         """Return the size in pixels of the image made of an upright source of *source_size*.
 
         Returns:
             Width and height, or None if a processor does not say.
         """
-        return ProcessorPipeline(self.processors or []).output_size(source_size)
+        return ProcessorPipeline(self.placed_processors()).output_size(source_size)
 
     def expected_size(self) -> tuple[int, int] | None:
         """Return the size in pixels that the image will have, from the header of its source.

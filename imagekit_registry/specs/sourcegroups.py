@@ -19,12 +19,14 @@ from django.dispatch import Signal
 from imagekit_registry.registry import SourceGroupFilesGenerator
 from imagekit_registry.signals import (
     source_deleted,
+    source_moved,
     source_saved,
     source_written,
     sources_deleted,
     sources_saved,
 )
 from imagekit_registry.specs._descriptors import (
+    as_committed,
     known_of,
     name_in,
     note,
@@ -32,6 +34,7 @@ from imagekit_registry.specs._descriptors import (
     watch_descriptor,
 )
 from imagekit_registry.specs._rows import Callback, LetGo
+from imagekit_registry.specs._sources import point_column
 
 __all__ = [
     "ImageFieldSourceGroup",
@@ -209,13 +212,20 @@ class _Watcher:
         **kwargs: object,
     ) -> None:
         for name in sorted(self._watched[sender].intersection(instance.__dict__)):
-            if update_fields is not None and name not in update_fields:
-                continue
-            known, source = known_of(instance, name), name_in(instance.__dict__[name])
+            saved = {name, point_column(sender, name)}
+            if update_fields is not None:
+                saved &= update_fields
+            known = known_of(instance, name)
+            source, given = known.name, known.version
+            if name in saved:
+                source, given = name_in(instance.__dict__[name]), known.given
+            is_moved = bool(known.points) and saved != {name}
             if created or raw:
                 # Known at once: if it is rolled back, the next save creates the row again.
-                note(instance, name, name=source, version=known.given)
-            elif known.is_pending or (source, known.given) != (known.name, known.version):
+                note(instance, name, name=source, version=given, points=())
+            elif saved and (
+                known.is_pending or is_moved or (source, given) != (known.name, known.version)
+            ):
                 note(instance, name, is_pending=True)
             else:
                 continue
@@ -224,10 +234,8 @@ class _Watcher:
                 if source and transaction.get_connection(using).in_atomic_block:
                     for group, file in self._told(instance, name, source):
                         source_written.send(sender=group, source=file)
-                saved = partial(
-                    self._on_saved, instance, name, source, known.given, created, let_go
-                )
-                self._at_commit(let_go, saved)
+                told = partial(self._on_saved, instance, name, source, given, created, is_moved)
+                self._at_commit(let_go, partial(told, let_go))
 
     def _let_go_of(self, using: str, instance: Model, field_name: str, name: str | None) -> LetGo:
         """Take note that a row may let go of an image when the transaction is committed."""
@@ -246,15 +254,22 @@ class _Watcher:
         name: str | None,
         version: int,
         created: bool,
+        is_moved: bool,
         let_go: LetGo,
     ) -> None:
         """Note what was saved, now that it is committed, and announce what has changed by that."""
-        before = known_of(instance, field_name)
-        note(instance, field_name, name=name, version=version, is_pending=False)
+        before, former = known_of(instance, field_name), as_committed(instance, field_name)
+        points = () if is_moved else before.points
+        note(instance, field_name, name=name, version=version, is_pending=False, points=points)
         if before.name and before.name != name and not created:
-            self._send_deleted(let_go, instance, field_name, before.name)
+            self._send_deleted(let_go, former, field_name, before.name)
         if name and (created or (name, version) != (before.name, before.version)):
             self._send(source_saved, let_go, instance, field_name, name)
+        elif name and former is not instance and is_moved:
+            for group, source in self._told(instance, field_name, name):
+                source_moved.send(
+                    sender=group, source=source, former=type(source)(former, source.field, name)
+                )
 
     def _on_delete(self, sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
         for field_name in sorted(self._watched[sender]):
@@ -263,7 +278,8 @@ class _Watcher:
                 # Django deletes a child's row and then its parent's, which holds the image.
                 later = None if _shares_rows(owner, sender) else owner
                 let_go = self._let_go_of(using, instance, field_name, name)
-                send = partial(self._send_deleted, let_go, instance, field_name, name, later)
+                row = as_committed(instance, field_name)
+                send = partial(self._send_deleted, let_go, row, field_name, name, later)
                 self._at_commit(let_go, send)
 
     def _at_commit(self, let_go: LetGo, announce: Callable[[], None]) -> None:

@@ -19,7 +19,10 @@ from imagekit_registry.exceptions import (
     LimitExceeded,
 )
 from imagekit_registry.imaging import Limits, Recipe, get_resizer, render
-from imagekit_registry.processors import Transpose
+from imagekit_registry.processors import ResizeToFill, Transpose
+from imagekit_registry.processors._geometry import anchored_box
+from imagekit_registry.processors._protocol import Size
+from imagekit_registry.processors.anchors import FocalPoint
 from imagekit_registry.processors.resampling import Resizer, resized_by
 from tests.imaging.conftest import encode, opened
 from tests.processors.conftest import MODES, make_image
@@ -56,7 +59,21 @@ LIKELY: dict[str, st.SearchStrategy[Any]] = {
         ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "LAB", "HSV", "I;16", "F"]
     ),
     "color": st.sampled_from(["red", "#0f08", (1, 2, 3), (1, 2, 3, 4), 7]),
-    "anchor": st.sampled_from(["tl", "c", "br", (0.3, 1), None]),
+    "anchor": st.sampled_from(
+        [
+            "tl",
+            "c",
+            "br",
+            (0.3, 1),
+            (0.2, 0.9, 0, 0),
+            (0.7, 0.4, 0.5, 0.1),
+            "focal",
+            "entropy",
+            None,
+        ]
+    ),
+    "otherwise": st.sampled_from(["tl", "entropy", ("attention", "top"), None]),
+    "closeness": st.integers(0, 100),
 }
 SIDES = st.sampled_from([1, 2, 3, 17, 64, 1000])
 
@@ -101,6 +118,8 @@ def test_any_argument_gives_an_image_or_our_error(
     cls, arguments = wanted
     try:
         processor = cls(**arguments)
+        sized = hasattr(processor, "output_size")
+        promise = processor.output_size((width, height)) if sized else None
     except (InvalidArgument, InvalidArgumentType) as error:
         refusal = str(error)
     else:
@@ -108,7 +127,6 @@ def test_any_argument_gives_an_image_or_our_error(
     if refusal:
         assert cls.__name__ in refusal or "anchor" in refusal
         return
-    promise = processor.output_size((width, height)) if hasattr(processor, "output_size") else None
     if promise is not None and promise[0] * promise[1] > 1_000_000:
         return  # what the renderer refuses; see below
     with resized_by(resizer):
@@ -116,6 +134,40 @@ def test_any_argument_gives_an_image_or_our_error(
     assert min(result.size) >= 1
     assert promise is None or result.size == promise
     result.tobytes()
+
+
+FRACTIONS = st.one_of(st.sampled_from([0, 1]), st.floats(0, 1))
+PIXELS = st.one_of(st.integers(1, 20), st.integers(1, 5000))
+
+
+@settings(QUICK, max_examples=10_000)
+@given(
+    size=st.tuples(PIXELS, PIXELS),
+    wanted=st.tuples(PIXELS, PIXELS),
+    point=st.builds(FocalPoint, FRACTIONS, FRACTIONS, FRACTIONS, FRACTIONS),
+    closeness=st.integers(0, 100),
+)
+def test_a_focal_point_lies_inside_every_crop(
+    size: Size, wanted: Size, point: FocalPoint, closeness: int
+) -> None:
+    """The point itself always, its box where there is a pixel to spare; nothing is enlarged for it."""
+    processor = ResizeToFill(*wanted, anchor=point.anchor, closeness=closeness)
+    scaled = processor.required_size(size)
+    cut = processor.output_size(size)
+    assert cut == ResizeToFill(*wanted).output_size(size)
+    plain = ResizeToFill(*wanted).required_size(size)
+    assert all(s <= max(p, side) for s, p, side in zip(scaled, plain, size, strict=True))
+    box = anchored_box(scaled, cut, point.anchor)
+    for start, end, side, middle, extent in (
+        (box[0], box[2], scaled[0], point.x, point.width),
+        (box[1], box[3], scaled[1], point.y, point.height),
+    ):
+        assert 0 <= start <= middle * side <= end <= side
+        first = max(0.0, (middle - extent / 2) * side)
+        last = min(float(side), (middle + extent / 2) * side)
+        if last - first <= end - start - 1:
+            assert start <= first + 1e-6
+            assert last - 1e-6 <= end
 
 
 @settings(QUICK, max_examples=150)
@@ -141,8 +193,8 @@ def test_any_chain_of_processors_gives_an_image_or_a_limit(
         result = render(
             source, Recipe(chain, format=format), limits=LIMITS, format_options={}, resizer=resizer
         )
-    except LimitExceeded:
-        return
+    except (InvalidArgument, LimitExceeded):
+        return  # a Thumbnail says at last what it cannot crop
     image = opened(result)
     assert (image.format, image.size) == (format, (result.width, result.height))
     assert math.prod(image.size) <= 100_000

@@ -8,8 +8,8 @@ from django.db import models
 
 from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles.backends import DatabaseImageCacheBackend
-from imagekit_registry.models import ImageSpecField, ProcessedImageField
-from imagekit_registry.processors import Adjust, ResizeToFill
+from imagekit_registry.models import FocalPointField, ImageSpecField, ProcessedImageField
+from imagekit_registry.processors import Adjust, ResizeToFill, ResizeToFit
 from imagekit_registry.utils import get_field_info
 
 
@@ -187,6 +187,22 @@ class Badge(AbstractBadge):
         upload_to="icons",
         blank=True,
     )
+
+
+class Portrait(models.Model):
+    """An image with a focal point."""
+
+    title = models.CharField(max_length=50, blank=True)
+    image = models.ImageField(upload_to="portraits", blank=True)
+    focal_point = FocalPointField(image_field="image")
+
+    card = ImageSpecField([ResizeToFill(40, 40, anchor="focal")], source="image", format="PNG")
+    near = ImageSpecField(
+        [ResizeToFill(40, 20, anchor="focal", otherwise="top", closeness=100)],
+        source="image",
+        format="PNG",
+    )
+    whole = ImageSpecField([ResizeToFit(100, 100)], source="image", format="PNG")
 
 
 class Watermark:

@@ -348,6 +348,10 @@ class ImageSpecField(SpecHost):
     def __delete__(self, instance: models.Model) -> None:
         """Take back an assignment; the cache file is built anew when it is asked for."""
         instance._state.__dict__.pop(self._given_name, None)
+        self.forget(instance)
+
+    def forget(self, instance: models.Model) -> None:
+        """Build the cache file of *instance* anew when it is asked for next."""
         instance._state.__dict__.pop(self._memo_name, None)
 
     @staticmethod
