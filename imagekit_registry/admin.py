@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from django import forms
 from django.contrib.admin.widgets import AdminFileWidget
 from django.db import models
 from django.template.loader import get_template
@@ -18,11 +19,17 @@ from django.utils.translation import gettext_lazy as _
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.fallbacks import Fallback
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import GenerationError, InvalidArgument, MissingSource
+from imagekit_registry.exceptions import (
+    GenerationError,
+    InvalidArgument,
+    MissingSource,
+    answer_or,
+)
 from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID
 from imagekit_registry.html import build_attributes
+from imagekit_registry.models import FocalPointField
 
-__all__ = ["AdminThumbnail", "ImageAdminMixin", "ImageAdminWidget"]
+__all__ = ["AdminThumbnail", "FocalPointWidget", "ImageAdminMixin", "ImageAdminWidget"]
 
 _logger = logging.getLogger("imagekit_registry.admin")
 
@@ -202,8 +209,60 @@ class ImageAdminWidget(AdminFileWidget):
             return _Preview(problem=type(error).__name__)
 
 
+class FocalPointWidget(forms.Widget):
+    """The input for a focal point: two numbers, and with JavaScript a pad over the image.
+
+    The pad takes pointer, touch and arrow keys (1%, with Shift 10%), and shows the crops of the
+    model's specs as the point moves, before anything is saved and for a file that was just chosen.
+    """
+
+    template_name = "imagekit/admin/focal_point.html"
+    use_fieldset = True
+
+    class Media:  # noqa: D106
+        css = {"all": ["imagekit/admin.css"]}
+        js = ["imagekit/focal-point.js"]
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """Add the numbers, in per cent, and the box, which is kept as it is."""
+        context = super().get_context(name, value, attrs)
+        x, y, *box = str(value).split(",") if value and "," in str(value) else ("", "")
+        labels = (("x", _("From the left, in %"), x), ("y", _("From the top, in %"), y))
+        context["widget"]["axes"] = [
+            {"name": axis, "label": label, "value": _in_percent(part)}
+            for axis, label, part in labels
+        ]
+        context["widget"]["box"] = ",".join(box)
+        context["widget"]["attrs"].setdefault("id", f"id_{name}")
+        return context
+
+    def value_from_datadict(self, data: Any, files: object, name: str) -> str | None:
+        """Return the text of the point; of numbers that are none, what the field refuses."""
+        x, y = data.get(f"{name}_x"), data.get(f"{name}_y")
+        if x is None and y is None:
+            text: str | None = data.get(name)
+            return text
+        if not (x or y):
+            return ""
+        numbers = answer_or("", lambda: f"{float(x) / 100:.3f},{float(y) / 100:.3f}")
+        box = data.get(f"{name}_box")
+        return f"{numbers},{box}" if box else numbers or f"{x},{y} %"
+
+    def value_omitted_from_data(self, data: Any, files: object, name: str) -> bool:
+        """Return whether none of the inputs was sent."""
+        return not {name, f"{name}_x", f"{name}_y"}.intersection(data)
+
+    def id_for_label(self, id_: str, index: str = "0") -> str:
+        """Return nothing: a legend stands above, and each number has a label of its own."""
+        return ""
+
+
+def _in_percent(part: str) -> str:
+    return answer_or(part, lambda: f"{float(part) * 100:.4g}") if part else ""
+
+
 class ImageAdminMixin:
-    """Gives the image fields of a ``ModelAdmin``, or of an inline, an input with a preview.
+    """Gives image fields and focal points of a ``ModelAdmin``, or of an inline, inputs with previews.
 
     ``formfield_overrides`` of the class itself come first.
 
@@ -218,6 +277,7 @@ class ImageAdminMixin:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.formfield_overrides = {
             models.ImageField: {"widget": ImageAdminWidget},
+            FocalPointField: {"widget": FocalPointWidget},
             **self.formfield_overrides,
         }
         super().__init__(*args, **kwargs)

@@ -18,13 +18,20 @@ from django.test import Client
 from django.utils.datastructures import MultiValueDict
 
 from imagekit_registry import register, unregister
-from imagekit_registry.admin import AdminThumbnail, ImageAdminMixin, ImageAdminWidget
+from imagekit_registry.admin import (
+    AdminThumbnail,
+    FocalPointWidget,
+    ImageAdminMixin,
+    ImageAdminWidget,
+)
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID, AdminPreview
+from imagekit_registry.models import FocalPoint
 from imagekit_registry.processors import Adjust
 from imagekit_registry.registry import generator_registry
+from tests.pages import elements
 from tests.storages import CountingStorage, content_of
-from tests.testapp.models import Album, AlbumPhoto, Photo, Profile
+from tests.testapp.models import Album, AlbumPhoto, Photo, Portrait, Profile
 
 pytestmark = pytest.mark.django_db
 
@@ -352,3 +359,65 @@ class TestMixin:
 
         own = {models.ImageField: {"widget": Own}}
         assert isinstance(self.widget_of(formfield_overrides=own), Own)
+
+
+class TestFocalPoint:
+    """The input for a focal point, without JavaScript."""
+
+    @pytest.fixture
+    def portrait(self, photos: Path) -> Portrait:
+        """Return a row with a point that has a box."""
+        return Portrait.objects.create(
+            image=content_of(photos / "rocket.jpg"), focal_point="0.25,0.333,0.1,0.2"
+        )
+
+    def test_the_form_has_two_labelled_numbers(self, superuser: Client, portrait: Portrait) -> None:
+        """In per cent; and says what the script needs: the image's field and the crops."""
+        page = superuser.get(f"/admin/testapp/portrait/{portrait.pk}/change/").content.decode()
+        inputs = {each.get("name"): each for each in elements(page, "input")}
+        labels = {each.get("for") for each in elements(page, "label")}
+        for name, value in (("focal_point_x", "25"), ("focal_point_y", "33.3")):
+            assert (inputs[name]["type"], inputs[name]["value"]) == ("number", value)
+            assert inputs[name]["id"] in labels
+        assert inputs["focal_point_box"]["value"] == "0.100,0.200"
+        (root,) = [each for each in elements(page, "div") if each.get("class") == "imagekit-focal"]
+        assert root["data-image-field"] == "image"
+        assert root["data-crops"] == "40x20 40x40"
+        scripts = [each.get("src", "") for each in elements(page, "script")]
+        assert "/static/imagekit/focal-point.js" in scripts
+
+    @pytest.mark.parametrize(
+        ("sent", "point"),
+        [
+            ({"x": "10", "y": "99.9"}, FocalPoint(0.1, 0.999)),
+            ({"x": "10", "y": "20", "box": "0.100,0.200"}, FocalPoint(0.1, 0.2, 0.1, 0.2)),
+            ({"x": "", "y": "", "box": "0.100,0.200"}, None),
+        ],
+    )
+    def test_numbers_are_saved_with_the_box(
+        self, sent: dict[str, str], point: Any, superuser: Client, portrait: Portrait
+    ) -> None:
+        """The box is no number of the form, and stays."""
+        data = {f"focal_point_{name}": value for name, value in sent.items()}
+        url = f"/admin/testapp/portrait/{portrait.pk}/change/"
+        assert superuser.post(url, {"title": "a", **data}).status_code == 302
+        portrait.refresh_from_db()
+        assert portrait.focal_point == point
+
+    @pytest.mark.parametrize("sent", [("10", ""), ("", "5"), ("a", "b"), ("101", "5"), ("-1", "5")])
+    def test_numbers_that_make_no_point_are_refused(
+        self, sent: tuple[str, str], superuser: Client, portrait: Portrait
+    ) -> None:
+        """At the field; nothing is saved."""
+        data = {"focal_point_x": sent[0], "focal_point_y": sent[1]}
+        url = f"/admin/testapp/portrait/{portrait.pk}/change/"
+        answer = superuser.post(url, {"title": "a", **data})
+        assert "Enter two numbers from 0 to 1" in answer.content.decode()
+        assert Portrait.objects.get().focal_point == FocalPoint(0.25, 0.333, 0.1, 0.2)
+
+    def test_a_form_that_leaves_the_input_out_leaves_the_point(self) -> None:
+        """And the text alone is taken, as an API sends it."""
+        widget = FocalPointWidget()
+        assert widget.value_omitted_from_data({}, {}, "point")
+        assert widget.value_from_datadict({"point": "0.1,0.2"}, {}, "point") == "0.1,0.2"
+        assert widget.value_from_datadict({}, {}, "point") is None

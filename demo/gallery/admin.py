@@ -18,7 +18,7 @@ class PhotoAdmin(ImageAdminMixin, admin.ModelAdmin):
     search_fields = ["title", "description", "credit"]
     readonly_fields = ["size", "created"]
     fieldsets = [
-        (None, {"fields": ["image", "title", "description"]}),
+        (None, {"fields": ["image", "focal_point", "title", "description"]}),
         ("Origin", {"fields": ["credit", "rights", "size", "created"]}),
     ]
     thumbnail = AdminThumbnail("list_thumbnail")

@@ -6,7 +6,7 @@ from django.db import models
 from django.urls import reverse
 
 from demo.gallery.processors import Duotone
-from imagekit_registry.models import ImageSpecField, ProcessedImageField
+from imagekit_registry.models import FocalPointField, ImageSpecField, ProcessedImageField
 from imagekit_registry.processors import ResizeToFill, ResizeToFit
 
 
@@ -31,17 +31,22 @@ class Photo(models.Model):
         width_field="width",
         height_field="height",
     )
+    focal_point = FocalPointField(
+        image_field="image", help_text="What stays where the photograph is cropped."
+    )
     width = models.PositiveIntegerField(default=0, editable=False)
     height = models.PositiveIntegerField(default=0, editable=False)
     loaded_from = models.CharField(max_length=100, null=True, unique=True, editable=False)
     created = models.DateTimeField(auto_now_add=True)
 
     duotone = ImageSpecField(
-        [ResizeToFill(320, 240), Duotone(dark="#1d1a4b", light="#ffd9a0")],
+        [ResizeToFill(320, 240, anchor="focal"), Duotone(dark="#1d1a4b", light="#ffd9a0")],
         source="image",
         format="WEBP",
     )
-    list_thumbnail = ImageSpecField([ResizeToFill(96, 72)], source="image", format="WEBP")
+    list_thumbnail = ImageSpecField(
+        [ResizeToFill(96, 72, anchor="focal")], source="image", format="WEBP"
+    )
 
     class Meta:
         ordering = ["-created", "-pk"]

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+import imagekit_registry
+from imagekit_registry.admin import FocalPointWidget
 from tests.conftest import require_service
 
 pytestmark = pytest.mark.browser
@@ -178,3 +180,135 @@ def test_a_refused_upload_says_why(page: Page, tmp_path: Path) -> None:
     error = page.locator(".errorlist")
     error.wait_for()
     assert "Upload a valid image" in error.inner_text()
+
+
+_POINT = """pad => {
+    const [image, point] = [pad.querySelector('img'), pad.querySelector('span')]
+        .map(each => each.getBoundingClientRect());
+    return [point.x + point.width / 2 - image.x, point.y + point.height / 2 - image.y]
+        .map((distance, axis) => Math.round(100 * distance / [image.width, image.height][axis]));
+}"""
+
+
+def _open_in_admin(page: Page, title: str) -> Any:
+    """Open the form of a photograph; return the pad of its focal point."""
+    page.goto("admin/gallery/photo/")
+    page.get_by_role("link", name=title).last.click()
+    pad = page.get_by_role("application", name="Focal point")
+    pad.wait_for()
+    return pad
+
+
+def _numbers(page: Page) -> list[str]:
+    labels = ("From the left, in %", "From the top, in %")
+    return [page.get_by_label(label).input_value() for label in labels]
+
+
+def test_an_editor_moves_a_focal_point_by_keyboard_alone(page: Page, photos: Path) -> None:
+    """From the tab key to the saved crop: the pad, the numbers and the previews agree."""
+    _upload(page, photos / "rocket.jpg", "By keys", "A rocket")
+    _log_in(page)
+    row = page.get_by_role("row").filter(has_text="By keys")
+    former = row.get_by_role("img").first.get_attribute("src")
+    pad = _open_in_admin(page, "By keys")
+    while not pad.evaluate("pad => pad === document.activeElement"):
+        page.keyboard.press("Tab")
+    assert pad.evaluate("pad => getComputedStyle(pad).outlineStyle") == "solid"
+    for key in ["ArrowRight", "ArrowRight", "Shift+ArrowUp", "ArrowDown", "Shift+ArrowRight"]:
+        page.keyboard.press(key)
+    assert _numbers(page) == ["62", "41"]
+    assert pad.evaluate(_POINT) == [62, 41]
+    crops = page.locator(".imagekit-focal-crops img").evaluate_all(
+        "all => all.map(each => [each.title, each.style.objectPosition])"
+    )
+    # Both specs have the same proportions.
+    assert crops == [["320 × 240", "62% 41%"]]  # noqa: RUF001
+    assert page.locator(".imagekit-focal-status").inner_text() == "62%, 41%"
+    for _ in range(12):
+        page.keyboard.press("Shift+ArrowLeft")
+    assert _numbers(page) == ["0", "41"]
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.type") == "number"
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Select photo to change").wait_for()
+    assert row.get_by_role("img").first.get_attribute("src") != former
+    _open_in_admin(page, "By keys")
+    assert _numbers(page) == ["0", "41"]
+
+
+def test_an_editor_points_at_a_file_that_was_just_chosen(page: Page, photos: Path) -> None:
+    """With the mouse, before anything is saved; and takes the point back."""
+    _upload(page, photos / "coffee.png", "By mouse", "A cup")
+    _log_in(page)
+    pad = _open_in_admin(page, "By mouse")
+    image = pad.locator("img")
+    stored = image.get_attribute("src")
+    page.locator("input[type=file]").set_input_files(photos / "astronaut.png")
+    page.wait_for_function(
+        "() => document.querySelector('.imagekit-focal-pad img').naturalHeight == 512"
+    )
+    assert image.get_attribute("src") != stored
+    pad.scroll_into_view_if_needed()
+    box = image.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + box["height"] * 0.1)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.75)
+    page.mouse.up()
+    assert [round(float(number)) for number in _numbers(page)] == [25, 75]
+    assert pad.evaluate(_POINT) == [25, 75]
+    page.get_by_role("button", name="No point").click()
+    assert _numbers(page) == ["", ""]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_focal_point_input_fits_its_page(page: Page, width: int) -> None:
+    """On a desktop and on a phone nothing sticks out."""
+    page.set_viewport_size({"width": width, "height": 900})
+    _log_in(page)
+    _open_in_admin(page, "Eileen Collins")
+    assert _numbers(page) == ["43", "22"]
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(overflow) <= 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_focal_point_input(page: Page, scheme: Any) -> None:
+    """Names, roles, contrast: in both colour schemes of the admin."""
+    module = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page.emulate_media(color_scheme=scheme)
+    _log_in(page)
+    _open_in_admin(page, "Eileen Collins")
+    found = module.Axe().run(page, context=".imagekit-focal").response["violations"]
+    assert page.locator(".imagekit-focal-pad").is_visible()
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+
+
+def test_a_row_that_is_added_to_an_inline_has_its_own_image(page: Page, photos: Path) -> None:
+    """The names of a formset's rows tell which file input belongs to which point."""
+    rows = ""
+    for row in ("0", "__prefix__"):
+        point = FocalPointWidget().render(
+            f"photos-{row}-point", None, {"id": f"id_{row}", "data-image-field": "image"}
+        )
+        empty = ' class="empty-form"' if row == "__prefix__" else ""
+        rows += f'<div{empty}><p><input type="file" name="photos-{row}-image"></p>{point}</div>'
+    page.goto("admin/login/")
+    page.set_content(f"<form>{rows}</form>")
+    script = Path(imagekit_registry.__file__).parent / "static" / "imagekit" / "focal-point.js"
+    page.add_script_tag(path=script)
+    page.evaluate("""() => {
+        const added = document.querySelector('.empty-form');
+        added.classList.remove('empty-form');
+        added.innerHTML = added.innerHTML.replaceAll('__prefix__', '1');
+        for (const row of document.querySelectorAll('form > div')) {
+            row.dispatchEvent(new CustomEvent('formset:added', {bubbles: true}));
+        }
+    }""")
+    page.locator("input[name=photos-1-image]").set_input_files(photos / "rocket.jpg")
+    pads = page.get_by_role("application")
+    pads.wait_for()
+    assert pads.count() == 1
+    pads.press("ArrowDown")
+    values = page.locator("input[type=number]").evaluate_all("all => all.map(each => each.value)")
+    assert values == ["", "", "50", "51"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from imagekit_registry.admin import AdminThumbnail, ImageAdminMixin
-from tests.testapp.models import Album, AlbumPhoto, Photo, Profile
+from tests.testapp.models import Album, AlbumPhoto, Photo, Portrait, Profile
 
 
 @admin.register(Photo)
@@ -37,3 +37,8 @@ class ProfileAdmin(ImageAdminMixin, admin.ModelAdmin):  # type: ignore[type-arg]
 
     list_display = ["name", "picture"]
     picture = AdminThumbnail("avatar")
+
+
+@admin.register(Portrait)
+class PortraitAdmin(ImageAdminMixin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """A focal point."""

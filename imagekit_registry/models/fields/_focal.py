@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.core import checks
@@ -147,12 +147,15 @@ class FocalPointField(_Field):
         """Return a form field, whose input says of which image it is, and how that is cropped."""
         field = super().formfield(*args, **kwargs)
         if field is not None:
-            sizes = " ".join(f"{width}x{height}" for width, height in sorted(set(self._crops())))
+            # Of several with the same proportions, the largest.
+            crops = {round(width / height, 2): (width, height) for width, height in self._crops()}
+            sizes = " ".join(f"{width}x{height}" for width, height in crops.values())
             field.widget.attrs.update({"data-image-field": self.image_field, "data-crops": sizes})
         return field
 
-    def _crops(self) -> Iterator[tuple[int, int]]:
-        """Yield the sizes, in pixels, of the images that are cropped around the point."""
+    def _crops(self) -> list[tuple[int, int]]:
+        """Return the sizes, in pixels, of the images that are cropped around the point, sorted."""
+        found = []
         for host in spec_fields_of(self.model):
             if answer_or(None, host.source_of, self.model) != self.image_field:
                 continue
@@ -160,7 +163,8 @@ class FocalPointField(_Field):
             if isinstance(spec, ImageSpec) and (size := spec.output_size(_LARGE)):
                 given, default = spec.processors or (), conf.DEFAULT_ANCHOR
                 if place(given, lambda: _SOME, default) != place(given, lambda: None, default):
-                    yield size
+                    found.append(size)
+        return sorted(found)
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """Return what is wrong with this field, for Django's system checks."""
