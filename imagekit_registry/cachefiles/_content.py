@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import IO, Any, NoReturn, Self, TypeVar
 
 from django.core.files.base import File
+from django.http import HttpRequest
 
 from imagekit_registry.cachefiles import existence
 from imagekit_registry.cachefiles.fallbacks import Fallback, demand_url
 from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.rendering import log_failure
 from imagekit_registry.cachefiles.threads import is_in_event_loop
-from imagekit_registry.exceptions import MissingSource, PublishError, located
+from imagekit_registry.exceptions import GenerationError, MissingSource, PublishError, located
 from imagekit_registry.imaging.formats import extension_to_mimetype, format_to_mimetype
 from imagekit_registry.signals import content_required
 from imagekit_registry.state import Status
@@ -73,6 +75,42 @@ class StoredContent(CacheFile):
         as that of a spec field that a serializer only names.
         """
         return self.url if self else None
+
+    def as_dict(self, request: HttpRequest | None = None) -> dict[str, Any]:
+        """Return what an API tells of the image; what cannot be had is told as well, not raised.
+
+        Args:
+            request: The request that is answered; with it the URL is absolute.
+
+        Returns:
+            ``url`` (that of the fallback, or None, if the image cannot be had), ``width`` and
+            ``height`` in pixels, ``type`` (the media type), ``size`` in bytes, and whether it is
+            ``pending``: yet to be made. What is not known is None.
+
+        Example:
+            >>> photo.thumbnail.as_dict()
+            {'url': '/media/...', 'width': 200, 'height': 150, 'type': 'image/jpeg', ...}
+        """
+        shown = Fallback()
+        if self.name:
+            try:
+                shown = self.shown()
+            except GenerationError as error:
+                log_failure(error)
+        record = existence.known(self) if shown.url else None
+        status = Status.EXISTS if record is None else record.status
+        is_shown = bool(shown.url) and self._fallback is None
+        url = shown.url
+        if request is not None and url and not url.startswith("data:"):
+            url = request.build_absolute_uri(url)
+        return {
+            "url": url or None,
+            "width": None if shown.width is None else int(shown.width),
+            "height": None if shown.height is None else int(shown.height),
+            "type": self.media_type if is_shown else None,
+            "size": record.size if is_shown and record is not None else None,
+            "pending": status in {Status.MISSING, Status.GENERATING},
+        }
 
     @property
     def path(self) -> str:
@@ -165,6 +203,10 @@ class StoredContent(CacheFile):
             self.cachefile_backend.delete(self)
 
     # How it is had.
+
+    def shown(self) -> Fallback:
+        """Return URL, width and height together."""
+        raise NotImplementedError
 
     def generate(self, force: bool = False) -> None:
         """Have the file made by its backend."""

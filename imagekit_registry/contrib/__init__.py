@@ -1,0 +1,1 @@
+"""Glue for other projects; each module needs the extra that its docstring names."""
