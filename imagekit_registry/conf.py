@@ -5,13 +5,32 @@ Values are fetched from Django's settings on each access, so that ``override_set
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Real
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
 
 from django.conf import settings
+
+from imagekit_registry._rules import (
+    Rule,
+    anchor,
+    boolean,
+    dotted_path,
+    folder,
+    format_options,
+    name,
+    names,
+    not_negative,
+    one_of,
+    one_or_more,
+    optional,
+    positive,
+    rule_for,
+    scales,
+    share,
+    text,
+    widths,
+)
 
 __all__ = [
     "SERVING_DEFAULTS",
@@ -26,9 +45,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-#: Says what a value must be, such as "a number, 0 or more"; None of a value that is right.
-Rule = Callable[[object], str | None]
 
 _SAME: Any = object()
 
@@ -53,96 +69,6 @@ ALLOWED_FORMATS = frozenset(
     ["AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO"]
     + ["PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP"]
 )
-
-
-# Rules: what ``manage.py check`` asks of a value by itself, without importing anything.
-
-
-def rule_for(expected: str, is_right: Callable[[Any], bool]) -> Rule:
-    """Return a rule that says what is *expected* of a value that is not right."""
-    return lambda value: None if is_right(value) else expected
-
-
-def optional(rule: Rule) -> Rule:
-    """Return a rule that takes None besides."""
-
-    def take_none(value: object) -> str | None:
-        expected = None if value is None else rule(value)
-        return expected and f"{expected}, or None"
-
-    return take_none
-
-
-def dotted_path(what: str) -> Rule:
-    """Return a rule for a text that may be the dotted path of *what*."""
-    return rule_for(f"the dotted path of a {what}", lambda value: isinstance(value, str))
-
-
-def one_of(*words: str) -> Rule:
-    """Return a rule for some words, a callable, or a text that may be the dotted path of one."""
-    return rule_for(
-        f"one of {', '.join(map(repr, words))}, a function, or the dotted path of one",
-        lambda value: (
-            value in words or callable(value) or (isinstance(value, str) and "." in value)
-        ),
-    )
-
-
-_ANCHOR = re.compile(
-    r"focal|entropy|auto|c|[tb]?[lr]?(?<=\w)|(?:(?:top|bottom|left|right|center)[ -]?){1,2}"
-)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _is_list(value: Any, is_right: Callable[[Any], bool]) -> bool:
-    is_list = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
-    return is_list and all(map(is_right, value))
-
-
-def _is_folder(value: object) -> bool:
-    text = value.replace("\\", "/") if isinstance(value, str) else ""
-    parts = text.split("/")
-    is_above = text.startswith("/") or ".." in parts or ":" in parts[0]
-    return bool(text.strip("/. ")) and not is_above
-
-
-def _is_format_options(value: object) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(v, Mapping) for v in value.values())
-
-
-def _is_anchor(value: Any) -> bool:
-    if isinstance(value, str):
-        return bool(_ANCHOR.fullmatch(value))
-    return _is_list(value, lambda x: _is_number(x) and 0 <= x <= 1) and len(value) == 2
-
-
-positive = rule_for("a number, more than 0", lambda value: _is_number(value) and value > 0)
-not_negative = rule_for("a number, 0 or more", lambda value: _is_number(value) and value >= 0)
-share = rule_for("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
-one_or_more = rule_for("a number, 1 or more", lambda value: _is_number(value) and value >= 1)
-boolean = rule_for("True or False", lambda value: isinstance(value, bool))
-text = rule_for("a string", lambda value: isinstance(value, str))
-name = rule_for("a name", lambda value: isinstance(value, str) and value != "")
-names = rule_for(
-    "a list of names", lambda value: _is_list(value, lambda item: isinstance(item, str))
-)
-scales = rule_for(
-    "a list of numbers above 0",
-    lambda value: _is_list(value, lambda item: _is_number(item) and item > 0),
-)
-anchor = rule_for(
-    "'focal', 'entropy', an anchor such as 'top left', or two fractions of width and height",
-    _is_anchor,
-)
-folder = rule_for("the name of a folder inside the storage: relative, without '..'", _is_folder)
-widths = rule_for(
-    "a list of whole numbers, 1 or more",
-    lambda value: _is_list(value, lambda item: type(item) is int and item >= 1),
-)
-format_options = rule_for("a dict of formats, each with a dict of its options", _is_format_options)
 
 
 class ServingOptions(TypedDict, total=False):
@@ -417,7 +343,7 @@ def publish_defaults() -> None:
     the project has set is touched. Defaults that hang on ``DEBUG`` are left to `conf`, which looks
     at it each time.
     """
-    for name, setting in all_settings().items():
+    for key, setting in all_settings().items():
         is_constant = setting.debug_default is setting.default
-        if is_constant and not hasattr(settings, name):
-            setattr(settings, name, setting.default)
+        if is_constant and not hasattr(settings, key):
+            setattr(settings, key, setting.default)

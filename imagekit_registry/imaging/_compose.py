@@ -31,6 +31,8 @@ _AVIF_ONCE = re.compile(rb"elst(?:\x00..(.).{4}(.{4})|\x01..(.).{4}(.{8}))", re.
 _AVIF_FOR_EVER = re.compile(rb"(mvhd\x01.{23}|tkhd\x01.{27})\xff{8}", re.DOTALL)
 #: The bytes in which that is looked for.
 _AVIF_HEAD = 64 * 1024
+#: Of what claims to be far longer than it is, no more than this share is made up.
+MOST_MADE_UP = 0.9
 
 
 def plays(image: ImageFile.ImageFile, source: IO[bytes]) -> int | None:
@@ -89,6 +91,27 @@ def whole_webp(source: IO[bytes]) -> bytes | None:
     source.seek(0)
     data = source.read(whole)
     return data[:4] + (whole - 8).to_bytes(4, "little") + data[8:]
+
+
+def missing_of_webp(source: IO[bytes], max_missing: float | None) -> bytes:
+    """Return zeros in the place of what is missing of a WebP that is cut off.
+
+    Its decoder takes whole files only; zeros leave the last rows without details.
+
+    Args:
+        source: A file; it may be of another format.
+        max_missing: The share of it that may be missing; None for all but a tenth.
+
+    Returns:
+        Nothing for one that is whole, for what is no WebP, and if more is missing than may be.
+    """
+    source.seek(0)
+    head = source.read(12)
+    length = int.from_bytes(head[4:8], "little") + 8
+    missing = length - source.seek(0, io.SEEK_END)
+    most = MOST_MADE_UP if max_missing is None else min(max_missing, MOST_MADE_UP)
+    is_cut = head[:4] == b"RIFF" and head[8:] == b"WEBP" and 0 < missing <= most * length
+    return bytes(missing) if is_cut else b""
 
 
 def cover(image: ImageFile.ImageFile) -> Image.Image:

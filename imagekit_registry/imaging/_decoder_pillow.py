@@ -17,7 +17,15 @@ from PIL.WebPImagePlugin import WebPImageFile
 from imagekit_registry.exceptions import UnreadableImage
 
 from ._colour import to_standard_range
-from ._compose import compose, cover, depth, plays, whole_webp, with_deep_alpha
+from ._compose import (
+    compose,
+    cover,
+    depth,
+    missing_of_webp,
+    plays,
+    whole_webp,
+    with_deep_alpha,
+)
 from ._cost import (
     check_cost,
     check_memory,
@@ -62,8 +70,6 @@ UNREAD_FORMATS = (
 UNREAD_BYTES = 2048
 #: Formats whose decoders give the rows that are there, and modes in which they can be told.
 CUT_FORMATS, CUT_MODES = ("BMP", "GIF", "JPEG", "PNG"), ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
-#: Of what claims to be far longer than it is, no more than this share is made up.
-MOST_MADE_UP = 0.9
 #: Two rows of blocks of 16 pixels: the decoder looks at the next one to smooth colours.
 JPEG_HELD_BACK = 32
 
@@ -128,19 +134,6 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
             raise UnidentifiedImageError
     limits.check_pixels(image.size, SMALL_DECODE_PIXELS if isinstance(image, JpegImageFile) else 1)
     return image
-
-
-def _complete_webp(source: BufferedSource, limits: Limits) -> None:
-    """Append zeros to a WebP that is cut off, unless more is missing than may be.
-
-    Its decoder takes whole files only; zeros leave the last rows without details.
-    """
-    source.seek(0)
-    head = source.read(12)
-    length = int.from_bytes(head[4:8], "little") + 8
-    most = MOST_MADE_UP if limits.max_missing is None else min(limits.max_missing, MOST_MADE_UP)
-    if head[:4] == b"RIFF" and head[8:] == b"WEBP" and 0 < length - source.size <= most * length:
-        source.view.tail = bytes(length - source.size)
 
 
 def _read_exif(image: ImageFile.ImageFile, source: BufferedSource) -> bytes | None:
@@ -374,7 +367,7 @@ class PillowDecoder:
             with translated(source):
                 sound = sound_png(source) or whole_webp(source)
                 if sound is None:
-                    _complete_webp(source, limits)
+                    source.view.tail = missing_of_webp(source, limits.max_missing)
             if sound is not None:
                 source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
             yield self._adapt(PillowImage(open_pillow(source, limits), source, limits))

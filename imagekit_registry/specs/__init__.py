@@ -12,6 +12,12 @@ from imagekit_registry.specs._attributes import (
 from imagekit_registry.specs._base import BaseImageSpec, BrokenSpec, adapt_generator
 from imagekit_registry.specs._descriptors import note_moved_point
 from imagekit_registry.specs._digest import canonical_text, digest
+from imagekit_registry.specs._engine import (
+    default_limits,
+    format_options,
+    load_decoder,
+    load_resizer,
+)
 from imagekit_registry.specs._host import SpecHost, create_spec_class
 from imagekit_registry.specs._sources import (
     SourceReference,
@@ -28,14 +34,7 @@ from imagekit_registry.specs._sources import (
     refer_to,
     storage_of,
 )
-from imagekit_registry.specs._spec import (
-    ImageSpec,
-    default_limits,
-    format_options,
-    generate_together,
-    load_decoder,
-    load_resizer,
-)
+from imagekit_registry.specs._spec import ImageSpec, generate_together
 
 __all__ = [
     "BaseImageSpec",

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import PurePath
 from types import MethodType
 from typing import IO, Any, Literal
 
 from attrs import evolve
-from django.core.signals import setting_changed
 from django.db.models.fields.files import FieldFile
-from django.dispatch import receiver
 from django.utils.functional import Promise
 
-from imagekit_registry._loading import get_by_qname, get_singleton
-from imagekit_registry.conf import FORMAT_OPTIONS, LARGE_FORMAT_OPTIONS, conf
-from imagekit_registry.exceptions import GenerationError, InvalidConfiguration, MissingSource
+from imagekit_registry._loading import get_by_qname
+from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import GenerationError, MissingSource
 from imagekit_registry.imaging import (
     Deadline,
-    Decoder,
     Encoded,
-    Limits,
     Recipe,
-    get_decoder,
-    get_resizer,
     read_header,
     render_many,
 )
 from imagekit_registry.imaging.formats import normalize_format
 from imagekit_registry.processors import Processor, ProcessorPipeline
 from imagekit_registry.processors.anchors import place
-from imagekit_registry.processors.resampling import Resizer
 from imagekit_registry.specs._base import BaseImageSpec
 from imagekit_registry.specs._digest import canonical_text, digest_of, is_value
+from imagekit_registry.specs._engine import (
+    default_limits,
+    format_options,
+    load_decoder,
+    load_resizer,
+)
 from imagekit_registry.specs._sources import (
     StoredFile,
     has_source,
@@ -42,80 +41,6 @@ from imagekit_registry.specs._sources import (
     point_of,
     refer_to,
 )
-
-
-@cache
-def default_limits() -> Limits:
-    """Return the limits that the settings give."""
-    return Limits(
-        max_bytes=conf.MAX_BYTES,
-        max_pixels=conf.MAX_PIXELS,
-        max_frames=conf.MAX_FRAMES,
-        max_seconds=conf.MAX_SECONDS,
-        max_output_pixels=conf.MAX_OUTPUT_PIXELS,
-        max_missing=conf.MAX_MISSING,
-        allowed_formats=frozenset(conf.ALLOWED_FORMATS),
-    )
-
-
-@cache
-def format_options(is_large: bool = False) -> Mapping[str, Mapping[str, Any]]:
-    """Return Pillow's save options per format: the built-in ones with the project's over them.
-
-    Args:
-        is_large: Whether they are those that lie over the others for very large results.
-    """
-    options = dict(LARGE_FORMAT_OPTIONS if is_large else FORMAT_OPTIONS)
-    for name, changed in conf.FORMAT_OPTIONS.items():
-        options[name.upper()] = {**options.get(name.upper(), {}), **changed}
-    return options
-
-
-@receiver(setting_changed, dispatch_uid="imagekit_registry.specs")
-def _forget_on_change(*, setting: str, **_: object) -> None:
-    """Drop what was built from settings, so that ``override_settings`` works."""
-    if setting.startswith("IMAGEKIT_"):
-        default_limits.cache_clear()
-        format_options.cache_clear()
-
-
-def load_decoder(name: str) -> Decoder:
-    """Return the decoder that a setting names.
-
-    Args:
-        name: ``'pillow'``, ``'vips'``, or the dotted path of a class of one.
-
-    Raises:
-        InvalidConfiguration: There is no such decoder, or what it needs is not installed.
-    """
-    if "." not in name:
-        return get_decoder(name)
-    decoder: Any = get_singleton(name, "decoder")
-    if not callable(getattr(decoder, "open", None)):
-        raise InvalidConfiguration(
-            f"{name!r} is no decoder: it needs open(file, limits, deadline), which gives an image"
-            " whose header has been read."
-        )
-    loaded: Decoder = decoder
-    return loaded
-
-
-def load_resizer(name: str) -> Resizer:
-    """Return the resizer that a setting names.
-
-    Args:
-        name: ``'auto'``, ``'pillow'``, ``'simd'``, or the dotted path of a class of one.
-
-    Raises:
-        InvalidConfiguration: There is no such resizer, or what it needs is not installed.
-    """
-    if "." not in name:
-        return get_resizer(name)
-    resizer: Any = get_singleton(name, "resizer")
-    if not callable(getattr(resizer, "resize", None)):
-        raise InvalidConfiguration(f"{name!r} is no resizer: it needs resize(image, size, box).")
-    loaded: Resizer = resizer
-    return loaded
 
 
 class ImageSpec(BaseImageSpec):

@@ -1,0 +1,90 @@
+"""What the settings say of how images are made: limits, save options, decoder and resizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
+from imagekit_registry._loading import get_singleton
+from imagekit_registry.conf import FORMAT_OPTIONS, LARGE_FORMAT_OPTIONS, conf
+from imagekit_registry.exceptions import InvalidConfiguration
+from imagekit_registry.imaging import Decoder, Limits, get_decoder, get_resizer
+from imagekit_registry.processors.resampling import Resizer
+
+
+@cache
+def default_limits() -> Limits:
+    """Return the limits that the settings give."""
+    return Limits(
+        max_bytes=conf.MAX_BYTES,
+        max_pixels=conf.MAX_PIXELS,
+        max_frames=conf.MAX_FRAMES,
+        max_seconds=conf.MAX_SECONDS,
+        max_output_pixels=conf.MAX_OUTPUT_PIXELS,
+        max_missing=conf.MAX_MISSING,
+        allowed_formats=frozenset(conf.ALLOWED_FORMATS),
+    )
+
+
+@cache
+def format_options(is_large: bool = False) -> Mapping[str, Mapping[str, Any]]:
+    """Return Pillow's save options per format: the built-in ones with the project's over them.
+
+    Args:
+        is_large: Whether they are those that lie over the others for very large results.
+    """
+    options = dict(LARGE_FORMAT_OPTIONS if is_large else FORMAT_OPTIONS)
+    for name, changed in conf.FORMAT_OPTIONS.items():
+        options[name.upper()] = {**options.get(name.upper(), {}), **changed}
+    return options
+
+
+@receiver(setting_changed, dispatch_uid="imagekit_registry.specs")
+def _forget_on_change(*, setting: str, **_: object) -> None:
+    """Drop what was built from settings, so that ``override_settings`` works."""
+    if setting.startswith("IMAGEKIT_"):
+        default_limits.cache_clear()
+        format_options.cache_clear()
+
+
+def load_decoder(name: str) -> Decoder:
+    """Return the decoder that a setting names.
+
+    Args:
+        name: ``'pillow'``, ``'vips'``, or the dotted path of a class of one.
+
+    Raises:
+        InvalidConfiguration: There is no such decoder, or what it needs is not installed.
+    """
+    if "." not in name:
+        return get_decoder(name)
+    decoder: Any = get_singleton(name, "decoder")
+    if not callable(getattr(decoder, "open", None)):
+        raise InvalidConfiguration(
+            f"{name!r} is no decoder: it needs open(file, limits, deadline), which gives an image"
+            " whose header has been read."
+        )
+    loaded: Decoder = decoder
+    return loaded
+
+
+def load_resizer(name: str) -> Resizer:
+    """Return the resizer that a setting names.
+
+    Args:
+        name: ``'auto'``, ``'pillow'``, ``'simd'``, or the dotted path of a class of one.
+
+    Raises:
+        InvalidConfiguration: There is no such resizer, or what it needs is not installed.
+    """
+    if "." not in name:
+        return get_resizer(name)
+    resizer: Any = get_singleton(name, "resizer")
+    if not callable(getattr(resizer, "resize", None)):
+        raise InvalidConfiguration(f"{name!r} is no resizer: it needs resize(image, size, box).")
+    loaded: Resizer = resizer
+    return loaded
