@@ -38,7 +38,7 @@ $(VENV)/.installed-%: setup.cfg pyproject.toml | $(BIN)/python
 	@touch $@
 
 test: $(VENV)/.installed-test
-	@.ci/chromium
+	@.ci/programs
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 demo: $(VENV)/.installed-demo

@@ -19,7 +19,7 @@ from threading import Barrier
 import pytest
 from PIL import Image
 
-from tests.conftest import PHOTOS
+from tests.conftest import PHOTOS, require
 
 pytestmark = pytest.mark.machine
 
@@ -139,9 +139,9 @@ def test_one_cold_url_is_encoded_once_over_processes(
     assert len(Path(environment["SITE_LOG"]).read_text().splitlines()) == 1
 
 
-@pytest.mark.skipif(NGINX is None, reason="nginx is not on this machine")
 def test_nginx_sends_what_only_it_can_reach(environment: dict[str, str], tmp_path: Path) -> None:
     """Whole, in parts, or not at all if the browser has it; nobody else gets at the file."""
+    require(NGINX is not None, "nginx is not on this machine")
     behind, port = free_port(), free_port()
     folder = tmp_path / "nginx"
     folder.mkdir()
