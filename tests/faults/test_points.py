@@ -32,11 +32,11 @@ POINTS = {
     "upload": (8, 8),
     "source saved": (30, 20),
     "source saved, made at once": (74, 60),
-    "source deleted": (48, 40),
+    "source deleted": (50, 42),
     "image deleted": (12, 8),
-    "generateimages": (62, 60),
-    "cleanimages": (90, 76),
-    "checkimages --repair": (56, 52),
+    "generateimages": (64, 62),
+    "cleanimages": (94, 80),
+    "checkimages --repair": (58, 54),
     "message": (50, 48),
 }
 
