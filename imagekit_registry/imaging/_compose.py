@@ -31,6 +31,8 @@ _AVIF_ONCE = re.compile(rb"elst(?:\x00..(.).{4}(.{4})|\x01..(.).{4}(.{8}))", re.
 _AVIF_FOR_EVER = re.compile(rb"(mvhd\x01.{23}|tkhd\x01.{27})\xff{8}", re.DOTALL)
 #: The bytes in which that is looked for.
 _AVIF_HEAD = 64 * 1024
+#: Chunks of a WebP before its pixels.
+MAX_WEBP_CHUNKS = 4
 #: Of what claims to be far longer than it is, no more than this share is made up.
 MOST_MADE_UP = 0.9
 
@@ -112,6 +114,18 @@ def missing_of_webp(source: IO[bytes], max_missing: float | None) -> bytes:
     most = MOST_MADE_UP if max_missing is None else min(max_missing, MOST_MADE_UP)
     is_cut = head[:4] == b"RIFF" and head[8:] == b"WEBP" and 0 < missing <= most * length
     return bytes(missing) if is_cut else b""
+
+
+def is_lossless_webp(source: IO[bytes]) -> bool:
+    """Return whether the still in a WebP is kept without losses."""
+    source.seek(12)
+    for _ in range(MAX_WEBP_CHUNKS):
+        head = source.read(8)
+        if head[:4] not in (b"VP8X", b"ICCP"):
+            return head[:4] == b"VP8L"
+        length = int.from_bytes(head[4:], "little")
+        source.seek(length + length % 2, io.SEEK_CUR)
+    return False
 
 
 def cover(image: ImageFile.ImageFile) -> Image.Image:

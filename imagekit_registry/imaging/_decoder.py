@@ -28,6 +28,7 @@ class Header:
         frames: Number of frames of an animation; 1 for a still.
         orientation: EXIF orientation, 1 to 8.
         profile: The embedded ICC profile, or None.
+        is_lossless: Whether it is a WebP without losses.
 
     Example:
         >>> Header(40, 30, "RGB", "JPEG", orientation=6).oriented_size
@@ -41,6 +42,7 @@ class Header:
     frames: int = 1
     orientation: int = 1
     profile: bytes | None = attrs.field(default=None, repr=False)
+    is_lossless: bool = False
 
     @property
     def size(self) -> Size:

@@ -21,6 +21,7 @@ from ._compose import (
     compose,
     cover,
     depth,
+    is_lossless_webp,
     missing_of_webp,
     plays,
     whole_webp,
@@ -221,13 +222,14 @@ class PillowImage:
             # Its flag tells of the alpha within frames, which need not cover all of the picture.
             image.rawmode = image._mode = "RGBA"
         profile = _bytes(image.info.get("icc_profile"), MAX_PROFILE_BYTES)
+        format = image.format or ""
         self.is_deep = depth(image) == 16 and "transparency" in image.info
         with translated(source):
             place = source.tell()
             profile, self.hdr = read_colours(image, profile, source)
+            lossless = format == "WEBP" and is_lossless_webp(source)
             source.seek(place)
-        format = image.format or ""
-        self.header = Header(*size, image.mode, format, frames, orientation, profile)
+        self.header = Header(*size, image.mode, format, frames, orientation, profile, lossless)
         xmp = _bytes(image.info.get("xmp"), MAX_METADATA_BYTES)
         self.metadata = Metadata(exif, xmp, loop, _iptc_rights(image))
 

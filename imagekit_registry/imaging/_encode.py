@@ -7,7 +7,7 @@ import functools
 import io
 from collections.abc import Iterator, Mapping, Sequence
 
-from PIL import Image, ImageColor, features
+from PIL import Image, ImageChops, ImageColor, ImageStat, features
 
 from imagekit_registry.exceptions import EncodingError, UnknownFormat, answer_or
 
@@ -19,6 +19,9 @@ WHITE = 255
 OPAQUE_FROM = 128
 TRANSPARENT_INDEX = 255
 MAX_ICON_SIDE = 256
+#: By how much, of 255 and as root of the mean square, a palette may change a band: less than a JPEG
+#: of quality 85 does. And of how many pixels it may be looked for, some 0.2 s for a million.
+PALETTE_LOSS, MAX_PALETTE_PIXELS = 5.0, 4_000_000
 _WHOLE_FILE = ("optimize", "progressive", "progression")
 #: Modes that the formats of the web hold well; others are found out by trying.
 _MODES: Mapping[str, tuple[str, ...]] = {
@@ -126,6 +129,34 @@ def to_palette(image: Image.Image) -> tuple[Image.Image, dict[str, object]]:
     palette.putpalette((colors + [0] * 768)[:768])
     palette.paste(TRANSPARENT_INDEX, None, hidden)
     return palette, {"transparency": TRANSPARENT_INDEX}
+
+
+def narrowed(image: Image.Image, source_mode: str, format: str) -> Image.Image:
+    """Return *image* with a palette or in one bit, as its source was, where that shows the same."""
+    if source_mode == "1" and image.mode == "L" and holds(format, "1"):
+        if not any(image.histogram()[1:255]):
+            return image.convert("1", dither=Image.Dither.NONE)
+        if format != "PNG":
+            return image
+        result = image.point([round(grey / 17) for grey in range(256)])
+        result.putpalette([grey * 17 for grey in range(16) for _ in range(3)])
+    elif source_mode == "P" and format == "PNG" and image.mode in ("RGB", "RGBA"):
+        if image.width * image.height > MAX_PALETTE_PIXELS:
+            return image
+        plain = image.mode == "RGB"
+        method = Image.Quantize.MEDIANCUT if plain else Image.Quantize.FASTOCTREE
+        result = image.quantize(256, method, dither=Image.Dither.NONE)
+        # What is white, black, opaque or hidden stays so: averages are a little off.
+        colors = result.getpalette(image.mode) or []
+        colors = [0 if band < 4 else 255 if band > 251 else band for band in colors]
+        result.putpalette(colors, image.mode)
+        lost = ImageStat.Stat(ImageChops.difference(image, result.convert(image.mode)))
+        if max(lost.rms) > PALETTE_LOSS:
+            return image
+    else:
+        return image
+    result.info = image.info
+    return result
 
 
 def prepare(

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from imagekit_registry.exceptions import LimitExceeded, UnreadableImage
 from imagekit_registry.imaging import Recipe, get_decoder, read_header, render
@@ -452,3 +452,85 @@ def test_a_broken_chunk_that_matters_is_an_error() -> None:
     data[29] ^= 0xFF
     with pytest.raises(UnreadableImage):
         make(bytes(data))
+
+
+def chart(size: tuple[int, int] = (400, 300)) -> Image.Image:
+    """Return lines in some colours on white."""
+    image = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(image)
+    for number in range(12):
+        color = (number * 20, 80, 200 - number * 9)
+        draw.line((0, number * 24, size[0], size[1] - number * 20), fill=color, width=3)
+    return image
+
+
+class Turning:
+    """A processor that makes colours that were not there."""
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return the bands of *image*, each turned by another angle."""
+        return Image.merge("RGB", [band.rotate(9 * n) for n, band in enumerate(image.split())])
+
+
+class TestSourcesThatAreSmall:
+    """Results are kept as their sources are, where that shows the same."""
+
+    @pytest.mark.parametrize("processors", [[], [Crop(300, 200)], [ResizeToFit(200)]])
+    def test_a_palette_stays_a_palette(self, processors: list[Any]) -> None:
+        """And white stays white."""
+        source = made.encode(chart().quantize(64), "PNG", optimize=True)
+        result = make(source, *processors)
+        assert opened(result).mode == "P"
+        truth = make(source, *processors, format="PPM")
+        difference = ImageChops.difference(opened(result).convert("RGB"), opened(truth))
+        assert max(ImageStat.Stat(difference).rms) < 5
+        assert opened(result).convert("RGB").getpixel((2, 110)) == (255, 255, 255)
+        whole = make(made.encode(chart(), "PNG"), *processors)
+        assert len(result.getvalue()) < len(whole.getvalue())
+
+    def test_a_palette_with_a_hole_keeps_it(self) -> None:
+        """What is hidden is hidden, and what is opaque is opaque."""
+        image = chart().convert("RGBA")
+        image.paste((0, 0, 0, 0), (100, 100, 200, 200))
+        result = opened(make(made.encode(image.quantize(64), "PNG"), ResizeToFit(200)))
+        assert result.mode == "P"
+        alpha = result.convert("RGBA").getchannel("A")
+        assert (alpha.getpixel((75, 75)), alpha.getpixel((10, 140))) == (0, 255)
+
+    def test_a_palette_that_does_not_do_is_none(self) -> None:
+        """Colours that are far too many get all the bits that they need."""
+        noise = [Image.effect_noise((256, 256), 200) for _ in range(3)]
+        source = made.encode(Image.merge("RGB", noise).quantize(256), "PNG")
+        assert opened(make(source, Turning())).mode == "RGB"
+
+    @pytest.mark.parametrize("format", ["PNG", "TIFF", "BMP"])
+    def test_one_bit_stays_one_bit(self, format: str) -> None:
+        """Without a word about greys, where there are none."""
+        source = made.encode(chart().convert("1"), format)
+        for processors in ([], [Crop(300, 200)]):
+            result = opened(make(source, *processors, format=format))
+            assert result.mode == "1"
+            expected = chart().convert("1").crop((50, 50, 350, 250) if processors else None)
+            assert result.tobytes() == expected.tobytes()
+
+    def test_one_bit_scaled_has_sixteen_greys(self) -> None:
+        """In a PNG: text needs no more, and takes half the bytes."""
+        source = chart().convert("1")
+        result = make(made.encode(source, "PNG"), ResizeToFit(200))
+        grey = make(made.encode(source.convert("L"), "PNG"), ResizeToFit(200))
+        assert len(result.getvalue()) < len(grey.getvalue()) * 0.7
+        difference = ImageChops.difference(opened(result).convert("L"), opened(grey))
+        assert ImageStat.Stat(difference).extrema[0][1] <= 9
+
+    @pytest.mark.parametrize("processors", [[], [ResizeToFit(200)]])
+    def test_what_is_without_losses_stays_so(self, processors: list[Any]) -> None:
+        """A WebP, with or without a profile before its pixels; unless a quality is asked for."""
+        for options in ({}, {"icc_profile": made.make_profile("p3")}):
+            source = made.encode(chart(), "WEBP", lossless=True, **options)
+            result = make(source, *processors, color="keep")
+            truth = make(source, *processors, color="keep", format="PNG")
+            assert opened(result).tobytes() == opened(truth).tobytes()
+        lossy = make(source, *processors, color="keep", options={"quality": 80})
+        assert opened(lossy).tobytes() != opened(truth).tobytes()
+        other = make(made.encode(chart(), "WEBP", quality=80), *processors)
+        assert b"VP8L" not in other.getvalue()
