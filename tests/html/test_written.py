@@ -25,6 +25,7 @@ from imagekit_registry.testing import forget_state
 from tests.pages import Banner, elements, registered, render
 from tests.testapp.models import Photo
 
+COMPREHENSIONS = {"<dictcomp>", "<listcomp>", "<setcomp>"}
 BANNER = "{% generateimage 'tests:banner' source=name -- alt=alt %}"
 THUMBNAIL = "{% thumbnail '90x70' name -- alt=alt %}"
 PICTURE = "{% picture 'tests:banner' source=name formats='WEBP' widths='40 80' -- alt=alt %}"
@@ -44,7 +45,9 @@ def calls_of(show: Callable[[], object]) -> int:
 
     def count(frame: Any, event: str, argument: Any) -> None:
         nonlocal calls
-        calls += event in {"call", "c_call"}
+        # Before Python 3.12 comprehensions are functions of their own.
+        is_inlined = event == "call" and frame.f_code.co_name in COMPREHENSIONS
+        calls += event in {"call", "c_call"} and not is_inlined
 
     sys.setprofile(count)
     try:
@@ -93,7 +96,7 @@ class TestCosts:
 
         show(Photo.objects.get())
         photo = Photo.objects.get()
-        assert calls_of(lambda: show(photo)) <= 90
+        assert calls_of(lambda: show(photo)) - calls_of(lambda: None) <= 90
 
 
 class TestSame:
