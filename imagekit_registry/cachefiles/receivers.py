@@ -159,13 +159,13 @@ def _tell(event: Event, announced: Sequence[_Announced]) -> None:
             by_name = {key: record for key, record in by_name.items() if key in known}
         records = by_name | records
     files = [
-        get_image(each, source=root.source)
+        (get_image(each, source=root.source), root)
         for root in roots.values()
         for each in root.spec_ids
         if each not in deleted
     ]
     try:
-        _call_all(event, files)
+        _call_all(event, [file for file, _ in files])
     finally:
         # An error that a developer is shown must not leave former images on the pages.
         _Others(event, roots, look, deleted).tell(files, records)
@@ -240,15 +240,17 @@ class _Others:
     look: Look
     deleted: set[str]
 
-    def tell(self, files: Sequence[ImageCacheFile], records: dict[str, CacheFileRecord]) -> None:
+    def tell(
+        self, files: Sequence[tuple[ImageCacheFile, _Root]], records: dict[str, CacheFileRecord]
+    ) -> None:
         """Tell the strategies of *records* by key, and of what was made of these and of *files*."""
         seen = set()
         sources = []
-        for file in files:
+        for file, root in files:
             identity = file.identity
             seen.add((identity.storage, identity.name))
             made = SourceReference(identity.name, identity.storage)
-            self.roots[str(made)] = self.roots[identity.source]
+            self.roots[str(made)] = root
             sources.append(made)
         while records or sources:
             gone = {}

@@ -278,6 +278,20 @@ class TestNew:
         assert deleted == []
 
 
+@pytest.mark.usefixtures("cached")
+def test_a_generator_that_takes_its_source_from_elsewhere_is_told() -> None:
+    """What it calls its source need not be what the group has announced."""
+
+    def other(source: Any) -> ImageSpec:
+        return Tag(source="elsewhere.jpg")
+
+    register.generator("tests:other", other)
+    register.source_group("tests:other", ImageFieldSourceGroup(Plain, "image"))
+    plain = Plain.objects.create(image=upload("white"))
+    plain.delete()
+    assert not Plain.objects.exists()
+
+
 def save(row: Any, update_fields: list[str] | None = None, **values: Any) -> None:
     for name, value in values.items():
         setattr(row, name, value)
