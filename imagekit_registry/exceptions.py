@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import ParamSpec, Protocol, TypeVar
 
 import attrs
@@ -38,6 +40,7 @@ __all__ = [
     "UnreadableImage",
     "answer_or",
     "located",
+    "logged",
 ]
 
 P = ParamSpec("P")
@@ -229,6 +232,34 @@ def answer_or(default: T, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs
         return ask(*args, **kwargs)
     except Exception:  # noqa: BLE001 -- see above
         return default
+
+
+class logged(AbstractContextManager[None, bool]):  # noqa: N801 -- as contextlib.suppress
+    """Log a warning of what is raised within, in the place of raising it.
+
+    For what may fail without being missed: storages and clients of queues do, each in its own way.
+
+    Args:
+        logger: The logger of the room that it happens in.
+        message: The first half of the line, which goes on with the exception.
+        *args: What belongs into the message.
+
+    Example:
+        >>> with logged(logger, "%r is left over", name):
+        ...     storage.delete(name)
+    """
+
+    def __init__(self, logger: logging.Logger, message: str, *args: object) -> None:
+        self._logger = logger
+        self._message = message
+        self._args = args
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        """Return whether the exception ends here: not if somebody wants the process to end."""
+        if not isinstance(error, Exception):
+            return False
+        self._logger.warning(f"{self._message}: %s", *self._args, error)  # noqa: G004
+        return True
 
 
 class SourceUnavailable(GenerationError, OSError):

@@ -25,6 +25,7 @@ from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
 from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import logged
 from imagekit_registry.specs import SourceReference
 from imagekit_registry.state import CacheFileRecord, Status, get_state_access
 
@@ -141,17 +142,15 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
         names = sorted({record.name, record.published_name} - {""})
         if not all(map(namers.is_inside, names)):
             continue
-        try:
+        # Of a file that nothing was known of it is not said yet.
+        left[key] = record.replaced()
+        with logged(_logger, "%s: %r is left over", record.spec_id, record.name):
             is_default = record.storage == usual.reference
             storage = usual.storage if is_default else resolve_storage(record.storage or "default")
             for name in names:
                 storage.delete(name)
-        except Exception as error:  # noqa: BLE001 -- storages raise what they like
-            _logger.warning("%s: %r is left over: %s", record.spec_id, record.name, error)
-            # Of a file that nothing was known of it is not said yet.
-            left[key] = record.replaced()
-        else:
             gone.append(key)
+            del left[key]
     access.drop(gone)
     access.put_many(left)
     words = get_active_state_cache() or {}

@@ -14,7 +14,7 @@ from imagekit_registry.cachefiles.existence import (
 )
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.threads import would_keep_waiting
-from imagekit_registry.exceptions import answer_or
+from imagekit_registry.exceptions import answer_or, logged
 from imagekit_registry.imaging import Deadline, read_header
 from imagekit_registry.specs import BaseImageSpec, default_limits, storage_of
 from imagekit_registry.state import CacheFileRecord, Status
@@ -57,16 +57,15 @@ def _measure(file: CacheFile, record: CacheFileRecord | None) -> tuple[int, int]
         return None
     limits = default_limits()
     name = (record.published_name if record is not None else "") or file.identity.name
-    try:
-        with file.storage.open(name, "rb") as stored:
-            header = read_header(stored, limits, Deadline(limits.max_seconds))
-    except FileNotFoundError:
-        invalidate(file)
-        return None
-    except Exception as error:  # noqa: BLE001 -- what the clients of storages raise
-        _logger.warning("%s: %r cannot be measured: %s", file.identity.spec_id, name, error)
-        return None
-    return header.width, header.height
+    with logged(_logger, "%s: %r cannot be measured", file.identity.spec_id, name):
+        try:
+            with file.storage.open(name, "rb") as stored:
+                header = read_header(stored, limits, Deadline(limits.max_seconds))
+        except FileNotFoundError:
+            invalidate(file)
+        else:
+            return header.width, header.height
+    return None
 
 
 def expected_size(file: CacheFile) -> tuple[int, int] | None:

@@ -34,6 +34,7 @@ from imagekit_registry.exceptions import (
     InvalidArgument,
     InvalidConfiguration,
     RetryLater,
+    logged,
 )
 from imagekit_registry.signals import existence_required
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status
@@ -291,12 +292,10 @@ def _from_callable(function: Any, file: CacheFile, error: GenerationError | None
 
 
 def _from_source(file: CacheFile) -> Fallback:
-    try:
+    # The storage that failed for the image may fail for its source as well.
+    with logged(_logger, "%s: its source has no URL either", file.spec.describe()):
         return Fallback(str(file.spec.source.url))
-    except Exception as error:  # noqa: BLE001
-        # The storage that failed for the image may fail for its source as well.
-        _logger.warning("%s: its source has no URL either (%s)", file.spec.describe(), error)
-        return Fallback()
+    return Fallback()
 
 
 def _placeholder(file: CacheFile, error: GenerationError | None) -> Fallback:

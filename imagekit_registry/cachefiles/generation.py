@@ -43,6 +43,7 @@ from imagekit_registry.exceptions import (
     SourceUnavailable,
     answer_or,
     located,
+    logged,
 )
 from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.specs import fingerprint
@@ -341,10 +342,8 @@ def _delete_predecessor(item: Item, record: CacheFileRecord) -> None:
     if before is None or before.published_name in {"", record.name, record.published_name}:
         return
     name = before.published_name
-    try:
+    with logged(_logger, "%s: %r is left over", item.file.identity.spec_id, name):
         item.file.storage.delete(name)
-    except Exception as error:  # noqa: BLE001 -- what client libraries raise; the image is there
-        _logger.warning("%s: %r is left over: %s", item.file.identity.spec_id, name, error)
 
 
 def _is_still_good(file: CacheFile, before: CacheFileRecord) -> bool:

@@ -25,6 +25,7 @@ from imagekit_registry.exceptions import (
     InvalidFileBackendError,
     NameTaken,
     located,
+    logged,
 )
 from imagekit_registry.state import Status
 
@@ -257,11 +258,11 @@ class QueueBackend(BaseAsync):
 
     def _send_later(self, files: Sequence[CacheFile], message: dict[str, Any]) -> None:
         """Send after the caller has gone on: nobody is left to be told of a failure but the log."""
-        try:
+        # What is raised after a commit breaks a request.
+        with logged(_logger, "No worker was told of an image"):
             self._send(files[0], message)
-        except Exception as error:  # noqa: BLE001 -- what is raised after a commit breaks a request
-            _logger.warning("%s", error)
-            _forget_announced(files)
+            return
+        _forget_announced(files)
 
 
 def _database_of(image: Mapping[str, Any]) -> str | None:
