@@ -245,8 +245,8 @@ class logged(AbstractContextManager[None, bool]):  # noqa: N801 -- as contextlib
         *args: What belongs into the message.
 
     Example:
-        >>> with logged(logger, "%r is left over", name):
-        ...     storage.delete(name)
+        >>> with logged(logging.getLogger("photos"), "%r is left over", "bulldog.jpg"):
+        ...     raise PermissionError("the storage is read-only")
     """
 
     def __init__(self, logger: logging.Logger, message: str, *args: object) -> None:
