@@ -18,7 +18,7 @@ help:
 	@echo "make test    environment, then every test (ARGS='-k name' for some)"
 	@echo "make demo    environment, photographs, gallery and admin on http://$(ADDRESS)/ (ADDRESS=host:port for another)"
 	@echo "make bench   the benchmarks, as Markdown (ARGS='warm --rounds 3' for some)"
-	@echo "make lint    ruff, import-linter"
+	@echo "make lint    ruff, import-linter, typos"
 	@echo "make format  let ruff rewrite the code"
 	@echo "make types   mypy"
 	@echo "make docs    docs/_build/html, warnings are errors"
@@ -64,6 +64,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/typos .
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
