@@ -38,6 +38,8 @@ _REMEDY = (
 _OPAQUE = frozenset(["PIL", "_io", "_thread", "django", "io", "threading"])
 # Made once: json.dumps() would make one for each text.
 _to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
+#: The default of a field that each instance makes anew.
+_OF_INSTANCE = object()
 _OWN_PROCESSOR = re.compile(r"^imagekit_registry\.processors\.[\w.]+$")
 
 
@@ -183,29 +185,41 @@ def _importable_name(value: Any) -> str:
 
 def _attrs_state(value: Any, depth: int) -> dict[str, Any]:
     state: dict[str, Any] = {}
-    for field in attrs.fields(type(value)):
-        if not field.init or field.eq is False:
+    cls: type = type(value)
+    for field, default in _fields(cls):
+        if default is _OF_INSTANCE:
+            default = _converted(field, field.default.factory(value))  # noqa: PLW2901
+        item = getattr(value, field.name, None)
+        if item is default:
             continue
-        form = _field_form(value, field, getattr(value, field.name, None), depth)
-        if field.default is not attrs.NOTHING and form == _default_form(value, field, depth):
-            continue
-        state[field.name] = form
-    known = {field.name for field in attrs.fields(type(value))}
+        form = _field_form(value, field, item, depth)
+        if default is attrs.NOTHING or form != _field_form(value, field, default, depth):
+            state[field.name] = form
+    known = {field.name for field in attrs.fields(cls)}
     for name, item in sorted(getattr(value, "__dict__", {}).items()):
         if name not in known:
             state[name] = canonical(item, depth)
     return state
 
 
-def _default_form(value: Any, field: Any, depth: int) -> Any:
-    default = field.default
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        default = default.factory(value) if default.takes_self else default.factory()
-    # attrs has such converters since 24.1.
+@functools.cache
+def _fields(cls: type) -> list[tuple[Any, Any]]:
+    """Return what tells values of an attrs class apart: its fields, each with its default."""
+    found = []
+    for field in attrs.fields(cls):
+        if field.init and field.eq is not False:
+            default: Any = field.default
+            if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+                default = _OF_INSTANCE if default.takes_self else default.factory()
+            is_value = default is not attrs.NOTHING and default is not _OF_INSTANCE
+            found.append((field, _converted(field, default) if is_value else default))
+    return found
+
+
+def _converted(field: Any, default: Any) -> Any:
+    # attrs has converters that take more since 24.1.
     takes_more = isinstance(field.converter, attrs.Converter)
-    if field.converter is not None and not takes_more:
-        default = field.converter(default)
-    return _field_form(value, field, default, depth)
+    return default if field.converter is None or takes_more else field.converter(default)
 
 
 def _field_form(value: Any, field: Any, item: Any, depth: int) -> Any:
