@@ -74,6 +74,8 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 docs: $(VENV)/.installed-docs
+	$(BIN)/python -m docs.write_pictures
+	$(BIN)/python -m docs.write_reference
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from django.core.management import BaseCommand, load_command_class
+from PIL import Image
 
+from docs.write_pictures import EXAMPLES, PICTURES
+from docs.write_reference import written
 from imagekit_registry import exceptions, processors, signals
 from imagekit_registry.conf import all_settings
 from tests.docs._markdown import ROOT
@@ -86,6 +89,29 @@ def _literal(section: str, label: str) -> Any:
     return ast.literal_eval(found[1])
 
 
+class TestDocstrings:
+    """What the pages show of docstrings."""
+
+    @pytest.mark.parametrize("page", sorted(path.name for path in REFERENCE.glob("*.md")))
+    def test_pages_say_what_the_docstrings_say(self, page: str) -> None:
+        """If not, `make docs` writes them anew."""
+        assert read(page) == written(read(page))
+
+    def test_no_argument_is_left_out(self) -> None:
+        """A class has its signature, its arguments with their units, and its example."""
+        entry = read("processors.md").split("### `ResizeToFill`")[1].split("<!-- end -->")[0]
+        assert "    anchor=None,\n" in entry
+        assert "- `width`: In pixels.\n" in entry
+        assert ">>> ResizeToFill(300, 200, anchor=Anchor.TOP)" in entry
+
+    def test_every_processor_is_shown_before_and_after(self) -> None:
+        """Each has its code and its picture."""
+        for name in re.findall(r"^\| `(\w+)` \| ", read("processors.md"), re.MULTILINE):
+            assert f"`{EXAMPLES[name][1]}`, before and after:" in read("processors.md")
+            with Image.open(PICTURES / f"{name}.webp") as picture:
+                assert picture.width > 240
+
+
 class TestNames:
     """The page of public names."""
 
@@ -121,13 +147,10 @@ class TestTables:
             signals.__all__
         )
 
-    def test_the_page_of_exceptions_is_made_of_the_module(self) -> None:
-        """The page is made of the module, but for two other names that it mentions."""
+    def test_every_exception_is_on_the_page(self) -> None:
+        """Every name of the module, those that are other names of an exception too."""
         text = read("exceptions.md")
-        assert "automodule:: imagekit_registry.exceptions" in text
-        for name in exceptions.__all__:
-            if getattr(exceptions, name).__name__ != name:
-                assert f"`{name}`" in text
+        assert [name for name in exceptions.__all__ if f"`{name}`" not in text] == []
 
     def test_every_processor_is_in_the_table(self) -> None:
         """Every processor, with what it says of sizes."""
