@@ -231,7 +231,7 @@ class StoredContent(CacheFile):
         """
         if self.cachefile_backend.states is None or not self.name:
             return True
-        if not existence.is_known_to_exist(self):
+        if not existence.is_known_to_exist(self) and self.cachefile_strategy.may_make:
             self.generate()
         return existence.is_known_to_exist(self)
 
@@ -239,6 +239,8 @@ class StoredContent(CacheFile):
         """Return whether something else is shown until the image is there."""
         if not self.identity.name_is_unique:
             return not self._is_recorded()
+        if not self.cachefile_strategy.may_make:
+            return not self.cachefile_backend.exists(self)
         if self.spec.fallback is None:
             return False
         is_made_later = self.cachefile_backend.is_async or is_in_event_loop()

@@ -21,10 +21,11 @@ from imagekit_registry.cachefiles.existence import complete, is_known_to_exist, 
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.rendering import log_failure
 from imagekit_registry.cachefiles.strategies import (
+    EagerThenJustInTime,
+    Frozen,
     JustInTime,
     OnDemand,
     Optimistic,
-    PreCache,
     Strategy,
 )
 from imagekit_registry.cachefiles.verification import next_looks
@@ -101,7 +102,9 @@ class Fallback:
 
 
 #: Strategies that do no more with a file that is there than look at its record.
-_PLAIN_STRATEGIES = frozenset([JustInTime, OnDemand, Optimistic, PreCache, Strategy])
+_PLAIN_STRATEGIES = frozenset(
+    [EagerThenJustInTime, Frozen, JustInTime, OnDemand, Optimistic, Strategy]
+)
 #: What pages show of images that are there, by the keys of their records.
 _kept: dict[str, Kept] = {}
 _MOST_KEPT = 10_000
@@ -271,7 +274,7 @@ def fallback_for(file: CacheFile, error: GenerationError | None) -> Fallback:
         return _from_callable(kind, file, error)
     if kind == "source":
         return _from_source(file)
-    if kind == "placeholder":
+    if kind in {"placeholder", "raise"}:
         return _placeholder(file, error)
     return Fallback()
 

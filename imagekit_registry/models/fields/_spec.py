@@ -17,7 +17,7 @@ from django.db.models.signals import class_prepared
 
 from imagekit_registry.cachefiles import ImageCacheFile, prefetch_images
 from imagekit_registry.cachefiles.namers import CacheTo
-from imagekit_registry.cachefiles.strategies import PreCache
+from imagekit_registry.cachefiles.strategies import EagerThenJustInTime
 from imagekit_registry.exceptions import (
     ImageKitError,
     InvalidArgumentType,
@@ -199,7 +199,7 @@ class ImageSpecField(SpecHost):
     ) -> None:
         self.source = _either("source", source, "image_field", image_field)
         naming = None if cache_to is None else CacheTo(cache_to)
-        strategy = PreCache if pre_cache else None
+        strategy = EagerThenJustInTime if pre_cache else None
         super().__init__(
             spec,
             id,
