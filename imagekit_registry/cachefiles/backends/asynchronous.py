@@ -28,7 +28,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.state import Status
 
-__all__ = ["BaseAsync", "QueueBackend"]
+__all__ = ["BaseAsync", "QueueBackend", "forget_announced"]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
@@ -77,7 +77,7 @@ class BaseAsync(Simple, plain=True):
                     existence.announce(file)
                 self.schedule_together(handed, force=force)
         except ImageKitError:
-            _forget_announced(told)
+            forget_announced(told)
             raise
 
     def _is_settled(self, file: CacheFile) -> bool:
@@ -115,7 +115,7 @@ def _is_known_as(file: CacheFile, status: Status) -> bool:
     return record is not None and record.status == status
 
 
-def _forget_announced(files: Sequence[CacheFile]) -> None:
+def forget_announced(files: Sequence[CacheFile]) -> None:
     """Drop what says that *files* are on their way.
 
     One that was made here after all, and could not be, has failed: that is known.
@@ -261,7 +261,7 @@ class QueueBackend(BaseAsync):
             self._send(files[0], message)
         except Exception as error:  # noqa: BLE001 -- what is raised after a commit breaks a request
             _logger.warning("%s", error)
-            _forget_announced(files)
+            forget_announced(files)
 
 
 def _database_of(image: Mapping[str, Any]) -> str | None:
