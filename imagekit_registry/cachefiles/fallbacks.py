@@ -16,8 +16,8 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from imagekit_registry._loading import get_by_qname
-from imagekit_registry.cachefiles.dimensions import dimensions, expected_size, size_to_come
-from imagekit_registry.cachefiles.existence import complete, is_known_to_exist, known
+from imagekit_registry.cachefiles.dimensions import dimensions, expected_size
+from imagekit_registry.cachefiles.existence import complete, known
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.rendering import log_failure
 from imagekit_registry.cachefiles.strategies import (
@@ -32,7 +32,6 @@ from imagekit_registry.cachefiles.verification import next_looks
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     GenerationError,
-    InvalidArgument,
     InvalidConfiguration,
     RetryLater,
 )
@@ -44,10 +43,8 @@ __all__ = [
     "Fallback",
     "Kept",
     "Pixels",
-    "demand_url",
     "fallback_for",
     "keep",
-    "on_demand",
     "placeholder_url",
     "recall",
 ]
@@ -201,36 +198,6 @@ def _forget_on_change(*, setting: str, **_: object) -> None:
         _kept.clear()
 
 
-# What makes these URLs stands above this room, whose files they ask for: here it is an address.
-_DEMAND_URL = "imagekit_registry.serving.urls.demand_url"
-
-
-def demand_url(file: CacheFile, expires: float | None = None) -> str:
-    """Return the on-demand URL of *file*; arguments and errors as of `ImageCacheFile.demand_url`."""
-    url: str = get_by_qname(_DEMAND_URL, "maker of on-demand URLs")(file, expires)
-    return url
-
-
-def on_demand(file: CacheFile) -> Fallback | None:
-    """Return on-demand URL and size of *file*, if its strategy wants that and it is to be made.
-
-    Returns:
-        None if it is known to exist, or exists by now: no URL could say what is to be made.
-
-    Raises:
-        GenerationError: That was so, and it could not be made.
-        InvalidConfiguration: The project's URLs do not include those.
-    """
-    if file.cachefile_strategy.pending != "demand" or not file.name or is_known_to_exist(file):
-        return None
-    try:
-        url = demand_url(file)
-    except InvalidArgument:
-        file.cachefile_backend.generate(file)
-        return None
-    return Fallback(url, *size_to_come(file))
-
-
 def placeholder_url(width: int, height: int) -> str:
     """Return a data URI of a neutral grey image.
 
@@ -256,8 +223,9 @@ def fallback_for(file: CacheFile, error: GenerationError | None) -> Fallback:
         GenerationError: *error* itself, if failures are to be raised.
         InvalidConfiguration: The generator or the settings ask for something unknown.
     """
+    pending = file.spec.pending if error is None else None
     fallback = file.spec.fallback
-    kind = conf.ON_ERROR if fallback is None else fallback
+    kind = pending if pending in KINDS else conf.ON_ERROR if fallback is None else fallback
     if isinstance(kind, str) and kind not in KINDS:
         if "." not in kind:
             _refuse(kind)
@@ -273,7 +241,7 @@ def fallback_for(file: CacheFile, error: GenerationError | None) -> Fallback:
     if callable(kind):
         return _from_callable(kind, file, error)
     if kind == "source":
-        return _from_source(file)
+        return _from_source(file, error)
     if kind in {"placeholder", "raise"}:
         return _placeholder(file, error)
     return Fallback()
@@ -293,13 +261,15 @@ def _from_callable(function: Any, file: CacheFile, error: GenerationError | None
     return Fallback(str(answer), *_size_of(file, error)) if answer else Fallback()
 
 
-def _from_source(file: CacheFile) -> Fallback:
+def _from_source(file: CacheFile, error: GenerationError | None) -> Fallback:
     try:
-        return Fallback(str(file.spec.source.url))
-    except Exception as error:  # noqa: BLE001
+        url = str(file.spec.source.url)
+    except Exception as reason:  # noqa: BLE001
         # The storage that failed for the image may fail for its source as well.
-        _logger.warning("%s: its source has no URL either (%s)", file.spec.describe(), error)
+        _logger.warning("%s: its source has no URL either (%s)", file.spec.describe(), reason)
         return Fallback()
+    # The room of the image to come: nothing moves when it takes the place of its source.
+    return Fallback(url, *_size_of(file, error))
 
 
 def _placeholder(file: CacheFile, error: GenerationError | None) -> Fallback:

@@ -26,7 +26,6 @@ from imagekit_registry.cachefiles.fallbacks import (
     Pixels,
     fallback_for,
     keep,
-    on_demand,
     recall,
 )
 from imagekit_registry.cachefiles.generation import generate
@@ -34,6 +33,7 @@ from imagekit_registry.cachefiles.identity import (
     Identity,
     known_identity,
 )
+from imagekit_registry.cachefiles.pending import on_demand
 from imagekit_registry.cachefiles.results import Policy
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
 from imagekit_registry.conf import conf
@@ -218,7 +218,7 @@ class ImageCacheFile(StoredContent):
             if existence_required.receivers:
                 existence_required.send(sender=self, file=self)
             self.cachefile_strategy.on_existence_required(self)
-            shown = on_demand(self)
+            shown = on_demand(self, may_make=self.cachefile_strategy.may_make)
             is_on_its_way = shown is None and self._is_on_its_way()
         except GenerationError as error:
             self._fallback = fallback_for(self, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from imagekit_registry.exceptions import MissingSource
 from imagekit_registry.specs._attributes import (
     FieldAttributes,
+    FileAttributes,
     SpecAttributes,
     show_attributes,
     split_attributes,
@@ -41,6 +42,7 @@ __all__ = [
     "BaseImageSpec",
     "BrokenSpec",
     "FieldAttributes",
+    "FileAttributes",
     "ImageSpec",
     "MissingSource",
     "SourceReference",

@@ -34,6 +34,8 @@ class Scope:
     #: By the access that reads through them, and its tenant.
     tables: defaultdict[object, Table] = attrs.field(factory=lambda: defaultdict(dict))
     logged: set[Hashable] = attrs.field(factory=set)
+    #: Until when images of others are waited for, by `time.monotonic`; None: nothing was, yet.
+    waits_until: float | None = None
     #: What is called when the request has been answered, and with what.
     at_end: defaultdict[Callable[[list[Any]], None], list[Any]] = attrs.field(
         factory=lambda: defaultdict(list)

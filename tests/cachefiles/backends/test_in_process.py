@@ -27,6 +27,7 @@ from imagekit_registry.signals import generated
 from imagekit_registry.specs import StoredFile
 from imagekit_registry.state import Status
 from imagekit_registry.testing import wait_for_images
+from tests.cachefiles.conftest import Gate
 from tests.conftest import PHOTOS
 from tests.serving.test_servers import ROOT, free_port, get, running
 from tests.testapp.models import Photo
@@ -37,34 +38,6 @@ class Small(ImageSpec):
 
     processors = [ResizeToFit(60, 60)]
     format = "JPEG"
-
-
-class Gate:
-    """A processor that lets nobody through until it is opened."""
-
-    def __init__(self) -> None:
-        self.opened = threading.Event()
-
-    def digest_state(self) -> str:
-        """Return what tells it from others."""
-        return ""
-
-    def output_size(self, size: Any) -> Any:
-        """Return the size of the image that it is given."""
-        return size
-
-    def process(self, image: Any) -> Any:
-        """Wait."""
-        self.opened.wait(20)
-        return image
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    """Return a gate that is open in the end."""
-    gate = Gate()
-    yield gate
-    gate.opened.set()
 
 
 @pytest.fixture
