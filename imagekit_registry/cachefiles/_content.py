@@ -9,6 +9,7 @@ from django.core.files.base import File
 from django.http import HttpRequest
 
 from imagekit_registry.cachefiles import existence
+from imagekit_registry.cachefiles.budget import is_spent
 from imagekit_registry.cachefiles.fallbacks import Fallback
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.pending import demand_url, wait_for
@@ -232,15 +233,19 @@ class StoredContent(CacheFile):
         """
         if self.cachefile_backend.states is None or not self.name:
             return True
-        if not existence.is_known_to_exist(self) and self.cachefile_strategy.may_make:
+        if not existence.is_known_to_exist(self) and self._may_be_made():
             self.generate()
         return existence.is_known_to_exist(self)
+
+    def _may_be_made(self) -> bool:
+        """Return whether who needs the file may have it made."""
+        return self.cachefile_strategy.may_make and not is_spent(self)
 
     def _is_on_its_way(self) -> bool:
         """Return whether something else is shown until the image is there."""
         if not self.identity.name_is_unique:
             return not self._is_recorded()
-        may_make = self.cachefile_strategy.may_make
+        may_make = self._may_be_made()
         if may_make and self.spec.fallback is None and self.spec.pending is None:
             return False
         is_made_later = self.cachefile_backend.is_async or is_in_event_loop()

@@ -20,6 +20,7 @@ from imagekit_registry.cachefiles.backends import (
     get_default_cachefile_backend,
     load_backend,
 )
+from imagekit_registry.cachefiles.budget import is_spent
 from imagekit_registry.cachefiles.dimensions import dimensions
 from imagekit_registry.cachefiles.fallbacks import (
     Fallback,
@@ -217,8 +218,9 @@ class ImageCacheFile(StoredContent):
         try:
             if existence_required.receivers:
                 existence_required.send(sender=self, file=self)
-            self.cachefile_strategy.on_existence_required(self)
-            shown = on_demand(self, may_make=self.cachefile_strategy.may_make)
+            if not is_spent(self):
+                self.cachefile_strategy.on_existence_required(self)
+            shown = on_demand(self, may_make=self._may_be_made())
             is_on_its_way = shown is None and self._is_on_its_way()
         except GenerationError as error:
             self._fallback = fallback_for(self, error)

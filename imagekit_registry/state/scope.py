@@ -34,6 +34,9 @@ class Scope:
     #: By the access that reads through them, and its tenant.
     tables: defaultdict[object, Table] = attrs.field(factory=lambda: defaultdict(dict))
     logged: set[Hashable] = attrs.field(factory=set)
+    #: How many images it has made, and the seconds that this has taken.
+    images: int = 0
+    seconds: float = 0.0
     #: Until when images of others are waited for, by `time.monotonic`; None: nothing was, yet.
     waits_until: float | None = None
     #: What is called when the request has been answered, and with what.
