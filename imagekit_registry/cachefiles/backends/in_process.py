@@ -16,7 +16,7 @@ from imagekit_registry.cachefiles.results import Result
 from imagekit_registry.cachefiles.threads import Pool, is_in_event_loop, run_quietly
 from imagekit_registry.exceptions import InvalidConfiguration
 from imagekit_registry.specs import is_open, is_stored
-from imagekit_registry.state import current_scope
+from imagekit_registry.state import Scope, current_scope
 
 __all__ = ["AfterResponse", "Threads", "make_here"]
 
@@ -40,6 +40,12 @@ def _made_sources(files: Sequence[CacheFile]) -> list[CacheFile]:
     return [*_made_sources(sources), *sources] if sources else []
 
 
+def _request() -> Scope | None:
+    """Return the scope of the request that is being answered; None if nothing is."""
+    scope = current_scope()
+    return scope if scope is not None and scope.of_request else None
+
+
 class _LaterHere(BaseAsync):
     """The base of these backends: what would not be the same later is made at once."""
 
@@ -61,7 +67,7 @@ class Threads(_LaterHere):
     """Have images made by threads of this process, which wait for no page, nor pages for them.
 
     What was handed to them is made before the process ends, unless that is killed. While as much
-    waits as may, pages hand over nothing more; those that come later do.
+    waits as may, pages hand over nothing more, but later ones do; commands make it themselves.
 
     Args:
         workers: Number of threads.
@@ -92,6 +98,9 @@ class Threads(_LaterHere):
         """
         if not self._pool.is_full():
             super().hand_over(files, force)
+        elif _request() is None:
+            # Nobody comes later: who fills the threads, as commands do, lends a hand.
+            make_here(files, force)
 
     def keep(self, files: Sequence[CacheFile], force: bool) -> None:
         """Hand *files* to a thread, when what is known of them is committed."""
@@ -123,9 +132,9 @@ class AfterResponse(_LaterHere):
 
     def keep(self, files: Sequence[CacheFile], force: bool) -> None:
         """Keep *files* until the response has been sent."""
-        scope = current_scope()
-        if scope is not None and scope.of_request:
-            scope.at_end[_make_forced if force else _make_missing].extend(files)
+        request = _request()
+        if request is not None:
+            request.at_end[_make_forced if force else _make_missing].extend(files)
         else:
             make_here(files, force)
 

@@ -25,7 +25,7 @@ from imagekit_registry.exceptions import InvalidConfiguration
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.signals import generated
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.state import Status
+from imagekit_registry.state import Status, close_request_scope, open_request_scope
 from imagekit_registry.testing import wait_for_images
 from tests.cachefiles.conftest import Gate
 from tests.conftest import PHOTOS
@@ -88,8 +88,10 @@ class TestThreads:
         """One is being made and one waits; the third is not said to be on its way."""
         backend = Threads(workers=1, waiting=1)
         files = [image_of(width, backend) for width in (50, 51, 52)]
+        open_request_scope()
         assert all(file.url for file in files)
         statuses = [file.state.status for file in files]
+        close_request_scope()
         assert statuses == [Status.GENERATING, Status.GENERATING, Status.MISSING]
         gate.opened.set()
         wait_for_images()
