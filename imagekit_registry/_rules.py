@@ -41,6 +41,20 @@ def one_of(*words: str) -> Rule:
     )
 
 
+def options(rules: Mapping[str, Rule]) -> Rule:
+    """Return a rule for a dict of options, each of which has its own one."""
+
+    def judge(value: object) -> str | None:
+        if not isinstance(value, Mapping) or value.keys() - rules.keys():
+            return f"a dict with none but these keys: {', '.join(map(repr, rules))}"
+        for key, option in value.items():
+            if expected := rules[key](option):
+                return f"a dict whose {key!r} is {expected}"
+        return None
+
+    return judge
+
+
 _ANCHOR = re.compile(
     r"focal|entropy|auto|c|[tb]?[lr]?(?<=\w)|(?:(?:top|bottom|left|right|center)[ -]?){1,2}"
 )

@@ -24,6 +24,7 @@ from imagekit_registry._rules import (
     one_of,
     one_or_more,
     optional,
+    options,
     positive,
     rule_for,
     scales,
@@ -36,6 +37,7 @@ __all__ = [
     "SERVING_DEFAULTS",
     "SERVING_MODES",
     "Conf",
+    "RequestBudget",
     "ServingOptions",
     "Setting",
     "all_settings",
@@ -94,14 +96,17 @@ _SERVING_RULES: Mapping[str, Rule] = {
 }
 
 
-def serving_options(value: object) -> str | None:
-    """Say what options of serving must be: the rule of ``IMAGEKIT_SERVING``."""
-    if not isinstance(value, Mapping) or value.keys() - _SERVING_RULES.keys():
-        return f"a dict with none but these keys: {', '.join(map(repr, _SERVING_RULES))}"
-    for key, option in value.items():
-        if expected := _SERVING_RULES[key](option):
-            return f"a dict whose {key!r} is {expected}"
-    return None
+class RequestBudget(TypedDict, total=False):
+    """What one request may spend on making images; see the reference."""
+
+    images: int | None
+    seconds: float | None
+
+
+_BUDGET_RULES: Mapping[str, Rule] = {
+    "images": optional(not_negative),
+    "seconds": optional(not_negative),
+}
 
 
 class Setting(property, Generic[T]):
@@ -314,10 +319,16 @@ class Conf:
     RETRY_AFTER_MAX = Setting(
         86_400.0, "Longest time, in seconds, between two tries.", not_negative
     )
+    REQUEST_BUDGET = Setting[RequestBudget](
+        {},
+        "What a request may spend on making images: a number of images, and of seconds.",
+        options(_BUDGET_RULES),
+        example={"images": 4, "seconds": 2.0},
+    )
     SERVING = Setting[ServingOptions](
         {},
         "How on-demand URLs are answered: MODE, PERMISSION, CONCURRENCY, WAITING, EXPIRES.",
-        serving_options,
+        options(_SERVING_RULES),
         example={"MODE": "accel"},
     )
     WIDTHS = Setting[Iterable[int]](

@@ -9,8 +9,10 @@ from django.core.files.base import File
 from django.http import HttpRequest
 
 from imagekit_registry.cachefiles import existence
-from imagekit_registry.cachefiles.fallbacks import Fallback, demand_url
+from imagekit_registry.cachefiles.budget import is_spent
+from imagekit_registry.cachefiles.fallbacks import Fallback
 from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.pending import demand_url, wait_for
 from imagekit_registry.cachefiles.rendering import log_failure
 from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.exceptions import GenerationError, MissingSource, PublishError, located
@@ -231,18 +233,27 @@ class StoredContent(CacheFile):
         """
         if self.cachefile_backend.states is None or not self.name:
             return True
-        if not existence.is_known_to_exist(self):
+        if not existence.is_known_to_exist(self) and self._may_be_made():
             self.generate()
         return existence.is_known_to_exist(self)
+
+    def _may_be_made(self) -> bool:
+        """Return whether who needs the file may have it made."""
+        return self.cachefile_strategy.may_make and not is_spent(self)
 
     def _is_on_its_way(self) -> bool:
         """Return whether something else is shown until the image is there."""
         if not self.identity.name_is_unique:
             return not self._is_recorded()
-        if self.spec.fallback is None:
+        may_make = self._may_be_made()
+        if may_make and self.spec.fallback is None and self.spec.pending is None:
             return False
         is_made_later = self.cachefile_backend.is_async or is_in_event_loop()
-        return is_made_later and not self.cachefile_backend.exists(self)
+        if (may_make and not is_made_later) or self.cachefile_backend.exists(self):
+            return False
+        if may_make:
+            wait_for(self)
+        return not existence.is_known_to_exist(self)
 
     def _open(self) -> IO[bytes]:
         self._require_content()

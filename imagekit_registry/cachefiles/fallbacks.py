@@ -16,22 +16,22 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from imagekit_registry._loading import get_by_qname
-from imagekit_registry.cachefiles.dimensions import dimensions, expected_size, size_to_come
-from imagekit_registry.cachefiles.existence import complete, is_known_to_exist, known
+from imagekit_registry.cachefiles.dimensions import dimensions, expected_size
+from imagekit_registry.cachefiles.existence import complete, known
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.rendering import log_failure
 from imagekit_registry.cachefiles.strategies import (
+    EagerThenJustInTime,
+    Frozen,
     JustInTime,
     OnDemand,
     Optimistic,
-    PreCache,
     Strategy,
 )
 from imagekit_registry.cachefiles.verification import next_looks
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     GenerationError,
-    InvalidArgument,
     InvalidConfiguration,
     RetryLater,
     logged,
@@ -44,10 +44,8 @@ __all__ = [
     "Fallback",
     "Kept",
     "Pixels",
-    "demand_url",
     "fallback_for",
     "keep",
-    "on_demand",
     "placeholder_url",
     "recall",
 ]
@@ -102,7 +100,9 @@ class Fallback:
 
 
 #: Strategies that do no more with a file that is there than look at its record.
-_PLAIN_STRATEGIES = frozenset([JustInTime, OnDemand, Optimistic, PreCache, Strategy])
+_PLAIN_STRATEGIES = frozenset(
+    [EagerThenJustInTime, Frozen, JustInTime, OnDemand, Optimistic, Strategy]
+)
 #: What pages show of images that are there, by the keys of their records.
 _kept: dict[str, Kept] = {}
 _MOST_KEPT = 10_000
@@ -199,36 +199,6 @@ def _forget_on_change(*, setting: str, **_: object) -> None:
         _kept.clear()
 
 
-# What makes these URLs stands above this room, whose files they ask for: here it is an address.
-_DEMAND_URL = "imagekit_registry.serving.urls.demand_url"
-
-
-def demand_url(file: CacheFile, expires: float | None = None) -> str:
-    """Return the on-demand URL of *file*; arguments and errors as of `ImageCacheFile.demand_url`."""
-    url: str = get_by_qname(_DEMAND_URL, "maker of on-demand URLs")(file, expires)
-    return url
-
-
-def on_demand(file: CacheFile) -> Fallback | None:
-    """Return on-demand URL and size of *file*, if its strategy wants that and it is to be made.
-
-    Returns:
-        None if it is known to exist, or exists by now: no URL could say what is to be made.
-
-    Raises:
-        GenerationError: That was so, and it could not be made.
-        InvalidConfiguration: The project's URLs do not include those.
-    """
-    if file.cachefile_strategy.pending != "demand" or not file.name or is_known_to_exist(file):
-        return None
-    try:
-        url = demand_url(file)
-    except InvalidArgument:
-        file.cachefile_backend.generate(file)
-        return None
-    return Fallback(url, *size_to_come(file))
-
-
 def placeholder_url(width: int, height: int) -> str:
     """Return a data URI of a neutral grey image.
 
@@ -254,8 +224,9 @@ def fallback_for(file: CacheFile, error: GenerationError | None) -> Fallback:
         GenerationError: *error* itself, if failures are to be raised.
         InvalidConfiguration: The generator or the settings ask for something unknown.
     """
+    pending = file.spec.pending if error is None else None
     fallback = file.spec.fallback
-    kind = conf.ON_ERROR if fallback is None else fallback
+    kind = pending if pending in KINDS else conf.ON_ERROR if fallback is None else fallback
     if isinstance(kind, str) and kind not in KINDS:
         if "." not in kind:
             _refuse(kind)
@@ -271,8 +242,8 @@ def fallback_for(file: CacheFile, error: GenerationError | None) -> Fallback:
     if callable(kind):
         return _from_callable(kind, file, error)
     if kind == "source":
-        return _from_source(file)
-    if kind == "placeholder":
+        return _from_source(file, error)
+    if kind in {"placeholder", "raise"}:
         return _placeholder(file, error)
     return Fallback()
 
@@ -291,11 +262,15 @@ def _from_callable(function: Any, file: CacheFile, error: GenerationError | None
     return Fallback(str(answer), *_size_of(file, error)) if answer else Fallback()
 
 
-def _from_source(file: CacheFile) -> Fallback:
+def _from_source(file: CacheFile, error: GenerationError | None) -> Fallback:
+    url = ""
     # The storage that failed for the image may fail for its source as well.
     with logged(_logger, "%s: its source has no URL either", file.spec.describe()):
-        return Fallback(str(file.spec.source.url))
-    return Fallback()
+        url = str(file.spec.source.url)
+    if not url:
+        return Fallback()
+    # The room of the image to come: nothing moves when it takes the place of its source.
+    return Fallback(url, *_size_of(file, error))
 
 
 def _placeholder(file: CacheFile, error: GenerationError | None) -> Fallback:

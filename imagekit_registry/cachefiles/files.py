@@ -20,13 +20,13 @@ from imagekit_registry.cachefiles.backends import (
     get_default_cachefile_backend,
     load_backend,
 )
+from imagekit_registry.cachefiles.budget import is_spent
 from imagekit_registry.cachefiles.dimensions import dimensions
 from imagekit_registry.cachefiles.fallbacks import (
     Fallback,
     Pixels,
     fallback_for,
     keep,
-    on_demand,
     recall,
 )
 from imagekit_registry.cachefiles.generation import generate
@@ -34,6 +34,7 @@ from imagekit_registry.cachefiles.identity import (
     Identity,
     known_identity,
 )
+from imagekit_registry.cachefiles.pending import on_demand
 from imagekit_registry.cachefiles.results import Policy
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
 from imagekit_registry.conf import conf
@@ -217,8 +218,9 @@ class ImageCacheFile(StoredContent):
         try:
             if existence_required.receivers:
                 existence_required.send(sender=self, file=self)
-            self.cachefile_strategy.on_existence_required(self)
-            shown = on_demand(self)
+            if not is_spent(self):
+                self.cachefile_strategy.on_existence_required(self)
+            shown = on_demand(self, may_make=self._may_be_made())
             is_on_its_way = shown is None and self._is_on_its_way()
         except GenerationError as error:
             self._fallback = fallback_for(self, error)

@@ -12,6 +12,7 @@ from typing import IO
 import attrs
 from django.dispatch import Signal
 
+from imagekit_registry.cachefiles.budget import spend
 from imagekit_registry.cachefiles.existence import (
     ask,
     fetch,
@@ -286,6 +287,8 @@ class Making:
     @state_scope()  # in which one source's failure is logged once
     def finish(self) -> list[Result]:
         """Say what became of the files, and log what failed; `news` is for the caller."""
+        if self._answers:
+            spend(len(self._answers), time.monotonic() - self._started)
         for item, answer in self._answers:
             if isinstance(answer, CacheFileRecord):
                 _delete_predecessor(item, answer)
@@ -333,9 +336,6 @@ class Making:
         )
 
 
-# Publishing.
-
-
 def _delete_predecessor(item: Item, record: CacheFileRecord) -> None:
     """Delete what a storage with a will of its own had published under another name."""
     before = item.before
@@ -371,8 +371,8 @@ def generate(files: Sequence[CacheFile], policy: Policy | None = None) -> list[R
         What became of each; nothing is raised for single files.
     """
     policy = policy or Policy()
-    records = fetch(files)
-    items = [Item(*pair, [at]) for at, pair in enumerate(zip(files, records, strict=True))]
+    pairs = zip(files, fetch(files), strict=True)
+    items = [Item(*pair, [at]) for at, pair in enumerate(pairs)]
     results: list[Result] = []
     wanted = []
     news: News = []

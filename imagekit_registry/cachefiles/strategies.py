@@ -12,6 +12,8 @@ from imagekit_registry.exceptions import InvalidConfiguration
 
 __all__ = [
     "DictStrategy",
+    "EagerThenJustInTime",
+    "Frozen",
     "JustInTime",
     "OnDemand",
     "Optimistic",
@@ -31,9 +33,11 @@ class Strategy:
     Attributes:
         pending: What a page shows for a file that is not known to exist, if the strategy has not made
             it: ``"demand"`` for its on-demand URL; None for what its spec's ``fallback`` says.
+        may_make: Whether a page that needs a file may have it made.
     """
 
     pending: str | None = None
+    may_make: bool = True
 
     def on_existence_required(self, file: Any) -> None:
         """URL, width or height of *file* are asked for."""
@@ -91,12 +95,36 @@ class Optimistic(Strategy):
         return False
 
 
-class PreCache(JustInTime):
+class EagerThenJustInTime(JustInTime):
     """Make a file as soon as its source is saved, and again whenever it is missing."""
 
     def on_source_saved(self, file: Any) -> None:
         """Make *file* anew: an earlier image may have had the same name."""
         file.generate(force=True)
+
+
+#: What ``pre_cache=True`` of the old ImageKit chooses.
+PreCache = EagerThenJustInTime
+
+
+class Frozen(JustInTime):
+    """Never make a file: for a host that must not. Forget it when its source changes or goes.
+
+    Pages show what others have made (workers, ``generateimages``, another host), and until then what
+    the spec's ``fallback`` says. Who reads a file that is not there gets a ``FileNotFoundError``.
+    """
+
+    may_make = False
+
+    def on_existence_required(self, file: Any) -> None:
+        """Do nothing."""
+
+    def on_content_required(self, file: Any) -> None:
+        """Do nothing."""
+
+    def should_verify_existence(self, file: CacheFile) -> bool:
+        """Return True: nobody has made it for this page."""
+        return True
 
 
 class OnDemand(JustInTime):
@@ -181,7 +209,7 @@ def makes_when_required(strategy: Strategy) -> bool:
 
 def makes_when_saved(strategy: Strategy) -> bool:
     """Return whether a strategy does no more than make a file when its source is saved."""
-    makers = (Optimistic.on_source_saved, PreCache.on_source_saved)
+    makers = (Optimistic.on_source_saved, EagerThenJustInTime.on_source_saved)
     return type(strategy).on_source_saved in makers
 
 

@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage
 from django.urls import reverse
 
 from imagekit_registry.cachefiles.backends import get_default_cachefile_backend, load_backend
+from imagekit_registry.cachefiles.pending import parse_pending
 from imagekit_registry.cachefiles.strategies import load_strategy
 from imagekit_registry.checks._messages import attempt, error, guarded, nearest, reason_of, refusal
 from imagekit_registry.checks._settings import load_callable, load_fallback, load_storage
@@ -32,6 +33,7 @@ _LOADED: Mapping[str, tuple[str, Callable[[Any], object], str]] = {
     "cachefile_strategy": ("E015", load_strategy, "a strategy, its class, its path or a dict"),
     "namer": ("E015", partial(load_callable, "namer"), "a function of the generator, or its path"),
     "fallback": ("E016", load_fallback, "'placeholder', 'empty', a function or its path"),
+    "pending": ("E016", parse_pending, "'source', 'placeholder', 'demand' or 'wait:250ms'"),
 }
 
 
@@ -81,17 +83,18 @@ def check_parts() -> Iterator[CheckMessage]:
 
 def check_urls() -> Iterator[CheckMessage]:
     """Yield an error if pages would show on-demand URLs, and the project has none."""
-    registered = map(generator_registry.lookup, generator_registry.get_ids())
+    registered = list(map(generator_registry.lookup, generator_registry.get_ids()))
     own = [getattr(generator, "cachefile_strategy", None) for generator in registered]
+    is_pending = any(getattr(generator, "pending", None) == "demand" for generator in registered)
     strategies = [
         answer_or(None, load_strategy, each)
         for each in (conf.DEFAULT_CACHEFILE_STRATEGY, *own)
         if each is not None
     ]
-    if any(each is not None and each.pending == "demand" for each in strategies):
+    if is_pending or any(each and each.pending == "demand" for each in strategies):
         _, problem = attempt(partial(reverse, "imagekit_registry:image", args=["x"] * 4))
         if problem is not None:
-            text = f"A strategy shows on-demand URLs, and there are none: {reason_of(problem)}"
+            text = f"A strategy or a spec shows on-demand URLs, and there are none: {reason_of(problem)}"
             hint = "Add path('images/', include('imagekit_registry.serving.urls')) to your URLs."
             yield error("E021", text, hint)
 

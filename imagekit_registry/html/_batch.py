@@ -15,6 +15,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
 
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many
+from imagekit_registry.cachefiles.budget import images_left
 from imagekit_registry.cachefiles.existence import fetch, known
 from imagekit_registry.cachefiles.rendering import source_key
 from imagekit_registry.cachefiles.state import records_are_known
@@ -86,6 +87,8 @@ def _make_missing(files: Sequence[ImageCacheFile]) -> Failures:
     if len(missing) < 2:
         return NO_FAILURES
     here = [file for file in missing if not file.cachefile_backend.is_async]
+    if len(here) > images_left():
+        del here[int(images_left()) :]
     _schedule([file for file in missing if file.cachefile_backend.is_async])
     return {failure.file: failure.error for failure in generate_many(here).failures}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from imagekit_registry.exceptions import MissingSource
 from imagekit_registry.specs._attributes import (
     FieldAttributes,
+    FileAttributes,
     SpecAttributes,
     show_attributes,
     split_attributes,
@@ -25,6 +26,7 @@ from imagekit_registry.specs._sources import (
     fingerprint,
     has_generator,
     has_source,
+    is_open,
     is_stored,
     keep_points_in,
     name_of,
@@ -40,6 +42,7 @@ __all__ = [
     "BaseImageSpec",
     "BrokenSpec",
     "FieldAttributes",
+    "FileAttributes",
     "ImageSpec",
     "MissingSource",
     "SourceReference",
@@ -56,6 +59,7 @@ __all__ = [
     "generate_together",
     "has_generator",
     "has_source",
+    "is_open",
     "is_stored",
     "keep_points_in",
     "load_decoder",

@@ -27,7 +27,13 @@ class FieldAttributes(TypedDict, total=False):
     decode_small: bool | None
 
 
-class SpecAttributes(FieldAttributes, total=False):
+class FileAttributes(FieldAttributes, total=False):
+    """The attributes of a spec that fields of cache files take besides, by name alone."""
+
+    pending: str | None
+
+
+class SpecAttributes(FileAttributes, total=False):
     """The attributes of a spec, as a field takes them in place of a spec; None is the default.
 
     Args:
@@ -45,6 +51,8 @@ class SpecAttributes(FieldAttributes, total=False):
         decode_small: Whether the source may be decoded at a fraction of its size.
         namer: What names the cache file: a callable or a dotted path.
         fallback: What stands in while there is no image, as ``IMAGEKIT_ON_ERROR`` has it.
+        pending: What a page shows meanwhile, if others make the image: ``"source"``,
+            ``"placeholder"``, ``"demand"`` or ``"wait:250ms"``.
         cachefile_storage: Where the file lies: a storage, an alias, a dotted path.
         cachefile_backend: What makes the file, and knows its state.
         cachefile_strategy: What decides when it is made.

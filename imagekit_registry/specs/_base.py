@@ -23,6 +23,9 @@ class BaseImageSpec:
         cachefile_strategy: What decides when the cache file must exist: a class, an instance, a
             dotted path, or a dict of callables.
         fallback: What stands in while there is no image, as ``IMAGEKIT_ON_ERROR`` has it.
+        pending: What a page shows meanwhile, if others make the image: ``"source"``,
+            ``"placeholder"``, ``"demand"`` (its on-demand URL) or, after that time, what *fallback*
+            says, ``"wait:250ms"``; None: what *fallback* says, else the URL of the image to come.
         serving_arguments: The arguments that on-demand URLs may differ in without a signature of
             their own: ``("width",)``, whose values are those of ``IMAGEKIT_WIDTHS``.
         spec_id: The id under which the registry gave this spec.
@@ -34,6 +37,7 @@ class BaseImageSpec:
     cachefile_backend: Any = None
     cachefile_strategy: Any = None
     fallback: Any = None
+    pending: str | None = None
     serving_arguments: Sequence[str] = ()
     spec_id: str | None = None
     spec_arguments: Mapping[str, Any] = MappingProxyType({})

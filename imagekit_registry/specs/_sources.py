@@ -145,7 +145,7 @@ def refer_to(source: Any) -> SourceReference:
 
 def _is_upload(source: Any) -> bool:
     """Return whether the name of an open file is one that was given to it, and no path."""
-    if not _is_open(source):
+    if not is_open(source):
         return False
     inner = getattr(source, "file", source)
     return isinstance(inner, io.BytesIO) or getattr(inner, "name", None) != source.name
@@ -231,7 +231,7 @@ def open_source(source: Any) -> Iterator[IO[bytes]]:
         SourceUnavailable: The file does not exist, or its storage does not give it.
         GenerationError: The source is a cache file, which cannot be made.
     """
-    if _is_open(source):
+    if is_open(source):
         with _at_start(source) as file:
             yield file
         return
@@ -261,7 +261,8 @@ def open_source(source: Any) -> Iterator[IO[bytes]]:
         yield handle
 
 
-def _is_open(source: Any) -> bool:
+def is_open(source: Any) -> bool:
+    """Return whether *source* is open for reading, at a position that whoever opened it relies on."""
     closed = getattr(source, "closed", None)
     if closed is None:
         return hasattr(source, "read")

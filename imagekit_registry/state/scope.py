@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -33,6 +34,15 @@ class Scope:
     #: By the access that reads through them, and its tenant.
     tables: defaultdict[object, Table] = attrs.field(factory=lambda: defaultdict(dict))
     logged: set[Hashable] = attrs.field(factory=set)
+    #: How many images it has made, and the seconds that this has taken.
+    images: int = 0
+    seconds: float = 0.0
+    #: Until when images of others are waited for, by `time.monotonic`; None: nothing was, yet.
+    waits_until: float | None = None
+    #: What is called when the request has been answered, and with what.
+    at_end: defaultdict[Callable[[list[Any]], None], list[Any]] = attrs.field(
+        factory=lambda: defaultdict(list)
+    )
 
     def close(self) -> None:
         """End the scope, and free what it holds."""
@@ -103,7 +113,10 @@ def open_request_scope(**_: object) -> None:
 
 
 def close_request_scope(**_: object) -> None:
-    """End the scope of a request; a receiver of ``request_finished``."""
+    """End the scope of a request; a receiver of ``request_finished``: the answer has been sent."""
     scope = current_scope()
     if scope is not None and scope.of_request:
         scope.close()
+        while scope.at_end:
+            call, items = scope.at_end.popitem()
+            call(items)

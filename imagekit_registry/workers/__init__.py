@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from django.apps import apps
@@ -12,9 +12,8 @@ from django.core.files.storage import storages
 
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.backends import Message
+from imagekit_registry.cachefiles.backends.in_process import make_here
 from imagekit_registry.cachefiles.backends.messages import generator_of
-from imagekit_registry.cachefiles.bulk import Generation
-from imagekit_registry.cachefiles.results import Result
 from imagekit_registry.exceptions import LockTimeout, NotRegistered, RetryLater
 from imagekit_registry.specs import StoredFile
 
@@ -49,9 +48,7 @@ def make_images(message: Any) -> None:
         except _NothingToDo as reason:
             _logger.info("%s: nothing is made: %s", image["spec"], reason)
     errors = []
-    # What they are made of comes first, if that is an image as well.
-    results = [*_make(_made_sources(files), force=False), *_make(files, force=order.force)]
-    for result in results:
+    for result in make_here(files, force=order.force):
         if isinstance(result.error, LockTimeout | RetryLater):
             _logger.info("%s", result.error)
         elif result.error is not None:
@@ -60,16 +57,6 @@ def make_images(message: Any) -> None:
         for error in errors[1:]:
             errors[0].add_note(str(error))
         raise errors[0]
-
-
-def _make(files: Sequence[ImageCacheFile], force: bool) -> list[Result]:
-    return list(Generation(force=force, here=True).run([files]))
-
-
-def _made_sources(files: Iterable[ImageCacheFile]) -> list[ImageCacheFile]:
-    """Return the sources of *files* that are cache files themselves, with theirs before them."""
-    sources = [file.source for file in files if isinstance(file.source, ImageCacheFile)]
-    return [*_made_sources(sources), *sources] if sources else []
 
 
 def _find_file(image: Mapping[str, Any]) -> ImageCacheFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,3 +92,31 @@ def decodes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def files_of(name: Any, widths: tuple[int, ...] = WIDTHS, **kwargs: Any) -> list[ImageCacheFile]:
     return [ImageCacheFile(wide(width)(name), **kwargs) for width in widths]
+
+
+class Gate:
+    """A processor that lets nobody through until it is opened."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+
+    def digest_state(self) -> str:
+        """Return what tells it from others."""
+        return ""
+
+    def output_size(self, size: Any) -> Any:
+        """Return the size of the image that it is given."""
+        return size
+
+    def process(self, image: Any) -> Any:
+        """Wait."""
+        self.opened.wait(20)
+        return image
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """Return a gate that is open in the end."""
+    gate = Gate()
+    yield gate
+    gate.opened.set()

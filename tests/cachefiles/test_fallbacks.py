@@ -112,7 +112,7 @@ SURFACES: dict[str, Callable[[Photo], Shown]] = {
 }
 SIZED = Shown(f"/{FIELD_ID}/photos/bad.jpg", "120", "40")
 KINDS: dict[str, tuple[Any, Shown]] = {
-    "source": ("source", Shown("/media/photos/bad.jpg")),
+    "source": ("source", Shown("/media/photos/bad.jpg", "120", "40")),
     "empty": ("empty", Shown()),
     "function": (stand_in, SIZED),
 }

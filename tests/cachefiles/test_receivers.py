@@ -20,7 +20,7 @@ from PIL import Image
 from imagekit_registry import ImageSpec, get_image, register
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles._made import records_of
-from imagekit_registry.cachefiles.strategies import PreCache
+from imagekit_registry.cachefiles.strategies import EagerThenJustInTime
 from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import source_deleted
@@ -325,7 +325,7 @@ class TestReplaced:
         self, row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A tag's spec that needs nothing but the source has a strategy as others do."""
-        monkeypatch.setattr(Tag, "cachefile_strategy", PreCache)
+        monkeypatch.setattr(Tag, "cachefile_strategy", EagerThenJustInTime)
         save(row, image=upload("black"))
         file = get_image("tests:tag", source=row.image)
         assert cached() == {file.published_name}
@@ -336,7 +336,7 @@ class TestReplaced:
     ) -> None:
         """What tags made goes, though what a field makes of the new image is an error."""
         settings.IMAGEKIT_ON_ERROR = "raise"
-        monkeypatch.setattr(type(row.small.generator), "cachefile_strategy", PreCache)
+        monkeypatch.setattr(type(row.small.generator), "cachefile_strategy", EagerThenJustInTime)
         with pytest.raises(UnreadableImage):
             save(row, image=ContentFile(b"no image", "a.jpg"))
         tagged = get_image("tests:tag", source=row.image)

@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from imagekit_registry import ImageSpec
+from imagekit_registry.cachefiles import ImageCacheFile, namers
 from imagekit_registry.cachefiles.backends import Simple
 from imagekit_registry.cachefiles.strategies import (
+    EagerThenJustInTime,
+    Frozen,
     JustInTime,
     OnDemand,
     Optimistic,
@@ -18,6 +22,7 @@ from imagekit_registry.cachefiles.strategies import (
     reacts_to,
 )
 from imagekit_registry.exceptions import InvalidConfiguration
+from imagekit_registry.processors import ResizeToFit
 
 EVENTS = [
     "on_existence_required",
@@ -58,7 +63,8 @@ class TestShipped:
             (JustInTime, ["made", "made", "deleted", "deleted"]),
             (OnDemand, ["made", "deleted", "deleted"]),
             (Optimistic, ["made anew", "deleted"]),
-            (PreCache, ["made", "made", "made anew", "deleted"]),
+            (EagerThenJustInTime, ["made", "made", "made anew", "deleted"]),
+            (Frozen, ["deleted", "deleted"]),
         ],
     )
     def test_a_strategy_makes_and_deletes_files_when_it_says(
@@ -76,7 +82,8 @@ class TestShipped:
             (JustInTime, True, False),
             (OnDemand, False, False),
             (Optimistic, False, True),
-            (PreCache, True, True),
+            (EagerThenJustInTime, True, True),
+            (Frozen, False, False),
         ],
     )
     def test_a_strategy_that_only_makes_files_is_known_as_one(
@@ -85,6 +92,51 @@ class TestShipped:
         """What it would do one by one may be done for many files together."""
         assert makes_when_required(strategy()) is required
         assert makes_when_saved(strategy()) is saved
+
+
+class Large(ImageSpec):
+    """An image that pages of this host never make."""
+
+    processors = [ResizeToFit(100, 100)]
+    format = "JPEG"
+    cachefile_strategy = Frozen
+
+
+class TestFrozen:
+    """A host that must make nothing."""
+
+    @pytest.mark.parametrize(
+        "namer", [None, namers.source_name_and_field], ids=["by digest", "by field"]
+    )
+    def test_a_frozen_page_shows_what_stands_in_until_others_have_made_the_image(
+        self, name: str, namer: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of the size of the image to come; nothing is made, whatever is asked of it."""
+        monkeypatch.setattr(Large, "namer", namer)
+        file = ImageCacheFile(Large(name))
+        assert file.url.startswith("data:image/svg+xml,")
+        assert (file.width, file.height) == (100, 67)
+        with pytest.raises(FileNotFoundError):
+            file.read()
+        assert not file.storage.exists(str(file.name))
+        ImageCacheFile(Large(name), cachefile_strategy=JustInTime).generate()
+        assert ImageCacheFile(Large(name)).url == file.storage.url(file.name)
+        with ImageCacheFile(Large(name)).open() as content:
+            assert content.read()
+
+    def test_a_frozen_page_shows_nothing_in_place_of_an_error_under_debug(
+        self, name: str, settings: Any
+    ) -> None:
+        """That an image is not made yet is none."""
+        settings.DEBUG = True
+        assert ImageCacheFile(Large(name)).url.startswith("data:image/svg+xml,")
+
+    def test_a_frozen_image_is_true_if_it_or_what_stands_in_can_be_shown(self, name: str) -> None:
+        """As templates ask."""
+        assert ImageCacheFile(Large(name))
+        empty = Large(name)
+        empty.fallback = "empty"
+        assert not ImageCacheFile(empty)
 
 
 class TestLoading:
@@ -110,9 +162,10 @@ class TestLoading:
 
     def test_our_own_strategies_are_what_they_were(self) -> None:
         """Nothing is put around them."""
-        strategy = PreCache()
+        strategy = EagerThenJustInTime()
         assert load_strategy(strategy) is strategy
-        assert type(load_strategy(PreCache)) is PreCache
+        assert type(load_strategy(EagerThenJustInTime)) is EagerThenJustInTime
+        assert PreCache is EagerThenJustInTime
 
     @pytest.mark.parametrize(
         ("given", "text"),

@@ -93,9 +93,14 @@ class TestSpecs:
         assert message.hint
         assert message.obj is cls
 
-    def test_specs_on_demand_need_urls(self, registered: Any, settings: Any) -> None:
+    @pytest.mark.parametrize(
+        "attributes", [{"cachefile_strategy": OnDemand}, {"pending": "demand"}]
+    )
+    def test_specs_on_demand_need_urls(
+        self, attributes: Any, registered: Any, settings: Any
+    ) -> None:
         """Pages could show nothing else."""
-        registered("tests:demanded", spec(cachefile_strategy=OnDemand))
+        registered("tests:demanded", spec(**attributes))
         assert check_all(None) == []
         settings.ROOT_URLCONF = "django.contrib.auth.urls"
         (message,) = check_all(None)

@@ -210,7 +210,7 @@ def _nothing() -> None:
 _OWN = (OSError, DatabaseError)
 _OURS = (CommandError, ImageKitError, *_OWN)
 _AT_ONCE = {
-    "IMAGEKIT_DEFAULT_CACHEFILE_STRATEGY": "imagekit_registry.cachefiles.strategies.PreCache"
+    "IMAGEKIT_DEFAULT_CACHEFILE_STRATEGY": "imagekit_registry.cachefiles.strategies.EagerThenJustInTime"
 }
 _CHECK = _command("checkimages", "--repair")
 WAYS = {

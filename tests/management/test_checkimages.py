@@ -255,7 +255,7 @@ class TestRepairing:
         storages["default"].delete(file.name or "")
         result = run("checkimages", "shop:photo:small", "--repair")
         assert (result.status, backend.scheduled) == (0, [file.name])
-        assert "does not have it. Scheduled." in result.out
+        assert "does not have it. Handed to a worker." in result.out
         assert "Repaired" not in result.out
 
     @pytest.mark.django_db(transaction=True)

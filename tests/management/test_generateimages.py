@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +18,31 @@ from django.core.management import call_command
 
 from imagekit_registry import ImageSpec, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, get_image
-from imagekit_registry.exceptions import UnreadableImage
+from imagekit_registry.cachefiles.backends import Threads
+from imagekit_registry.exceptions import GenerationError, UnreadableImage
 from imagekit_registry.generatorlibrary import THUMBNAIL_ID
 from imagekit_registry.management import _commands
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.signals import generated
 from imagekit_registry.state import DatabaseStateStore, Status
+from imagekit_registry.testing import wait_for_images
 from imagekit_registry.workers import make_images
 from tests.cachefiles.backends.test_queues import ListQueue
+from tests.cachefiles.conftest import Gate
 from tests.management.conftest import Group, Later, Result, Small, cached
 from tests.storages import CountingStorage
 from tests.testapp.models import Photo
 
 Run = Callable[..., Result]
+
+
+class GateOfThreads(Gate):
+    """A processor that holds back threads, and lets who has started them pass."""
+
+    def process(self, image: Any) -> Any:
+        """Wait in a thread."""
+        is_main = threading.current_thread() is threading.main_thread()
+        return image if is_main else super().process(image)
 
 
 def contents() -> dict[str, bytes]:
@@ -179,7 +194,7 @@ class TestMaking:
         document = run("generateimages", "shop", "--json").document
         assert (document["made"], document["scheduled"]) == (2, len(backend.scheduled)) == (2, 2)
         result = run("generateimages", "shop:photo:small", "--force")
-        assert "0 images made, 2 scheduled for workers, 0 existed, 0 failed" in result.out
+        assert "0 images made, 2 handed to workers, 0 existed, 0 failed" in result.out
 
     @pytest.mark.django_db(transaction=True)
     def test_a_queue_that_works_at_once_has_made_its_images(
@@ -213,6 +228,20 @@ class TestMaking:
         assert [item["error"] for item in result.document["failures"]] == ["RetryLater"]
         assert queue.messages == []
 
+    @pytest.mark.django_db(transaction=True)
+    def test_threads_that_are_full_are_helped_by_the_command(
+        self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing is left for a page that may never come."""
+        gate = GateOfThreads()
+        monkeypatch.setattr(Small, "cachefile_backend", Threads(workers=1, waiting=0))
+        monkeypatch.setattr(Small, "processors", [gate])
+        document = run("generateimages", "shop:photo:small", "--json").document
+        assert (document["made"], document["scheduled"]) == (1, 1)
+        gate.opened.set()
+        wait_for_images()
+        assert run("generateimages", "shop:photo:small", "--json").document["existing"] == 2
+
     def test_force_replaces_what_exists(self, run: Run, files: list[ImageCacheFile]) -> None:
         """A new encoder is a reason to."""
         run("generateimages", "shop")
@@ -221,6 +250,70 @@ class TestMaking:
         assert run("generateimages", "shop", "--force", "--json").document["made"] == 4
         with storages["default"].open(files[0].name or "") as file:
             assert file.read(3) == b"\xff\xd8\xff"
+
+
+class TestWaiting:
+    """``--wait``: what workers were told to make."""
+
+    @pytest.fixture
+    def queue(self, monkeypatch: pytest.MonkeyPatch) -> ListQueue:
+        """Have the small images made by workers."""
+        queue = ListQueue()
+        monkeypatch.setattr(Small, "cachefile_backend", queue)
+        return queue
+
+    def work(self, queue: ListQueue, count: int) -> threading.Thread:
+        """Have a worker make so many messages as soon as they are there."""
+
+        def run() -> None:
+            for _ in range(count):
+                while not queue.messages:
+                    time.sleep(0.01)
+                with suppress(GenerationError):
+                    make_images(queue.messages.pop())
+
+        worker = threading.Thread(target=run)
+        worker.start()
+        return worker
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("options", [[], ["--force"]])
+    def test_the_command_waits_for_workers(
+        self, run: Run, files: list[ImageCacheFile], queue: ListQueue, options: list[str]
+    ) -> None:
+        """Also for those that make anew what is there."""
+        for file in files if options else []:
+            queue.generate_now(file)
+        worker = self.work(queue, 2)
+        result = run("generateimages", "shop:photo:small", "--wait", *options)
+        worker.join()
+        assert "0 images made, 2 handed to workers, 0 existed, 0 failed" in result.out
+        assert result.status == 0
+        assert all(file.exists() for file in files if file.spec_id == "shop:photo:small")
+
+    @pytest.mark.django_db(transaction=True)
+    def test_what_workers_cannot_make_has_failed(
+        self, run: Run, group: Group, queue: ListQueue
+    ) -> None:
+        """With the reason, as what the command itself cannot make."""
+        group.names[1:] = [storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))]
+        worker = self.work(queue, 2)
+        result = run("generateimages", "shop:photo:small", "--wait", "--json")
+        worker.join()
+        assert (result.status, result.document["failed"], result.document["scheduled"]) == (1, 1, 2)
+        (failure,) = result.document["failures"]
+        assert (failure["source"], failure["spec"]) == ("photos/bad.jpg", "shop:photo:small")
+        assert "not an image" in failure["cause"]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_the_command_gives_up_when_no_worker_comes(
+        self, run: Run, group: Group, queue: ListQueue, settings: Any
+    ) -> None:
+        """After the time for which a message is believed in."""
+        settings.IMAGEKIT_LOCK_TIMEOUT = 0.1
+        result = run("generateimages", "shop:photo:small", "--wait", "--json")
+        assert (result.status, result.document["failed"]) == (1, 2)
+        assert "no worker has made it" in result.document["failures"][0]["cause"]
 
 
 class TestMissing:

@@ -12,6 +12,7 @@ from imagekit_registry.cachefiles.backends.base import (
     CacheFileState,
     Simple,
 )
+from imagekit_registry.cachefiles.backends.in_process import AfterResponse, Threads
 from imagekit_registry.cachefiles.backends.legacy import (
     BackendAdapter,
     DatabaseImageCacheBackend,
@@ -26,6 +27,7 @@ from imagekit_registry.exceptions import InvalidFileBackendError
 __all__ = [
     "RQ",
     "AbstractCacheFileBackend",
+    "AfterResponse",
     "Async",
     "BackendAdapter",
     "BaseAsync",
@@ -40,6 +42,7 @@ __all__ = [
     "QueueBackend",
     "Simple",
     "Tasks",
+    "Threads",
     "get_default_cachefile_backend",
     "load_backend",
 ]

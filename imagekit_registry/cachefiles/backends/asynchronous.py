@@ -29,7 +29,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.state import Status
 
-__all__ = ["BaseAsync", "QueueBackend"]
+__all__ = ["BaseAsync", "QueueBackend", "forget_announced"]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
@@ -78,7 +78,7 @@ class BaseAsync(Simple, plain=True):
                     existence.announce(file)
                 self.schedule_together(handed, force=force)
         except ImageKitError:
-            _forget_announced(told)
+            forget_announced(told)
             raise
 
     def _is_settled(self, file: CacheFile) -> bool:
@@ -116,7 +116,7 @@ def _is_known_as(file: CacheFile, status: Status) -> bool:
     return record is not None and record.status == status
 
 
-def _forget_announced(files: Sequence[CacheFile]) -> None:
+def forget_announced(files: Sequence[CacheFile]) -> None:
     """Drop what says that *files* are on their way.
 
     One that was made here after all, and could not be, has failed: that is known.
@@ -262,7 +262,7 @@ class QueueBackend(BaseAsync):
         with logged(_logger, "No worker was told of an image"):
             self._send(files[0], message)
             return
-        _forget_announced(files)
+        forget_announced(files)
 
 
 def _database_of(image: Mapping[str, Any]) -> str | None:

@@ -10,6 +10,7 @@ from django.core.cache import BaseCache
 
 from imagekit_registry._loading import get_cache
 from imagekit_registry.cachefiles import existence
+from imagekit_registry.cachefiles.budget import images_left
 from imagekit_registry.cachefiles.bulk import generate_many
 from imagekit_registry.cachefiles.generation import generate
 from imagekit_registry.cachefiles.results import Policy
@@ -218,6 +219,9 @@ class CachedFileBackend(AbstractCacheFileBackend):
             GenerationError: It cannot be made.
         """
         others = [] if force else [each for each in file.siblings if each is not file]
+        most = images_left()
+        if most < len(others):
+            del others[max(0, int(most) - 1) :]
         result, *_ = generate([file, *others], Policy(force=force))
         if result.error is not None:
             raise result.error

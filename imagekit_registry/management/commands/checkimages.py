@@ -62,7 +62,7 @@ class Command(ImageCommand):
 def _lines(counts: Counter[str], problems: list[Problem]) -> list[str]:
     lines = []
     for item in problems:
-        done = " Repaired." if item.repaired else " Scheduled." if item.scheduled else ""
+        done = " Repaired." if item.repaired else " Handed to a worker." if item.scheduled else ""
         name = f" ({item.file})" if item.file else ""
         where = " of ".join(filter(None, (item.spec, item.source and repr(item.source))))
         lines.append(f"{item.kind}: {where}{name}: {item.cause}.{done}")

@@ -13,7 +13,14 @@ from imagekit_registry.cachefiles.bulk import Generation
 from imagekit_registry.cachefiles.results import ResultStatus
 from imagekit_registry.exceptions import ImageKitError
 from imagekit_registry.maintenance.inventory import Errors, every_batch, expected_count, fed_ids
-from imagekit_registry.management._commands import ImageCommand, counted, describe, select
+from imagekit_registry.maintenance.waiting import Waiting
+from imagekit_registry.management._commands import (
+    ImageCommand,
+    Options,
+    counted,
+    describe,
+    select,
+)
 
 __all__ = ["Command"]
 
@@ -54,6 +61,12 @@ class Command(ImageCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="Only list what would be made; write nothing."
         )
+        parser.add_argument(
+            "--wait",
+            action="store_true",
+            help="Wait until workers have made what was handed to them; give up when they have made"
+            " nothing for IMAGEKIT_LOCK_TIMEOUT seconds.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make the images.
@@ -66,19 +79,12 @@ class Command(ImageCommand):
         if not 1 <= options["jobs"] <= 256:
             raise CommandError("Give a number from 1 to 256 for --jobs.")
         ids = select(options["ids"])
-        generation = Generation(
-            jobs=options["jobs"],
-            force=options["force"],
-            retry=not options["missing"],
-            missing_only=options["missing"],
-            dry_run=options["dry_run"],
-            by_listing=True,
-            remember_every=REMEMBER_EVERY,
-        )
+        generation = _generation(options)
         counts: Counter[ResultStatus] = Counter()
         wanted: list[dict[str, str]] = []
         failures: list[tuple[str, ImageKitError, str]] = []
         errors: Errors = []
+        waiting = Waiting()
         with self.progress("image", options, partial(expected_count, ids)) as step:
             for result in generation.run(every_batch(ids, errors)):
                 step(1)
@@ -88,8 +94,11 @@ class Command(ImageCommand):
                     failures.append(("", result.error, name))
                 elif result.status == ResultStatus.WANTED:
                     wanted.append({"spec": result.file.spec_id, "file": name})
+                elif result.status == ResultStatus.SCHEDULED and options["wait"]:
+                    waiting.add(result.file)
                 if options["verbosity"] > 1 and not options["json"]:
                     self.stdout.write(f"{result.status:8} {name}")
+            failures += [("", error, name) for name, error in waiting.run() if error is not None]
         failures += [(spec_id, error, "") for spec_id, error in errors]
         # Without ids, those for tags alone are not meant.
         unfed = [spec_id for spec_id in ids if options["ids"] and spec_id not in fed_ids()]
@@ -117,8 +126,20 @@ class Command(ImageCommand):
         existing, scheduled = counts[ResultStatus.EXISTING], counts[ResultStatus.SCHEDULED]
         if dry_run:
             return f"{counted(counts[ResultStatus.WANTED], 'image')} would be made; {existing:,} exist."
-        later = f" {scheduled:,} scheduled for workers," if scheduled else ""
+        later = f" {scheduled:,} handed to workers," if scheduled else ""
         return (
             f"{counted(counts[ResultStatus.MADE], 'image')} made,{later} {existing:,} existed,"
             f" {failed:,} failed, in {time.monotonic() - self.started:.1f} s."
         )
+
+
+def _generation(options: Options) -> Generation:
+    return Generation(
+        jobs=options["jobs"],
+        force=options["force"],
+        retry=not options["missing"],
+        missing_only=options["missing"],
+        dry_run=options["dry_run"],
+        by_listing=True,
+        remember_every=REMEMBER_EVERY,
+    )

@@ -17,7 +17,7 @@ from django.db.models.signals import class_prepared
 
 from imagekit_registry.cachefiles import ImageCacheFile, prefetch_images
 from imagekit_registry.cachefiles.namers import CacheTo
-from imagekit_registry.cachefiles.strategies import PreCache
+from imagekit_registry.cachefiles.strategies import EagerThenJustInTime
 from imagekit_registry.exceptions import (
     ImageKitError,
     InvalidArgumentType,
@@ -25,7 +25,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.processors import Processor
 from imagekit_registry.registry import generator_registry, register
-from imagekit_registry.specs import FieldAttributes, SpecHost, show_attributes
+from imagekit_registry.specs import FileAttributes, SpecHost, show_attributes
 from imagekit_registry.specs.sourcegroups import (
     ImageFieldSourceGroup,
     get_nonabstract_descendants,
@@ -174,7 +174,7 @@ class ImageSpecField(SpecHost):
         ...     thumbnail = ImageSpecField([ResizeToFill(100, 60)], format="JPEG")
     """
 
-    @show_attributes(FieldAttributes)
+    @show_attributes(FileAttributes)
     def __init__(
         self,
         processors: Sequence[Processor] | None = None,
@@ -195,11 +195,11 @@ class ImageSpecField(SpecHost):
         storage: _Storage | None = None,
         cache_to: Callable[[Any, str, str, str], str] | str | None = None,
         pre_cache: bool | None = None,
-        **attributes: Unpack[FieldAttributes],
+        **attributes: Unpack[FileAttributes],
     ) -> None:
         self.source = _either("source", source, "image_field", image_field)
         naming = None if cache_to is None else CacheTo(cache_to)
-        strategy = PreCache if pre_cache else None
+        strategy = EagerThenJustInTime if pre_cache else None
         super().__init__(
             spec,
             id,
