@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "imagekit_registry",
     "tests.testapp",
+    *(["drf_spectacular"] if find_spec("drf_spectacular") else []),
 ]
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},

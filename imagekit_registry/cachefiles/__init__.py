@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from imagekit_registry.cachefiles._content import ImageDict
 from imagekit_registry.cachefiles.bulk import Failure, Outcome, generate_many
 from imagekit_registry.cachefiles.deletion import delete_images
 from imagekit_registry.cachefiles.files import (
@@ -18,6 +19,7 @@ __all__ = [
     "Failure",
     "Identity",
     "ImageCacheFile",
+    "ImageDict",
     "LazyImageCacheFile",
     "Outcome",
     "content_required",

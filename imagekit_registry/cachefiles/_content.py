@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import IO, Any, NoReturn, Self, TypeVar
+from typing import IO, Any, NoReturn, Self, TypedDict, TypeVar
 
 from django.core.files.base import File
 from django.http import HttpRequest
@@ -23,6 +23,17 @@ from imagekit_registry.state import Status
 T = TypeVar("T")
 
 REACH_IT = "Check that the storage of the cache files can be reached."
+
+
+class ImageDict(TypedDict):
+    """What an API tells of an image; ``as_dict()`` of a cache file gives it."""
+
+    url: str | None
+    width: int | None
+    height: int | None
+    type: str | None
+    size: int | None
+    pending: bool
 
 
 class StoredContent(CacheFile):
@@ -78,7 +89,7 @@ class StoredContent(CacheFile):
         """
         return self.url if self else None
 
-    def as_dict(self, request: HttpRequest | None = None) -> dict[str, Any]:
+    def as_dict(self, request: HttpRequest | None = None) -> ImageDict:
         """Return what an API tells of the image; what cannot be had is told as well, not raised.
 
         Args:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.apps import apps
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from imagekit_registry.cachefiles import ImageCacheFile, get_image
+from imagekit_registry.cachefiles import ImageCacheFile, ImageDict, get_image
 from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.exceptions import InvalidArgumentType
 from imagekit_registry.specs import has_source
+
+if apps.is_installed("drf_spectacular"):
+    # It finds extensions by their having been imported.
+    from imagekit_registry.contrib import drf_spectacular  # noqa: F401
 
 __all__ = ["ImageSpecField"]
 
@@ -44,7 +49,7 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
             raise InvalidArgumentType("ImageSpecField: give either 'spec' or 'specs', not both.")
         self.spec, self.specs = spec, specs
         self._fetched: object = None
-        super().__init__(**{"read_only": True, **kwargs})
+        super().__init__(**{"read_only": True, "allow_null": True, **kwargs})
 
     def get_attribute(self, instance: Any) -> dict[str, ImageCacheFile] | None:
         """Return the images of *instance*, each with its name; None if it has no source."""
@@ -55,7 +60,9 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
             fetch([file for peer in peers for file in (self._images_of(peer) or {}).values()])
         return self._images_of(instance)
 
-    def to_representation(self, value: Mapping[str, ImageCacheFile]) -> dict[str, Any]:
+    def to_representation(
+        self, value: Mapping[str, ImageCacheFile]
+    ) -> ImageDict | dict[str, ImageDict]:
         """Return the dict of an image, or of several by name."""
         request = self.context.get("request")
         shown = {name: file.as_dict(request) for name, file in value.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imagekit_registry.html._batch import active_batch, attempt, batched, show
+from imagekit_registry.html._batch import active_batch, attempt, batched, lend, show
 from imagekit_registry.html._django_batch import TagNode, waiting
 from imagekit_registry.html._elements import (
     ImgMarkup,
@@ -11,6 +11,7 @@ from imagekit_registry.html._elements import (
     build_attributes,
     is_attribute_name,
 )
+from imagekit_registry.html._syntax import WrittenTag
 from imagekit_registry.html._tags import (
     TAGS,
     Tag,
@@ -29,6 +30,7 @@ __all__ = [
     "PictureMarkup",
     "Tag",
     "TagNode",
+    "WrittenTag",
     "active_batch",
     "attempt",
     "batched",
@@ -36,6 +38,7 @@ __all__ = [
     "explain_unknown",
     "image_file",
     "is_attribute_name",
+    "lend",
     "plan_image",
     "plan_picture",
     "plan_thumbnail",

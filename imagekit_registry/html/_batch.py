@@ -186,6 +186,22 @@ def batched(render: Callable[[], str]) -> SafeString:
         return SafeString(batch.fill(text))
 
 
+def lend(
+    file_of: Callable[..., ImageCacheFile], *args: object, waits: bool = False
+) -> ImageCacheFile | None:
+    """Return the file that ``file_of(*args)`` gives, for a variable; None if input prevents it.
+
+    Args:
+        file_of: Makes the cache file, and no image.
+        *args: What it takes.
+        waits: Whether its state may be fetched with that of all in the batch around it.
+    """
+    file = attempt(file_of, *args)
+    batch = _active.get() if waits else None
+    # Not by its truth, which would ask for its state.
+    return file if batch is None or file is None else batch.lend(file)
+
+
 def show(plan: Callable[..., Markup], *args: Any, waits: bool = False) -> SafeString:
     """Return the HTML of what ``plan(*args)`` gives; what breaks is handled as the settings say.
 

@@ -238,7 +238,7 @@ def explain_unknown(tag: str, count: int, spec_id: str, names: Iterable[str]) ->
             continue
         others = [other for other, each in TAGS.items() if name in each.options]
         near = difflib.get_close_matches(name, takes, n=1)
-        hint = f"It takes {', '.join(sorted(takes))}; HTML attributes come after '--'"
+        hint = f"It takes {', '.join(sorted(takes))}; HTML attributes stand after '--'"
         if others or near:
             hint = (
                 f"{' and '.join(others)} can have it" if others else f"Perhaps {near[0]!r} is meant"

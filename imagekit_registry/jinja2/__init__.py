@@ -8,23 +8,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Undefined, nodes
+from jinja2 import Environment, StrictUndefined, Undefined, nodes, pass_eval_context
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from markupsafe import Markup as SafeMarkup
+from markupsafe import escape
 
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import InvalidArgumentType
 from imagekit_registry.generatorlibrary import THUMBNAIL_ID
 from imagekit_registry.html import (
     TAGS,
+    active_batch,
     attempt,
     batched,
     explain_unknown,
     image_file,
+    lend,
     show,
     thumbnail_file,
 )
+from imagekit_registry.jinja2._reader import TagReader
 
 __all__ = ["ImagekitExtension"]
 
@@ -38,6 +42,11 @@ _TRANSPARENT: Mapping[type[nodes.Node], tuple[str, ...]] = {
     nodes.ScopedEvalContextModifier: ("body",),
     nodes.With: ("body",),
 }
+
+
+#: Values of a tag, unnamed and named.
+_Values = Sequence[object]
+_Named = Mapping[str, object]
 
 
 class _Function:
@@ -103,22 +112,26 @@ def _value(value: object) -> object:
     return None if is_nothing else value
 
 
+def _dict_of(values: Mapping[str, nodes.Expr]) -> nodes.Dict:
+    return nodes.Dict([nodes.Pair(nodes.Const(name), value) for name, value in values.items()])
+
+
 class ImagekitExtension(Extension):
-    """Adds the tags to Jinja2, as functions; and ``{% imagebatch %}``, as a tag.
+    """Adds the tags to Jinja2: as statements, with the syntax of Django's tags, and as functions.
 
-    ``generateimage``, ``thumbnail`` and ``picture`` give HTML, ``get_image`` and ``get_thumbnail``
-    cache files for variables.
+    ``{% generateimage %}``, ``{% thumbnail %}`` and ``{% picture %}`` stand in the marks of the
+    environment. As functions they give HTML, and ``get_image`` and ``get_thumbnail`` cache files.
 
-    A batch fetches the state of the images that are printed in it, in its template: a call that
-    is filtered or captured, or that stands in a macro or an included template, fetches its own.
+    ``{% imagebatch %}`` fetches the state of the images that are printed in it, in its template:
+    what is filtered or captured, or stands in a macro or an included template, fetches its own.
 
     Example:
         >>> template = Environment(extensions=[ImagekitExtension]).from_string(
-        ...     "{{ thumbnail('100x80', photo.image, html={'alt': photo.title}) }}"
+        ...     "{% thumbnail '100x80' photo.image -- alt=photo.title %}"
         ... )
     """
 
-    tags = {"imagebatch"}
+    tags = {"imagebatch", *TAGS}
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -126,31 +139,91 @@ class ImagekitExtension(Extension):
         environment.globals.update(functions, get_image=get_image, get_thumbnail=get_thumbnail)
 
     def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
-        """Return the node of an ``imagebatch`` block."""
-        line = next(parser.stream).lineno
+        """Return the node of a tag, or of an ``imagebatch`` block.
+
+        Raises:
+            TemplateSyntaxError: The tag is written wrongly.
+        """
+        token = next(parser.stream)
+        if token.value == "imagebatch":
+            return self._parse_batch(parser, token.lineno)
+        written = TagReader(parser, token.value).read()
+        arguments: list[nodes.Expr] = [
+            nodes.Const(written.name),
+            nodes.List(written.args),
+            _dict_of(written.kwargs),
+            _dict_of(written.html),
+        ]
+        if written.variable:
+            call = self.call_method("_lend", arguments[:-1], lineno=token.lineno)
+            target = nodes.Name(written.variable, "store")
+            return nodes.Assign(target, call, lineno=token.lineno)
+        call = self.call_method("_show", arguments, lineno=token.lineno)
+        return nodes.Output([call], lineno=token.lineno)
+
+    def _parse_batch(self, parser: Parser, line: int) -> nodes.Node:
         body = parser.parse_statements(("name:endimagebatch",), drop_needle=True)
         if self.environment.is_async:
             # What is rendered in pieces, at other times, has no moment at which all is known.
-            return body
+            return nodes.Scope(body, lineno=line)
+        lent: set[str] = set()
         for node in body:
-            self._let_wait(node)
+            self._let_wait(node, lent)
         call = self.call_method("_render_batch", [nodes.Const(False)], lineno=line)
         return nodes.CallBlock(call, [], [], body).set_lineno(line)
 
-    def _let_wait(self, node: nodes.Node) -> None:
-        """Let the calls in *node* wait that are printed as they are."""
+    def _let_wait(self, node: nodes.Node, lent: set[str]) -> None:
+        """Let what is printed as it is in *node* wait: tags, calls, and attributes of *lent* files."""
         if isinstance(node, nodes.Output):
-            for call in node.nodes:
-                if not isinstance(call, nodes.Call) or not isinstance(call.node, nodes.Name):
-                    continue
-                if call.node.name in TAGS:
-                    call.args.insert(0, call.node)
-                    call.node = self.attr("_wait")
+            node.nodes = [self._waiting(each, lent) for each in node.nodes]
+        elif isinstance(node, nodes.Assign):
+            call, target = node.node, node.target
+            if isinstance(call, nodes.Call) and call.node == self.attr("_lend"):
+                call.args.append(nodes.Const(True))
+                if isinstance(target, nodes.Name):
+                    lent.add(target.name)
         elif isinstance(node, nodes.CallBlock) and node.call.node == self.attr("_render_batch"):
             node.call.args = [nodes.Const(True)]
         elif not (isinstance(node, nodes.For) and node.recursive):
             for child in node.iter_child_nodes(only=_TRANSPARENT.get(type(node), ())):
-                self._let_wait(child)
+                self._let_wait(child, lent)
+
+    def _waiting(self, value: nodes.Expr, lent: set[str]) -> nodes.Expr:
+        if isinstance(value, nodes.Getattr):
+            file = value.node
+            # What finalizes values is not given a mark in place of one.
+            if isinstance(file, nodes.Name) and file.name in lent and not self.environment.finalize:
+                arguments: list[nodes.Expr] = [file, nodes.Const(value.attr)]
+                return self.call_method("_attribute", arguments, lineno=value.lineno)
+        elif isinstance(value, nodes.Call):
+            if value.node == self.attr("_show"):
+                value.args.append(nodes.Const(True))
+            elif isinstance(value.node, nodes.Name) and value.node.name in TAGS:
+                value.args.insert(0, value.node)
+                value.node = self.attr("_wait")
+        return value
+
+    @pass_eval_context
+    def _attribute(self, context: nodes.EvalContext, file: object, name: str) -> object:
+        batch = active_batch()
+        lent = batch.lent_file(file) if batch is not None else None
+        if batch is None or lent is None:
+            return self.environment.getattr(file, name)
+        to_html = escape if context.autoescape else str
+        return batch.add([lent], lambda _: to_html(self.environment.getattr(lent, name)))
+
+    def _show(
+        self, name: str, args: _Values, kwargs: _Named, html: _Named, waits: bool = False
+    ) -> SafeMarkup:
+        named, attributes = _defined(kwargs), _defined(html)
+        html_of = show(TAGS[name].plan, [*map(_value, args)], named, attributes, waits=waits)
+        return SafeMarkup(html_of)  # noqa: S704 -- built of escaped parts
+
+    def _lend(
+        self, name: str, args: _Values, kwargs: _Named, waits: bool = False
+    ) -> ImageCacheFile | None:
+        file_of = TAGS[name].file
+        return file_of and lend(file_of, [*map(_value, args)], _defined(kwargs), waits=waits)
 
     def _wait(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> object:
         """Return a mark, unless the name of our function stands for another one here."""

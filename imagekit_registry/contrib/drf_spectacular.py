@@ -1,0 +1,34 @@
+"""Images in the OpenAPI schemas of drf-spectacular; needs the extra ``spectacular``.
+
+`imagekit_registry.contrib.rest_framework` loads it where ``drf_spectacular`` is installed as an app.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ResolvedComponent, build_object_type, resolve_type_hint
+
+from imagekit_registry.cachefiles import ImageDict
+
+__all__ = ["ImageSpecFieldExtension"]
+
+
+class ImageSpecFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Describes a serializer's ``ImageSpecField``: the component ``Image``, or several by name."""
+
+    target_class = "imagekit_registry.contrib.rest_framework.ImageSpecField"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        """Return the schema of the field."""
+        schema = resolve_type_hint(ImageDict)  # type: ignore[no-untyped-call]
+        image = ResolvedComponent(  # type: ignore[no-untyped-call]
+            "Image", ResolvedComponent.SCHEMA, schema, ImageDict
+        )
+        auto_schema.registry.register_on_missing(image)
+        specs = self.target.specs
+        if not specs:
+            return image.ref
+        return build_object_type(properties=dict.fromkeys(specs, image.ref), required=list(specs))
