@@ -57,6 +57,9 @@ TESTED_ELSEWHERE = {
     "cachefiles/state": "cachefiles/test_conflicts.py",
     # Cleaning and checking are tested through their commands, which add nothing but words.
     "maintenance/check": "management/test_checkimages.py",
+    # What the admin shows and does.
+    "maintenance/again": "admin/test_records.py",
+    "maintenance/overview": "admin/test_records.py",
     "maintenance/clean": "management/test_cleanimages.py",
     "management/commands": "management/test_generateimages.py",
     "management/commands/checkimages": "management/test_checkimages.py",
