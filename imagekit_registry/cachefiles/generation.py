@@ -311,12 +311,12 @@ class Making:
         """
         file, identity = item.file, item.file.identity
         error.located(identity.spec_id, identity.source_name)
-        report_failure(file, error, time.monotonic() - self._started)
         # Others may have made it meanwhile.
         (before,) = fetch([file])
+        failures = (before.failures if before else 0) + 1
+        report_failure(file, error, time.monotonic() - self._started, failures)
         if isinstance(error, NameTaken) or (before is not None and _is_still_good(file, before)):
             return None
-        failures = (before.failures if before else 0) + 1
         delay = min(conf.RETRY_AFTER * 2 ** min(failures - 1, 30), conf.RETRY_AFTER_MAX)
         if isinstance(error, _PASSING):
             delay = file.cachefile_backend.existence_check_timeout
