@@ -108,4 +108,6 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
 # Under DEBUG a broken image would raise; a gallery rather shows a grey box and logs the reason.
 IMAGEKIT_ON_ERROR = "placeholder"
+# So that the server and the commands know the same, and the admin lists all images.
+IMAGEKIT_STATE_STORE = "database"
 IMAGEKIT_MAX_BYTES = 25 * 1024 * 1024

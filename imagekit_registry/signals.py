@@ -9,6 +9,7 @@ __all__ = [
     "existence_required",
     "generated",
     "generation_failed",
+    "looked_up",
     "source_deleted",
     "source_moved",
     "source_saved",
@@ -50,3 +51,9 @@ generated = Signal()
 #: A cache file could not be made. Arguments ``file``, ``spec_id``, ``source`` (name), ``seconds``,
 #: ``cause`` (a sentence) and ``error`` (the exception).
 generation_failed = Signal()
+
+#: A state store or a storage was asked about files; what a process remembers itself is not told. Sent
+#: by the store's or the storage's class; arguments ``outcome``, and ``count``, the number of files of
+#: which it is true: ``"record"`` (the store has one), ``"no_record"``, ``"file"`` (the storage has it),
+#: ``"no_file"`` and ``"no_answer"`` (of either).
+looked_up = Signal()

@@ -57,11 +57,16 @@ TESTED_ELSEWHERE = {
     "cachefiles/state": "cachefiles/test_conflicts.py",
     # Cleaning and checking are tested through their commands, which add nothing but words.
     "maintenance/check": "management/test_checkimages.py",
+    # What the admin shows and does.
+    "maintenance/again": "admin/test_records.py",
+    "maintenance/overview": "admin/test_records.py",
     "maintenance/clean": "management/test_cleanimages.py",
+    "maintenance/stats": "management/test_imagestats.py",
     "management/commands": "management/test_generateimages.py",
     "management/commands/checkimages": "management/test_checkimages.py",
     "management/commands/cleanimages": "management/test_cleanimages.py",
     "management/commands/generateimages": "management/test_generateimages.py",
+    "management/commands/imagestats": "management/test_imagestats.py",
     # Each field has a file of its own.
     "models/fields": "models/test_spec_field.py",
     "models/fields/utils": "models/test_spec_field.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from demo.gallery.models import Photo
-from imagekit_registry.admin import AdminThumbnail, ImageAdminMixin
+from imagekit_registry.admin import AdminThumbnail, ImageAdminMixin, make_images_anew
 
 
 @admin.register(Photo)
@@ -15,6 +15,7 @@ class PhotoAdmin(ImageAdminMixin, admin.ModelAdmin):
     list_display = ["thumbnail", "title", "size", "credit", "rights"]
     list_display_links = ["title"]
     list_filter = ["rights"]
+    actions = [make_images_anew]
     search_fields = ["title", "description", "credit"]
     readonly_fields = ["size", "created"]
     fieldsets = [

@@ -30,6 +30,7 @@ from imagekit_registry.exceptions import (
     PublishError,
     located,
 )
+from imagekit_registry.signals import looked_up
 from imagekit_registry.specs import fingerprint
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status
 
@@ -368,6 +369,9 @@ def _is_in_storage(file: CacheFile) -> bool:
         pause=0.0,
     )
     exists = breaker.call(partial(file.cachefile_backend._exists, file), None)
+    if looked_up.receivers:
+        outcome = {True: "file", False: "no_file", None: "no_answer"}[exists]
+        looked_up.send_robust(sender=type(file.storage), outcome=outcome, count=1)
     if exists is None:
         cause = breaker.error or ConnectionError("it does not answer")
         raise located(

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from typing import IO
 
 import attrs
-from django.dispatch import Signal
 
+from imagekit_registry.cachefiles._reports import report_failure, report_made
 from imagekit_registry.cachefiles.budget import spend
 from imagekit_registry.cachefiles.existence import (
     ask,
@@ -25,7 +25,7 @@ from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.publishing import publish
-from imagekit_registry.cachefiles.rendering import explained, log_failure, properties_of, render
+from imagekit_registry.cachefiles.rendering import explained, properties_of, render
 from imagekit_registry.cachefiles.results import (
     Item,
     News,
@@ -46,7 +46,7 @@ from imagekit_registry.exceptions import (
     located,
     logged,
 )
-from imagekit_registry.signals import generated, generation_failed
+from imagekit_registry.imaging import step
 from imagekit_registry.specs import fingerprint
 from imagekit_registry.state import CacheFileRecord, Status, state_scope
 
@@ -221,6 +221,15 @@ class Making:
         if not self.todo:
             return
         self._started = time.monotonic()
+        identities = [item.file.identity for item in self.todo]
+        specs = tuple(dict.fromkeys(identity.spec_id for identity in identities))
+        with step("generate", specs=specs, source=identities[0].source_name) as note:
+            self._make()
+            for _, answer in self._answers:
+                if isinstance(answer, ImageKitError):
+                    note(answer)
+
+    def _make(self) -> None:
         seen = fingerprint(self.todo[0].file.spec.source)
         for item, result in zip(self.todo, render([item.file for item in self.todo]), strict=True):
             answer: CacheFileRecord | ImageKitError
@@ -260,7 +269,7 @@ class Making:
         file, identity = item.file, item.file.identity
         # A storage may close what it was given.
         size, properties = content.seek(0, io.SEEK_END), properties_of(content)
-        with located(identity, "the file could not be published", wrap=PublishError):
+        with located(identity, "the file could not be published", wrap=PublishError), step("save"):
             name = publish(file.storage, identity.name, content, is_free=item.is_name_free)
         record = new_record(
             file,
@@ -271,18 +280,8 @@ class Making:
             published_name=name if name != identity.name else "",
             **properties,
         )
-        self._announce(generated, file, bytes=size)
+        report_made(file, record, time.monotonic() - self._started)
         return record
-
-    def _announce(self, signal: Signal, file: CacheFile, **more: object) -> None:
-        signal.send_robust(
-            sender=type(file.generator),
-            file=file,
-            spec_id=file.identity.spec_id,
-            source=file.identity.source_name,
-            seconds=time.monotonic() - self._started,
-            **more,
-        )
 
     @state_scope()  # in which one source's failure is logged once
     def finish(self) -> list[Result]:
@@ -315,13 +314,12 @@ class Making:
         """
         file, identity = item.file, item.file.identity
         error.located(identity.spec_id, identity.source_name)
-        log_failure(error)
-        self._announce(generation_failed, file, cause=error.cause, error=error)
         # Others may have made it meanwhile.
         (before,) = fetch([file])
+        failures = (before.failures if before else 0) + 1
+        report_failure(file, error, time.monotonic() - self._started, failures)
         if isinstance(error, NameTaken) or (before is not None and _is_still_good(file, before)):
             return None
-        failures = (before.failures if before else 0) + 1
         delay = min(conf.RETRY_AFTER * 2 ** min(failures - 1, 30), conf.RETRY_AFTER_MAX)
         if isinstance(error, _PASSING):
             delay = file.cachefile_backend.existence_check_timeout

@@ -27,7 +27,7 @@ from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgument, LockTimeout, answer_or
 
-__all__ = ["GenerationLock", "generation_lock", "lock_of"]
+__all__ = ["GenerationLock", "generation_lock", "is_shared", "lock_of"]
 
 SHORTEST_SLEEP = 0.005  # seconds between two tries of a waiter, at first ...
 LONGEST_SLEEP = 0.2  # ... and in the end
@@ -109,6 +109,11 @@ def generation_lock(
         _release(host, between_hosts)
 
 
+def is_shared(cache: BaseCache) -> bool:
+    """Return whether *cache* is one for several processes, so that its keys keep hosts apart."""
+    return not isinstance(cache, LocMemCache | DummyCache)
+
+
 def lock_of(
     file: CacheFile, *, wait: float, until_done: Callable[[], bool] | None = None
 ) -> contextlib.AbstractContextManager[GenerationLock]:
@@ -188,7 +193,7 @@ class _CacheLock:
         self._key = f"{conf.CACHE_PREFIX}lock:{digest}"
         self._seconds = max(1, math.ceil(timeout))
         self._token = token
-        self._is_shared = not isinstance(cache, LocMemCache | DummyCache)
+        self._is_shared = is_shared(cache)
         self._is_held = False
         self._breaker = breaker_of(
             f"Cache {type(cache).__qualname__}, which holds the locks of image generation,",

@@ -37,7 +37,7 @@ from imagekit_registry.specs import ImageSpec, SourceReference, has_source, refe
 from imagekit_registry.specs.sourcegroups import watch_all_images
 from imagekit_registry.state import CacheFileRecord, Status, get_state_access
 
-__all__ = ["connect"]
+__all__ = ["connect", "mark_stale"]
 
 Event = Literal["on_source_saved", "on_source_deleted"]
 #: A source group, and the source that it tells of.
@@ -90,8 +90,17 @@ def _on_source_moved(sender: object, source: Any, former: Any, **kwargs: object)
 
 
 def _on_source_written(sender: object, source: Any, **kwargs: object) -> None:
-    """Have all that was made of *source* made anew when it is needed next; the files stay."""
-    files = [get_image(spec_id, source=source) for spec_id in source_group_registry.ids_of(sender)]
+    mark_stale(source, source_group_registry.ids_of(sender))
+
+
+def mark_stale(source: Any, spec_ids: Iterable[str]) -> None:
+    """Have all that was made of *source* made anew when it is needed next; the files stay.
+
+    Args:
+        source: What specs take.
+        spec_ids: Ids of generators that make something of it; the others are found by records.
+    """
+    files = [get_image(spec_id, source=source) for spec_id in spec_ids]
     own = zip(files, fetch(files), strict=True)
     remember([(file, record.replaced()) for file, record in own if record is not None])
     look = Look()

@@ -112,17 +112,25 @@ def _place_of(file: CacheFile) -> tuple[str | None, str | None]:
     return file.spec.describe(), file.spec.source_name
 
 
-def log_failure(error: GenerationError, level: int = logging.WARNING) -> None:
+def log_failure(error: GenerationError, level: int = logging.WARNING, failures: int = 1) -> None:
     """Log *error*, unless the log has it, or the same of this source in this request or scope.
 
     Who makes an image and who shows it would both tell; and what is wrong with a source, each image
     of it.
+
+    Args:
+        error: What was raised.
+        level: The level of the line.
+        failures: How many tries in a row have failed: a line tells of the first, and whenever the
+            number has doubled.
     """
     scope = current_scope()
     spec_id = None if isinstance(error, _OF_SOURCE) else error.spec_id
     what = (error.source, spec_id, error.cause)
     is_known = error.is_logged or (scope is not None and what in scope.logged)
-    _logger.log(logging.DEBUG if is_known else level, "%s", error)
+    is_between = failures & (failures - 1)
+    times = f" It has failed {failures:,} times." if failures > 1 else ""
+    _logger.log(logging.DEBUG if is_known or is_between else level, "%s%s", error, times)
     error.is_logged = True
     if scope is not None:
         scope.logged.add(what)

@@ -11,7 +11,10 @@ import attrs
 from django.core.checks import CheckMessage
 from django.urls import reverse
 
-from imagekit_registry.cachefiles.backends import get_default_cachefile_backend, load_backend
+from imagekit_registry.cachefiles.backends import (
+    backends_in_use,
+    load_backend,
+)
 from imagekit_registry.cachefiles.pending import parse_pending
 from imagekit_registry.cachefiles.strategies import load_strategy
 from imagekit_registry.checks._messages import attempt, error, guarded, nearest, reason_of, refusal
@@ -65,17 +68,12 @@ def check_parts() -> Iterator[CheckMessage]:
     Those without one are passed over. What cannot be loaded is told of the setting or the spec that
     names it.
     """
-    registered = map(generator_registry.lookup, generator_registry.get_ids())
-    backends = [getattr(generator, "cachefile_backend", None) for generator in registered]
     loads: list[Callable[[], object]] = [
-        get_default_cachefile_backend,
-        *(partial(load_backend, backend) for backend in backends if backend is not None),
         get_state_store,
         partial(load_decoder, conf.DECODER),
         partial(load_resizer, conf.RESIZER),
     ]
-    for load in loads:
-        part = answer_or(None, load)
+    for part in [*backends_in_use(), *(answer_or(None, load) for load in loads)]:
         check = getattr(part, "check", None)
         if callable(check):
             yield from guarded(f"The part {type(part).__name__}", type(part), check)

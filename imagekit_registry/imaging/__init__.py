@@ -11,6 +11,7 @@ from ._process import plan_decode
 from ._recipe import Recipe
 from ._render import get_decoder, read_header, render, render_many
 from ._resizer import SimdResizer, get_resizer
+from ._steps import StepObserver, observe_steps, step
 from .formats import SAFE_FORMATS
 
 __all__ = [
@@ -27,11 +28,14 @@ __all__ = [
     "Plan",
     "Recipe",
     "SimdResizer",
+    "StepObserver",
     "VipsDecoder",
     "get_decoder",
     "get_resizer",
+    "observe_steps",
     "plan_decode",
     "read_header",
     "render",
     "render_many",
+    "step",
 ]

@@ -24,6 +24,7 @@ from ._process import Job, check_result, plan_jobs, rendition_size, run
 from ._recipe import Recipe
 from ._scaling import Pyramid
 from ._source import Readable
+from ._steps import step
 
 FormatOptions = Mapping[str, Mapping[str, object]]
 
@@ -96,7 +97,9 @@ def _encode_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
         extra = {"transparency": image.info["transparency"]} if format in ("GIF", "PNG") else {}
     work.limits.check_encoding(image.size, format, image.mode)
     work.deadline.check()
-    return write(image, format, {**extra, **work.options(job, format, image.size)})
+    options = {**extra, **work.options(job, format, image.size)}
+    with step("encode", format=format, width=image.width, height=image.height):
+        return write(image, format, options)
 
 
 def _render_stills(work: _Work, jobs: list[Job]) -> None:
@@ -104,7 +107,7 @@ def _render_stills(work: _Work, jobs: list[Job]) -> None:
     header, several = work.opened.header, len(jobs) > 1
     plan = plan_jobs(header, jobs)
     rescales = work.opened.rescales(plan, several)
-    base = None if rescales else work.opened.decode(plan)
+    base = None if rescales else _decode(work, plan)
     pyramids: dict[tuple[bool, str, bool], Pyramid] = {}
     for job in sorted(
         jobs, key=lambda job: job.stored_size[0] if job.stored_size else header.width, reverse=True
@@ -112,7 +115,7 @@ def _render_stills(work: _Work, jobs: list[Job]) -> None:
         pyramid: Pyramid | None = None
         with job.keeps_errors():
             if base is None:  # the decoder gives each the size that it needs
-                image = without_palette(work.opened.decode(plan_jobs(header, [job])))
+                image = without_palette(_decode(work, plan_jobs(header, [job])))
             else:
                 key = (job.recipe.auto_orient, job.color, bool(job.recipe.processors))
                 if key not in pyramids:
@@ -128,6 +131,11 @@ def _render_stills(work: _Work, jobs: list[Job]) -> None:
             job.result = _encode_still(work, job, made)
 
 
+def _decode(work: _Work, plan: Plan) -> Image.Image:
+    with step("decode"):
+        return work.opened.decode(plan)
+
+
 def _variant(work: _Work, plan: Plan, job: Job, base: Image.Image) -> Image.Image:
     """Return the decoded image as one recipe wants it oriented and coloured."""
     wanted = attrs.evolve(plan, orientation=job.orientation, color=job.color)
@@ -139,7 +147,20 @@ def _variant(work: _Work, plan: Plan, job: Job, base: Image.Image) -> Image.Imag
 
 def _render_animations(work: _Work, jobs: list[Job]) -> None:
     """Make animations: each frame is decoded once and goes through every recipe before the next."""
-    metadata = work.opened.metadata
+    with step("decode"):
+        _collect_frames(work, jobs)
+    for job in jobs:
+        if job.result is None:
+            with job.keeps_errors():
+                work.deadline.check()
+                format, (width, height) = job.format, job.frames[0].image.size
+                options = work.options(job, format, (width, height))
+                with step("encode", format=format, width=width, height=height):
+                    loop = work.opened.metadata.loop
+                    job.result = write_animation(job.frames, format, options, loop)
+
+
+def _collect_frames(work: _Work, jobs: list[Job]) -> None:
     for frame in work.opened.frames(Plan(color="keep")):
         work.deadline.check()
         for job in jobs:
@@ -148,13 +169,6 @@ def _render_animations(work: _Work, jobs: list[Job]) -> None:
                     _add_frame(work, job, frame)
         if all(job.result is not None for job in jobs):
             break
-    for job in jobs:
-        if job.result is None:
-            with job.keeps_errors():
-                work.deadline.check()
-                format = job.format
-                options = work.options(job, format, job.frames[0].image.size)
-                job.result = write_animation(job.frames, format, options, metadata.loop)
 
 
 def _add_frame(work: _Work, job: Job, frame: Frame) -> None:

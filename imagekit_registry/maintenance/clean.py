@@ -14,9 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import attrs
-from django.core.files.storage import FileSystemStorage, InvalidStorageError, Storage, storages
+from django.core.files.storage import FileSystemStorage, InvalidStorageError, Storage
 
-from imagekit_registry._loading import resolve_storage, storage_reference
+from imagekit_registry._loading import resolve_storage
 from imagekit_registry.cachefiles.existence import remember
 from imagekit_registry.cachefiles.identity import state_key
 from imagekit_registry.cachefiles.listing import Listing, walk
@@ -27,12 +27,12 @@ from imagekit_registry.exceptions import InvalidConfiguration, NotRegistered, an
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.maintenance.inventory import (
     Inventory,
+    Sources,
     compile_pattern,
-    file_columns,
     in_chunks,
 )
 from imagekit_registry.registry import generator_registry
-from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile, refer_to
+from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
 
 __all__ = ["Cleaner", "Orphan", "Reason"]
@@ -265,18 +265,14 @@ class _Reasons:
         self._inventory = inventory
         self._listing = Listing()
         self._stems = lru_cache(maxsize=100)(self._list_stems)
-        # Some fields have storages that have no alias in ``STORAGES``.
-        self._of_fields = {
-            storage_reference(field.storage) or "default": field.storage
-            for _, field in file_columns()
-        }
+        self._sources = Sources()
 
     def calls_for(self, record: CacheFileRecord) -> bool:
         """Return whether a registered recipe calls for the file of *record*, or for a rendition.
 
         It is then some row's of another model, database or language, or a template tag's.
         """
-        file = self._source_of(record)
+        file = self._sources.of(record)
         if file is None or self._is_lost(record):
             return False
         return self._calls(record.name, file, original=record.digest.partition("/")[2])
@@ -294,7 +290,7 @@ class _Reasons:
         except NotRegistered:
             # An id with a dot may be the path of a class: of a spec that is used without an id.
             return None if "." in record.spec_id else Reason.NO_SPEC
-        file = self._source_of(record)
+        file = self._sources.of(record)
         if file is None or self._inventory.errors:
             return None
         if record.spec_id in self._inventory.fed and not self._inventory.holds(str(file.name)):
@@ -313,11 +309,11 @@ class _Reasons:
             return None
         folder, basename = posixpath.split(stem)
         is_certain = True
-        for reference in {*storages.backends, *self._of_fields}:
+        for reference in self._sources.references:
             stems = self._stems(reference, folder)
             found = stems.get(basename, ()) if stems else ()
             for each in found if is_meant else ():
-                source = StoredFile(posixpath.join(folder, each), self._storage(reference))
+                source = StoredFile(posixpath.join(folder, each), self._sources.storage(reference))
                 if self._calls(name, source):
                     return None
             is_certain &= stems is not None and not found
@@ -328,7 +324,7 @@ class _Reasons:
     def _list_stems(self, reference: str, folder: str) -> Mapping[str, Set[str]] | None:
         """Return the files in a folder by their names without extensions; None: who knows."""
         try:
-            names = self._listing.names(self._storage(reference), folder)
+            names = self._listing.names(self._sources.storage(reference), folder)
         except InvalidStorageError:
             names = frozenset()
         stems = defaultdict[str, set[str]](set)
@@ -345,20 +341,8 @@ class _Reasons:
         return not is_there and not self._inventory.holds(source.name)
 
     def _is_there(self, source: SourceReference) -> bool:
-        storage = self._storage(source.storage)
+        storage = self._sources.storage(source.storage)
         return self._listing.has(storage, source.name) or storage.exists(source.name)
-
-    def _storage(self, reference: str) -> Storage:
-        alias = reference or "default"
-        return self._of_fields.get(alias) or storages[alias]
-
-    def _source_of(self, record: CacheFileRecord) -> StoredFile | None:
-        """Return the source of a file; None if it lies in no storage that is known."""
-        source = SourceReference.parse(record.source)
-        with contextlib.suppress(InvalidStorageError):
-            file = StoredFile(source.name, self._storage(source.storage))
-            return file if file and str(refer_to(file)) == record.source else None
-        return None
 
     def _calls(self, name: str, source: StoredFile, original: str = "") -> bool:
         """Return whether a registered recipe calls for an image of a source, of whatever model.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Set
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
 from django.apps import apps
+from django.core.files.storage import InvalidStorageError, Storage, storages
 from django.db import connections, router
 from django.db.models import FileField, Model, QuerySet
 
@@ -24,15 +26,20 @@ from imagekit_registry.registry import (
     generator_registry,
     source_group_registry,
 )
+from imagekit_registry.specs import SourceReference, StoredFile, refer_to
+from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 from imagekit_registry.state import CacheFileRecord, get_state_access
 
 __all__ = [
     "Errors",
     "Inventory",
+    "Sources",
+    "batches_of_rows",
     "compile_pattern",
     "every_batch",
     "expected_count",
     "fed_ids",
+    "feeds_of",
     "file_columns",
     "in_chunks",
 ]
@@ -103,6 +110,39 @@ def expected_count(ids: Iterable[str]) -> int | None:
     return sum(filter(None, counts)) if is_told else None
 
 
+def feeds_of(model: type[Model], ids: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the fields of *model* that feed generators, each with the id of one of *ids*."""
+    wanted = set(ids)
+    return [
+        (group.image_field, spec_id)
+        for group, spec_id in source_group_registry.pairs()
+        if spec_id in wanted and isinstance(group, ImageFieldSourceGroup) and group.covers(model)
+    ]
+
+
+def batches_of_rows(
+    rows: QuerySet[Any], ids: Iterable[str], errors: Errors
+) -> Iterator[list[ImageCacheFile]]:
+    """Yield the files that these generators make of the image fields of *rows*, in their order.
+
+    Args:
+        rows: Rows of one model.
+        ids: Ids of registered generators.
+        errors: Where to write down what goes wrong; the others go on.
+    """
+    feeds = feeds_of(rows.model, ids)
+    size = max(1, BATCH // (len(feeds) or 1))
+    listed = partial(rows.iterator, chunk_size=500)
+    for chunk in _listed(listed, size, {spec_id for _, spec_id in feeds}, errors):
+        files = (
+            _name(spec_id, errors, source=source)
+            for row in chunk
+            for field, spec_id in feeds
+            if (source := getattr(row, field))
+        )
+        yield [file for file in files if file is not None]
+
+
 def fed_ids() -> set[str]:
     """Return the ids that source groups feed, or that have registered files."""
     return {spec_id for _, spec_id in source_group_registry.pairs()} | cachefile_registry.ids()
@@ -151,6 +191,39 @@ def file_columns() -> Iterator[tuple[type[Model], FileField]]:
         if not model._meta.proxy:
             fields = model._meta.local_concrete_fields
             yield from ((model, field) for field in fields if isinstance(field, FileField))
+
+
+class Sources:
+    """The storages that sources lie in, and the sources that records name.
+
+    Attributes:
+        references: The references of the storages.
+    """
+
+    def __init__(self) -> None:
+        # Some fields have storages that have no alias in ``STORAGES``.
+        self._of_fields = {
+            storage_reference(field.storage) or "default": field.storage
+            for _, field in file_columns()
+        }
+        self.references = {*storages.backends, *self._of_fields}
+
+    def storage(self, reference: str) -> Storage:
+        """Return the storage of a reference.
+
+        Raises:
+            InvalidStorageError: There is none.
+        """
+        alias = reference or "default"
+        return self._of_fields.get(alias) or storages[alias]
+
+    def of(self, record: CacheFileRecord) -> StoredFile | None:
+        """Return the source of a file; None if it lies in no storage that is known."""
+        source = SourceReference.parse(record.source)
+        with suppress(InvalidStorageError):
+            file = StoredFile(source.name, self.storage(source.storage))
+            return file if file and str(refer_to(file)) == record.source else None
+        return None
 
 
 class Inventory:

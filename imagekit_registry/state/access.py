@@ -18,6 +18,7 @@ from imagekit_registry._breaker import Breaker
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration, answer_or
+from imagekit_registry.signals import looked_up
 from imagekit_registry.state.cache import CacheStateStore
 from imagekit_registry.state.database import DatabaseStateStore
 from imagekit_registry.state.memory import LocalStates
@@ -208,6 +209,8 @@ class StateAccess:
         outdated = self._outdated.get(space, {})
         version = self._local.version
         answer = self._breaker.call(partial(self.store.get_many, keys), None)
+        if looked_up.receivers:
+            self._report(keys, answer)
         if answer is None:
             return {}
         found: Table = {}
@@ -220,6 +223,16 @@ class StateAccess:
             found[key] = record if isinstance(record, CacheFileRecord) else None
         self._local.fill({space + key: record for key, record in found.items()}, version)
         return found
+
+    def _report(self, keys: list[str], answer: Mapping[str, CacheFileRecord] | None) -> None:
+        known = len(answer or {})
+        unknown = len(keys) - known
+        counts = (
+            {"no_answer": unknown} if answer is None else {"record": known, "no_record": unknown}
+        )
+        for outcome, count in counts.items():
+            if count:
+                looked_up.send_robust(sender=type(self.store), outcome=outcome, count=count)
 
     def _change(self, changes: Mapping[str, CacheFileRecord | None]) -> None:
         """Have every layer know of *changes*, and the store as soon as it may be written to."""

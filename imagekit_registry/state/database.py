@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from hashlib import blake2b
+from typing import Any
 
 import attrs
 from django.apps import apps
@@ -169,6 +170,10 @@ class DatabaseStateStore(BaseStateStore):
             record = _record(values)
             if record is not None:
                 yield digest, record
+
+    def rows(self) -> models.QuerySet[Any]:
+        """Return the rows, for who lists them: of all tenants, where these share the table."""
+        return self._rows()[1]
 
     def _rows(self) -> tuple[str, models.QuerySet[models.Model]]:
         model = _model()

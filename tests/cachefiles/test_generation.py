@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +56,53 @@ def heard() -> Iterator[list[dict[str, Any]]]:
     yield found
     for signal in (generated, generation_failed):
         signal.disconnect(hear)
+
+
+class TestLog:
+    """One line for each event."""
+
+    def test_an_image_that_is_made_is_a_line_for_who_asks_for_it(
+        self, spec_id: str, name: str, caplog: Any
+    ) -> None:
+        """By its own logger alone: who logs all that is INFO gets no line for each image."""
+        file = get_image(spec_id, source=name)
+        with caplog.at_level(logging.INFO):
+            file.generate()
+            assert caplog.messages == []
+        with caplog.at_level(logging.INFO, "imagekit_registry.made"):
+            file.generate(force=True)
+        (line,) = caplog.messages
+        assert re.fullmatch(
+            rf"tests:backend of 'photos/rocket.jpg': JPEG of 60 x 40 pixels, {file.size} bytes,"
+            rf" in 0\.\d{{3}} s, as {re.escape(str(file.name))}",
+            line,
+        )
+
+    def test_the_level_that_a_project_gives_the_logger_is_kept(self) -> None:
+        """Django sets up LOGGING before our modules are imported."""
+        code = (
+            "import logging; logging.getLogger('imagekit_registry.made').setLevel('INFO')\n"
+            "import django; django.setup()\n"
+            "import imagekit_registry.cachefiles\n"
+            "print(logging.getLogger('imagekit_registry.made').level)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        assert int(done.stdout) == logging.INFO
+
+    def test_a_failure_that_repeats_is_one_line_with_its_count_when_that_has_doubled(
+        self, spec_id: str, caplog: Any
+    ) -> None:
+        """Not one for each try: the second and the fourth say how many there were."""
+        bad = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
+        for _ in range(7):
+            with pytest.raises(UnreadableImage):
+                get_image(spec_id, source=bad).generate(force=True)
+        assert [line.partition("failed ")[2] for line in caplog.messages] == [
+            "",
+            "2 times.",
+            "4 times.",
+        ]
+        assert all("tests:backend of 'photos/bad.jpg': " in line for line in caplog.messages)
 
 
 class TestSignals:

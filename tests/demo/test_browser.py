@@ -284,6 +284,48 @@ def test_axe_finds_nothing_in_the_focal_point_input(page: Page, scheme: Any) -> 
     assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
 
 
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [(1280, "light"), (390, "dark")],
+    ids=["desktop-light", "phone-dark"],
+)
+def test_axe_finds_nothing_on_an_operators_pages(page: Page, width: int, scheme: Any) -> None:
+    """The overview and the list of records: names, roles, contrast; and nothing sticks out."""
+    module = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    page.goto("")
+    _images(page)
+    _log_in(page)
+    records = "admin/imagekit_registry/cachefilerecordrow/"
+    for path, mine in (
+        (f"{records}overview/", "#content-main"),
+        (records, "#result_list tbody"),
+        (records, ".object-tools"),
+    ):
+        page.goto(path)
+        found = module.Axe().run(page, context=mine).response["violations"]
+        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+        overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(overflow) <= 0, path
+
+
+def test_an_operator_has_images_made_again(page: Page) -> None:
+    """From the overview to the list of a spec, and from there to the message that says so."""
+    page.goto("")
+    _images(page)
+    _log_in(page)
+    page.goto("admin/imagekit_registry/cachefilerecordrow/")
+    page.get_by_role("link", name="Overview").click()
+    page.get_by_role("heading", name="Overview of images").wait_for()
+    page.get_by_role("link", name="gallery:photo:list_thumbnail").click()
+    page.get_by_role("heading", name="Select cache file record").wait_for()
+    page.locator("#result_list tbody input[type=checkbox]").first.check()
+    page.get_by_label("Action:").select_option(label="Make again")
+    page.get_by_role("button", name="Go").or_(page.get_by_role("button", name="Run")).click()
+    page.get_by_text("1 image was made anew.").wait_for()
+
+
 def test_a_row_that_is_added_to_an_inline_has_its_own_image(page: Page, photos: Path) -> None:
     """The names of a formset's rows tell which file input belongs to which point."""
     rows = ""

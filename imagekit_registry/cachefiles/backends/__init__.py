@@ -22,7 +22,8 @@ from imagekit_registry.cachefiles.backends.legacy import (
 from imagekit_registry.cachefiles.backends.messages import Message
 from imagekit_registry.cachefiles.backends.queues import RQ, Async, Celery, Dramatiq, Tasks
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import InvalidFileBackendError
+from imagekit_registry.exceptions import InvalidFileBackendError, answer_or
+from imagekit_registry.registry import generator_registry
 
 __all__ = [
     "RQ",
@@ -43,6 +44,7 @@ __all__ = [
     "Simple",
     "Tasks",
     "Threads",
+    "backends_in_use",
     "get_default_cachefile_backend",
     "load_backend",
 ]
@@ -58,6 +60,15 @@ def get_default_cachefile_backend() -> AbstractCacheFileBackend:
     if conf.DEFAULT_IMAGE_CACHE_BACKEND:
         return load_backend(get_singleton(conf.DEFAULT_IMAGE_CACHE_BACKEND, "image cache backend"))
     return load_backend(get_singleton(conf.DEFAULT_CACHEFILE_BACKEND, "cache file backend"))
+
+
+def backends_in_use() -> list[AbstractCacheFileBackend]:
+    """Return the backends that the settings and registered specs name; what cannot be loaded is left out."""
+    registered = map(generator_registry.lookup, generator_registry.get_ids())
+    own = [getattr(generator, "cachefile_backend", None) for generator in registered]
+    loaded = [answer_or(None, get_default_cachefile_backend)]
+    loaded += [answer_or(None, load_backend, each) for each in own if each is not None]
+    return list(dict.fromkeys(each for each in loaded if each is not None))
 
 
 def load_backend(backend: Any) -> AbstractCacheFileBackend:

@@ -202,6 +202,13 @@ class QueueBackend(BaseAsync):
         """Return what is wrong with the queue, for ``manage.py check``."""
         return []
 
+    def waiting(self) -> int | None:
+        """Return how many messages wait in the queue, for an operator; None if it cannot be asked.
+
+        Whatever the queue's client raises may leave it.
+        """
+        return None
+
     # What every subclass must write.
 
     def send(self, message: dict[str, Any]) -> None:

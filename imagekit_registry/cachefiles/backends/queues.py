@@ -48,6 +48,18 @@ class Celery(QueueBackend):
         task = get_by_qname(_CELERY_JOB, "Celery task")
         task.apply_async(args=(message,), queue=self.queue, retry_policy=once_more)
 
+    def waiting(self) -> int | None:
+        """Return how many messages the broker holds in the queue."""
+        from celery import current_app
+
+        if current_app.conf.task_always_eager:
+            return None
+        queue = self.queue or current_app.conf.task_default_queue
+        with current_app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, interval_max=0)
+            with connection.channel() as channel:
+                return int(channel.queue_declare(queue, passive=True).message_count)
+
     def check(self) -> list[CheckMessage]:
         """Return an error if the app's workers do not accept JSON."""
         from celery import current_app
@@ -99,6 +111,13 @@ class RQ(QueueBackend):
             failure_ttl=self.failure_ttl,
             description=", ".join(sorted({image["spec"] for image in message["images"]})),
         )
+
+    def waiting(self) -> int:
+        """Return how many jobs wait in the queue."""
+        from django_rq import get_queue
+        from rq.serializers import JSONSerializer
+
+        return len(get_queue(self.queue or "default", serializer=JSONSerializer))
 
     def check(self) -> list[CheckMessage]:
         """Return an error if the queue is unknown, or if its messages would be unpickled."""

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -44,6 +45,7 @@ from imagekit_registry.testing import forget_state, wait_for_images
 from imagekit_registry.workers import make_images
 from tests.conftest import require_service
 from tests.pages import Banner, elements, registered, render, served
+from tests.settings import _is_up
 from tests.testapp.models import Photo
 
 
@@ -616,3 +618,48 @@ class TestLibraries:
         settings.IMAGEKIT_DEFAULT_CACHEFILE_BACKEND = "imagekit_registry.cachefiles.backends.Tasks"
         with registered(banner=Banner):
             assert served(get_image("tests:banner", source=name).url).size == (120, 40)
+
+
+class TestWaiting:
+    """How many messages wait, for an operator."""
+
+    def test_the_messages_that_wait_for_celery_are_counted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By RabbitMQ itself; a queue that nobody has made is an error of the broker's."""
+        celery = pytest.importorskip("celery")
+        require_service("RabbitMQ", _is_up(5672))
+        app = celery.Celery("counting", broker="amqp://guest:guest@127.0.0.1:5672//")
+        monkeypatch.setattr("celery.current_app", app)
+        backend = Celery()
+        backend.queue_name = f"imagekit-tests-{uuid.uuid4().hex}"
+        with pytest.raises(app.connection_for_write().channel_errors):
+            backend.waiting()
+        with app.connection_for_write() as connection, connection.channel() as channel:
+            queue = connection.SimpleQueue(backend.queue_name)
+            for number in range(3):
+                queue.put({"message": number})
+            try:
+                assert backend.waiting() == 3
+            finally:
+                queue.close()
+                channel.queue_delete(backend.queue_name)
+
+    def test_the_jobs_that_wait_for_rq_are_counted(self, settings: Any) -> None:
+        """By Redis; one that does not answer is an error of its client's."""
+        django_rq = pytest.importorskip("django_rq")
+        require_service("Redis", "redis" in django_settings.CACHES)
+        name = f"imagekit-tests-{uuid.uuid4().hex}"
+        settings.RQ_QUEUES = {name: {"HOST": "127.0.0.1", "PORT": 6379, "DB": 9}}
+        backend = RQ()
+        backend.queue_name = name
+        assert backend.waiting() == 0
+        backend.send({"images": [{"spec": "tests:banner"}]})
+        try:
+            assert backend.waiting() == 1
+        finally:
+            django_rq.get_queue(name).delete()
+
+    def test_a_queue_that_cannot_be_counted_says_nothing(self) -> None:
+        """Rather than a number that is none."""
+        assert ListQueue().waiting() is None

@@ -1,4 +1,4 @@
-"""The admin: thumbnails in lists, and a file input that shows the image."""
+"""Thumbnails in lists of the admin, and a file input that shows the image."""
 
 from __future__ import annotations
 
@@ -29,12 +29,10 @@ from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID
 from imagekit_registry.html import build_attributes
 from imagekit_registry.models import FocalPointField
 
-__all__ = ["AdminThumbnail", "FocalPointWidget", "ImageAdminMixin", "ImageAdminWidget"]
-
 _logger = logging.getLogger("imagekit_registry.admin")
 
 _TEMPLATE = "imagekit/admin/thumbnail.html"
-_OWN_TEMPLATE = str(Path(__file__).parent / "templates" / _TEMPLATE)
+_OWN_TEMPLATE = str(Path(__file__).parent.parent / "templates" / _TEMPLATE)
 
 
 class AdminThumbnail:
@@ -182,7 +180,7 @@ class ImageAdminWidget(AdminFileWidget):
     # In a fieldset the name of the field would be a legend, and the input itself without a label.
     use_fieldset = False
 
-    class Media:  # noqa: D106
+    class Media:
         css = {"all": ["imagekit/admin.css"]}
 
     def is_initial(self, value: Any) -> bool:
@@ -219,7 +217,7 @@ class FocalPointWidget(forms.Widget):
     template_name = "imagekit/admin/focal_point.html"
     use_fieldset = True
 
-    class Media:  # noqa: D106
+    class Media:
         css = {"all": ["imagekit/admin.css"]}
         js = ["imagekit/focal-point.js"]
 

@@ -1,0 +1,92 @@
+"""Making images anew that exist, or of which there is no more than a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import attrs
+from django.db.models import Model, QuerySet
+
+from imagekit_registry.cachefiles import ImageCacheFile, get_image
+from imagekit_registry.cachefiles.bulk import Generation
+from imagekit_registry.cachefiles.receivers import mark_stale
+from imagekit_registry.cachefiles.results import Result
+from imagekit_registry.exceptions import answer_or
+from imagekit_registry.maintenance.inventory import Errors, Sources, batches_of_rows, feeds_of
+from imagekit_registry.registry import generator_registry
+from imagekit_registry.state import CacheFileRecord, get_state_access
+
+__all__ = ["Again", "make_records_again", "make_rows_again"]
+
+
+@attrs.frozen
+class Again:
+    """What became of images that were to be made anew.
+
+    Args:
+        results: What became of those that could be made here.
+        left: Records of those that the pages make which show them next: nobody else can tell what
+            they were made with.
+        errors: Ids of specs, and why files of theirs could not be named.
+    """
+
+    results: tuple[Result, ...]
+    left: tuple[CacheFileRecord, ...] = ()
+    errors: tuple[tuple[str, Exception], ...] = ()
+
+
+def make_records_again(records: Mapping[str, CacheFileRecord]) -> Again:
+    """Make the images of *records* anew, those of one source of one decode.
+
+    An image whose spec takes nothing but a source is made at once, or handed to a worker. Of any
+    other one the record does not say what it was made with: it counts as out of date from now on.
+
+    Args:
+        records: Records by key.
+    """
+    sources, files = Sources(), list[ImageCacheFile]()
+    left: dict[str, CacheFileRecord] = {}
+    for key, record in records.items():
+        file = file_of(record, sources)
+        if file is None:
+            left[key] = record
+        else:
+            files.append(file)
+    get_state_access().put_many({key: record.replaced() for key, record in left.items()})
+    return Again(_make(files), tuple(left.values()))
+
+
+def file_of(record: CacheFileRecord, sources: Sources) -> ImageCacheFile | None:
+    """Return the file of *record*, if its spec needs nothing but the source for it."""
+    source = sources.of(record)
+    if source is None:
+        return None
+    file = answer_or(None, get_image, record.spec_id, source=source)
+    # Whether a file is true is asked of its strategy, which may make it.
+    if file is None or (file.name, file.identity.storage) != (record.name, record.storage):
+        return None
+    return file
+
+
+def make_rows_again(rows: QuerySet[Model]) -> Again:
+    """Make all that specs make of the image fields of *rows* anew.
+
+    What template tags have made of these images counts as out of date from now on, so that the
+    pages which show it make it anew.
+
+    Args:
+        rows: Rows of one model.
+    """
+    errors: Errors = []
+    ids = generator_registry.get_ids()
+    feeds = feeds_of(rows.model, ids)
+    files = [file for batch in batches_of_rows(rows, ids, errors) for file in batch]
+    for row in rows:
+        for field in dict(feeds):
+            if source := getattr(row, field):
+                mark_stale(source, [spec_id for name, spec_id in feeds if name == field])
+    return Again(_make(files), errors=tuple(errors))
+
+
+def _make(files: Iterable[ImageCacheFile]) -> tuple[Result, ...]:
+    return tuple(Generation(force=True).run([files]))
