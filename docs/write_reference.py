@@ -164,7 +164,7 @@ def _parameter(parameter: inspect.Parameter, *, with_type: bool) -> str:
     elif isinstance(default, frozenset):
         shown = f"frozenset({sorted(default)!r})"
     else:
-        shown = repr(default)
+        shown = "..." if " at 0x" in repr(default) else repr(default)
     return f"{text} = {shown}" if has_type else f"{text}={shown}"
 
 

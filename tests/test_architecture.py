@@ -62,6 +62,7 @@ TESTED_ELSEWHERE = {
     "maintenance/overview": "admin/test_records.py",
     "maintenance/clean": "management/test_cleanimages.py",
     "maintenance/stats": "management/test_imagestats.py",
+    "maintenance/waiting": "management/test_generateimages.py",
     "management/commands": "management/test_generateimages.py",
     "management/commands/checkimages": "management/test_checkimages.py",
     "management/commands/cleanimages": "management/test_cleanimages.py",
