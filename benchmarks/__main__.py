@@ -160,6 +160,27 @@ def memory(rounds: int) -> str:
     return table(["300x200 from jpeg24, fresh process", "MiB added to the peak"], rows)
 
 
+def start(rounds: int) -> str:
+    """Compare what each app adds to ``django.setup()``, each time in a process of its own."""
+    names = ["pillow", "ours", "imagekit", "sorl", "easy", "versatile"]
+    samples: Samples = defaultdict(list)
+    for number in range(rounds * 3):
+        for name in turned(names, number):
+            command = [sys.executable, "-m", "benchmarks._start", name]
+            samples[name].append(json.loads(subprocess.check_output(command)))
+    floor = samples["pillow"]
+    rows = []
+    for name in names:
+        mine = samples[name]
+        added = [middle(mine, key) - middle(floor, key) for key in ("cpu", "modules", "mib")]
+        title = "Django alone" if name == "pillow" else TITLES[name]
+        cpu, modules, mib = added
+        rows.append(
+            [title, times(mine, floor, "cpu"), f"{cpu:+.0f}", f"{modules:+.0f}", f"{mib:+.1f}"]
+        )
+    return table(["start", "x Django alone", "CPU ms", "modules", "MiB"], rows)
+
+
 def warm(workers: Workers, rounds: int) -> str:
     samples: Samples = defaultdict(list)
     pages = [(name, page) for name, of in PAGES.items() for page in of]
@@ -249,16 +270,19 @@ def machine() -> str:
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(prog="make bench")
-    parser.add_argument("parts", nargs="*", default=[], help="cold memory warm fan bulk; or all")
+    parser.add_argument(
+        "parts", nargs="*", default=[], help="start cold memory warm fan bulk; or all"
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--bulk-rounds", type=int, default=3)
     parser.add_argument("--count", type=int, default=60, help="sources of the bulk run")
     parser.add_argument("--flat", action="store_true", help="compare memory of 60 with 600 sources")
     options = parser.parse_args()
-    parts = options.parts or ["cold", "memory", "warm", "fan", "bulk"]
+    parts = options.parts or ["start", "cold", "memory", "warm", "fan", "bulk"]
     make_sources()
     workers = Workers()
     measure = {
+        "start": lambda: start(options.rounds),
         "cold": lambda: cold(workers, options.rounds),
         "memory": lambda: memory(options.rounds),
         "warm": lambda: warm(workers, options.rounds),

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from imagekit_registry.cachefiles import delete_images, get_image, prefetch_images
-from imagekit_registry.registry import register, unregister
-from imagekit_registry.specs import ImageSpec
+from typing import TYPE_CHECKING
+
+from imagekit_registry._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from imagekit_registry.cachefiles import delete_images, get_image, prefetch_images
+    from imagekit_registry.registry import register, unregister
+    from imagekit_registry.specs import ImageSpec
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "cachefiles": ["delete_images", "get_image", "prefetch_images"],
+            "processors": [],
+            "registry": ["register", "unregister"],
+            "specs": ["ImageSpec"],
+        },
+    )
 
 __all__ = ["ImageSpec", "delete_images", "get_image", "prefetch_images", "register", "unregister"]
 

@@ -8,9 +8,15 @@ from django.core.signals import request_finished, request_started
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
+from imagekit_registry import signals
+from imagekit_registry._lazy import later
 from imagekit_registry.conf import publish_defaults
 
 __all__ = ["ImageKitConfig"]
+
+_CHECKS = "imagekit_registry.checks"
+_RECEIVERS = "imagekit_registry.cachefiles.receivers"
+_STATE = "imagekit_registry.state"
 
 
 class ImageKitConfig(AppConfig):
@@ -24,20 +30,28 @@ class ImageKitConfig(AppConfig):
         """Connect what must be connected once per process."""
         # What these modules import needs the models, which are loaded by now.
         from imagekit_registry import generatorlibrary
-        from imagekit_registry.cachefiles import receivers
-        from imagekit_registry.checks import check_all, check_deployed, log_errors
-        from imagekit_registry.state import close_request_scope, open_request_scope
+        from imagekit_registry.specs.sourcegroups import watch_all_images
 
         publish_defaults()
         generatorlibrary.register_all()
-        receivers.connect()
-        request_started.connect(log_errors, dispatch_uid="imagekit_registry.log_errors")
-        request_started.connect(
-            open_request_scope, dispatch_uid="imagekit_registry.request_started"
-        )
-        request_finished.connect(
-            close_request_scope, dispatch_uid="imagekit_registry.request_finished"
-        )
+        _connect()
+        watch_all_images()
         autodiscover_modules("imagegenerators")
-        checks.register(check_all, "imagekit")
-        checks.register(check_deployed, "imagekit", deploy=True)
+        checks.register(later(_CHECKS, "check_all"), "imagekit")
+        checks.register(later(_CHECKS, "check_deployed"), "imagekit", deploy=True)
+
+
+def _connect() -> None:
+    """Connect what is imported with the first request, or the first source that is saved."""
+    for signal, module, name in (
+        (request_started, _CHECKS, "log_errors"),
+        (request_started, _STATE, "open_request_scope"),
+        (request_finished, _STATE, "close_request_scope"),
+        (signals.source_saved, _RECEIVERS, "on_source_saved"),
+        (signals.source_deleted, _RECEIVERS, "on_source_deleted"),
+        (signals.sources_saved, _RECEIVERS, "on_sources_saved"),
+        (signals.sources_deleted, _RECEIVERS, "on_sources_deleted"),
+        (signals.source_moved, _RECEIVERS, "on_source_moved"),
+        (signals.source_written, _RECEIVERS, "on_source_written"),
+    ):
+        signal.connect(later(module, name), weak=False, dispatch_uid=f"imagekit_registry.{name}")

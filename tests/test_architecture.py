@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,52 @@ for found in pkgutil.walk_packages(imagekit_registry.__path__, "imagekit_registr
     if not found.name.startswith(("imagekit_registry.contrib.", "imagekit_registry.jinja2", "imagekit_registry.workers.")):
         importlib.import_module(found.name)
 """
+
+# Starts Django with apps, declares a model as a site does where the app is one of them, and prints
+# what has been imported.
+START = """
+import sys
+
+from django.conf import settings
+
+settings.configure(
+    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", *sys.argv[1:]],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+)
+import django
+django.setup()
+
+if "imagekit_registry" in sys.argv:
+    from django.db.models import ImageField, Model
+    from imagekit_registry import ImageSpec, register
+    from imagekit_registry.models import FocalPointField, ImageSpecField, ProcessedImageField
+    from imagekit_registry.processors import ResizeToFill, ResizeToFit
+
+    class Photo(Model):
+        image = ImageField()
+        point = FocalPointField()
+        avatar = ProcessedImageField([ResizeToFit(1000, 1000)], format="JPEG")
+        thumbnail = ImageSpecField([ResizeToFill(100, 100)], source="image", format="WEBP")
+
+        class Meta:
+            app_label = "auth"
+
+    @register.generator("large")
+    class Large(ImageSpec):
+        processors = [ResizeToFit(2000, 2000)]
+
+print(*sys.modules)
+"""
+
+NOT_AT_START = re.compile(
+    r"""PIL\.(\w+ImagePlugin|ImageFile|ImageDraw|ImageFont|ImageCms|features)
+    |imagekit_registry\.(admin|checks|contrib|html|jinja2|maintenance|management|serving|state|utils|workers)\b.*
+    |imagekit_registry\.cachefiles\..*
+    |imagekit_registry\.imaging\.(?!(formats|_limits)$).*
+    |imagekit_registry\.processors\.(convert|filter|overlay)""",
+    re.VERBOSE,
+)
 
 # Public modules whose tests are not in the file of their name, and why.
 TESTED_ELSEWHERE = {
@@ -124,6 +172,35 @@ def imported_modules(tree: ast.Module) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.module or "."
+
+
+def modules_at_start(*apps: str) -> set[str]:
+    """Return the modules that a process has imported once Django is set up with *apps*."""
+    command = [sys.executable, "-c", START, *apps]
+    return set(subprocess.check_output(command, cwd=ROOT, text=True).split())
+
+
+def test_a_start_imports_few_modules() -> None:
+    """Each process of a site pays for them, and each `manage.py`, before it has made any image."""
+    added = modules_at_start("imagekit_registry") - modules_at_start()
+    ours = {name for name in added if name.startswith("imagekit_registry")}
+
+    assert len(ours) <= 44, sorted(ours)
+    # Pillow, attrs, and what these and Django need for them; versions differ by a few.
+    assert len(added - ours) <= 45, sorted(added - ours)
+    # Nothing that makes, looks up and shows images, or looks after them: specs are only declared.
+    assert sorted(filter(NOT_AT_START.fullmatch, added)) == []
+
+
+@pytest.mark.parametrize("package", ["", ".cachefiles", ".imaging", ".processors"])
+def test_public_names_are_there_when_they_are_asked_for(package: str) -> None:
+    """A package that imports its modules late has all its names, and says so."""
+    module = import_module(f"imagekit_registry{package}")
+
+    assert set(module.__all__) <= set(dir(module))
+    assert all(getattr(module, name) is not None for name in module.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
+        _ = module.no_such_name
 
 
 def test_every_module_imports_without_extras() -> None:

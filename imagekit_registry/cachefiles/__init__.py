@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from imagekit_registry.cachefiles._content import ImageDict
-from imagekit_registry.cachefiles.bulk import Failure, Outcome, generate_many
-from imagekit_registry.cachefiles.deletion import delete_images
-from imagekit_registry.cachefiles.files import (
-    Identity,
-    ImageCacheFile,
-    LazyImageCacheFile,
-    get_image,
-)
-from imagekit_registry.cachefiles.prefetch import prefetch_images
+from typing import TYPE_CHECKING
+
+from imagekit_registry._lazy import later, lazy_names
 from imagekit_registry.registry import cachefile_registry
 from imagekit_registry.signals import content_required, existence_required
+
+if TYPE_CHECKING:
+    from imagekit_registry.cachefiles import namers as namers
+    from imagekit_registry.cachefiles import strategies as strategies
+    from imagekit_registry.cachefiles._content import ImageDict
+    from imagekit_registry.cachefiles.bulk import Failure, Outcome, generate_many
+    from imagekit_registry.cachefiles.deletion import delete_images
+    from imagekit_registry.cachefiles.files import (
+        Identity,
+        ImageCacheFile,
+        LazyImageCacheFile,
+        get_image,
+    )
+    from imagekit_registry.cachefiles.prefetch import prefetch_images
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "_content": ["ImageDict"],
+            "backends": [],
+            "bulk": ["Failure", "Outcome", "generate_many"],
+            "deletion": ["delete_images"],
+            "files": ["Identity", "ImageCacheFile", "LazyImageCacheFile", "get_image"],
+            "namers": [],
+            "prefetch": ["prefetch_images"],
+            "strategies": [],
+        },
+    )
 
 __all__ = [
     "Failure",
@@ -30,4 +51,4 @@ __all__ = [
     "prefetch_images",
 ]
 
-cachefile_registry.make_file = LazyImageCacheFile
+cachefile_registry.make_file = later("imagekit_registry.cachefiles.files", "LazyImageCacheFile")

@@ -1,4 +1,7 @@
-"""What becomes of cache files when their source was saved or deleted."""
+"""What becomes of cache files when their source was saved or deleted.
+
+The app connects these to the signals of source groups; they are imported with the first of these.
+"""
 
 from __future__ import annotations
 
@@ -25,19 +28,18 @@ from imagekit_registry.cachefiles.strategies import (
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, ImageKitError, NotRegistered, answer_or
 from imagekit_registry.registry import generator_registry, source_group_registry
-from imagekit_registry.signals import (
-    source_deleted,
-    source_moved,
-    source_saved,
-    source_written,
-    sources_deleted,
-    sources_saved,
-)
 from imagekit_registry.specs import ImageSpec, SourceReference, has_source, refer_to
-from imagekit_registry.specs.sourcegroups import watch_all_images
 from imagekit_registry.state import CacheFileRecord, Status, get_state_access
 
-__all__ = ["connect", "mark_stale"]
+__all__ = [
+    "mark_stale",
+    "on_source_deleted",
+    "on_source_moved",
+    "on_source_saved",
+    "on_source_written",
+    "on_sources_deleted",
+    "on_sources_saved",
+]
 
 Event = Literal["on_source_saved", "on_source_deleted"]
 #: A source group, and the source that it tells of.
@@ -46,40 +48,33 @@ _Announced = tuple[object, Any]
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
 
-def connect() -> None:
-    """Connect to the signals of source groups; done once, when the app is ready."""
-    source_saved.connect(_on_source_saved, dispatch_uid="imagekit_registry.strategies")
-    source_deleted.connect(_on_source_deleted, dispatch_uid="imagekit_registry.strategies")
-    sources_saved.connect(_on_sources_saved, dispatch_uid="imagekit_registry.strategies")
-    sources_deleted.connect(_on_sources_deleted, dispatch_uid="imagekit_registry.strategies")
-    source_moved.connect(_on_source_moved, dispatch_uid="imagekit_registry.strategies")
-    source_written.connect(_on_source_written, dispatch_uid="imagekit_registry.strategies")
-    watch_all_images()
-
-
-def _on_source_saved(
+def on_source_saved(
     sender: object, source: Any, is_one_of_many: bool = False, **kwargs: object
 ) -> None:
+    """Tell the strategies of what is made of *source*; those of many are told together."""
     if not is_one_of_many:
         _tell("on_source_saved", [(sender, source)])
 
 
-def _on_source_deleted(
+def on_source_deleted(
     sender: object, source: Any, is_one_of_many: bool = False, **kwargs: object
 ) -> None:
+    """Tell the strategies of what was made of *source*; those of many are told together."""
     if not is_one_of_many:
         _tell("on_source_deleted", [(sender, source)])
 
 
-def _on_sources_saved(sources: Sequence[_Announced], **kwargs: object) -> None:
+def on_sources_saved(sources: Sequence[_Announced], **kwargs: object) -> None:
+    """Tell the strategies of what is made of *sources*: of one transaction."""
     _tell("on_source_saved", sources)
 
 
-def _on_sources_deleted(sources: Sequence[_Announced], **kwargs: object) -> None:
+def on_sources_deleted(sources: Sequence[_Announced], **kwargs: object) -> None:
+    """Tell the strategies of what was made of *sources*: of one transaction."""
     _tell("on_source_deleted", sources)
 
 
-def _on_source_moved(sender: object, source: Any, former: Any, **kwargs: object) -> None:
+def on_source_moved(sender: object, source: Any, former: Any, **kwargs: object) -> None:
     """Tell the strategies of what is cropped around the point: the file that was, and that to be."""
     for spec_id in source_group_registry.ids_of(sender):
         old, new = get_image(spec_id, source=former), get_image(spec_id, source=source)
@@ -89,7 +84,8 @@ def _on_source_moved(sender: object, source: Any, former: Any, **kwargs: object)
             _call(new.cachefile_strategy.on_source_saved, new)
 
 
-def _on_source_written(sender: object, source: Any, **kwargs: object) -> None:
+def on_source_written(sender: object, source: Any, **kwargs: object) -> None:
+    """Have all that was made of *source* made anew when it is needed next; the files stay."""
     mark_stale(source, source_group_registry.ids_of(sender))
 
 

@@ -8,7 +8,7 @@ import math
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -18,6 +18,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 from PIL import Image
 
+from imagekit_registry import imaging
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     GenerationError,
@@ -29,7 +30,6 @@ from imagekit_registry.exceptions import (
     UnknownFormat,
     UnreadableImage,
 )
-from imagekit_registry.imaging import Header, Limits, read_header
 from imagekit_registry.imaging.formats import (
     extension_to_mimetype,
     format_to_mimetype,
@@ -45,6 +45,9 @@ from imagekit_registry.specs import (
     show_attributes,
     split_attributes,
 )
+
+if TYPE_CHECKING:
+    from imagekit_registry.imaging import Header, Limits
 
 __all__ = [
     "ERROR_MESSAGES",
@@ -229,7 +232,7 @@ class ProcessedImageField(forms.ImageField, SpecHost):
             return None
         try:
             with open_source(upload) as file:
-                header = read_header(file, _limits_of(self, upload))
+                header = imaging.read_header(file, _limits_of(self, upload))
         except GenerationError as error:
             raise explain_failure(error, self, upload, self.error_messages) from error
         _annotate(upload, header)

@@ -1,18 +1,44 @@
-"""Imaging: open, limit, orient, colour-manage, plan, decode, process and encode."""
+"""Imaging: open, limit, orient, colour-manage, plan, decode, process and encode.
+
+Its modules are imported with the first image: a process that makes none needs none of them.
+"""
 
 from __future__ import annotations
 
-from ._decoder import Decoder, Frame, Header, Metadata, OpenedImage, Plan
-from ._decoder_pillow import PillowDecoder
-from ._decoder_vips import VipsDecoder
-from ._encode import Encoded
-from ._limits import Deadline, Limits
-from ._process import plan_decode
-from ._recipe import Recipe
-from ._render import get_decoder, read_header, render, render_many
-from ._resizer import SimdResizer, get_resizer
-from ._steps import StepObserver, observe_steps, step
-from .formats import SAFE_FORMATS
+from typing import TYPE_CHECKING
+
+from imagekit_registry._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from ._decoder import Decoder, Frame, Header, Metadata, OpenedImage, Plan
+    from ._decoder_pillow import PillowDecoder
+    from ._decoder_vips import VipsDecoder
+    from ._encode import Encoded
+    from ._limits import Deadline, Limits
+    from ._process import plan_decode
+    from ._recipe import Recipe
+    from ._render import get_decoder, read_header, render, render_many
+    from ._resizer import SimdResizer, get_resizer
+    from ._steps import StepObserver, observe_steps, step
+    from .formats import SAFE_FORMATS
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "_decoder": ["Decoder", "Frame", "Header", "Metadata", "OpenedImage", "Plan"],
+            "_decoder_pillow": ["PillowDecoder"],
+            "_decoder_vips": ["VipsDecoder"],
+            "_encode": ["Encoded"],
+            "_limits": ["Deadline", "Limits"],
+            "_process": ["plan_decode"],
+            "_recipe": ["Recipe"],
+            "_render": ["get_decoder", "read_header", "render", "render_many"],
+            "_resizer": ["SimdResizer", "get_resizer"],
+            "_steps": ["StepObserver", "observe_steps", "step"],
+            "compat": [],
+            "formats": ["SAFE_FORMATS"],
+        },
+    )
 
 __all__ = [
     "SAFE_FORMATS",

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator
 
-from PIL import Image, ImageChops, ImageFile, IptcImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, IptcImagePlugin, UnidentifiedImageError
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -39,7 +39,8 @@ from ._decoder import Frame, Header, Metadata, OpenedImage, Plan
 from ._limits import SMALL_DECODE_PIXELS, Deadline, Limits
 from ._metadata import IPTC_RIGHTS, ORIENTATION_TAG, finish, read_colours, read_orientation
 from ._png import MAX_METADATA_BYTES, late_png_exif, sound_png
-from ._scaling import STRIP_ROWS, reduce_to
+from ._progressive import decode_small, has_unused_scans
+from ._scaling import differing_rows, reduce_to
 from ._source import BufferedSource, Readable, open_source, translated
 
 IMAGE_WIDTH_TAG, IMAGE_LENGTH_TAG = 0x0100, 0x0101
@@ -179,17 +180,6 @@ def _iptc_rights(image: ImageFile.ImageFile) -> dict[int, bytes]:
     return {}
 
 
-def _differing_rows(image: Image.Image, other: Image.Image) -> int:
-    """Return how many rows lie from the first to the last that differ in two images."""
-    rows: list[int] = []
-    for top in range(0, image.height, STRIP_ROWS):
-        strip = (0, top, image.width, min(image.height, top + STRIP_ROWS))
-        box = ImageChops.difference(image.crop(strip), other.crop(strip)).getbbox(alpha_only=False)
-        if box:
-            rows += [top + box[1], top + box[3]]
-    return max(rows) - min(rows) if rows else 0
-
-
 class PillowImage:
     """An image that Pillow has opened."""
 
@@ -253,12 +243,25 @@ class PillowImage:
                 factor = max(1, int(min(times)))
             check_memory(image, self.header, self.limits, reduced=factor > 1)
             try:
-                image.load()
+                self._image = self._loaded(plan)
             except OSError as error:
-                image = self._image = self._rescued(error, plan)
+                self._image = self._rescued(error, plan)
             pixels = reduce_to(self._transparent(plan), factor, extent)
             pixels = to_standard_range(pixels, *self.hdr) if self.hdr else pixels
             return finish(pixels, plan, self.header.profile, self.metadata.exif)
+
+    def _loaded(self, plan: Plan) -> ImageFile.ImageFile:
+        image = self._image
+        if plan.minimum is not None and isinstance(image, JpegImageFile):
+            small = decode_small(image, self.source, plan.minimum, self.header.size)
+            if small is not None:
+                return small
+        image.load()
+        return image
+
+    def is_quick(self, scale: int) -> bool:
+        """Return whether a decode at a *scale*-th of the size reads less than all of the file."""
+        return isinstance(self._image, JpegImageFile) and has_unused_scans(self._image, scale)
 
     def _rescued(self, error: OSError, plan: Plan) -> ImageFile.ImageFile:
         """Return what there is of a file that is cut off, unless more is missing than may be.
@@ -275,7 +278,7 @@ class PillowImage:
         with contextlib.suppress(OSError):
             other.load()
         image.tile = other.tile = []  # so that Pillow takes them for loaded
-        missing = _differing_rows(image, other) / image.height
+        missing = differing_rows(image, other) / image.height
         if image.format == "JPEG":
             if image.info.get("progressive") and count_scans(self.source, 2, 1) > 1:
                 missing = 0.0  # its first scan, which is whole, has all rows

@@ -100,6 +100,8 @@ class _VipsImage:
         extent: tuple[float, float] | None = None
         if self.header.format == "JPEG":
             shrink = next((scale for scale in JPEG_SCALES if scale <= most), 1)
+            if self._opened.is_quick(shrink):
+                raise _Unknown("a progressive JPEG, of which Pillow reads less")
             options["shrink"] = shrink
             self._opened.limits.check_pixels((width // shrink, height // shrink))
             extent = width / shrink, height / shrink

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from ._colour import to_eight_bit, without_palette
 from ._decoder import Size
@@ -72,6 +72,17 @@ def reduce_to(image: Image.Image, factor: int, extent: tuple[float, float]) -> I
         image = reduce_by(without_palette(to_eight_bit(image)), factor)
         image.info = {key: value for key, value in info.items() if key != "transparency"}
     return fit_extent(image, (extent[0] / factor, extent[1] / factor))
+
+
+def differing_rows(image: Image.Image, other: Image.Image) -> int:
+    """Return how many rows lie from the first to the last that differ in two images."""
+    rows: list[int] = []
+    for top in range(0, image.height, STRIP_ROWS):
+        strip = (0, top, image.width, min(image.height, top + STRIP_ROWS))
+        box = ImageChops.difference(image.crop(strip), other.crop(strip)).getbbox(alpha_only=False)
+        if box:
+            rows += [top + box[1], top + box[3]]
+    return max(rows) - min(rows) if rows else 0
 
 
 class Pyramid:

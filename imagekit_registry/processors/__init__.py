@@ -5,15 +5,44 @@ Any object with ``process(image)`` is a processor; these are the shipped ones.
 
 from __future__ import annotations
 
-from ._protocol import Processor, SizedProcessor
-from .anchors import Anchor
-from .base import Adjust, MakeOpaque, ProcessorPipeline, Reflection, Transpose
-from .canvas import AddBorder, ResizeCanvas, Rotate
-from .convert import AutoContrast, Convert, Grayscale, Invert, Posterize
-from .crop import BasicCrop, Crop, Side, SmartCrop, TrimBorderColor
-from .filter import GaussianBlur, UnsharpMask
-from .overlay import ColorOverlay, RoundedCorners
-from .resize import Resize, ResizeToCover, ResizeToFill, ResizeToFit, SmartResize, Thumbnail
+from typing import TYPE_CHECKING
+
+from imagekit_registry._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from ._protocol import Processor, SizedProcessor
+    from .anchors import Anchor
+    from .base import Adjust, MakeOpaque, ProcessorPipeline, Reflection, Transpose
+    from .canvas import AddBorder, ResizeCanvas, Rotate
+    from .convert import AutoContrast, Convert, Grayscale, Invert, Posterize
+    from .crop import BasicCrop, Crop, Side, SmartCrop, TrimBorderColor
+    from .filter import GaussianBlur, UnsharpMask
+    from .overlay import ColorOverlay, RoundedCorners
+    from .resize import Resize, ResizeToCover, ResizeToFill, ResizeToFit, SmartResize, Thumbnail
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "_protocol": ["Processor", "SizedProcessor"],
+            "anchors": ["Anchor"],
+            "base": ["Adjust", "MakeOpaque", "ProcessorPipeline", "Reflection", "Transpose"],
+            "canvas": ["AddBorder", "ResizeCanvas", "Rotate"],
+            "convert": ["AutoContrast", "Convert", "Grayscale", "Invert", "Posterize"],
+            "crop": ["BasicCrop", "Crop", "Side", "SmartCrop", "TrimBorderColor"],
+            "filter": ["GaussianBlur", "UnsharpMask"],
+            "overlay": ["ColorOverlay", "RoundedCorners"],
+            "resampling": [],
+            "resize": [
+                "Resize",
+                "ResizeToCover",
+                "ResizeToFill",
+                "ResizeToFit",
+                "SmartResize",
+                "Thumbnail",
+            ],
+            "utils": [],
+        },
+    )
 
 __all__ = [
     "AddBorder",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import MissingSource, ProcessingError, answer_or
-from imagekit_registry.imaging import Limits
 from imagekit_registry.specs._digest import digest
 from imagekit_registry.specs._sources import has_source, name_of, refer_to
+
+if TYPE_CHECKING:
+    from imagekit_registry.imaging import Limits
 
 
 class BaseImageSpec:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from imagekit_registry import imaging
 from imagekit_registry._loading import get_singleton
 from imagekit_registry.conf import FORMAT_OPTIONS, LARGE_FORMAT_OPTIONS, conf
 from imagekit_registry.exceptions import InvalidConfiguration
-from imagekit_registry.imaging import Decoder, Limits, get_decoder, get_resizer
-from imagekit_registry.processors.resampling import Resizer
+
+if TYPE_CHECKING:
+    from imagekit_registry.imaging import Decoder, Limits
+    from imagekit_registry.processors.resampling import Resizer
 
 
 @cache
 def default_limits() -> Limits:
     """Return the limits that the settings give."""
-    return Limits(
+    return imaging.Limits(
         max_bytes=conf.MAX_BYTES,
         max_pixels=conf.MAX_PIXELS,
         max_frames=conf.MAX_FRAMES,
@@ -61,7 +64,7 @@ def load_decoder(name: str) -> Decoder:
         InvalidConfiguration: There is no such decoder, or what it needs is not installed.
     """
     if "." not in name:
-        return get_decoder(name)
+        return imaging.get_decoder(name)
     decoder: Any = get_singleton(name, "decoder")
     if not callable(getattr(decoder, "open", None)):
         raise InvalidConfiguration(
@@ -82,7 +85,7 @@ def load_resizer(name: str) -> Resizer:
         InvalidConfiguration: There is no such resizer, or what it needs is not installed.
     """
     if "." not in name:
-        return get_resizer(name)
+        return imaging.get_resizer(name)
     resizer: Any = get_singleton(name, "resizer")
     if not callable(getattr(resizer, "resize", None)):
         raise InvalidConfiguration(f"{name!r} is no resizer: it needs resize(image, size, box).")

@@ -7,22 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import PurePath
 from types import MethodType
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from attrs import evolve
 from django.db.models.fields.files import FieldFile
 from django.utils.functional import Promise
 
+from imagekit_registry import imaging
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, MissingSource
-from imagekit_registry.imaging import (
-    Deadline,
-    Encoded,
-    Recipe,
-    read_header,
-    render_many,
-)
 from imagekit_registry.imaging.formats import normalize_format
 from imagekit_registry.processors import Processor, ProcessorPipeline
 from imagekit_registry.processors.anchors import place
@@ -41,6 +35,9 @@ from imagekit_registry.specs._sources import (
     point_of,
     refer_to,
 )
+
+if TYPE_CHECKING:
+    from imagekit_registry.imaging import Encoded, Recipe
 
 
 class ImageSpec(BaseImageSpec):
@@ -118,7 +115,7 @@ class ImageSpec(BaseImageSpec):
     @property
     def recipe(self) -> Recipe:
         """The recipe, as the imaging room takes it."""
-        return Recipe(
+        return imaging.Recipe(
             processors=tuple(self.placed_processors()),
             format=self.format,
             options=dict(self.options or {}),
@@ -211,10 +208,10 @@ class ImageSpec(BaseImageSpec):
             GenerationError: The source cannot be read.
         """
         limits = self.limits or default_limits()
-        deadline = Deadline(limits.max_seconds)
+        deadline = imaging.Deadline(limits.max_seconds)
         with open_source(self.source) as file:
             # A still may be made of more frames than an animation may have.
-            header = read_header(file, evolve(limits, max_frames=None), deadline)
+            header = imaging.read_header(file, evolve(limits, max_frames=None), deadline)
         size = header.oriented_size if self.auto_orient else (header.width, header.height)
         return self.output_size(size)
 
@@ -304,10 +301,10 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
         )
     name = first.source_name
     limits = first.limits or default_limits()
-    deadline = Deadline(limits.max_seconds)
+    deadline = imaging.Deadline(limits.max_seconds)
     try:
         with open_source(source) as file:
-            results = render_many(
+            results = imaging.render_many(
                 file,
                 [spec.recipe for spec in specs],
                 limits=limits,

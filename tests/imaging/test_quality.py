@@ -214,6 +214,19 @@ class TestSmallDecode:
                     less = lost(data, full, processor, decoder, place)
                     assert less <= MOST_LOST, (format, processor)
 
+    @pytest.mark.parametrize("quality", [50, 75, 92])
+    @pytest.mark.parametrize("name", SOURCES)
+    def test_a_progressive_source_loses_nothing_that_is_seen(
+        self, decoder: str, name: str, quality: int
+    ) -> None:
+        """Of its scans, those are left out that a small decode does not use."""
+        need(decoder)
+        data = made.encode(picture(name), "JPEG", quality=quality, progressive=True).getvalue()
+        full = opened(io.BytesIO(data)).convert("RGB")
+        # The largest that are made of an eighth and of a fourth, and one in between.
+        for side in (32, 48, 64):
+            assert lost(data, full, ResizeToFit(side, side), decoder) <= MOST_LOST, side
+
     @pytest.mark.parametrize("orientation", made.TURNED)
     def test_a_small_decode_loses_nothing_of_a_turned_picture(
         self, decoder: str, orientation: int

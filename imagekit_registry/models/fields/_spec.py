@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 from weakref import ref
 
 import attrs
@@ -15,9 +15,7 @@ from django.core.files.storage import Storage
 from django.db import models
 from django.db.models.signals import class_prepared
 
-from imagekit_registry.cachefiles import ImageCacheFile, prefetch_images
-from imagekit_registry.cachefiles.namers import CacheTo
-from imagekit_registry.cachefiles.strategies import EagerThenJustInTime
+from imagekit_registry import cachefiles
 from imagekit_registry.exceptions import (
     ImageKitError,
     InvalidArgumentType,
@@ -31,6 +29,9 @@ from imagekit_registry.specs.sourcegroups import (
     get_nonabstract_descendants,
     is_watched,
 )
+
+if TYPE_CHECKING:
+    from imagekit_registry.cachefiles import ImageCacheFile
 
 _Namer = Callable[[Any], str]
 _Storage = Storage | str | Callable[[], Storage]
@@ -198,8 +199,8 @@ class ImageSpecField(SpecHost):
         **attributes: Unpack[FileAttributes],
     ) -> None:
         self.source = _either("source", source, "image_field", image_field)
-        naming = None if cache_to is None else CacheTo(cache_to)
-        strategy = EagerThenJustInTime if pre_cache else None
+        naming = None if cache_to is None else cachefiles.namers.CacheTo(cache_to)
+        strategy = cachefiles.strategies.EagerThenJustInTime if pre_cache else None
         super().__init__(
             spec,
             id,
@@ -365,7 +366,7 @@ class ImageSpecField(SpecHost):
         )
 
     def _build(self, instance: models.Model, source: object) -> ImageCacheFile:
-        file = ImageCacheFile(self.get_spec(source=source))
+        file = cachefiles.ImageCacheFile(self.get_spec(source=source))
         version = generator_registry.version
         memo = _Memo(ref(instance), source, _name_of(source), version, file)
         instance._state.__dict__[self._memo_name] = memo
@@ -388,7 +389,7 @@ class ImageSpecField(SpecHost):
                 continue
             built.append(peer)
         if len(built) > 1:
-            prefetch_images(built, self.name)
+            cachefiles.prefetch_images(built, self.name)
 
     def __repr__(self) -> str:
         label = self.model._meta.label if self.model else "?"
