@@ -12,6 +12,7 @@ from ._recipe import Recipe
 from ._render import get_decoder, read_header, render, render_many
 from ._resizer import SimdResizer, get_resizer
 from .formats import SAFE_FORMATS
+from .placeholders import Placeholder
 
 __all__ = [
     "SAFE_FORMATS",
@@ -24,6 +25,7 @@ __all__ = [
     "Metadata",
     "OpenedImage",
     "PillowDecoder",
+    "Placeholder",
     "Plan",
     "Recipe",
     "SimdResizer",

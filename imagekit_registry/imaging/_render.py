@@ -24,6 +24,7 @@ from ._process import Job, check_result, plan_jobs, rendition_size, run
 from ._recipe import Recipe
 from ._scaling import Pyramid
 from ._source import Readable
+from .placeholders import make_placeholder
 
 FormatOptions = Mapping[str, Mapping[str, object]]
 
@@ -96,7 +97,9 @@ def _encode_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
         extra = {"transparency": image.info["transparency"]} if format in ("GIF", "PNG") else {}
     work.limits.check_encoding(image.size, format, image.mode)
     work.deadline.check()
-    return write(image, format, {**extra, **work.options(job, format, image.size)})
+    made = write(image, format, {**extra, **work.options(job, format, image.size)})
+    made.placeholder = make_placeholder(image, job.recipe.placeholder)
+    return made
 
 
 def _render_stills(work: _Work, jobs: list[Job]) -> None:
@@ -154,7 +157,10 @@ def _render_animations(work: _Work, jobs: list[Job]) -> None:
                 work.deadline.check()
                 format = job.format
                 options = work.options(job, format, job.frames[0].image.size)
-                job.result = write_animation(job.frames, format, options, metadata.loop)
+                made = write_animation(job.frames, format, options, metadata.loop)
+                first = job.frames[0].image
+                made.placeholder = make_placeholder(first, job.recipe.placeholder)
+                job.result = made
 
 
 def _add_frame(work: _Work, job: Job, frame: Frame) -> None:

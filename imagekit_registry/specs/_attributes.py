@@ -44,6 +44,7 @@ class SpecAttributes(FieldAttributes, total=False):
         limits: Limits for this spec alone; by default those of the settings.
         decode_small: Whether the source may be decoded at a fraction of its size.
         namer: What names the cache file: a callable or a dotted path.
+        placeholder: What pages show until the image has loaded, such as ``"lqip"``.
         fallback: What stands in while there is no image, as ``IMAGEKIT_ON_ERROR`` has it.
         cachefile_storage: Where the file lies: a storage, an alias, a dotted path.
         cachefile_backend: What makes the file, and knows its state.
@@ -55,6 +56,7 @@ class SpecAttributes(FieldAttributes, total=False):
     options: Mapping[str, object] | None
     autoconvert: bool | None
     namer: Callable[[Any], str] | str | None
+    placeholder: object
     fallback: object
     cachefile_storage: Storage | str | Callable[[], Storage] | None
     cachefile_backend: object
