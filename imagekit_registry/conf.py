@@ -263,6 +263,12 @@ class Conf:
         one_of("empty", "placeholder", "raise", "source"),
         debug_default="raise",
     )
+    PLACEHOLDER_DELIVERY = Setting(
+        "style",
+        "How pages get the placeholders of images: 'style' (an attribute), 'nonce' (one <style> of"
+        " each {% imagebatch %}) or 'class' (the project writes the rules).",
+        rule_for("one of 'class', 'nonce', 'style'", ("class", "nonce", "style").__contains__),
+    )
     MAX_PIXELS = Setting[int | None](
         100_000_000,
         "Largest source that is decoded, in pixels: width x height.",

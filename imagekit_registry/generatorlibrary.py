@@ -46,6 +46,7 @@ class Thumbnail(ImageSpec):
         format: Pillow's name of the format; None: ``IMAGEKIT_DEFAULT_THUMBNAIL_FORMAT``.
         otherwise: The anchor for a row without a focal point, where the anchor is ``"focal"``.
         closeness: How near a focal point is shown, in per cent.
+        placeholder: What is shown until it has loaded, such as ``"lqip"``.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Thumbnail(ImageSpec):
         *,
         otherwise: str | Sequence[float] | None = None,
         closeness: int = 0,
+        placeholder: Any = None,
     ) -> None:
         arguments = (width, height, anchor, crop, upscale)
         focal: dict[str, Any] = {"otherwise": otherwise, "closeness": closeness}
@@ -70,6 +72,7 @@ class Thumbnail(ImageSpec):
             processor = ThumbnailProcessor(*arguments, **focal)
         self.processors = [processor]
         self.format = format or conf.DEFAULT_THUMBNAIL_FORMAT
+        self.placeholder = placeholder
         super().__init__(source)
 
 

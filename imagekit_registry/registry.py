@@ -15,12 +15,14 @@ from imagekit_registry.exceptions import AlreadyRegistered, InvalidArgumentType,
 __all__ = [
     "CacheFileRegistry",
     "GeneratorRegistry",
+    "PlaceholderRegistry",
     "RegisteredGroup",
     "SourceGroup",
     "SourceGroupFilesGenerator",
     "SourceGroupRegistry",
     "cachefile_registry",
     "generator_registry",
+    "placeholder_registry",
     "register",
     "source_group_registry",
     "unregister",
@@ -271,6 +273,42 @@ class SourceGroupRegistry:
         return [known.spec_id for known in self._groups if known.group is source_group]
 
 
+class PlaceholderRegistry:
+    """A project's own kinds of placeholders, by name, for ``placeholder = "name"`` of specs."""
+
+    def __init__(self) -> None:
+        self._makers: dict[str, Callable[[Any], str]] = {}
+
+    def register(self, name: str, make: Callable[[Any], str]) -> None:
+        """Register a function that makes placeholders.
+
+        Args:
+            name: What specs call the kind; none of those that we have.
+            make: Takes the finished image, a Pillow image in RGB of at most 32 pixels to a side, and
+                returns a value of the CSS property ``background``, or a data URI.
+
+        Raises:
+            AlreadyRegistered: Another function has the name. Unregister that one first.
+
+        Example:
+            >>> register.placeholder("edge", lambda image: "#%02x%02x%02x" % image.getpixel((0, 0)))
+        """
+        if self._makers.get(name, make) != make:
+            raise AlreadyRegistered(
+                f"The placeholder {name!r} is already registered, for {self._makers[name]!r}. To"
+                f" replace it, call unregister.placeholder({name!r}) first."
+            )
+        self._makers[name] = make
+
+    def unregister(self, name: str) -> None:
+        """Remove what is registered under *name*; nothing happens if nothing is."""
+        self._makers.pop(name, None)
+
+    def get(self, name: str) -> Callable[[Any], str] | None:
+        """Return the function that is registered under *name*, or None."""
+        return self._makers.get(name)
+
+
 class _Register:
     """The registering half of the public face: ``register.generator(...)`` and its siblings."""
 
@@ -278,6 +316,7 @@ class _Register:
         self.generator = generator_registry.register
         self.cachefiles = cachefile_registry.register
         self.source_group = source_group_registry.register
+        self.placeholder = placeholder_registry.register
 
 
 class _Unregister:
@@ -287,10 +326,12 @@ class _Unregister:
         self.generator = generator_registry.unregister
         self.cachefiles = cachefile_registry.unregister
         self.source_group = source_group_registry.unregister
+        self.placeholder = placeholder_registry.unregister
 
 
 generator_registry = GeneratorRegistry()
 source_group_registry = SourceGroupRegistry()
 cachefile_registry = CacheFileRegistry(source_group_registry)
+placeholder_registry = PlaceholderRegistry()
 register = _Register()
 unregister = _Unregister()

@@ -65,7 +65,7 @@ class ImageBatchNode(TagNode):
         nodelist = waiting(self.nodelist)
         if self.waits:
             return nodelist.render(context)
-        return batched(lambda: nodelist.render(context))
+        return batched(lambda: nodelist.render(context), context.get("csp_nonce"))
 
 
 def _compile(parser: Parser, token: Token) -> ImageNode:

@@ -17,6 +17,7 @@ from imagekit_registry.cachefiles.rendering import log_failure
 from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.exceptions import GenerationError, MissingSource, PublishError, located
 from imagekit_registry.imaging.formats import extension_to_mimetype, format_to_mimetype
+from imagekit_registry.imaging.placeholders import NO_PLACEHOLDER, Placeholder
 from imagekit_registry.signals import content_required
 from imagekit_registry.state import Status
 
@@ -33,6 +34,7 @@ class ImageDict(TypedDict):
     height: int | None
     type: str | None
     size: int | None
+    placeholder: dict[str, str] | None
     pending: bool
 
 
@@ -81,6 +83,28 @@ class StoredContent(CacheFile):
             return record.size
         return self._ask_storage(self.storage.size, "the size of")
 
+    @property
+    def placeholder(self) -> Placeholder:
+        """What is shown until the image has loaded, as its spec asked for it; by its record alone.
+
+        It is false, and all of it is empty, while there is no image, or where its record has none.
+
+        Raises:
+            MissingSource: The generator has no source.
+            GenerationError: The image could not be made, and failures are to be raised.
+
+        Example:
+            >>> file = get_image(
+            ...     "imagekit:thumbnail", source=photo.image, width=90, placeholder="color"
+            ... )
+            >>> file.placeholder.css
+            'background:#...'
+        """
+        self._require_existence()
+        record = existence.known(self) if self._fallback is None else None
+        is_there = record is not None and record.status == Status.EXISTS
+        return Placeholder.decode(record.placeholder) if record and is_there else NO_PLACEHOLDER
+
     def tolist(self) -> str | None:
         """Return the URL, or None if there is no image to show.
 
@@ -97,8 +121,9 @@ class StoredContent(CacheFile):
 
         Returns:
             ``url`` (that of the fallback, or None, if the image cannot be had), ``width`` and
-            ``height`` in pixels, ``type`` (the media type), ``size`` in bytes, and whether it is
-            ``pending``: yet to be made. What is not known is None.
+            ``height`` in pixels, ``type`` (the media type), ``size`` in bytes, ``placeholder`` (a
+            dict of those that there are), and whether it is ``pending``: yet to be made. What is
+            not known is None.
 
         Example:
             >>> photo.thumbnail.as_dict()
@@ -122,8 +147,12 @@ class StoredContent(CacheFile):
             "height": None if shown.height is None else int(shown.height),
             "type": self.media_type if is_shown else None,
             "size": record.size if is_shown and record is not None else None,
+            "placeholder": self._placeholder_dict() if is_shown else None,
             "pending": status in {Status.MISSING, Status.GENERATING},
         }
+
+    def _placeholder_dict(self) -> dict[str, str] | None:
+        return self.placeholder.as_dict() or None
 
     @property
     def path(self) -> str:

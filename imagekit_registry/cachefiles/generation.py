@@ -268,7 +268,7 @@ class Making:
         """
         file, identity = item.file, item.file.identity
         # A storage may close what it was given.
-        size, properties = content.seek(0, io.SEEK_END), properties_of(content)
+        size, properties = content.seek(0, io.SEEK_END), properties_of(content, file.spec)
         with located(identity, "the file could not be published", wrap=PublishError), step("save"):
             name = publish(file.storage, identity.name, content, is_free=item.is_name_free)
         record = new_record(

@@ -20,18 +20,31 @@ from imagekit_registry.exceptions import (
     UnreadableImage,
     answer_or,
 )
-from imagekit_registry.imaging import Encoded, read_header
+from imagekit_registry.imaging import Encoded, Recipe, read_header
+from imagekit_registry.imaging import render as render_image
+from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import (
+    BaseImageSpec,
     ImageSpec,
     default_limits,
+    format_options,
     generate_together,
 )
 from imagekit_registry.state import current_scope
 
-__all__ = ["explained", "log_failure", "properties_of", "render", "source_key"]
+__all__ = [
+    "explained",
+    "log_failure",
+    "placeholder_of",
+    "properties_of",
+    "render",
+    "source_key",
+]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
+#: More pixels to a side than a placeholder is made of.
+_SMALL = 256
 #: Failures of a source, whatever is to be made of it.
 _OF_SOURCE = (LimitExceeded, SourceUnavailable, UnreadableImage)
 
@@ -140,16 +153,44 @@ class _Properties(TypedDict, total=False):
     width: int | None
     height: int | None
     format: str
+    placeholder: str
 
 
-def properties_of(content: IO[bytes]) -> _Properties:
-    """Return size and format of an image: its own word for it, else that of its header."""
+def properties_of(content: IO[bytes], spec: BaseImageSpec) -> _Properties:
+    """Return what is to be known of an image: its own word for it, else what is read in it."""
     if isinstance(content, Encoded):
-        return {"width": content.width, "height": content.height, "format": content.format}
+        width, height, format = content.width, content.height, content.format
+        made = content.placeholder
+        return {"width": width, "height": height, "format": format, "placeholder": made}
     content.seek(0)
     try:
         header = read_header(content, default_limits())
     except GenerationError:
         # A generator may make no image.
         return {}
-    return {"width": header.width, "height": header.height, "format": header.format}
+    found: _Properties = {
+        "width": header.width,
+        "height": header.height,
+        "format": header.format,
+        "placeholder": placeholder_of(spec, content),
+    }
+    return found
+
+
+def placeholder_of(spec: BaseImageSpec, content: IO[bytes]) -> str:
+    """Return the placeholders of a finished image, read from its file, as a record has them.
+
+    Raises:
+        GenerationError: It cannot be read.
+    """
+    makers = spec.placeholder_makers()
+    if not makers:
+        return ""
+    recipe = Recipe(
+        processors=(ResizeToFit(_SMALL, _SMALL, upscale=False),),
+        format="WEBP",
+        animated=False,
+        placeholder=makers,
+    )
+    made = render_image(content, recipe, limits=default_limits(), format_options=format_options())
+    return made.placeholder

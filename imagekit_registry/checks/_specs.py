@@ -23,7 +23,12 @@ from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import NotCanonical, UnknownFormat, answer_or
 from imagekit_registry.imaging import Limits, Recipe
 from imagekit_registry.registry import generator_registry, source_group_registry
-from imagekit_registry.specs import ImageSpec, load_decoder, load_resizer
+from imagekit_registry.specs import (
+    ImageSpec,
+    load_decoder,
+    load_placeholders,
+    load_resizer,
+)
 from imagekit_registry.state import get_state_store
 
 #: The number of an error, what is wrong with the spec, and what to write instead.
@@ -35,6 +40,11 @@ _LOADED: Mapping[str, tuple[str, Callable[[Any], object], str]] = {
     "cachefile_backend": ("E015", load_backend, "a backend, its class or its dotted path"),
     "cachefile_strategy": ("E015", load_strategy, "a strategy, its class, its path or a dict"),
     "namer": ("E015", partial(load_callable, "namer"), "a function of the generator, or its path"),
+    "placeholder": (
+        "E016",
+        load_placeholders,
+        "'lqip', 'color', 'css', or a function of the image",
+    ),
     "fallback": ("E016", load_fallback, "'placeholder', 'empty', a function or its path"),
     "pending": ("E016", parse_pending, "'source', 'placeholder', 'demand' or 'wait:250ms'"),
 }
@@ -129,7 +139,7 @@ def _check_recipe(spec: ImageSpec) -> _Findings:
 
 
 def _check_writing(spec: ImageSpec) -> _Findings:
-    names = [field.name for field in attrs.fields(Recipe) if field.name != "processors"]
+    names = attrs.fields_dict(Recipe).keys() - {"placeholder", "processors"}
     values = {name: answer_or(None, attrgetter(name), spec) for name in names}
     options = values["options"]
     if options is not None and not isinstance(options, Mapping):

@@ -30,6 +30,7 @@ class ImageSchema(BaseModel):
     height: int | None
     type: str | None
     size: int | None
+    placeholder: dict[str, str] | None = None
     pending: bool
 
     @model_validator(mode="before")

@@ -6,6 +6,7 @@ from typing import Self
 
 import strawberry
 from django.http import HttpRequest
+from strawberry.scalars import JSON
 
 from imagekit_registry.cachefiles import ImageCacheFile
 
@@ -21,6 +22,7 @@ class ImageType:
     height: int | None
     type: str | None
     size: int | None
+    placeholder: JSON | None
     pending: bool
 
     @classmethod
@@ -35,4 +37,4 @@ class ImageType:
             >>> ImageType.of(photo.thumbnail).width
             200
         """
-        return cls(**file.as_dict(request)) if file.name else None
+        return cls(**file.as_dict(request)) if file.name else None  # type: ignore[arg-type]

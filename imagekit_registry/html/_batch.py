@@ -28,7 +28,13 @@ from imagekit_registry.exceptions import (
     InvalidArgumentType,
     MissingSource,
 )
-from imagekit_registry.html._elements import NO_FAILURES, Failures, Markup
+from imagekit_registry.html._elements import (
+    NO_FAILURES,
+    Failures,
+    Markup,
+    build_attributes,
+    style_rule,
+)
 from imagekit_registry.html._written import Key, key_of, note_written, written
 from imagekit_registry.state import Status, state_scope
 
@@ -128,6 +134,8 @@ class Batch:
         self._waiting: list[tuple[Sequence[ImageCacheFile], Render]] = []
         # By the ids of the objects that stand for them, which are kept, so that these stay theirs.
         self._lent: dict[int, tuple[object, ImageCacheFile]] = {}
+        #: The CSS rules of what is shown, each once, in their order.
+        self.rules: dict[str, None] = {}
 
     def add(self, files: Sequence[ImageCacheFile], render: Render) -> SafeString:
         """Return a mark for what *render* gives, or its HTML if nothing of *files* is to be fetched."""
@@ -154,6 +162,26 @@ class Batch:
         """Return the file that a variable stands for, if nobody has used any yet; else None."""
         return self._lent.get(id(value), (None, None))[1]
 
+    def with_rule(self, markup: Markup, render: Render, failures: Failures) -> str:
+        """Return the HTML of *markup*, whose rule this batch writes beside that of all others."""
+        html = render(failures)
+        if html and (rule := style_rule(markup.files)):
+            self.rules[rule] = None
+        return html
+
+    def style(self, nonce: object) -> str:
+        """Return the ``<style>`` element with the rules; nothing if there are none.
+
+        Args:
+            nonce: That of the page's Content-Security-Policy, asked for if there are rules; None
+                for none.
+        """
+        if not self.rules:
+            return ""
+        # Django's is false until it is asked for.
+        attributes = build_attributes({"nonce": (nonce is not None and str(nonce)) or None})
+        return f"<style{attributes}>{''.join(self.rules)}</style>"
+
     def fill(self, text: str) -> str:
         """Return *text* with the marks filled in, after one round trip for all of them."""
         if not self._waiting:
@@ -174,8 +202,13 @@ def active_batch() -> Batch | None:
     return _active.get()
 
 
-def batched(render: Callable[[], str]) -> SafeString:
-    """Return what ``render()`` gives, with the state of all images in it fetched at once."""
+def batched(render: Callable[[], str], nonce: object = None) -> SafeString:
+    """Return what ``render()`` gives, with the state of all images in it fetched at once.
+
+    Args:
+        render: Gives the text of the block.
+        nonce: That of the page's Content-Security-Policy, for a style sheet of placeholders.
+    """
     batch = Batch()
     with state_scope():
         token = _active.set(batch)
@@ -183,7 +216,8 @@ def batched(render: Callable[[], str]) -> SafeString:
             text = render()
         finally:
             _active.reset(token)
-        return SafeString(batch.fill(text))
+        text = batch.fill(text)
+        return SafeString(f"{batch.style(nonce)}{text}")
 
 
 def lend(
@@ -214,16 +248,20 @@ def show(plan: Callable[..., Markup], *args: Any, waits: bool = False) -> SafeSt
         ImageKitError: ``IMAGEKIT_ON_ERROR`` is ``"raise"``, or a programmer erred.
     """
     key = key_of(plan, *args)
-    html = written(key) if key is not None else None
-    if html is not None:
-        return html
+    known = written(key) if key is not None else None
+    batch: Batch | None
+    if known is not None:
+        if known.rule and waits and (batch := _active.get()) is not None:
+            batch.rules[known.rule] = None
+        return known.html
     markup = attempt(plan, *args)
     if markup is None:
         return SafeString("")
     batch = _active.get() if waits else None
-    write = _write_now if batch is None else batch.add
     render = markup.render if key is None else partial(_render_and_note, markup, key)
-    return write(markup.files, render)
+    if batch is None:
+        return _write_now(markup.files, render)
+    return batch.add(markup.files, partial(batch.with_rule, markup, render))
 
 
 def _render_and_note(markup: Markup, key: Key, failures: Failures) -> str:

@@ -11,7 +11,9 @@ import attrs
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.fallbacks import Fallback, fallback_for
 from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, ImageKitError, InvalidArgument
+from imagekit_registry.imaging import Placeholder
 
 #: What has just failed to be made, and why.
 Failures = Mapping[CacheFile, ImageKitError]
@@ -148,6 +150,28 @@ def _srcset_url(url: str) -> str:
     return "%2C" * start + url[start:end] + "%2C" * (len(url) - end)
 
 
+def _add_placeholder(attributes: dict[str, object], placeholder: Placeholder) -> None:
+    """Add to the attributes of an ``<img>`` what shows its placeholder, and hashes for scripts."""
+    if placeholder.css:
+        is_style = conf.PLACEHOLDER_DELIVERY == "style"
+        wanted, value = "style", placeholder.css
+        if not is_style:
+            wanted, value = "class", placeholder.class_name
+        name = next((name for name in attributes if name.lower() == wanted), wanted)
+        own = attributes.get(name)
+        attributes[name] = f"{value}{';' if is_style else ' '}{own}" if own else value
+    hashes = {"data-thumbhash": placeholder.thumbhash, "data-blurhash": placeholder.blurhash}
+    attributes |= {name: value for name, value in hashes.items() if value} | attributes
+
+
+def style_rule(files: Sequence[ImageCacheFile]) -> str:
+    """Return the CSS rule that is to stand beside the HTML of *files*; empty for none."""
+    is_wanted = files and files[0].spec.placeholder is not None
+    if not is_wanted or conf.PLACEHOLDER_DELIVERY != "nonce":
+        return ""
+    return files[0].placeholder.rule
+
+
 @attrs.frozen
 class ImgMarkup:
     """An ``<img>`` element.
@@ -186,6 +210,8 @@ class ImgMarkup:
         if _SIDES.isdisjoint(map(str.lower, attributes)):
             attributes |= {"width": shown.width, "height": shown.height}
         attributes["src"] = shown.url
+        if is_image and self.file.spec.placeholder is not None:
+            _add_placeholder(attributes, self.file.placeholder)
         if is_image and self.candidates:
             attributes |= _build_choice(self.candidates, self.sizes, failures, shown.url)
         return f"<img{_write_attributes(attributes)} />", is_image

@@ -18,6 +18,7 @@ from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.fallbacks import Kept, recall
 from imagekit_registry.cachefiles.identity import is_told_by_class
 from imagekit_registry.generatorlibrary import Thumbnail
+from imagekit_registry.html._elements import style_rule
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import (
     BaseImageSpec,
@@ -35,20 +36,26 @@ _NUMBERS = frozenset([bool, float, int])
 #: All that an image hangs on, beside its source, the arguments of its tag and the settings.
 _attributes_of = attrgetter(*sorted(ImageSpec.__annotations__), "cachefile_storage")
 #: Specs that are what their class is, but for what their arguments set.
-_SET_BY_ARGUMENTS = {ImageSpec.__init__: set[str](), Thumbnail.__init__: {"format", "processors"}}
+_SET_BY_ARGUMENTS = {
+    ImageSpec.__init__: set[str](),
+    Thumbnail.__init__: {"format", "placeholder", "processors"},
+}
 _MOST_WRITTEN = 10_000
 
 
 @attrs.frozen(eq=False)
-class _Written:
+class Written:
+    """HTML, the CSS rule that goes with it, and what both hang on."""
+
     html: SafeString
+    rule: str
     version: int
     spec: type[BaseImageSpec]
     attributes: tuple[object, ...]
     images: Sequence[Kept]
 
 
-_written: dict[Key, _Written] = {}
+_written: dict[Key, Written] = {}
 
 
 def key_of(
@@ -93,8 +100,8 @@ def _token(value: object) -> object:
     raise TypeError("another object may be the same and say something else")
 
 
-def written(key: Key) -> SafeString | None:
-    """Return the HTML that was written for *key*, if it would be the same now."""
+def written(key: Key) -> Written | None:
+    """Return what was written for *key*, if it would be the same now."""
     known = _written.get(key)
     if (
         known is None
@@ -105,7 +112,7 @@ def written(key: Key) -> SafeString | None:
     for image in known.images:
         if not image.is_current():
             return None
-    return known.html
+    return known
 
 
 def note_written(key: Key, files: Sequence[ImageCacheFile], render: Callable[[], str]) -> None:
@@ -131,7 +138,7 @@ def note_written(key: Key, files: Sequence[ImageCacheFile], render: Callable[[],
     if all(image.is_current() for image in images):
         if len(_written) >= _MOST_WRITTEN:
             _written.clear()
-        _written[key] = _Written(html, version, cls, attributes, images)
+        _written[key] = Written(html, style_rule(files), version, cls, attributes, images)
 
 
 def _is_told_by_arguments(spec: BaseImageSpec) -> bool:

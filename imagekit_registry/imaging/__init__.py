@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._resizer import SimdResizer, get_resizer
     from ._steps import StepObserver, observe_steps, step
     from .formats import SAFE_FORMATS
+    from .placeholders import Placeholder
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -37,6 +38,7 @@ else:
             "_steps": ["StepObserver", "observe_steps", "step"],
             "compat": [],
             "formats": ["SAFE_FORMATS"],
+            "placeholders": ["Placeholder"],
         },
     )
 
@@ -51,6 +53,7 @@ __all__ = [
     "Metadata",
     "OpenedImage",
     "PillowDecoder",
+    "Placeholder",
     "Plan",
     "Recipe",
     "SimdResizer",

@@ -47,7 +47,12 @@ class Encoded(io.BytesIO):
         size: Width and height, in pixels.
         mode: Pillow's mode of the pixels that were written.
         frames: Number of frames.
+
+    Attributes:
+        placeholder: The placeholders that the recipe asked for, as records have them.
     """
+
+    placeholder = ""
 
     def __init__(
         self, data: bytes, *, format: str, size: tuple[int, int], mode: str, frames: int = 1

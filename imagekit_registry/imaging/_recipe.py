@@ -12,6 +12,7 @@ from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.processors import Processor
 
 from .formats import normalize_format
+from .placeholders import Maker
 
 _CHOICES = {"color": ("srgb", "keep"), "metadata": ("strip", "keep", "copyright")}
 
@@ -53,6 +54,7 @@ class Recipe:
         animated: Whether all frames are kept where the format can hold them.
         background: Colour under transparent pixels where the format has no alpha; None: white.
         decode_small: Whether a source may be decoded at a smaller scale where quality allows.
+        placeholder: What makes the placeholders of the finished image, by kind.
 
     Raises:
         InvalidArgument: *color* or *metadata* has another value.
@@ -74,3 +76,4 @@ class Recipe:
     animated: bool = True
     background: str | int | Sequence[int] | None = None
     decode_small: bool = True
+    placeholder: Mapping[str, Maker] = attrs.field(factory=dict)

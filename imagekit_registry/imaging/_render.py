@@ -25,6 +25,7 @@ from ._recipe import Recipe
 from ._scaling import Pyramid
 from ._source import Readable
 from ._steps import step
+from .placeholders import make_placeholder
 
 FormatOptions = Mapping[str, Mapping[str, object]]
 
@@ -99,7 +100,9 @@ def _encode_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
     work.deadline.check()
     options = {**extra, **work.options(job, format, image.size)}
     with step("encode", format=format, width=image.width, height=image.height):
-        return write(image, format, options)
+        made = write(image, format, options)
+    made.placeholder = make_placeholder(image, job.recipe.placeholder)
+    return made
 
 
 def _render_stills(work: _Work, jobs: list[Job]) -> None:
@@ -157,7 +160,10 @@ def _render_animations(work: _Work, jobs: list[Job]) -> None:
                 options = work.options(job, format, (width, height))
                 with step("encode", format=format, width=width, height=height):
                     loop = work.opened.metadata.loop
-                    job.result = write_animation(job.frames, format, options, loop)
+                    made = write_animation(job.frames, format, options, loop)
+                first = job.frames[0].image
+                made.placeholder = make_placeholder(first, job.recipe.placeholder)
+                job.result = made
 
 
 def _collect_frames(work: _Work, jobs: list[Job]) -> None:

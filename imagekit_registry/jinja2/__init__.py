@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Undefined, nodes, pass_eval_context
 from jinja2.ext import Extension
 from jinja2.parser import Parser
+from jinja2.runtime import Context
 from markupsafe import Markup as SafeMarkup
 from markupsafe import escape
 
@@ -169,7 +170,8 @@ class ImagekitExtension(Extension):
         lent: set[str] = set()
         for node in body:
             self._let_wait(node, lent)
-        call = self.call_method("_render_batch", [nodes.Const(False)], lineno=line)
+        arguments = [nodes.ContextReference(), nodes.Const(False)]
+        call = self.call_method("_render_batch", arguments, lineno=line)
         return nodes.CallBlock(call, [], [], body).set_lineno(line)
 
     def _let_wait(self, node: nodes.Node, lent: set[str]) -> None:
@@ -183,7 +185,7 @@ class ImagekitExtension(Extension):
                 if isinstance(target, nodes.Name):
                     lent.add(target.name)
         elif isinstance(node, nodes.CallBlock) and node.call.node == self.attr("_render_batch"):
-            node.call.args = [nodes.Const(True)]
+            node.call.args = [nodes.ContextReference(), nodes.Const(True)]
         elif not (isinstance(node, nodes.For) and node.recursive):
             for child in node.iter_child_nodes(only=_TRANSPARENT.get(type(node), ())):
                 self._let_wait(child, lent)
@@ -231,7 +233,9 @@ class ImagekitExtension(Extension):
             return function.show(args, kwargs, waits=True)
         return function(*args, **kwargs)
 
-    def _render_batch(self, is_inner: bool, caller: Callable[[], str]) -> SafeMarkup:
+    def _render_batch(
+        self, context: Context, is_inner: bool, caller: Callable[[], str]
+    ) -> SafeMarkup:
         # A batch that stands directly in another one leaves the work to that.
-        text = caller() if is_inner else batched(caller)
+        text = caller() if is_inner else batched(caller, context.get("csp_nonce"))
         return SafeMarkup(text)  # noqa: S704 -- rendered by a template

@@ -23,9 +23,10 @@ from imagekit_registry.cachefiles.existence import (
 from imagekit_registry.cachefiles.files import ImageCacheFile
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
-from imagekit_registry.cachefiles.rendering import explained
+from imagekit_registry.cachefiles.rendering import explained, properties_of
 from imagekit_registry.cachefiles.results import ResultStatus
 from imagekit_registry.exceptions import GenerationError, ImageKitError, NameTaken
+from imagekit_registry.imaging import Placeholder
 from imagekit_registry.maintenance.inventory import (
     Errors,
     compile_pattern,
@@ -49,6 +50,7 @@ class Kind(StrEnum):
     GOOD = "good"
     MISSING = "missing"
     UNRECORDED = "unrecorded"
+    INCOMPLETE = "incomplete"
     UNCHECKED = "unchecked"
     GONE = "gone"
     FAILED = "failed"
@@ -66,7 +68,7 @@ CAUSES = {
     Kind.STALE: "its source has been overwritten since it was made",
 }
 #: What is nothing wrong, and only counted.
-COUNTED = frozenset({Kind.GOOD, Kind.MISSING, Kind.UNRECORDED, Kind.UNCHECKED})
+COUNTED = frozenset({Kind.GOOD, Kind.INCOMPLETE, Kind.MISSING, Kind.UNRECORDED, Kind.UNCHECKED})
 
 
 @attrs.frozen
@@ -105,7 +107,8 @@ class Checker:
     Attributes:
         counts: Number of files that are as their records say (``good``), that are yet to be made
             (``missing``), of which nothing is known, which costs their next page a look
-            (``unrecorded``), and whose backend keeps no records (``unchecked``).
+            (``unrecorded``), whose records lack placeholders that their specs ask for
+            (``incomplete``), and whose backend keeps no records (``unchecked``).
     """
 
     ids: Sequence[str]
@@ -153,8 +156,8 @@ class Checker:
                 kind, cause = self._compare(file, record, fingerprints)
                 if kind == Kind.GOOD and record is not None and not access.store.is_ledger:
                     known.append((file, record))
-                elif kind == Kind.UNRECORDED and self.repair:
-                    known.append((file, ask(file, record)[0]))
+                elif kind in {Kind.UNRECORDED, Kind.INCOMPLETE} and self.repair:
+                    known.append((file, _completed(file, ask(file, record)[0])))
             except Exception as error:  # noqa: BLE001 -- storages raise what they like
                 failure = explained(error, file)
                 yield _of_error(Kind.UNREACHABLE, identity.name, identity.spec_id, failure)
@@ -200,7 +203,7 @@ class Checker:
                 fingerprints[record.source] = fingerprint(file.spec.source)
             if fingerprints[record.source] not in {"", record.fingerprint}:
                 return Kind.STALE, ""
-        return Kind.GOOD, ""
+        return Kind.INCOMPLETE if _lacks_placeholders(file, record) else Kind.GOOD, ""
 
     # Files that only their records tell of: what template tags made.
 
@@ -228,6 +231,19 @@ class Checker:
             if is_repaired:
                 access.drop([key])
             yield Problem(kind, name, record.spec_id, record.source, cause, is_repaired)
+
+
+def _lacks_placeholders(file: CacheFile, record: CacheFileRecord) -> bool:
+    made = Placeholder.decode(record.placeholder).values
+    return not file.spec.placeholder_makers().keys() <= made.keys()
+
+
+def _completed(file: CacheFile, record: CacheFileRecord) -> CacheFileRecord:
+    """Return *record* with the placeholders that are wanted, read from the stored file."""
+    if record.status != Status.EXISTS or not _lacks_placeholders(file, record):
+        return record
+    with file.storage.open(record.published_name or record.name, "rb") as content:
+        return attrs.evolve(record, **properties_of(content, file.spec))
 
 
 def _make_again(found: Sequence[tuple[CacheFile, Problem]]) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from imagekit_registry.specs._engine import (
     default_limits,
     format_options,
     load_decoder,
+    load_placeholders,
     load_resizer,
 )
 from imagekit_registry.specs._host import SpecHost, create_spec_class
@@ -63,6 +64,7 @@ __all__ = [
     "is_stored",
     "keep_points_in",
     "load_decoder",
+    "load_placeholders",
     "load_resizer",
     "name_of",
     "note_moved_point",

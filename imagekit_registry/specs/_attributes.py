@@ -50,6 +50,7 @@ class SpecAttributes(FileAttributes, total=False):
         limits: Limits for this spec alone; by default those of the settings.
         decode_small: Whether the source may be decoded at a fraction of its size.
         namer: What names the cache file: a callable or a dotted path.
+        placeholder: What pages show until the image has loaded, such as ``"lqip"``.
         fallback: What stands in while there is no image, as ``IMAGEKIT_ON_ERROR`` has it.
         pending: What a page shows meanwhile, if others make the image: ``"source"``,
             ``"placeholder"``, ``"demand"`` or ``"wait:250ms"``.
@@ -63,6 +64,7 @@ class SpecAttributes(FileAttributes, total=False):
     options: Mapping[str, object] | None
     autoconvert: bool | None
     namer: Callable[[Any], str] | str | None
+    placeholder: object
     fallback: object
     cachefile_storage: Storage | str | Callable[[], Storage] | None
     cachefile_backend: object

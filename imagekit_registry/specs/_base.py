@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from types import MappingProxyType, MethodType
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import MissingSource, ProcessingError, answer_or
 from imagekit_registry.specs._digest import digest
+from imagekit_registry.specs._engine import load_placeholders
 from imagekit_registry.specs._sources import has_source, name_of, refer_to
 
 if TYPE_CHECKING:
     from imagekit_registry.imaging import Limits
+    from imagekit_registry.imaging.placeholders import Maker
 
 
 class BaseImageSpec:
@@ -48,6 +50,7 @@ class BaseImageSpec:
     source: Any = None
     format: str | None = None
     limits: Limits | None = None
+    placeholder: Any = None
 
     MissingSource = MissingSource
 
@@ -97,6 +100,14 @@ class BaseImageSpec:
         """
         return None
 
+    def placeholder_makers(self) -> Mapping[str, Maker]:
+        """Return what makes the placeholders of the image, by kind; nothing for none.
+
+        Raises:
+            InvalidConfiguration: There is no such kind, or what it needs is not installed.
+        """
+        return load_placeholders(self._function(self.placeholder))
+
     # What callers use, and subclasses leave alone.
 
     @property
@@ -107,6 +118,11 @@ class BaseImageSpec:
     def describe(self) -> str:
         """Return what errors, records and logs call this generator: its id, or its class."""
         return self.spec_id or f"{type(self).__module__}.{type(self).__qualname__}"
+
+    def _function(self, value: Any) -> Any:
+        # A function in a class body turns into a method; it takes what is its own alone.
+        is_own = isinstance(value, MethodType) and value.__self__ is self
+        return value.__func__ if is_own else value
 
     def _namer(self) -> Any:
         return get_by_qname(conf.CACHEFILE_NAMER, "namer")

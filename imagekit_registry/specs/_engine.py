@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,15 @@ from imagekit_registry import imaging
 from imagekit_registry._loading import get_singleton
 from imagekit_registry.conf import FORMAT_OPTIONS, LARGE_FORMAT_OPTIONS, conf
 from imagekit_registry.exceptions import InvalidConfiguration
+from imagekit_registry.registry import placeholder_registry
 
 if TYPE_CHECKING:
     from imagekit_registry.imaging import Decoder, Limits
+    from imagekit_registry.imaging.placeholders import Maker
     from imagekit_registry.processors.resampling import Resizer
+
+#: What records call the placeholder of a function that has no name.
+OWN_PLACEHOLDER = "own"
 
 
 @cache
@@ -91,3 +96,30 @@ def load_resizer(name: str) -> Resizer:
         raise InvalidConfiguration(f"{name!r} is no resizer: it needs resize(image, size, box).")
     loaded: Resizer = resizer
     return loaded
+
+
+def load_placeholders(value: object) -> dict[str, Maker]:
+    """Return what makes the placeholders that a spec asks for, by kind.
+
+    Args:
+        value: None, a kind, a function of the image, or several of these.
+
+    Raises:
+        InvalidConfiguration: There is no such kind, or what it needs is not installed.
+    """
+    makers: dict[str, Maker] = {}
+    is_several = isinstance(value, Iterable) and not isinstance(value, str)
+    for each in value if is_several else (value,):  # type: ignore[attr-defined]
+        if isinstance(each, str):
+            own = placeholder_registry.get(each)
+            if own is not None and each in imaging.placeholders.KINDS:
+                raise InvalidConfiguration(
+                    f"The placeholder {each!r} that is registered has the name of one of ours:"
+                    " register it under another one."
+                )
+            makers[each] = own or imaging.placeholders.get_maker(each)
+        elif callable(each):
+            makers[OWN_PLACEHOLDER] = each
+        elif each is not None:
+            raise InvalidConfiguration(f"{each!r} is neither a kind of placeholder nor a function")
+    return makers

@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import PurePath
-from types import MethodType
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from attrs import evolve
@@ -64,6 +63,9 @@ class ImageSpec(BaseImageSpec):
         decode_small: Whether the source may be decoded at a fraction of its size.
         limits: Limits for this spec alone; None: those of the settings.
         namer: What names the cache file: a callable or a dotted path; None: the setting's.
+        placeholder: What pages show until the image has loaded: ``"lqip"``, ``"color"``, ``"css"``,
+            ``"thumbhash"``, ``"blurhash"``, a name given to ``register.placeholder``, a function
+            of the image, or several of these; None for nothing.
 
     Example:
         >>> class Thumbnail(ImageSpec):
@@ -83,6 +85,7 @@ class ImageSpec(BaseImageSpec):
     background: Any = None
     decode_small: bool = True
     namer: Any = None
+    placeholder: Any = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Keep what a generator expression gives: it gives it once."""
@@ -126,6 +129,7 @@ class ImageSpec(BaseImageSpec):
             animated=self.animated,
             background=self.background,
             decode_small=self.decode_small,
+            placeholder=self.placeholder_makers(),
         )
 
     @property
@@ -144,12 +148,7 @@ class ImageSpec(BaseImageSpec):
 
     def _namer(self) -> Any:
         namer = self.namer or conf.SPEC_CACHEFILE_NAMER
-        if isinstance(namer, str):
-            return get_by_qname(namer, "namer")
-        if isinstance(namer, MethodType) and namer.__self__ is self:
-            # A function in a class body turns into a method; a namer takes the generator alone.
-            return namer.__func__
-        return namer
+        return get_by_qname(namer, "namer") if isinstance(namer, str) else self._function(namer)
 
     def get_hash(self) -> str:
         """Return the digest of source and recipe: 32 hexadecimal characters.

@@ -72,11 +72,34 @@ def test_an_image_is_a_dict(photos: Path) -> None:
         "height": 50,
         "type": "image/jpeg",
         "size": photo.thumbnail.storage.size(str(photo.thumbnail.name)),
+        "placeholder": None,
         "pending": False,
     }
     assert answer["banner"] == answer["images"]["small"]
     assert answer["images"]["large"]["width"] == 600
     assert shown(PhotoSerializer(photo))["thumbnail"]["url"] == photo.thumbnail.url
+
+
+def test_placeholders_are_told_by_name(photos: Path) -> None:
+    """As data for apps, and as CSS for pages."""
+
+    class Blurred(Banner):
+        placeholder = ("lqip", "blurhash", "color")
+
+    class BlurredSerializer(serializers.Serializer):  # type: ignore[misc]
+        image = ImageSpecField(spec="tests:blurred", source="original_image")
+
+    photo = Photo.objects.create(title="a", original_image=content_of(photos / "rocket.jpg"))
+    with registered(blurred=Blurred):
+        told = shown(BlurredSerializer(photo))["image"]["placeholder"]
+        found = get_image("tests:blurred", source=photo.original_image).placeholder
+    assert told == {
+        "css": found.css,
+        "data_uri": found.data_uri,
+        "color": found.color,
+        "blurhash": found.blurhash,
+    }
+    assert all(told.values())
 
 
 def test_a_row_without_an_image_gives_null() -> None:

@@ -6,29 +6,19 @@ that is stored is stored by the demo's own process.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 import imagekit_registry
 from imagekit_registry.admin import FocalPointWidget
-from tests.conftest import require_service
+from tests.browser import chromium_started
 
 pytestmark = pytest.mark.browser
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 _LOADED = """async () => {
     const images = [...document.images];
     for (const image of images) {
@@ -48,12 +38,8 @@ _LOADED = """async () => {
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Return a Chromium, closed again before the tests of another module begin."""
-    path = next(filter(None, map(shutil.which, _NAMES)), None)
-    require_service("Chromium", path is not None)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+    with chromium_started() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

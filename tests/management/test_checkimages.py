@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -62,6 +63,57 @@ class TestFinding:
         assert run("checkimages", "shop", "--json").document["unrecorded"] == 4
         assert run("checkimages", "shop", "--repair", "--json").document["unrecorded"] == 4
         assert run("checkimages", "shop", "--json").document["good"] == 4
+
+    @pytest.mark.parametrize("store", ["cache", "database"])
+    def test_records_without_placeholders_are_completed(
+        self,
+        run: Run,
+        group: Group,
+        monkeypatch: pytest.MonkeyPatch,
+        settings: Any,
+        store: str,
+        db: None,
+    ) -> None:
+        """Of specs that have come to ask for them; no image is made anew."""
+        settings.IMAGEKIT_STATE_STORE = store
+        run("generateimages", "shop")
+        monkeypatch.setattr(Small, "placeholder", "color")
+        first = run("checkimages", "shop", "--json")
+        assert (first.status, first.document["incomplete"], first.document["good"]) == (0, 2, 2)
+        assert "2 without their placeholders" in run("checkimages", "shop").out
+        file = get_image("shop:photo:small", source=group.names[0])
+        assert (file.placeholder.color, made_at := file.state.made_at) == ("", made_at)
+        assert run("checkimages", "shop", "--repair").status == 0
+        assert run("checkimages", "shop", "--json").document["good"] == 4
+        file = get_image("shop:photo:small", source=group.names[0])
+        assert file.placeholder.color.startswith("#")
+        assert (file.state.made_at, file.state.size) == (made_at, file.storage.size(str(file.name)))
+
+    def test_placeholders_of_a_flushed_cache_are_read_again(
+        self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """From the images."""
+        monkeypatch.setattr(Small, "placeholder", ("lqip", "color"))
+        run("generateimages", "shop")
+        file = get_image("shop:photo:small", source=group.names[0])
+        color = file.placeholder.color
+        caches["default"].clear()
+        run("checkimages", "shop", "--repair")
+        again = get_image("shop:photo:small", source=group.names[0]).placeholder
+        assert bytes.fromhex(again.color[1:]) == pytest.approx(bytes.fromhex(color[1:]), abs=2)
+        assert again.data_uri
+
+    def test_a_library_that_is_missing_is_told_by_the_check_too(
+        self, run: Run, made: list[ImageCacheFile], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing can be completed without it."""
+        monkeypatch.setattr(Small, "placeholder", "blurhash")
+        monkeypatch.setitem(sys.modules, "blurhash_rs", None)
+        found = run("checkimages", "shop", "--repair", "--json")
+        assert found.status == 1
+        assert {item["cause"].partition(" (")[0] for item in found.document["problems"]} == {
+            "The placeholder 'blurhash' cannot be made"
+        }
 
     def test_a_file_that_is_gone_is_told_with_spec_source_and_cause(
         self, run: Run, made: list[ImageCacheFile], group: Group

@@ -333,7 +333,7 @@ class TestMistakes:
             ("{% picture 'tests:banner' source=img srcset='2' %}", r"picture.*'srcset'.*thumbnail"),
             (
                 "{% thumbnail '1x1' img alt='x' %}",
-                r"thumbnail.*'alt'.*It takes anchor, closeness, crop, format, otherwise, srcset",
+                r"thumbnail.*'alt'.*It takes anchor, closeness, crop, format, otherwise, placeholder, srcset",
             ),
             ("{% picture '9x9' img height=5 %}", r"picture.*'height' by name"),
             ("{% picture 'a' as im %}", r"picture.*'im'"),

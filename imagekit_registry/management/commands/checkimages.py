@@ -22,7 +22,8 @@ class Command(ImageCommand):
         " that are known to exist and are gone, whose recipe has changed under the same name, whose"
         " source has been overwritten, whose name another image has, and those that could not be"
         " made. With the state in the database, what template tags made is checked as well. Images"
-        " that are yet to be made, or of which nothing is known, are counted, and are nothing wrong."
+        " that are yet to be made, of which nothing is known, or whose placeholders are not, are"
+        " counted, and are nothing wrong."
         " The exit status is 1 if something is wrong and stays so."
     )
 
@@ -32,7 +33,7 @@ class Command(ImageCommand):
         parser.add_argument(
             "--repair",
             action="store_true",
-            help="Make again what is gone, outdated or failed, and correct the states.",
+            help="Make again what is gone, outdated or failed, and correct and complete the states.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -70,6 +71,7 @@ def _lines(counts: Counter[str], problems: list[Problem]) -> list[str]:
     others = (
         (counts[Kind.MISSING], "yet to be made"),
         (counts[Kind.UNRECORDED], "of which nothing was known"),
+        (counts[Kind.INCOMPLETE], "without their placeholders"),
         (counts[Kind.UNCHECKED], "whose backend keeps no state"),
     )
     summary = [f"{counted(counts[Kind.GOOD], 'image')} in order"]
