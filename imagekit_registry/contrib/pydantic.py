@@ -30,7 +30,7 @@ class ImageSchema(BaseModel):
     height: int | None
     type: str | None
     size: int | None
-    placeholder: dict[str, str] | None = None
+    placeholder: dict[str, str] | None
     pending: bool
 
     @model_validator(mode="before")

@@ -31,6 +31,7 @@ class FileAttributes(FieldAttributes, total=False):
     """The attributes of a spec that fields of cache files take besides, by name alone."""
 
     pending: str | None
+    placeholder: object
 
 
 class SpecAttributes(FileAttributes, total=False):
@@ -64,7 +65,6 @@ class SpecAttributes(FileAttributes, total=False):
     options: Mapping[str, object] | None
     autoconvert: bool | None
     namer: Callable[[Any], str] | str | None
-    placeholder: object
     fallback: object
     cachefile_storage: Storage | str | Callable[[], Storage] | None
     cachefile_backend: object

@@ -157,7 +157,7 @@ class ImageSpecField(SpecHost):
         cachefile_storage, cachefile_backend, cachefile_strategy: As in `SpecAttributes`.
         spec: A spec, in place of attributes of one.
         id: The id under which the spec is registered; ``app:model:field`` if None.
-        namer, fallback, placeholder: As in `SpecAttributes`.
+        namer, fallback: As in `SpecAttributes`.
         image_field: Old name of *source*.
         image_cache_backend: Old name of *cachefile_backend*: validate, invalidate, clear.
         storage: Old name of *cachefile_storage*.
@@ -191,7 +191,6 @@ class ImageSpecField(SpecHost):
         *,
         namer: _Namer | str | None = None,
         fallback: object = None,
-        placeholder: object = None,
         image_field: str | None = None,
         image_cache_backend: object = None,
         storage: _Storage | None = None,
@@ -218,7 +217,6 @@ class ImageSpecField(SpecHost):
             ),
             namer=_either("namer", namer, "cache_to", naming),
             fallback=fallback,
-            placeholder=placeholder,
             **attributes,
         )
         self.name = ""
