@@ -134,7 +134,7 @@ class Anchor:
 
         Example:
             >>> Anchor.get_tuple("tr"), Anchor.get_tuple("25% bottom")
-            ((1, 0), (0.25, 1))
+            ((1, 0), (0.25, 1.0))
         """
         if isinstance(anchor, str):
             found = Anchor._FRACTIONS.get(Anchor.get_letters(anchor)) or _read_percentages(anchor)
