@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imagekit_registry.html._batch import active_batch, attempt, batched, lend, show
+from imagekit_registry.html._batch import Batch, active_batch, attempt, batched, lend, show
 from imagekit_registry.html._django_batch import TagNode, waiting
 from imagekit_registry.html._elements import (
     ImgMarkup,
@@ -26,6 +26,7 @@ from imagekit_registry.html._tags import (
 
 __all__ = [
     "TAGS",
+    "Batch",
     "ImgMarkup",
     "Markup",
     "PictureMarkup",

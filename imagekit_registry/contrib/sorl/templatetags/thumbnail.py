@@ -21,7 +21,6 @@ from django import template
 from django.conf import settings
 from django.template.base import (
     FilterExpression,
-    Node,
     NodeList,
     Parser,
     Token,
@@ -29,6 +28,7 @@ from django.template.base import (
 )
 from django.template.context import Context
 
+from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.contrib.sorl import conf
 from imagekit_registry.contrib.sorl.images import (
@@ -41,7 +41,7 @@ from imagekit_registry.contrib.sorl.images import (
 )
 from imagekit_registry.contrib.sorl.specs import parse_geometry
 from imagekit_registry.exceptions import InvalidArgument
-from imagekit_registry.html import attempt
+from imagekit_registry.html import Batch, TagNode, active_batch, attempt, waiting
 from imagekit_registry.state import state_scope
 
 __all__ = ["ThumbnailNode", "register"]
@@ -58,7 +58,7 @@ _HTML_IMAGE = re.compile(
 _MARKDOWN_IMAGE = re.compile(r"(!\[[^\]]*\] ?\()()([^)\s]+)([^)]*\))")
 
 
-class ThumbnailNode(Node):
+class ThumbnailNode(TagNode):
     """Shows a block with an image in a variable, or the other block; or the image's URL.
 
     Args:
@@ -89,16 +89,22 @@ class ThumbnailNode(Node):
         self.nodelist_empty = nodelist_empty
 
     def render(self, context: Context) -> str:
-        """Return the block, or the URL."""
-        image = attempt(self._find, context)
+        """Return the block, or the URL.
+
+        In an ``{% imagebatch %}`` the image of a block is taken to be there: whether it is, is asked for
+        all of them together, and one that cannot be made is shown by its fallback.
+        """
+        batch = active_batch() if self.waits and self.variable else None
+        image = attempt(self._find, context, batch)
         if image is None:
             return self.nodelist_empty.render(context)
         if not self.variable:
             return str(render_value_in_context(image.url, context))
+        shown = self.nodelist_file if batch is None else waiting(self.nodelist_file)
         with context.push(**{self.variable: image}):
-            return self.nodelist_file.render(context)
+            return shown.render(context)
 
-    def _find(self, context: Context) -> ThumbnailFile | DummyImage | None:
+    def _find(self, context: Context, batch: Batch | None) -> ImageCacheFile | DummyImage | None:
         """Return the image; None if there is none to show."""
         source, geometry = self.source.resolve(context), self.geometry.resolve(context)
         options: dict[str, Any] = {}
@@ -108,6 +114,8 @@ class ThumbnailNode(Node):
         has_other = bool(self.nodelist_empty)
         if source:
             image = thumbnail_of(source, geometry, options)
+            if batch is not None and not conf.get("THUMBNAIL_DUMMY"):
+                return batch.lend(image)
             if not image.has_failed:
                 return image
             if not conf.get("THUMBNAIL_DUMMY"):

@@ -110,6 +110,24 @@ class TestTag:
         with pytest.raises(TemplateSyntaxError):
             sorl(source)
 
+    def test_a_batch_around_many_costs_one_round_trip(
+        self, sorl: Render, cache_calls: Counter[str], broken: str, settings: Any
+    ) -> None:
+        """Each image is shown as without the batch; one that cannot be made, by its fallback."""
+        settings.IMAGEKIT_ON_ERROR = "placeholder"
+        names = [store(Image.new("L", (90, 60)), f"photos/{n}.png") for n in range(20)]
+        tags = (
+            "{% for f in files %}{% thumbnail f '30x30' as im %}{{ im.url }} {{ im.x }}{% empty %}none"
+            "{% endthumbnail %},{% endfor %}"
+        )
+        plain = sorl(tags, files=[*names, ""])
+        batch = "{% load imagebatch from imagekit %}{% imagebatch %}" + tags + "{% endimagebatch %}"
+        forget_state()
+        cache_calls.clear()
+        assert sorl(batch, files=[*names, ""]) == plain
+        assert sum(cache_calls.values()) == 1
+        assert sorl(batch, files=[broken, ""]).startswith("data:image/svg+xml")
+
     def test_a_warm_page_opens_nothing(self, sorl: Render, settings: Any, photos: Path) -> None:
         """Neither for the image nor for the size of its source."""
         backend = {"BACKEND": "tests.storages.CountingStorage"}
