@@ -55,8 +55,10 @@ def options(rules: Mapping[str, Rule]) -> Rule:
     return judge
 
 
+_PERCENTAGE = r"(?:100|\d\d?(?:\.\d+)?)%"
 _ANCHOR = re.compile(
     r"focal|entropy|auto|c|[tb]?[lr]?(?<=\w)|(?:(?:top|bottom|left|right|center)[ -]?){1,2}"
+    rf"|(?:{_PERCENTAGE}|left|center|right) (?:{_PERCENTAGE}|top|center|bottom)"
 )
 
 
@@ -101,7 +103,8 @@ scales = rule_for(
     lambda value: _is_list(value, lambda item: _is_number(item) and item > 0),
 )
 anchor = rule_for(
-    "'focal', 'entropy', an anchor such as 'top left', or two fractions of width and height",
+    "'focal', 'entropy', an anchor such as 'top left' or '20% 80%', or two fractions of width and"
+    " height",
     _is_anchor,
 )
 folder = rule_for("the name of a folder inside the storage: relative, without '..'", _is_folder)

@@ -229,7 +229,8 @@ class Conf:
     DEFAULT_ANCHOR = Setting[str | Sequence[float] | None](
         None,
         "Which part is kept where nothing is said of it: 'focal', 'entropy', words such as"
-        " 'top left', or fractions of width and height; None: what each processor keeps.",
+        " 'top left', percentages such as '20% 80%', or fractions of width and height; None: what"
+        " each processor keeps.",
         optional(anchor),
         example="focal",
     )

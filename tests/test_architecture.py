@@ -101,6 +101,13 @@ TESTED_ELSEWHERE = {
     "signals": "cachefiles/test_generation.py",
     # A line that starts the library; every test is one of them.
     "apps": "checks/test_settings.py",
+    # What somebody who moves from sorl-thumbnail imports.
+    "contrib/sorl/admin": "contrib/sorl/test_shortcuts.py",
+    "contrib/sorl/apps": "contrib/sorl/test_checks.py",
+    "contrib/sorl/conf": "contrib/sorl/test_specs.py",
+    "contrib/sorl/fields": "contrib/sorl/test_shortcuts.py",
+    "contrib/sorl/imagegenerators": "moving/test_sorl.py",
+    "contrib/sorl/templatetags/sorl_thumbnail": "contrib/sorl/templatetags/test_thumbnail.py",
     # The names of django-imagekit for what is known of files.
     "cachefiles/state": "cachefiles/test_conflicts.py",
     # Cleaning and checking are tested through their commands, which add nothing but words.

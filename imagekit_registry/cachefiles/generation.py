@@ -25,7 +25,7 @@ from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.publishing import publish
-from imagekit_registry.cachefiles.rendering import explained, properties_of, render
+from imagekit_registry.cachefiles.rendering import explained, name_for, properties_of, render
 from imagekit_registry.cachefiles.results import (
     Item,
     News,
@@ -266,11 +266,15 @@ class Making:
         Raises:
             PublishError: The storage does not take it.
         """
-        file, identity = item.file, item.file.identity
+        file, identity, name = item.file, item.file.identity, name_for(item.file, content)
+        is_other, is_free = name != identity.name, item.is_name_free
         # A storage may close what it was given.
         size, properties = content.seek(0, io.SEEK_END), properties_of(content, file.spec)
         with located(identity, "the file could not be published", wrap=PublishError), step("save"):
-            name = publish(file.storage, identity.name, content, is_free=item.is_name_free)
+            name = publish(file.storage, name, content, is_free=is_free and not is_other)
+        if is_other and not is_free:
+            with logged(_logger, "%s: %r is left over", identity.spec_id, identity.name):
+                file.storage.delete(identity.name)
         record = new_record(
             file,
             Status.EXISTS,

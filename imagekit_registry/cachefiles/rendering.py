@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import posixpath
 from collections.abc import Hashable, Sequence
 from typing import IO, TypedDict, cast
 
@@ -22,6 +23,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.imaging import Encoded, Recipe, read_header
 from imagekit_registry.imaging import render as render_image
+from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, format_to_extension
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import (
     BaseImageSpec,
@@ -35,6 +37,7 @@ from imagekit_registry.state import current_scope
 __all__ = [
     "explained",
     "log_failure",
+    "name_for",
     "placeholder_of",
     "properties_of",
     "render",
@@ -147,6 +150,18 @@ def log_failure(error: GenerationError, level: int = logging.WARNING, failures: 
     error.is_logged = True
     if scope is not None:
         scope.logged.add(what)
+
+
+def name_for(file: CacheFile, content: IO[bytes]) -> str:
+    """Return the name for the content of *file*: its own, whose extension says the format.
+
+    What is in a picture shows only now: what the format ``"auto"`` has chosen may have another.
+    """
+    name = file.identity.name
+    is_chosen = (file.spec.format or "").upper() == AUTO
+    if not isinstance(content, Encoded) or not is_chosen or content.format == AUTO_FORMATS[0]:
+        return name
+    return f"{posixpath.splitext(name)[0]}{format_to_extension(content.format)}"
 
 
 class _Properties(TypedDict, total=False):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imagekit_registry.html._batch import active_batch, attempt, batched, lend, show
+from imagekit_registry.html._batch import Batch, active_batch, attempt, batched, lend, show
 from imagekit_registry.html._django_batch import TagNode, waiting
 from imagekit_registry.html._elements import (
     ImgMarkup,
@@ -17,6 +17,7 @@ from imagekit_registry.html._tags import (
     Tag,
     explain_unknown,
     image_file,
+    parse_dimensions,
     plan_image,
     plan_picture,
     plan_thumbnail,
@@ -25,6 +26,7 @@ from imagekit_registry.html._tags import (
 
 __all__ = [
     "TAGS",
+    "Batch",
     "ImgMarkup",
     "Markup",
     "PictureMarkup",
@@ -39,6 +41,7 @@ __all__ = [
     "image_file",
     "is_attribute_name",
     "lend",
+    "parse_dimensions",
     "plan_image",
     "plan_picture",
     "plan_thumbnail",

@@ -12,7 +12,7 @@ from PIL import Image, ImageChops, ImageColor, ImageStat, features
 from imagekit_registry.exceptions import EncodingError, UnknownFormat, answer_or
 
 from ._colour import to_eight_bit, without_palette
-from .formats import can_write, normalize_format
+from .formats import AUTO, can_write, normalize_format
 
 WHITE = 255
 #: Alpha below this is transparent where a format knows no half transparent pixels.
@@ -65,13 +65,13 @@ class Encoded(io.BytesIO):
 
 
 def require_format(name: str) -> str:
-    """Return Pillow's spelling of a format that can be written.
+    """Return Pillow's spelling of a format that can be written, or `AUTO`.
 
     Raises:
         UnknownFormat: Pillow cannot write it.
     """
     normal = normalize_format(name)
-    if not can_write(normal):
+    if normal != AUTO and not can_write(normal):
         known = ", ".join(sorted(Image.SAVE))
         raise UnknownFormat(f"Pillow cannot write the format {name!r}; it can write {known}")
     return normal

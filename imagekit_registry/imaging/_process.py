@@ -22,7 +22,7 @@ from ._limits import Deadline, Limits
 from ._metadata import carries
 from ._recipe import Recipe
 from ._scaling import SAFETY
-from .formats import default_format
+from .formats import AUTO, AUTO_FORMATS, default_format
 
 OUR_MODULES = "imagekit_registry.processors"
 
@@ -61,7 +61,7 @@ class Job:
     recipe: Recipe
     header: Header
     source_name: str = ""
-    #: What is written, and in which colours.
+    #: What is written, and in which colours; a transparent result may have another format still.
     format: str = attrs.field(init=False)
     color: Literal["srgb", "keep"] = attrs.field(init=False)
     #: The recipe's, without pipelines.
@@ -79,7 +79,7 @@ class Job:
 
     def __attrs_post_init__(self) -> None:
         """Ask the processors."""
-        chosen = self.recipe.format
+        chosen = AUTO_FORMATS[0] if self.recipe.format == AUTO else self.recipe.format
         self.format = chosen or default_format(self.header.format, self.source_name)
         kept = carries(self.header.profile, self.header.mode, self.format)
         self.color = self.recipe.color if kept else "srgb"

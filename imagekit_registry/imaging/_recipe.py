@@ -43,7 +43,8 @@ class Recipe:
     Args:
         processors: Objects with ``process(image)``, applied in this order.
         format: Pillow's name of the format to write; None for that of the source, or WebP or JPEG
-            for what not every browser shows: see `formats.default_format`.
+            for what not every browser shows: see `formats.default_format`; ``"auto"`` for PNG if any
+            part of the result is transparent, else JPEG: then animations become stills.
         options: Pillow's save options for that format.
         autoconvert: Whether colours are converted to a mode that the format can hold.
         auto_orient: Whether the camera's orientation tag is applied (and dropped) first.

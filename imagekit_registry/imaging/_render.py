@@ -25,6 +25,7 @@ from ._recipe import Recipe
 from ._scaling import Pyramid
 from ._source import Readable
 from ._steps import step
+from .formats import AUTO, AUTO_FORMATS
 from .placeholders import make_placeholder
 
 FormatOptions = Mapping[str, Mapping[str, object]]
@@ -88,6 +89,9 @@ class _Work:
 
 
 def _encode_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
+    if job.recipe.format == AUTO:
+        image = frame_for(without_palette(image))
+        job.format = AUTO_FORMATS[image.mode == "RGBA"]
     format = job.format
     extra: dict[str, object] = {}
     if job.recipe.autoconvert:

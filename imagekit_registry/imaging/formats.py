@@ -10,6 +10,8 @@ from PIL import Image
 from imagekit_registry.exceptions import UnknownExtension, UnknownFormat, answer_or
 
 __all__ = [
+    "AUTO",
+    "AUTO_FORMATS",
     "SAFE_FORMATS",
     "WEB_FORMATS",
     "can_write",
@@ -22,6 +24,10 @@ __all__ = [
     "suggest_extension",
 ]
 
+#: The format that is chosen by what is in the result: the first of these, or the second if any part of
+#: it is transparent. Its name must be known before: it is that of the first.
+AUTO = "AUTO"
+AUTO_FORMATS = ("JPEG", "PNG")
 #: Formats that neither run a program nor read other files while they are opened.
 SAFE_FORMATS = frozenset(
     ["AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO"]
@@ -71,6 +77,12 @@ def normalize_format(name: str) -> str:
     """
     upper = name.strip().lstrip(".").upper()
     return _ALIASES.get(upper, upper)
+
+
+def _named_as(format: str) -> str:
+    """Return the format by which a file is named that is written in *format*."""
+    name = normalize_format(format)
+    return AUTO_FORMATS[0] if name == AUTO else name
 
 
 def can_write(format: str) -> bool:
@@ -142,7 +154,7 @@ def default_format(source_format: str, name: str = "") -> str:
 
 
 def format_to_extension(format: str | None) -> str:
-    """Return the usual extension, with its dot, of files of a format.
+    """Return the usual extension, with its dot, of files of a format; of `AUTO` that of the first.
 
     Raises:
         UnknownFormat: Pillow knows no such format, or files of it have no extension.
@@ -151,7 +163,7 @@ def format_to_extension(format: str | None) -> str:
         >>> format_to_extension("jpeg")
         '.jpg'
     """
-    name = normalize_format(format or "")
+    name = _named_as(format or "")
     if name not in Image.EXTENSION.values():
         Image.init()
     known = [extension for extension, each in Image.EXTENSION.items() if each == name]
@@ -210,7 +222,7 @@ def suggest_extension(name: str, format: str | None) -> str:
     except UnknownFormat:
         return original
     try:
-        fits = extension_to_format(original) == normalize_format(format or "")
+        fits = extension_to_format(original) == _named_as(format)
     except UnknownExtension:
         fits = False
     return original if fits else suggested

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import cache, lru_cache
@@ -23,7 +24,8 @@ FOCAL = "focal"
 #: libvips believes that people look at.
 ENTROPY = ("auto", "entropy")
 ATTENTION = "attention"
-#: An anchor as arguments give it: words, letters out of `Anchor`, or fractions of width and height.
+#: An anchor as arguments give it: words, letters out of `Anchor`, percentages such as "20% 80%", or
+#: fractions of width and height.
 AnchorPoint = str | Sequence[float] | Sequence[str]
 
 
@@ -81,8 +83,15 @@ class FocalPoint:
         return ",".join(f"{number:.3f}" for number in numbers)
 
 
+_PERCENTAGE = re.compile(r"(\d{1,3}(?:\.\d+)?)%", re.ASCII)
+_AXES = (
+    {"left": 0.0, "center": 0.5, "right": 1.0},
+    {"top": 0.0, "center": 0.5, "bottom": 1.0},
+)
+
+
 class Anchor:
-    """Points of an image to hold on to: by words, letters, or fractions of width and height."""
+    """Points of an image to hold on to: by words, letters, percentages or fractions of the sides."""
 
     TOP_LEFT = "tl"
     TOP = "t"
@@ -116,21 +125,26 @@ class Anchor:
     def get_tuple(anchor: AnchorPoint) -> tuple[float, float]:
         """Return an anchor as fractions of width and height.
 
+        Percentages are as CSS has them in ``object-position``: "20% 80%" is the point at a fifth of the
+        width and four fifths of the height; in place of either may stand a word.
+
         Raises:
-            InvalidArgument: *anchor* is neither a known word nor a pair of numbers from 0 to 1.
+            InvalidArgument: *anchor* is neither a known word, nor two percentages from 0 to 100, nor a
+                pair of numbers from 0 to 1.
 
         Example:
-            >>> Anchor.get_tuple("tr")
-            (1, 0)
+            >>> Anchor.get_tuple("tr"), Anchor.get_tuple("25% bottom")
+            ((1, 0), (0.25, 1.0))
         """
         if isinstance(anchor, str):
-            try:
-                return Anchor._FRACTIONS[Anchor.get_letters(anchor)]
-            except KeyError:
+            found = Anchor._FRACTIONS.get(Anchor.get_letters(anchor)) or _read_percentages(anchor)
+            if found is None:
                 raise InvalidArgument(
                     f"The anchor {anchor!r} is unknown. Use words such as 'top left' or 'center', one"
-                    f" of {', '.join(sorted(Anchor._FRACTIONS))}, or a pair of numbers from 0 to 1."
-                ) from None
+                    f" of {', '.join(sorted(Anchor._FRACTIONS))}, percentages of width and height"
+                    " such as '20% 80%', or a pair of numbers from 0 to 1."
+                )
+            return found
         try:
             x, y = (float(part) for part in anchor)
         except (TypeError, ValueError):
@@ -138,6 +152,19 @@ class Anchor:
         if not (0 <= x <= 1 and 0 <= y <= 1):
             raise InvalidArgument(f"The anchor {anchor!r} is no pair of numbers from 0 to 1.")
         return x, y
+
+
+def _read_percentages(anchor: str) -> tuple[float, float] | None:
+    """Return what ``"20% 80%"`` or ``"20% top"`` mean; None for what has no percentage."""
+    words = anchor.lower().split()
+    if "%" not in anchor or len(words) != 2:
+        return None
+    found = map(_PERCENTAGE.fullmatch, words)
+    x, y = (
+        float(percentage[1]) / 100 if percentage else axis.get(word, -1.0)
+        for percentage, word, axis in zip(found, words, _AXES, strict=True)
+    )
+    return (x, y) if 0 <= x <= 1 and 0 <= y <= 1 else None
 
 
 @cache

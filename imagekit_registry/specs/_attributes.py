@@ -39,7 +39,8 @@ class SpecAttributes(FileAttributes, total=False):
 
     Args:
         processors: What is done to the image, in this order.
-        format: Pillow's name of the format to write; by default the source's own.
+        format: Pillow's name of the format to write; by default the source's own; ``"auto"``: PNG
+            if any part of the result is transparent, else JPEG.
         options: Options of Pillow's ``Image.save`` for the format, such as ``{"quality": 80}``.
         autoconvert: Whether the mode is converted to one that the format holds.
         auto_orient: Whether the EXIF orientation is applied before the processors.

@@ -16,7 +16,7 @@ from imagekit_registry import imaging
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, MissingSource
-from imagekit_registry.imaging.formats import normalize_format
+from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, normalize_format
 from imagekit_registry.processors import Processor, ProcessorPipeline
 from imagekit_registry.processors.anchors import place
 from imagekit_registry.specs._base import BaseImageSpec
@@ -50,7 +50,8 @@ class ImageSpec(BaseImageSpec):
     Attributes:
         processors: What is done to the image, in this order.
         format: Pillow's name of the format to write; None: the source's own, or WebP or JPEG for
-            what not every browser shows: see `~imagekit_registry.imaging.formats.default_format`.
+            what not every browser shows: see `~imagekit_registry.imaging.formats.default_format`;
+            ``"auto"``: PNG if any part of the result is transparent, else JPEG.
         options: Options of Pillow's ``Image.save`` for the format, such as ``{"quality": 80}``.
         autoconvert: Whether the image's mode is converted to one that the format holds.
         auto_orient: Whether the EXIF orientation is applied before the processors.
@@ -276,6 +277,8 @@ _DIGESTED_DEFAULTS: Mapping[str, Any] = {
 
 def _relevant_options(format: str | None) -> Any:
     options = {name.upper(): dict(value) for name, value in conf.FORMAT_OPTIONS.items()}
+    if format and normalize_format(format) == AUTO:
+        return [options.get(each) for each in AUTO_FORMATS]
     return options.get(format.upper()) if format else options
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import subprocess
@@ -15,17 +16,19 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.test import override_settings
+from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.exceptions import LockTimeout, ProcessingError, UnreadableImage
-from imagekit_registry.processors import ResizeToFill
+from imagekit_registry.processors import ResizeToFill, RoundedCorners
 from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.state import Status
+from imagekit_registry.testing import forget_state
 from tests.cachefiles.conftest import Explosive, files_of
-from tests.pages import forget_everything, render
-from tests.storages import ClosingStorage, RemoteStorage
+from tests.pages import forget_everything, render, served
+from tests.storages import ClosingStorage, CountingStorage, RemoteStorage
 
 
 class Thumbnail(ImageSpec):
@@ -334,3 +337,108 @@ class TestRenamingStorages:
             assert file.size == len(next(iter(storage.contents.values())))
         file.delete()
         assert storage.contents == {}
+
+
+class Light(ImageSpec):
+    """A recipe whose format hangs on what is in the picture."""
+
+    processors = [ResizeToFill(60, 40)]
+    format = "auto"
+    options = {"quality": 70}
+
+
+class TestFormatByTransparency:
+    """What is transparent is a PNG, all else a JPEG."""
+
+    @pytest.fixture(autouse=True)
+    def light(self) -> None:
+        """Register the spec."""
+        register.generator("tests:light", Light)
+
+    @staticmethod
+    def store(mode: str, color: Any, name: str = "photos/logo.png") -> str:
+        """Put a picture of one colour under *name* in the place of what is there."""
+        content = io.BytesIO()
+        Image.new(mode, (120, 80), color).save(content, "PNG")
+        storage: Any = storages["default"]
+        storage.delete(name)
+        return str(storage.save(name, ContentFile(content.getvalue())))
+
+    @pytest.mark.parametrize(
+        ("mode", "color", "format"),
+        [
+            ("RGB", "red", "JPEG"),
+            ("RGBA", (255, 0, 0, 255), "JPEG"),
+            ("RGBA", (255, 0, 0, 254), "PNG"),
+            ("LA", (200, 0), "PNG"),
+            ("CMYK", None, "JPEG"),
+        ],
+        ids=["opaque", "opaque alpha", "transparent", "grey", "cmyk"],
+    )
+    def test_extension_type_and_bytes_agree(self, mode: str, color: Any, format: str) -> None:
+        """Also where the name had to be known before the picture was."""
+        if mode == "CMYK":
+            source = storages["default"].save("photos/print.tiff", ContentFile(b""))
+            with storages["default"].open(source, "wb") as stored:
+                Image.new("CMYK", (120, 80)).save(stored, "TIFF")
+        else:
+            source = self.store(mode, color)
+        file = get_image("tests:light", source=source)
+        image = served(file.url)
+        assert (image.format, image.size) == (format, (60, 40))
+        assert file.url.endswith({"JPEG": ".jpg", "PNG": ".png"}[format])
+        assert file.media_type == {"JPEG": "image/jpeg", "PNG": "image/png"}[format]
+        if format == "PNG":
+            assert image.convert("RGBA").getchannel("A").getextrema() != (255, 255)
+
+    def test_what_a_processor_makes_transparent_is_a_png(self, name: str) -> None:
+        """Not the source decides, but the result."""
+        unregister.generator("tests:light")
+
+        class Round(Light):
+            processors = [ResizeToFill(60, 40), RoundedCorners(10)]
+
+        register.generator("tests:light", Round)
+        assert name.endswith(".jpg")
+        assert served(get_image("tests:light", source=name).url).format == "PNG"
+
+    def test_a_warm_page_asks_the_storage_nothing_but_a_url(self, tmp_path: Any) -> None:
+        """The record says under which name it is."""
+        storage = CountingStorage(location=str(tmp_path), base_url="/elsewhere/")
+        Light.cachefile_storage = storage
+        try:
+            source = self.store("RGBA", (0, 0, 0, 0))
+            url = get_image("tests:light", source=source).url
+            storage.calls.clear()
+            forget_state()
+            assert get_image("tests:light", source=source).url == url
+        finally:
+            del Light.cachefile_storage
+        assert url.endswith(".png")
+        assert storage.calls.keys() == {"url"}
+
+    def test_a_lost_record_costs_time_alone(self) -> None:
+        """It is made again, under the same name."""
+        source = self.store("RGBA", (0, 0, 0, 0))
+        url = get_image("tests:light", source=source).url
+        forget_everything()
+        assert get_image("tests:light", source=source).url == url
+
+    def test_a_picture_that_is_replaced_leaves_no_other_behind(self, media: Any) -> None:
+        """Whichever of the two was transparent, and what was deleted is gone."""
+        for color in ((1, 2, 3, 255), (0, 0, 0, 0), (4, 5, 6, 255)):
+            source = self.store("RGBA", color)
+            file = get_image("tests:light", source=source)
+            file.generate(force=True)
+            (made,) = [path for path in media.rglob("CACHE/**/*") if path.is_file()]
+            assert made.name == file.url.rpartition("/")[2]
+        file.delete()
+        assert not [path for path in media.rglob("CACHE/**/*") if path.is_file()]
+
+    def test_other_save_options_give_another_name(self, settings: Any, name: str) -> None:
+        """Those of either format."""
+        names = {get_image("tests:light", source=name).name}
+        for options in ({"JPEG": {"quality": 50}}, {"PNG": {"optimize": True}}):
+            settings.IMAGEKIT_FORMAT_OPTIONS = options
+            names.add(get_image("tests:light", source=name).name)
+        assert len(names) == 3

@@ -18,7 +18,7 @@ from django.template import engines
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many, namers
-from imagekit_registry.processors import ResizeToFit
+from imagekit_registry.processors import ResizeToFit, RoundedCorners
 from imagekit_registry.specs import StoredFile
 from imagekit_registry.state import DatabaseStateStore, get_state_access
 from imagekit_registry.testing import forget_state
@@ -99,6 +99,27 @@ class TestKept:
         file = tagged()
         assert removed(run("cleanimages", "--json")) == {}
         assert cached() == {file.name}
+
+    @pytest.mark.parametrize("is_known", [True, False], ids=["known", "flushed"])
+    def test_what_is_published_by_another_extension_is_kept(
+        self, run: Run, store: str, is_known: bool, stored_photo: Any
+    ) -> None:
+        """As a transparent image is whose format is chosen by what is in it."""
+
+        class Rounded(ImageSpec):
+            processors = [ResizeToFit(60), RoundedCorners(9)]
+            format = "auto"
+
+        register.generator("shop:rounded", Rounded)
+        file = get_image("shop:rounded", source=stored_photo())
+        file.generate()
+        age(60)
+        assert cached() == {file.published_name} != {file.name}
+        if not is_known:
+            get_state_access().drop([file.identity.key])
+            forget_state()
+        assert removed(run("cleanimages", "--json")) == {}
+        assert cached() == {str(file.name).replace(".jpg", ".png")}
 
     @pytest.mark.parametrize("is_known", [True, False], ids=["known", "flushed"])
     def test_what_is_made_of_files_in_a_storage_without_an_alias_is_kept(

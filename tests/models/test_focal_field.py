@@ -383,7 +383,8 @@ class TestTags:
             assert render(tag, p=Portrait.objects.only("image").get()) == wanted
 
     @pytest.mark.parametrize(
-        ("default", "is_there"), [("focal", True), ("right", True), (None, False)]
+        ("default", "is_there"),
+        [("focal", True), ("right", True), ("100% 50%", True), (None, False)],
     )
     def test_the_setting_holds_where_no_anchor_is_given(
         self, default: str | None, is_there: bool, portrait: Portrait, settings: Any

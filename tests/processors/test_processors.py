@@ -227,6 +227,24 @@ class TestGeometry:
         assert digest(told) == digest(ResizeToFill(9, 9, anchor=letters))
         assert Anchor.get_tuple(words) == Anchor.get_tuple(letters)
 
+    @pytest.mark.parametrize(
+        ("text", "fractions"),
+        [
+            ("20% 80%", (0.2, 0.8)),
+            ("0% 100%", (0, 1)),
+            ("12.5%  50%", (0.125, 0.5)),
+            ("Right 20%", (1, 0.2)),
+            ("20% center", (0.2, 0.5)),
+        ],
+    )
+    def test_percentages_are_the_same_recipe_as_fractions(
+        self, text: str, fractions: tuple[float, float]
+    ) -> None:
+        """From the left first, and from the top second; as CSS places an image."""
+        told = ResizeToFill(9, 9, anchor=text)
+        assert told == ResizeToFill(9, 9, anchor=fractions)
+        assert digest(told) == digest(ResizeToFill(9, 9, anchor=fractions))
+
     def test_the_anchor_says_what_stays(self) -> None:
         """The left part is kept by an anchor to the left."""
         image = Image.new("RGB", (200, 100), "red")
@@ -451,6 +469,10 @@ class TestValues:
             (lambda: ResizeToFill(5, 5, anchor="north"), InvalidArgument, "'top left' or 'cent"),
             (lambda: ResizeToFill(5, 5, anchor="top bottom"), InvalidArgument, "anchor 'top b"),
             (lambda: ResizeToFill(5, 5, anchor=""), InvalidArgument, "anchor ''"),
+            (lambda: ResizeToFill(5, 5, anchor="20%"), InvalidArgument, "'20%'.*'20% 80%'"),
+            (lambda: ResizeToFill(5, 5, anchor="20% 101%"), InvalidArgument, "'20% 101%'"),
+            (lambda: ResizeToFill(5, 5, anchor="-1% 50%"), InvalidArgument, "'-1% 50%'"),
+            (lambda: ResizeToFill(5, 5, anchor="top 20%"), InvalidArgument, "'top 20%'"),
             (lambda: Adjust(contrast="a"), InvalidArgumentType, "Adjust.*'contrast'"),
             (lambda: Adjust(contrast=float("nan")), InvalidArgument, "Adjust.*'contrast'"),
             (lambda: ColorOverlay("reddish"), InvalidArgument, "ColorOverlay.*'color'"),

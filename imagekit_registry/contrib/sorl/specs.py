@@ -1,0 +1,249 @@
+"""sorl-thumbnail's geometry and options as a recipe."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import attrs
+
+from imagekit_registry.contrib.sorl import conf
+from imagekit_registry.exceptions import InvalidArgument, answer_or
+from imagekit_registry.html import parse_dimensions
+from imagekit_registry.imaging.formats import WEB_FORMATS, extension_to_format
+from imagekit_registry.processors import (
+    Crop,
+    GaussianBlur,
+    Grayscale,
+    Processor,
+    ResizeCanvas,
+    ResizeToCover,
+    ResizeToFill,
+    ResizeToFit,
+    RoundedCorners,
+    SmartResize,
+    TrimBorderColor,
+)
+from imagekit_registry.specs import ImageSpec
+
+__all__ = [
+    "IGNORED",
+    "OPTIONS",
+    "ORIGINAL_ID",
+    "THUMBNAIL_ID",
+    "Original",
+    "Thumbnail",
+    "parse_geometry",
+    "scale_options",
+]
+
+THUMBNAIL_ID = "sorl:thumbnail"
+ORIGINAL_ID = "sorl:original"
+
+#: Options by name, each with the setting that gives its default; empty where that is None.
+OPTIONS: Mapping[str, str] = {
+    "blur": "THUMBNAIL_BLUR",
+    "colorspace": "THUMBNAIL_COLORSPACE",
+    "crop": "",
+    "cropbox": "",
+    "format": "",
+    "orientation": "THUMBNAIL_ORIENTATION",
+    "padding": "THUMBNAIL_PADDING",
+    "padding_color": "THUMBNAIL_PADDING_COLOR",
+    "progressive": "THUMBNAIL_PROGRESSIVE",
+    "quality": "THUMBNAIL_QUALITY",
+    "remove_border": "",
+    "rounded": "",
+    "upscale": "THUMBNAIL_UPSCALE",
+}
+#: Options that make no difference: what is transparent is always laid on something.
+IGNORED = frozenset(["flatten", "image_info"])
+
+_OFF = frozenset(["", "0", "false", "no", "off"])
+_PIXELS = re.compile(r"(\d{1,5})px", re.ASCII)
+_PERCENT = re.compile(r"(\d{1,5})%", re.ASCII)
+_WITH_QUALITY = frozenset(["AVIF", "JPEG", "WEBP"])
+_STILL = frozenset(["AVIF", "PNG", "WEBP"])
+_LENGTHS = ("blur", "rounded")
+
+
+class Thumbnail(ImageSpec):
+    """An image as sorl-thumbnail's tag asks for it.
+
+    What its options leave out the settings say that have sorl-thumbnail's names.
+
+    Args:
+        source: An image field's file, any Django ``File``, or a name in the default storage.
+        geometry: ``"300x200"``, ``"300"`` or ``"x200"``, in pixels.
+        **options: Some of `OPTIONS`.
+
+    Raises:
+        InvalidArgument: One of them makes no sense.
+    """
+
+    def __init__(self, source: object = None, *, geometry: str, **options: Any) -> None:
+        super().__init__(source)
+        given = {name: conf.get(setting) if setting else "" for name, setting in OPTIONS.items()}
+        given |= {name: value for name, value in options.items() if value is not None}
+        if not given["format"]:
+            given["format"] = _default_format(self.source_name or "")
+        for name, value in given.items():
+            if isinstance(value, list):
+                given[name] = tuple(value)
+            elif not isinstance(value, str | float | int | tuple):
+                raise InvalidArgument(f"The option {name!r} of a thumbnail cannot be {value!r}.")
+        made = _recipe_of(str(geometry), **given)
+        self.processors = made.processors
+        self.format = made.format
+        self.options = made.options
+        self.auto_orient = made.auto_orient
+        self.animated = made.animated
+        self.background = made.background
+
+
+class Original(ImageSpec):
+    """The source as it is shown, of which the size alone is asked."""
+
+
+def _default_format(name: str) -> str:
+    if conf.get("THUMBNAIL_PRESERVE_FORMAT"):
+        format = answer_or("", extension_to_format, posixpath.splitext(name)[1])
+        if format in WEB_FORMATS:
+            return format
+    return str(conf.get("THUMBNAIL_FORMAT"))
+
+
+@attrs.frozen
+class _Made:
+    """What the options of a thumbnail say; the very same for the same options."""
+
+    processors: tuple[Processor, ...]
+    format: str
+    options: Mapping[str, object]
+    auto_orient: bool
+    animated: bool
+    background: str | None
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _recipe_of(geometry: str, **given: Any) -> _Made:
+    width, height = parse_geometry(geometry)
+    format = str(given["format"]).upper()
+    is_padded = _flag(given["padding"])
+    processors: list[Processor] = []
+    if given["cropbox"]:
+        left, top, right, bottom = _cropbox(given["cropbox"])
+        processors.append(Crop(right - left, bottom - top, x=left, y=top))
+    if given["colorspace"] == "GRAY":
+        processors.append(Grayscale())
+    if _flag(given["remove_border"]):
+        processors.append(TrimBorderColor())
+    processors += _scaling(width, height, str(given["crop"] or ""), _flag(given["upscale"]))
+    if rounded := _number("rounded", given["rounded"], int):
+        processors.append(RoundedCorners(rounded))
+    if blur := _number("blur", given["blur"], float):
+        processors.append(GaussianBlur(blur))
+    if is_padded and width and height:
+        processors.append(ResizeCanvas(width, height, given["padding_color"]))
+    options: dict[str, object] = {}
+    if format in _WITH_QUALITY:
+        options["quality"] = _number("quality", given["quality"], int)
+    if format == "JPEG":
+        options["progressive"] = _flag(given["progressive"])
+    return _Made(
+        processors=tuple(processors),
+        format=format,
+        options=options,
+        auto_orient=_flag(given["orientation"]),
+        animated=format not in _STILL,
+        background=given["padding_color"] if is_padded else None,
+    )
+
+
+def parse_geometry(geometry: str) -> tuple[int | None, int | None]:
+    """Return width and height, in pixels; None for a side that is left free.
+
+    Args:
+        geometry: ``"300x200"``, ``"300"`` or ``"x200"``.
+
+    Raises:
+        InvalidArgument: *geometry* is something else.
+
+    Example:
+        >>> parse_geometry("300")
+        (300, None)
+    """
+    return parse_dimensions(f"{geometry}x" if geometry.strip().isdigit() else geometry)
+
+
+def scale_options(options: Mapping[str, Any], times: float) -> dict[str, Any]:
+    """Return *options* for an image that is so many times as large: lengths grow with it.
+
+    Example:
+        >>> scale_options({"crop": "10px 50%", "quality": 80}, 2)
+        {'crop': '20px 50%', 'quality': 80}
+    """
+    scaled = dict(options)
+    if "crop" in scaled:
+        words = str(scaled["crop"]).split()
+        pixels = [_PIXELS.fullmatch(word) for word in words]
+        grown = [f"{int(int(px[1]) * times)}px" if px else "" for px in pixels]
+        scaled["crop"] = " ".join(new or old for new, old in zip(grown, words, strict=True))
+    for name in _LENGTHS:
+        if length := _number(name, scaled.get(name), float):
+            scaled[name] = round(length * times) if name == "rounded" else length * times
+    return scaled
+
+
+def _scaling(width: int | None, height: int | None, crop: str, upscale: bool) -> list[Processor]:
+    """Return what scales and cuts, as ``crop`` has it."""
+    if not width or not height or crop.lower() in {*_OFF, "noop", "none"}:
+        return [ResizeToFit(width, height, upscale)]
+    if crop == "smart":
+        return [SmartResize(width, height, upscale)]
+    places = crop.split()
+    if len(places) == 1 and places[0][0].isdigit():
+        places *= 2
+    # Beyond the edge is the edge.
+    places = [_PERCENT.sub(lambda found: f"{min(int(found[1]), 100)}%", each) for each in places]
+    offsets = [_PIXELS.fullmatch(each) for each in places]
+    try:
+        if not any(offsets):
+            return [ResizeToFill(width, height, " ".join(places), upscale)]
+        (x, y), (across, down) = offsets, places
+        return [
+            ResizeToCover(width, height, upscale),
+            Crop(width, x=int(x[1])) if x else Crop(width, anchor=f"{across} center"),
+            Crop(None, height, y=int(y[1])) if y else Crop(None, height, anchor=f"center {down}"),
+        ]
+    except (InvalidArgument, ValueError) as error:
+        raise InvalidArgument(
+            f"The option 'crop' cannot be {crop[:50]!r}. Write words such as 'center' or 'left top',"
+            " percentages or pixels such as '20% 80%' or '10px 20px', 'smart' or 'noop'."
+        ) from error
+
+
+def _flag(value: object) -> bool:
+    return value.strip().lower() not in _OFF if isinstance(value, str) else bool(value)
+
+
+def _number(name: str, value: Any, kind: type[int] | type[float]) -> Any:
+    try:
+        return kind(value or 0)
+    except (TypeError, ValueError):
+        raise InvalidArgument(f"The option {name!r} must be a number, not {value!r}.") from None
+
+
+def _cropbox(value: Any) -> tuple[int, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    none: tuple[int, ...] = ()
+    box = answer_or(none, lambda: tuple(int(part) for part in parts))
+    if len(box) != 4 or box[0] >= box[2] or box[1] >= box[3]:
+        raise InvalidArgument(
+            f"The option 'cropbox' cannot be {value!r}. Write left, top, right and bottom in pixels,"
+            " such as '10,10,200,200'."
+        )
+    return box

@@ -1,0 +1,1 @@
+"""Template libraries under the names that sorl-thumbnail has for them."""

@@ -1,0 +1,100 @@
+"""Sites as users of other libraries have them, moved by what the guides say and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+
+from tests.docs._console import commands_in
+
+ROOT = Path(__file__).resolve().parents[2]
+SITES = Path(__file__).resolve().parent / "sites"
+
+
+@attrs.frozen
+class Guide:
+    """A page of the documentation, read for what it tells people to type and to write.
+
+    Args:
+        name: Of its file.
+    """
+
+    name: str
+
+    @property
+    def text(self) -> str:
+        """The page."""
+        return (ROOT / "docs" / "how-to" / self.name).read_text()
+
+    def command(self, word: str) -> str:
+        """Return the one command of the page that has *word* in it, as it is typed."""
+        blocks = re.findall(r"^ *```console\n(.*?)^ *```", self.text, re.MULTILINE | re.DOTALL)
+        (found,) = [
+            line for block in blocks for line in commands_in(_dedent(block)) if word in line
+        ]
+        return found
+
+    def settings(self, word: str) -> str:
+        """Return the one block of settings of the page that has *word* in it."""
+        blocks = re.findall(r"^ *```python\n(.*?)^ *```", self.text, re.MULTILINE | re.DOTALL)
+        (found,) = [block for block in map(_dedent, blocks) if word in block]
+        return found
+
+
+def _dedent(block: str) -> str:
+    return "".join(f"{line.strip()}\n" for line in block.splitlines())
+
+
+@attrs.frozen
+class Site:
+    """A copy of a site.
+
+    Args:
+        folder: Where it is.
+    """
+
+    folder: Path
+
+    @classmethod
+    def copied(cls, name: str, to: Path) -> Site:
+        """Return a copy of a site of this folder."""
+        shutil.copytree(SITES / name, to / name)
+        return cls(to / name)
+
+    def type(self, command: str) -> None:
+        """Run a command in a shell, as people type it."""
+        subprocess.run(["bash", "-ec", command], cwd=self.folder, check=True)
+
+    def install(self, app: str, beside: str) -> None:
+        """Put an app into ``INSTALLED_APPS``, in front of another one."""
+        settings = self.folder / "settings.py"
+        pattern = rf"^( *)[\"']{re.escape(beside)}[\"'],$"
+        text, count = re.subn(
+            pattern, rf'\1"{app}",\n\g<0>', settings.read_text(), flags=re.MULTILINE
+        )
+        assert count == 1, f"{beside} stands {count} times in the settings"
+        settings.write_text(text)
+
+    def add_settings(self, block: str) -> None:
+        """Write more settings at the end."""
+        with (self.folder / "settings.py").open("a") as file:
+            file.write(f"\n{block}")
+
+    def manage(self, *arguments: str) -> str:
+        """Run ``manage.py``; return what it says, all of it, and fail if it does."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "settings"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
