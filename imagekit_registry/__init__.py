@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from imagekit_registry.cachefiles import delete_images, get_image, prefetch_images
 from imagekit_registry.registry import register, unregister
-from imagekit_registry.specs import ImageSpec
+from imagekit_registry.specs import ImageSpec, Picture, Source
 
-__all__ = ["ImageSpec", "delete_images", "get_image", "prefetch_images", "register", "unregister"]
+__all__ = [
+    "ImageSpec",
+    "Picture",
+    "Source",
+    "delete_images",
+    "get_image",
+    "prefetch_images",
+    "register",
+    "unregister",
+]
 
 __version__ = "0.1.0"

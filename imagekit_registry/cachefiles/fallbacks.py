@@ -270,7 +270,7 @@ def fallback_for(file: CacheFile, error: GenerationError | None) -> Fallback:
     if callable(kind):
         return _from_callable(kind, file, error)
     if kind == "source":
-        return _from_source(file)
+        return _from_source(file, error)
     if kind == "placeholder":
         return _placeholder(file, error)
     return Fallback()
@@ -290,12 +290,13 @@ def _from_callable(function: Any, file: CacheFile, error: GenerationError | None
     return Fallback(str(answer), *_size_of(file, error)) if answer else Fallback()
 
 
-def _from_source(file: CacheFile) -> Fallback:
+def _from_source(file: CacheFile, error: GenerationError | None) -> Fallback:
     try:
-        return Fallback(str(file.spec.source.url))
-    except Exception as error:  # noqa: BLE001
+        # In the place of the image, so that nothing jumps when that is there.
+        return Fallback(str(file.spec.source.url), *_size_of(file, error))
+    except Exception as problem:  # noqa: BLE001
         # The storage that failed for the image may fail for its source as well.
-        _logger.warning("%s: its source has no URL either (%s)", file.spec.describe(), error)
+        _logger.warning("%s: its source has no URL either (%s)", file.spec.describe(), problem)
         return Fallback()
 
 

@@ -19,8 +19,15 @@ from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import NotCanonical, UnknownFormat, answer_or
 from imagekit_registry.imaging import Limits, Recipe
 from imagekit_registry.registry import generator_registry, source_group_registry
-from imagekit_registry.specs import ImageSpec, load_decoder, load_resizer
+from imagekit_registry.specs import ImageSpec, load_decoder, load_resizer, settle_picture
 from imagekit_registry.state import get_state_store
+
+
+def _load_picture(value: Any) -> object:
+    for source in settle_picture(value).sources or ():
+        generator_registry.lookup(source.spec)
+    return value
+
 
 #: The number of an error, what is wrong with the spec, and what to write instead.
 _Findings = Iterator[tuple[str, str, str]]
@@ -32,6 +39,7 @@ _LOADED: Mapping[str, tuple[str, Callable[[Any], object], str]] = {
     "cachefile_strategy": ("E015", load_strategy, "a strategy, its class, its path or a dict"),
     "namer": ("E015", partial(load_callable, "namer"), "a function of the generator, or its path"),
     "fallback": ("E016", load_fallback, "'placeholder', 'empty', a function or its path"),
+    "picture": ("E016", _load_picture, "Picture(layout='full'), for example"),
 }
 
 

@@ -7,15 +7,16 @@ from imagekit_registry.html._django_batch import TagNode, waiting
 from imagekit_registry.html._elements import (
     ImgMarkup,
     Markup,
-    PictureMarkup,
     build_attributes,
     is_attribute_name,
 )
+from imagekit_registry.html._picture import PictureMarkup, ShownPicture, ShownSource
 from imagekit_registry.html._tags import (
     TAGS,
     Tag,
     explain_unknown,
     image_file,
+    picture_file,
     plan_image,
     plan_picture,
     plan_thumbnail,
@@ -27,6 +28,8 @@ __all__ = [
     "ImgMarkup",
     "Markup",
     "PictureMarkup",
+    "ShownPicture",
+    "ShownSource",
     "Tag",
     "TagNode",
     "active_batch",
@@ -36,6 +39,7 @@ __all__ = [
     "explain_unknown",
     "image_file",
     "is_attribute_name",
+    "picture_file",
     "plan_image",
     "plan_picture",
     "plan_thumbnail",

@@ -19,6 +19,7 @@ from imagekit_registry.specs._engine import (
     load_resizer,
 )
 from imagekit_registry.specs._host import SpecHost, create_spec_class
+from imagekit_registry.specs._picture import WEB_FORMATS, Picture, Source, settle_picture
 from imagekit_registry.specs._sources import (
     SourceReference,
     StoredFile,
@@ -37,11 +38,14 @@ from imagekit_registry.specs._sources import (
 from imagekit_registry.specs._spec import ImageSpec, generate_together
 
 __all__ = [
+    "WEB_FORMATS",
     "BaseImageSpec",
     "BrokenSpec",
     "FieldAttributes",
     "ImageSpec",
     "MissingSource",
+    "Picture",
+    "Source",
     "SourceReference",
     "SpecAttributes",
     "SpecHost",
@@ -66,6 +70,7 @@ __all__ = [
     "point_column",
     "point_of",
     "refer_to",
+    "settle_picture",
     "show_attributes",
     "split_attributes",
     "storage_of",

@@ -11,6 +11,7 @@ from django.core.files.storage import Storage
 from imagekit_registry.exceptions import InvalidArgumentType
 from imagekit_registry.imaging import Limits
 from imagekit_registry.processors import Processor
+from imagekit_registry.specs._picture import Picture
 
 _Function = TypeVar("_Function", bound=Callable[..., None])
 
@@ -48,6 +49,7 @@ class SpecAttributes(FieldAttributes, total=False):
         cachefile_storage: Where the file lies: a storage, an alias, a dotted path.
         cachefile_backend: What makes the file, and knows its state.
         cachefile_strategy: What decides when it is made.
+        picture: How ``{% picture %}`` offers the image.
     """
 
     processors: Sequence[Processor] | None
@@ -59,6 +61,7 @@ class SpecAttributes(FieldAttributes, total=False):
     cachefile_storage: Storage | str | Callable[[], Storage] | None
     cachefile_backend: object
     cachefile_strategy: object
+    picture: Picture | None
 
 
 def check_attributes(attributes: Mapping[str, object]) -> None:

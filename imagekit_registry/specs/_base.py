@@ -83,6 +83,14 @@ class BaseImageSpec:
         """
         return None
 
+    def source_size(self) -> tuple[int, int] | None:
+        """Return the size in pixels of the upright source; None if that cannot be told.
+
+        Raises:
+            GenerationError: The source cannot be read.
+        """
+        return None
+
     def expected_size(self) -> tuple[int, int] | None:
         """Return the size in pixels that the image will have; None if that cannot be told.
 

@@ -34,6 +34,7 @@ from imagekit_registry.specs._engine import (
     load_decoder,
     load_resizer,
 )
+from imagekit_registry.specs._picture import Picture
 from imagekit_registry.specs._sources import (
     StoredFile,
     has_source,
@@ -67,6 +68,7 @@ class ImageSpec(BaseImageSpec):
         decode_small: Whether the source may be decoded at a fraction of its size.
         limits: Limits for this spec alone; None: those of the settings.
         namer: What names the cache file: a callable or a dotted path; None: the setting's.
+        picture: How ``{% picture %}`` offers the image; None: as ``IMAGEKIT_PICTURE`` says.
 
     Example:
         >>> class Thumbnail(ImageSpec):
@@ -86,6 +88,7 @@ class ImageSpec(BaseImageSpec):
     background: Any = None
     decode_small: bool = True
     namer: Any = None
+    picture: Picture | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Keep what a generator expression gives: it gives it once."""
@@ -204,8 +207,8 @@ class ImageSpec(BaseImageSpec):
         """
         return ProcessorPipeline(self.placed_processors()).output_size(source_size)
 
-    def expected_size(self) -> tuple[int, int] | None:
-        """Return the size in pixels that the image will have, from the header of its source.
+    def source_size(self) -> tuple[int, int]:
+        """Return the size in pixels of the upright source, from its header.
 
         Raises:
             GenerationError: The source cannot be read.
@@ -215,8 +218,15 @@ class ImageSpec(BaseImageSpec):
         with open_source(self.source) as file:
             # A still may be made of more frames than an animation may have.
             header = read_header(file, evolve(limits, max_frames=None), deadline)
-        size = header.oriented_size if self.auto_orient else (header.width, header.height)
-        return self.output_size(size)
+        return header.oriented_size if self.auto_orient else (header.width, header.height)
+
+    def expected_size(self) -> tuple[int, int] | None:
+        """Return the size in pixels that the image will have, from the header of its source.
+
+        Raises:
+            GenerationError: The source cannot be read.
+        """
+        return self.output_size(self.source_size())
 
     def generate(self) -> IO[bytes]:
         """Make the image.

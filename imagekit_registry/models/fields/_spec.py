@@ -25,7 +25,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.processors import Processor
 from imagekit_registry.registry import generator_registry, register
-from imagekit_registry.specs import FieldAttributes, SpecHost, show_attributes
+from imagekit_registry.specs import FieldAttributes, Picture, SpecHost, show_attributes
 from imagekit_registry.specs.sourcegroups import (
     ImageFieldSourceGroup,
     get_nonabstract_descendants,
@@ -156,7 +156,7 @@ class ImageSpecField(SpecHost):
         cachefile_storage, cachefile_backend, cachefile_strategy: As in `SpecAttributes`.
         spec: A spec, in place of attributes of one.
         id: The id under which the spec is registered; ``app:model:field`` if None.
-        namer, fallback: As in `SpecAttributes`.
+        namer, fallback, picture: As in `SpecAttributes`.
         image_field: Old name of *source*.
         image_cache_backend: Old name of *cachefile_backend*: validate, invalidate, clear.
         storage: Old name of *cachefile_storage*.
@@ -190,6 +190,7 @@ class ImageSpecField(SpecHost):
         *,
         namer: _Namer | str | None = None,
         fallback: object = None,
+        picture: Picture | None = None,
         image_field: str | None = None,
         image_cache_backend: object = None,
         storage: _Storage | None = None,
@@ -216,6 +217,7 @@ class ImageSpecField(SpecHost):
             ),
             namer=_either("namer", namer, "cache_to", naming),
             fallback=fallback,
+            picture=picture,
             **attributes,
         )
         self.name = ""
