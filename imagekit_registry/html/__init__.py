@@ -11,6 +11,7 @@ from imagekit_registry.html._elements import (
     is_attribute_name,
 )
 from imagekit_registry.html._picture import PictureMarkup, ShownPicture, ShownSource
+from imagekit_registry.html._preload import PreloadMarkup
 from imagekit_registry.html._tags import (
     TAGS,
     Tag,
@@ -19,7 +20,9 @@ from imagekit_registry.html._tags import (
     picture_file,
     plan_image,
     plan_picture,
+    plan_preload,
     plan_thumbnail,
+    preload_header,
     thumbnail_file,
 )
 
@@ -28,6 +31,7 @@ __all__ = [
     "ImgMarkup",
     "Markup",
     "PictureMarkup",
+    "PreloadMarkup",
     "ShownPicture",
     "ShownSource",
     "Tag",
@@ -42,7 +46,9 @@ __all__ = [
     "picture_file",
     "plan_image",
     "plan_picture",
+    "plan_preload",
     "plan_thumbnail",
+    "preload_header",
     "show",
     "thumbnail_file",
     "waiting",

@@ -31,6 +31,7 @@ from imagekit_registry.html._arguments import (
 )
 from imagekit_registry.html._elements import ImgMarkup, Markup, settle_attributes
 from imagekit_registry.html._picture import PictureMarkup, ShownPicture
+from imagekit_registry.html._preload import PreloadMarkup
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import Picture, settle_picture
 
@@ -197,6 +198,37 @@ def _warn_once(text: str) -> None:
     _logger.warning("%s", text)
 
 
+def plan_preload(args: Unnamed, kwargs: Named, html: Named | None = None) -> PreloadMarkup:
+    """Return the ``<link rel="preload">`` of a picture that visitors wait for.
+
+    Args:
+        args: As for `plan_picture`.
+        kwargs: Likewise.
+        html: More attributes of the elements.
+    """
+    picture = _find_picture(args, {**kwargs, "priority": True})
+    return PreloadMarkup(picture, settle_attributes(html))
+
+
+def preload_header(*args: Any, **kwargs: Any) -> str:
+    """Return the value of a ``Link`` header that has browsers load a picture before they read the page.
+
+    Args:
+        *args: As for the tag ``picture``: the id of a spec, say.
+        **kwargs: Likewise: ``source``, say.
+
+    Returns:
+        The value; empty if there is no image.
+
+    Example:
+        >>> def home(request):
+        ...     response = render(request, "shop/home.html")
+        ...     response.headers["Link"] = preload_header("shop:hero", source=product.image)
+        ...     return response
+    """
+    return plan_preload(args, kwargs).header()
+
+
 def _split(tag: str, args: Unnamed, kwargs: Named) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the arguments of a tag itself, and those of its generator, which come first."""
     found = (TAGS[tag].options & kwargs.keys()) - {"srcset"}
@@ -325,7 +357,11 @@ def explain_unknown(tag: str, count: int, spec_id: str, names: Iterable[str]) ->
     for name in () if takes_any else names:
         if name in takes:
             continue
-        others = [other for other, each in TAGS.items() if name in each.options]
+        others = [
+            other
+            for other, each in TAGS.items()
+            if name in each.options and other != "imagepreload"
+        ]
         near = difflib.get_close_matches(name, takes, n=1, cutoff=0.65)
         hint = f"It takes {', '.join(sorted(takes))}; HTML attributes come after '--'"
         if others or near:
@@ -340,6 +376,7 @@ _SIZED = "dimensions and source, or a generator's id, dimensions and source"
 #: By their names.
 TAGS: Mapping[str, Tag] = {
     "generateimage": Tag(plan_image, image_file, (1,), "the generator's id", _OF_IMG),
+    "imagepreload": Tag(plan_preload, None, (1, 2, 3), f"the spec's id, or {_SIZED}", _OF_PICTURE),
     "picture": Tag(
         plan_picture, picture_file, (1, 2, 3), f"the spec's id, or {_SIZED}", _OF_PICTURE
     ),

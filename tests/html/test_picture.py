@@ -11,11 +11,12 @@ from typing import Any
 
 import jinja2
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from imagekit_registry import ImageSpec, Picture, get_image
+from imagekit_registry import ImageSpec, Picture, Source, get_image
 from imagekit_registry.exceptions import InvalidArgument, InvalidConfiguration
-from imagekit_registry.html import plan_picture
+from imagekit_registry.html import plan_picture, preload_header
 from imagekit_registry.models import ImageSpecField
 from imagekit_registry.processors import AddBorder, Grayscale, ResizeToFill, ResizeToFit
 from imagekit_registry.specs import settle_picture
@@ -355,6 +356,77 @@ class TestFiles:
         assert shown is not None
         assert str(shown) == markup.render()
         assert shown.sources[0].type == "image/webp"
+
+
+class TestPriority:
+    """What visitors wait for."""
+
+    DIRECTED = (
+        "{% imagepreload 'tests:card' source=name sources=s layout='full' %}"
+        "{% picture 'tests:card' source=name sources=s layout='full' priority=1 -- alt='' %}"
+    )
+
+    def test_what_visitors_wait_for_is_loaded_at_once(self, name: str) -> None:
+        """Its size on the screen is told by the layout: nothing waits for style sheets."""
+        html = render("{% picture 'tests:card' source=name priority=1 %}", name=name)
+        (img,) = elements(html)
+        assert (img["loading"], img["fetchpriority"]) == ("eager", "high")
+        assert img["sizes"] == "(min-width: 160px) 160px, 100vw"
+
+    def test_the_word_auto_needs_lazy_loading_and_both_sides(self, name: str) -> None:
+        """As HTML has it; what stands after ``--`` counts."""
+        tag = "{% picture 'tests:card' source=name -- "
+        for attribute, is_auto in (
+            ("loading='eager'", False),
+            ("width='80'", False),
+            ("width='80' height='50'", True),
+            ("class='x'", True),
+        ):
+            (img,) = elements(render(tag + attribute + " %}", name=name))
+            assert img["sizes"].startswith("auto, ") == is_auto, attribute
+
+    def test_a_preload_means_the_file_that_the_picture_shows(self, name: str) -> None:
+        """The best format of each crop, for the screens that it is for; no URL for older browsers."""
+        crop = Source("(max-width: 600px)", "tests:square")
+        html = render(self.DIRECTED, name=name, s=(crop,))
+        narrow, wide = elements(html, "link")
+        sources = elements(html, "source")
+        assert narrow == {
+            "rel": "preload",
+            "as": "image",
+            "imagesrcset": sources[0]["srcset"],
+            "imagesizes": sources[0]["sizes"],
+            "media": "(max-width: 600px)",
+            "type": "image/webp",
+            "fetchpriority": "high",
+        }
+        assert wide["media"] == "(not ((max-width: 600px)))"
+        (of_whole,) = [each for each in sources if "media" not in each]
+        assert (wide["imagesrcset"], wide["imagesizes"]) == (of_whole["srcset"], of_whole["sizes"])
+
+    def test_a_preload_without_a_choice_names_the_image(self, name: str) -> None:
+        """More attributes are added."""
+        tag = "{% imagepreload 'tests:card' source=name formats='' layout='fixed' densities='1'"
+        (link,) = elements(render(tag + " -- crossorigin='anonymous' %}", name=name), "link")
+        assert link["href"] == get_image("tests:card", source=name).url
+        assert link["crossorigin"] == "anonymous"
+        assert "imagesrcset" not in link
+
+    def test_nothing_is_preloaded_that_cannot_be_shown(self, settings: Any) -> None:
+        """Neither by the element nor by the header."""
+        storages["default"].save("bad.jpg", ContentFile(b"no image"))
+        assert render("{% imagepreload 'tests:card' source='bad.jpg' %}") == ""
+        assert preload_header("tests:card", source="bad.jpg") == ""
+
+    def test_a_header_says_the_same(self, name: str) -> None:
+        """As RFC 8288 writes it."""
+        (link,) = elements(render("{% imagepreload 'tests:card' source=n %}", n=name), "link")
+        header = preload_header("tests:card", source=name)
+        first = link["imagesrcset"].split(" ")[0]
+        assert header == (
+            f'<{first}>; rel="preload"; as="image"; imagesrcset="{link["imagesrcset"]}";'
+            f' imagesizes="{link["imagesizes"]}"; type="image/webp"; fetchpriority="high"'
+        )
 
 
 class TestSite:

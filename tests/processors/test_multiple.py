@@ -86,12 +86,13 @@ class TestMultiplied:
     def test_the_last_one_that_scales_makes_it_larger(self) -> None:
         """What comes before it bounds the image as before."""
         first, last = ResizeToFit(300, 300), ResizeToFill(60, 40)
-        assert multiplied([first, last, Grayscale()], 2) == [first, Multiple(last, 2), Grayscale()]
+        expected: list[Any] = [first, Multiple(last, 2), Grayscale()]
+        assert multiplied([first, last, Grayscale()], 2) == expected
 
     @pytest.mark.parametrize("last", [AddBorder(3), object()], ids=["border", "own"])
     def test_nothing_is_changed_in_front_of_what_would_have_to_be_told(self, last: Any) -> None:
         """A border would be half as wide, and what a project's own processor does, who knows."""
-        processors = [ResizeToFill(60, 40), last]
+        processors: list[Any] = [ResizeToFill(60, 40), last]
         assert multiplied(processors, 2) == processors
 
     def test_a_subclass_of_a_project_is_left_as_it_is(self) -> None:
@@ -100,5 +101,5 @@ class TestMultiplied:
         class Own(ResizeToFill):
             pass
 
-        processors = [Own(60, 40)]
+        processors: list[Any] = [Own(60, 40)]
         assert multiplied(processors, 2) == processors
