@@ -52,12 +52,23 @@ def _offered(renditions: Renditions, failures: Failures) -> dict[str, list[_Offe
             size = record.size if record is not None else None
             width = shown.width or each.width
             files[width] = _Offered(srcset_url(shown.url), width, size or 0)
+    # Best formats first, that of the spec last.
     own = found.pop("", {})
-    paying, reference = {"": own}, own
-    for format, files in reversed(found.items()):
+    return worth_while({**found, "": own})
+
+
+def worth_while(found: Mapping[str, Mapping[int, _Offered]]) -> dict[str, list[_Offered]]:
+    """Return, of files by format and width, those that have fewer bytes than what a browser has else.
+
+    Formats come best first, that of the spec last.
+    """
+    paying: dict[str, Mapping[int, _Offered]] = {}
+    reference: Mapping[int, _Offered] = {}
+    for format in reversed([*found]):
+        files = found[format]
         if files and _pays(files, reference):
             paying[format] = reference = files
-    return {format: _worth_while(files) for format, files in reversed(paying.items()) if files}
+    return {format: _smaller(paying[format]) for format in reversed(paying)}
 
 
 def _pays(files: Mapping[int, _Offered], others: Mapping[int, _Offered]) -> bool:
@@ -67,7 +78,7 @@ def _pays(files: Mapping[int, _Offered], others: Mapping[int, _Offered]) -> bool
     return not both or size < _LARGEST_SHARE_OF_FORMAT * other
 
 
-def _worth_while(files: Mapping[int, _Offered]) -> list[_Offered]:
+def _smaller(files: Mapping[int, _Offered]) -> list[_Offered]:
     """Return those with fewer bytes than the next larger one, in order of width."""
     ordered = [files[width] for width in sorted(files)]
     kept = ordered[-1:]

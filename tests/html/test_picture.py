@@ -15,13 +15,16 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from imagekit_registry import ImageSpec, Picture, Source, get_image
+from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.exceptions import InvalidArgument, InvalidConfiguration
 from imagekit_registry.html import plan_picture, preload_header
+from imagekit_registry.html._picture import _Offered, worth_while
 from imagekit_registry.models import ImageSpecField
 from imagekit_registry.processors import AddBorder, Grayscale, ResizeToFill, ResizeToFit
-from imagekit_registry.specs import settle_picture
+from imagekit_registry.specs import StoredFile, settle_picture
 from tests.management.conftest import cached
 from tests.pages import be_fresh, elements, registered, render, served
+from tests.storages import CountingStorage
 from tests.testapp.models import Photo
 
 #: AVIF takes its time; most tests do without.
@@ -356,6 +359,127 @@ class TestFiles:
         assert shown is not None
         assert str(shown) == markup.render()
         assert shown.sources[0].type == "image/webp"
+
+
+def offered(*sizes: dict[int, int]) -> dict[str, list[int]]:
+    """Return the widths that are offered by format, of files of so many bytes by width; best first.
+
+    The last ones are in the spec's own format.
+    """
+    formats = [*"abcdef"[: len(sizes) - 1], ""]
+    found = {
+        format: {width: _Offered("x", width, size) for width, size in files.items()}
+        for format, files in zip(formats, sizes, strict=True)
+    }
+    return {format: [each.width for each in files] for format, files in worth_while(found).items()}
+
+
+class TestPays:
+    """What is not worth its name in the HTML."""
+
+    @pytest.mark.parametrize(
+        ("sizes", "expected"),
+        [
+            ({100: 50, 200: 100}, [100, 200]),
+            ({100: 91, 200: 100}, [200]),
+            ({100: 90, 200: 100}, [100, 200]),
+            ({100: 85, 200: 92, 400: 100}, [100, 400]),
+            ({100: 0, 200: 100}, [100, 200]),
+            ({100: 100}, [100]),
+        ],
+        ids=repr,
+    )
+    def test_a_file_is_at_least_a_tenth_smaller_than_the_next_larger_one(
+        self, sizes: dict[int, int], expected: list[int]
+    ) -> None:
+        """What is not known counts as paying."""
+        assert offered(sizes) == {"": expected}
+
+    @pytest.mark.parametrize(
+        ("sizes", "expected"),
+        [
+            ([94, 100], ["a", ""]),
+            ([95, 100], [""]),
+            ([89, 94, 100], ["a", "b", ""]),
+            ([90, 94, 100], ["b", ""]),
+            ([90, 96, 100], ["a", ""]),
+            ([90, 0, 100], ["a", "b", ""]),
+        ],
+        ids=repr,
+    )
+    def test_a_format_is_at_least_a_twentieth_smaller_than_the_next(
+        self, sizes: list[int], expected: list[str]
+    ) -> None:
+        """Of those that are offered; what is not known counts as paying."""
+        assert list(offered(*({100: size} for size in sizes))) == expected
+
+    def test_a_format_is_compared_where_both_are_there(self) -> None:
+        """A worker may not have made all files of both."""
+        assert offered({100: 90}, {100: 100, 200: 400}) == {"a": [100], "": [100, 200]}
+        assert offered({100: 99}, {200: 100}) == {"a": [100], "": [200]}
+        assert offered({}, {100: 100}) == {"": [100]}
+
+    def test_a_photograph_that_gains_nothing_is_offered_in_one_format(self, name: str) -> None:
+        """As a PNG it is many times larger than as a JPEG."""
+        html = render("{% picture 'tests:card' source=name formats='PNG WEBP' %}", name=name)
+        assert [source["type"] for source in elements(html, "source")] == ["image/webp"]
+
+
+class Later(BaseAsync):
+    """A backend whose worker is not there yet."""
+
+    def schedule_generation(self, file: Any, force: bool = False) -> None:
+        """Do nothing."""
+
+
+class TestSides:
+    """Width and height are there whatever becomes of the image."""
+
+    @pytest.mark.parametrize("fallback", [None, "placeholder", "source"])
+    @pytest.mark.parametrize("spec", [Card, Large], ids=["fixed", "of source"])
+    def test_an_image_that_is_not_there_yet_has_its_sides(
+        self, fallback: Any, spec: Any, name: str
+    ) -> None:
+        """Those that it will have: nothing jumps when it is."""
+
+        class Pending(spec):  # type: ignore[misc]
+            cachefile_backend = Later()
+
+        Pending.fallback = fallback
+        with registered(pending=Pending):
+            for _ in range(2):
+                html = render("{% picture 'tests:pending' source=name %}", name=name)
+        (img,) = elements(html)
+        width, height = spec(name).expected_size()
+        assert (img["width"], img["height"]) == (str(width), str(height))
+        assert "srcset" not in img
+        assert cached() == set()
+
+    @pytest.mark.parametrize("kind", ["placeholder", "source"])
+    @pytest.mark.parametrize("spec", ["card", "large"])
+    def test_an_image_that_cannot_be_made_has_sides(
+        self, kind: str, spec: str, settings: Any
+    ) -> None:
+        """Those that it was to have."""
+        settings.IMAGEKIT_ON_ERROR = kind
+        storages["default"].save("bad.jpg", ContentFile(b"no image"))
+        for _ in range(2):
+            html = render("{% picture spec source='bad.jpg' %}", spec=f"tests:{spec}")
+            (img,) = elements(html)
+            expected = ("160", "100") if spec == "card" else ("400", "400")
+            assert (img["width"], img["height"]) == expected
+            assert elements(html, "source") == []
+
+    def test_a_picture_whose_source_is_bad_opens_it_once(self, tmp_path: Path, name: str) -> None:
+        """Not on each page."""
+        storage = CountingStorage(location=str(tmp_path / "sources"))
+        storage.save("bad.jpg", ContentFile(b"no image"))
+        bad = StoredFile("bad.jpg", storage)
+        tags = "{% picture 'tests:large' source=bad %}{% picture 'tests:card' source=bad %}"
+        render(tags, bad=bad)
+        storage.calls.clear()
+        render(tags, bad=bad)
+        assert storage.calls["open"] == 0
 
 
 class TestPriority:
