@@ -9,7 +9,7 @@ from imagekit_registry._lazy import lazy_names
 if TYPE_CHECKING:
     from imagekit_registry.cachefiles import delete_images, get_image, prefetch_images
     from imagekit_registry.registry import register, unregister
-    from imagekit_registry.specs import ImageSpec
+    from imagekit_registry.specs import ImageSpec, Picture, Source
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -17,10 +17,19 @@ else:
             "cachefiles": ["delete_images", "get_image", "prefetch_images"],
             "processors": [],
             "registry": ["register", "unregister"],
-            "specs": ["ImageSpec"],
+            "specs": ["ImageSpec", "Picture", "Source"],
         },
     )
 
-__all__ = ["ImageSpec", "delete_images", "get_image", "prefetch_images", "register", "unregister"]
+__all__ = [
+    "ImageSpec",
+    "Picture",
+    "Source",
+    "delete_images",
+    "get_image",
+    "prefetch_images",
+    "register",
+    "unregister",
+]
 
 __version__ = "0.1.0"

@@ -112,4 +112,13 @@ widths = rule_for(
     "a list of whole numbers, 1 or more",
     lambda value: _is_list(value, lambda item: type(item) is int and item >= 1),
 )
+picture = rule_for(
+    "a dict of the arguments of Picture, such as {'formats': ('WEBP',)}",
+    lambda value: isinstance(value, Mapping) and all(isinstance(key, str) for key in value),
+)
+attributes = rule_for(
+    "a dict of attributes of <img>, such as {'loading': 'lazy'}",
+    lambda value: isinstance(value, Mapping) and all(isinstance(key, str) for key in value),
+)
+more_than_one = rule_for("a number, more than 1", lambda value: _is_number(value) and value > 1)
 format_options = rule_for("a dict of formats, each with a dict of its options", _is_format_options)

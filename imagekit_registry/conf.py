@@ -14,10 +14,12 @@ from django.conf import settings
 from imagekit_registry._rules import (
     Rule,
     anchor,
+    attributes,
     boolean,
     dotted_path,
     folder,
     format_options,
+    more_than_one,
     name,
     names,
     not_negative,
@@ -25,6 +27,7 @@ from imagekit_registry._rules import (
     one_or_more,
     optional,
     options,
+    picture,
     positive,
     rule_for,
     scales,
@@ -340,9 +343,34 @@ class Conf:
     )
     WIDTHS = Setting[Iterable[int]](
         (),
-        "Widths, in pixels, that may be asked for without a signature of their own.",
+        "Widths, in pixels, that may be asked for without a signature of their own, and to which"
+        " those that pictures offer are rounded up.",
         widths,
         example=(320, 640, 1280),
+    )
+    WIDTH_STEP = Setting(
+        1.4,
+        "How many times as wide as the one before each width is that a picture offers.",
+        more_than_one,
+    )
+    PICTURE = Setting[Mapping[str, Any]](
+        {},
+        "What pictures have that say nothing else: arguments of Picture.",
+        picture,
+        example={"formats": ("WEBP",)},
+    )
+    IMG = Setting[Mapping[str, Any]](
+        {},
+        "Attributes of each <img> that the tags write, unless it has others.",
+        attributes,
+        example={"loading": "lazy", "decoding": "async"},
+    )
+    ALT = Setting(
+        "optional",
+        "What becomes of an <img> without alt: it is 'optional', the tags 'warn' (the default under"
+        " DEBUG), or 'require' it.",
+        rule_for("'optional', 'warn' or 'require'", ("optional", "warn", "require").__contains__),
+        debug_default="warn",
     )
 
 

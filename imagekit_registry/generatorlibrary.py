@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import attrgetter
 from types import MethodType
-from typing import Any
+from typing import Any, TypeGuard
 
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.imaging.formats import normalize_format
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.processors import Thumbnail as ThumbnailProcessor
+from imagekit_registry.processors.multiple import multiplied
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import BaseImageSpec, ImageSpec, adapt_generator
 
@@ -22,6 +23,7 @@ __all__ = [
     "AdminPreview",
     "Rendition",
     "Thumbnail",
+    "has_renditions",
     "register_all",
 ]
 
@@ -31,6 +33,7 @@ ADMIN_PREVIEW_ID = "imagekit:admin:preview"
 
 #: A page asks for the same few sizes again and again, and processors do not change.
 _processor_of = lru_cache(maxsize=256, typed=True)(ThumbnailProcessor)
+_narrower = lru_cache(maxsize=256)(partial(ResizeToFit, upscale=False))
 
 
 class Thumbnail(ImageSpec):
@@ -91,17 +94,22 @@ class AdminPreview(ImageSpec):
 
 
 #: What a rendition has of its own.
-_CHANGED = frozenset(["format", "namer", "options", "processors", "rendition_of", "spec_arguments"])
+_CHANGED = frozenset(
+    ["format", "namer", "options", "picture", "processors", "rendition_of", "spec_arguments"]
+)
 _KEPT = sorted((BaseImageSpec.__annotations__.keys() | ImageSpec.__annotations__.keys()) - _CHANGED)
 
 
 class Rendition(ImageSpec):
-    """The image of another spec, in another format, or no wider than a width.
+    """The image of another spec, in another format or size.
 
     Args:
         spec: The other spec, with its source.
         format: The format, by Pillow's name; None for the other spec's.
         width: The largest width, in pixels; None for the other spec's. Nothing is enlarged.
+        times: How many times as wide and high as the other spec makes it, as far as the source has the
+            pixels, and the processors can be told.
+        quality: The quality of the format, in place of the one among the options.
 
     Attributes:
         changes: What it was given beside *spec*, and what that was given if it is one as well.
@@ -110,12 +118,18 @@ class Rendition(ImageSpec):
         InvalidArgument: *spec* is no image spec, or makes its images in a way of its own.
     """
 
-    changes: Mapping[str, str | int | None]
+    changes: Mapping[str, str | float | None]
 
     def __init__(
-        self, spec: object, *, format: str | None = None, width: int | None = None
+        self,
+        spec: object,
+        *,
+        format: str | None = None,
+        width: int | None = None,
+        times: float | None = None,
+        quality: int | None = None,
     ) -> None:
-        if not isinstance(spec, ImageSpec) or type(spec).generate is not ImageSpec.generate:
+        if not has_renditions(spec):
             called = adapt_generator(spec).spec_id or type(spec).__name__
             raise InvalidArgument(
                 f"The generator {called!r} makes its images in a way of its own, in one format and"
@@ -124,19 +138,32 @@ class Rendition(ImageSpec):
         super().__init__(spec.source)
         vars(self).update(zip(_KEPT, attrgetter(*_KEPT)(spec), strict=True))
         self.rendition_of = spec.rendition_of or spec
+        if format or width or times:
+            # It is one of several to choose from, whose own image has the placeholder.
+            self.picture = self.placeholder = None
         earlier = spec.changes if isinstance(spec, Rendition) else {"format": None, "width": None}
-        self.changes = {"format": format or earlier["format"], "width": width or earlier["width"]}
+        given = {"format": format, "width": width, "times": times, "quality": quality}
+        self.changes = {**earlier, **{name: value for name, value in given.items() if value}}
         namer = spec.namer
         # A function in a class body has become a method of the other spec.
         is_own = isinstance(namer, MethodType) and namer.__self__ is spec
         self.namer = namer.__func__ if is_own else namer
         self.processors = list(spec.processors or ())
+        if times is not None:
+            self.processors = multiplied(self.processors, times)
         if width is not None:
-            self.processors.append(ResizeToFit(width, upscale=False))
+            self.processors.append(_narrower(width))
         same = format is None or normalize_format(spec.format or "") == format
         self.format = spec.format if same else format
         # Options are those of the spec's own format; another one does not know them.
         self.options = dict(spec.options or {}) if same else None
+        if wanted := self.changes.get("quality"):
+            self.options = {**(self.options or {}), "quality": wanted}
+
+
+def has_renditions(spec: object) -> TypeGuard[ImageSpec]:
+    """Return whether a generator is a spec whose image can be made in other formats and sizes."""
+    return isinstance(spec, ImageSpec) and type(spec).generate is ImageSpec.generate
 
 
 def register_all() -> None:

@@ -3,6 +3,7 @@
 {% generateimage 'app:id' source=photo.image key=value -- alt="text" %}
 {% thumbnail '100x80' photo.image srcset='2 3' -- alt="text" %}
 {% picture 'app:id' source=photo.image formats='AVIF WEBP' widths='320 640' -- alt="text" %}
+{% imagepreload 'app:id' source=photo.image %}
 {% imagebatch %} ... {% endimagebatch %}
 """
 
@@ -120,6 +121,12 @@ def thumbnail(parser: Parser, token: Token) -> ImageNode:
 @register.tag
 def picture(parser: Parser, token: Token) -> ImageNode:
     """Show an image in several formats and sizes."""
+    return _compile(parser, token)
+
+
+@register.tag
+def imagepreload(parser: Parser, token: Token) -> ImageNode:
+    """Let browsers load a picture before they have read the page: for its ``<head>``."""
     return _compile(parser, token)
 
 

@@ -107,7 +107,7 @@ def test_signatures_of_fields_show_the_attributes_of_a_spec(field: Any) -> None:
     if field in (ProcessedImageField, forms.ProcessedImageField):
         # What is processed when it is uploaded has no cache file.
         expected -= {"cachefile_backend", "cachefile_storage", "cachefile_strategy"}
-        expected -= {"fallback", "namer", "pending", "placeholder"}
+        expected -= {"fallback", "namer", "pending", "picture", "placeholder"}
     assert expected <= set(shown)
     assert shown["color"].annotation == Literal["srgb", "keep"] | None
 

@@ -8,6 +8,7 @@ from imagekit_registry.cachefiles.existence import (
     complete,
     fetch,
     invalidate,
+    is_of_other_recipe,
     known,
     look_up,
     new_record,
@@ -19,7 +20,14 @@ from imagekit_registry.imaging import Deadline, read_header
 from imagekit_registry.specs import BaseImageSpec, default_limits, storage_of
 from imagekit_registry.state import CacheFileRecord, Status
 
-__all__ = ["dimensions", "expected_size", "size_to_come"]
+__all__ = [
+    "dimensions",
+    "expected_size",
+    "fixed_size",
+    "note_size",
+    "recorded_size",
+    "size_to_come",
+]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
@@ -74,29 +82,45 @@ def expected_size(file: CacheFile) -> tuple[int, int] | None:
     return answer_or(None, _calculated_size, file.spec)
 
 
+def fixed_size(spec: BaseImageSpec) -> tuple[int, int] | None:
+    """Return the size in pixels of the images of *spec*; None if it hangs on their sources."""
+    sizes = {answer_or(None, spec.output_size, size) for size in _VERY_DIFFERENT_SIZES}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
 def size_to_come(file: CacheFile) -> tuple[int | None, int | None]:
     """Return the size in pixels that a file will have which is not known to exist.
 
     Its storage is not asked, and the source once: a record keeps the size, and says nothing else.
     """
-    identity = file.identity
-    (record,) = fetch([file])
-    is_of_another = record is not None and record.digest != identity.digest
-    if record is None or record.width is None or is_of_another:
+    size = recorded_size(file)
+    if size is None:
         size = expected_size(file)
         if size is None and would_keep_waiting(storage_of(file.spec.source)):
             return None, None
-        # 0: the source does not tell, and need not be asked again.
-        width, height = size or (0, 0)
-        if not is_of_another:
-            before = record or new_record(file, Status.MISSING)
-            complete(file, before, width=width, height=height)
-        return width or None, height or None
-    return record.width or None, record.height or None
+        size = size or (0, 0)
+        note_size(file, size)
+    return size[0] or None, size[1] or None
+
+
+def recorded_size(file: CacheFile) -> tuple[int, int] | None:
+    """Return the size in pixels by the record, whatever else that says; None if it says none.
+
+    Zeros say that the source does not tell, and need not be asked again.
+    """
+    (record,) = fetch([file])
+    if record is None or record.width is None or is_of_other_recipe(file.identity, record):
+        return None
+    return record.width, record.height or 0
+
+
+def note_size(file: CacheFile, size: tuple[int, int]) -> None:
+    """Write down the size in pixels of a file that is yet to be made; zeros as in `recorded_size`."""
+    (record,) = fetch([file])
+    if record is None or not is_of_other_recipe(file.identity, record):
+        before = record or new_record(file, Status.MISSING)
+        complete(file, before, width=size[0], height=size[1])
 
 
 def _calculated_size(spec: BaseImageSpec) -> tuple[int, int] | None:
-    if would_keep_waiting(storage_of(spec.source)):
-        sizes = {spec.output_size(size) for size in _VERY_DIFFERENT_SIZES}
-        return sizes.pop() if len(sizes) == 1 else None
-    return spec.expected_size()
+    return fixed_size(spec) if would_keep_waiting(storage_of(spec.source)) else spec.expected_size()

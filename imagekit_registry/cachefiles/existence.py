@@ -42,6 +42,7 @@ __all__ = [
     "invalidate",
     "is_known_to_exist",
     "is_of_another",
+    "is_of_other_recipe",
     "judge",
     "known",
     "look_up",
@@ -67,13 +68,13 @@ def judge(identity: Identity, record: CacheFileRecord, now: float) -> Status | N
     status = record.status
     if status == Status.EXISTS:
         # Which ends by no clock.
-        return None if _is_of_other_recipe(identity, record) else Status.EXISTS
+        return None if is_of_other_recipe(identity, record) else Status.EXISTS
     if not record.is_current(now) or _is_of_a_wrong_clock(record, now):
         return None
     if status == Status.GENERATING and identity.name_is_unique:
         # A worker was told; the digest is of what lies under the name until it is done.
         return Status.GENERATING
-    return None if _is_of_other_recipe(identity, record) else status
+    return None if is_of_other_recipe(identity, record) else status
 
 
 def _is_of_a_wrong_clock(record: CacheFileRecord, now: float) -> bool:
@@ -86,7 +87,7 @@ def _is_of_a_wrong_clock(record: CacheFileRecord, now: float) -> bool:
     return record.retry_at > now + max(conf.RETRY_AFTER_MAX, conf.RETRY_AFTER, conf.LOCK_TIMEOUT)
 
 
-def _is_of_other_recipe(identity: Identity, record: CacheFileRecord) -> bool:
+def is_of_other_recipe(identity: Identity, record: CacheFileRecord) -> bool:
     """Return whether *record* is of a file that another recipe has made, under the same name."""
     if not identity.name_is_unique:
         return record.digest != identity.digest or (
@@ -386,7 +387,7 @@ def _is_in_storage(file: CacheFile) -> bool:
 def _is_stale(file: CacheFile, record: CacheFileRecord | None) -> bool:
     """Return whether an existing file was made by another recipe, or of another content."""
     identity = file.identity
-    if record is not None and _is_of_other_recipe(identity, record):
+    if record is not None and is_of_other_recipe(identity, record):
         return True
     if not identity.name_is_unique and (record is None or record.status != Status.EXISTS):
         # Whatever is there, nobody says that it is this image.

@@ -27,7 +27,7 @@ from imagekit_registry.exceptions import InvalidConfiguration, UnknownFormat
 from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID, THUMBNAIL_ID
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.registry import generator_registry
-from imagekit_registry.specs import load_decoder, load_resizer
+from imagekit_registry.specs import load_decoder, load_resizer, settle_picture
 from imagekit_registry.state import get_state_store
 
 #: Entries of a cache that are few; Django's default.
@@ -164,6 +164,7 @@ _LOADED: Mapping[str, tuple[str, Callable[[Any], object]]] = {
     "IMAGEKIT_CACHE_BACKEND": ("E008", _load_cache),
     "IMAGEKIT_DEFAULT_THUMBNAIL_FORMAT": ("E011", lambda value: refusal(Recipe(format=value))),
     "IMAGEKIT_FORMAT_OPTIONS": ("E012", _load_format_options),
+    "IMAGEKIT_PICTURE": ("E009", lambda value: settle_picture()),
     "IMAGEKIT_DECODER": ("E010", load_decoder),
     "IMAGEKIT_RESIZER": ("E010", load_resizer),
     # What may be wrong with the cache is said of the cache.

@@ -28,8 +28,16 @@ from imagekit_registry.specs import (
     load_decoder,
     load_placeholders,
     load_resizer,
+    settle_picture,
 )
 from imagekit_registry.state import get_state_store
+
+
+def _load_picture(value: Any) -> object:
+    for source in settle_picture(value).sources or ():
+        generator_registry.lookup(source.spec)
+    return value
+
 
 #: The number of an error, what is wrong with the spec, and what to write instead.
 _Findings = Iterator[tuple[str, str, str]]
@@ -47,6 +55,7 @@ _LOADED: Mapping[str, tuple[str, Callable[[Any], object], str]] = {
     ),
     "fallback": ("E016", load_fallback, "'placeholder', 'empty', a function or its path"),
     "pending": ("E016", parse_pending, "'source', 'placeholder', 'demand' or 'wait:250ms'"),
+    "picture": ("E016", _load_picture, "Picture(layout='full'), for example"),
 }
 
 

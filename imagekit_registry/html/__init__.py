@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from imagekit_registry.html._arguments import parse_dimensions
 from imagekit_registry.html._batch import Batch, active_batch, attempt, batched, lend, show
 from imagekit_registry.html._django_batch import TagNode, waiting
 from imagekit_registry.html._elements import (
     ImgMarkup,
     Markup,
-    PictureMarkup,
     build_attributes,
     is_attribute_name,
 )
+from imagekit_registry.html._picture import PictureMarkup, ShownPicture, ShownSource
+from imagekit_registry.html._preload import PreloadMarkup
 from imagekit_registry.html._syntax import WrittenTag
 from imagekit_registry.html._tags import (
     TAGS,
     Tag,
     explain_unknown,
     image_file,
-    parse_dimensions,
+    picture_file,
     plan_image,
     plan_picture,
+    plan_preload,
     plan_thumbnail,
+    preload_header,
     thumbnail_file,
 )
 
@@ -30,6 +34,9 @@ __all__ = [
     "ImgMarkup",
     "Markup",
     "PictureMarkup",
+    "PreloadMarkup",
+    "ShownPicture",
+    "ShownSource",
     "Tag",
     "TagNode",
     "WrittenTag",
@@ -42,9 +49,12 @@ __all__ = [
     "is_attribute_name",
     "lend",
     "parse_dimensions",
+    "picture_file",
     "plan_image",
     "plan_picture",
+    "plan_preload",
     "plan_thumbnail",
+    "preload_header",
     "show",
     "thumbnail_file",
     "waiting",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar, cast
 
 from django.utils.functional import SimpleLazyObject
@@ -18,6 +19,7 @@ from imagekit_registry.cachefiles import ImageCacheFile, generate_many
 from imagekit_registry.cachefiles.budget import images_left
 from imagekit_registry.cachefiles.existence import fetch, known
 from imagekit_registry.cachefiles.rendering import source_key
+from imagekit_registry.cachefiles.renditions import fetch_possible
 from imagekit_registry.cachefiles.state import records_are_known
 from imagekit_registry.cachefiles.strategies import makes_when_required
 from imagekit_registry.conf import conf
@@ -76,19 +78,22 @@ def _write(render: Render, failures: Failures) -> SafeString:
     return SafeString(attempt(render, failures, errors=_INPUT_ERRORS) or "")
 
 
-def _write_now(files: Sequence[ImageCacheFile], render: Render) -> SafeString:
-    if len(files) < 2:
+def _write_now(markup: Markup, render: Render) -> SafeString:
+    if not markup.renditions and len(markup.files) < 2:
         return _write(render, NO_FAILURES)
     with state_scope():
-        return _write(render, _make_missing(files))
+        return _write(render, _make_missing([markup]))
 
 
-def _make_missing(files: Sequence[ImageCacheFile]) -> Failures:
-    """Fetch the state of *files* in one round trip, and make or schedule together what is missing.
+def _make_missing(markups: Sequence[Markup]) -> Failures:
+    """Fetch the state of all images, and make or schedule together what is missing.
 
-    Call it in a `state_scope`, which keeps what was read.
+    That is one round trip; two, if pictures are among them of which only the record of the image says
+    how wide it is. Call it in a `state_scope`, which keeps what was read.
     """
-    fetch(files)
+    plain = [file for markup in markups if not markup.renditions for file in markup.files]
+    fetch_possible([each for markup in markups for each in markup.renditions], plain)
+    files = [file for markup in markups for file in markup.files]
     missing = [file for file in files if _is_to_be_made(file)]
     if len(missing) < 2:
         return NO_FAILURES
@@ -131,32 +136,37 @@ class Batch:
     def __init__(self) -> None:
         # Nobody can guess it: a text that looks like a mark is a text.
         self._token = str(secrets.randbits(64))
-        self._waiting: list[tuple[Sequence[ImageCacheFile], Render]] = []
+        self._waiting: list[tuple[Markup, Render]] = []
         # By the ids of the objects that stand for them, which are kept, so that these stay theirs.
         self._lent: dict[int, tuple[object, ImageCacheFile]] = {}
         #: The CSS rules of what is shown, each once, in their order.
         self.rules: dict[str, None] = {}
 
-    def add(self, files: Sequence[ImageCacheFile], render: Render) -> SafeString:
-        """Return a mark for what *render* gives, or its HTML if nothing of *files* is to be fetched."""
-        if records_are_known(files):
-            return _write_now(files, render)
-        self._waiting.append((files, render))
+    def add(self, markup: Markup, render: Render) -> SafeString:
+        """Return a mark for what *render* gives, or its HTML if nothing of it is to be fetched."""
+        # In which sizes a picture is offered has to be fetched as well.
+        if not markup.renditions and records_are_known(markup.files):
+            return _write_now(markup, render)
+        self._waiting.append((markup, render))
         return SafeString(f"\ue000{self._token}:{len(self._waiting) - 1}\ue001")
 
-    def lend(self, file: ImageCacheFile) -> ImageCacheFile:
-        """Return *file* for a variable; when it is used, the state of all files is fetched."""
-        if records_are_known([file]):
+    def lend(self, file: T) -> T:
+        """Return *file* for a variable; when it is used, the state of all files is fetched.
+
+        What is no cache file is returned as it is: a picture that is known already.
+        """
+        if not isinstance(file, ImageCacheFile) or records_are_known([file]):
             return file
 
-        def hand_out() -> ImageCacheFile:
+        def hand_out() -> object:
             lent, self._lent = self._lent.values(), {}
-            fetch([*(other for _, other in lent), *self._files()])
+            plain = [markup.files for markup, _ in self._waiting if not markup.renditions]
+            fetch([*(other for _, other in lent), *chain(*plain)])
             return file
 
         lazy = SimpleLazyObject(hand_out)
         self._lent[id(lazy)] = (lazy, file)
-        return cast("ImageCacheFile", lazy)
+        return cast("T", lazy)
 
     def lent_file(self, value: object) -> ImageCacheFile | None:
         """Return the file that a variable stands for, if nobody has used any yet; else None."""
@@ -186,12 +196,9 @@ class Batch:
         """Return *text* with the marks filled in, after one round trip for all of them."""
         if not self._waiting:
             return text
-        failures = _make_missing(self._files())
+        failures = _make_missing([markup for markup, _ in self._waiting])
         pattern = re.compile(f"\ue000{self._token}:(\\d+)\ue001")
         return pattern.sub(lambda found: _write(self._waiting[int(found[1])][1], failures), text)
-
-    def _files(self) -> list[ImageCacheFile]:
-        return [file for files, _ in self._waiting for file in files]
 
 
 _active: ContextVar[Batch | None] = ContextVar("imagekit_batch", default=None)
@@ -220,13 +227,11 @@ def batched(render: Callable[[], str], nonce: object = None) -> SafeString:
         return SafeString(f"{batch.style(nonce)}{text}")
 
 
-def lend(
-    file_of: Callable[..., ImageCacheFile], *args: object, waits: bool = False
-) -> ImageCacheFile | None:
-    """Return the file that ``file_of(*args)`` gives, for a variable; None if input prevents it.
+def lend(file_of: Callable[..., T | None], *args: object, waits: bool = False) -> T | None:
+    """Return what ``file_of(*args)`` gives, for a variable; None if input prevents it.
 
     Args:
-        file_of: Makes the cache file, and no image.
+        file_of: Makes the cache file, and no image; or says what is shown of a picture.
         *args: What it takes.
         waits: Whether its state may be fetched with that of all in the batch around it.
     """
@@ -260,8 +265,8 @@ def show(plan: Callable[..., Markup], *args: Any, waits: bool = False) -> SafeSt
     batch = _active.get() if waits else None
     render = markup.render if key is None else partial(_render_and_note, markup, key)
     if batch is None:
-        return _write_now(markup.files, render)
-    return batch.add(markup.files, partial(batch.with_rule, markup, render))
+        return _write_now(markup, render)
+    return batch.add(markup, partial(batch.with_rule, markup, render))
 
 
 def _render_and_note(markup: Markup, key: Key, failures: Failures) -> str:

@@ -21,6 +21,7 @@ from django.template.loader_tags import BlockNode, IncludeNode, construct_relati
 from django.utils.safestring import SafeString
 
 from imagekit_registry.html._batch import active_batch
+from imagekit_registry.html._elements import ImgMarkup
 
 _MEMO = "_imagekit_waiting"
 
@@ -170,7 +171,7 @@ class _WaitingVariable(VariableNode):
             return render(context)
         own = Context({name: file}, context.autoescape, context.use_l10n, context.use_tz)
         own.template = context.template
-        return batch.add([file], lambda _: render(own))
+        return batch.add(ImgMarkup(file), lambda _: render(own))
 
 
 def _is_fixed_attribute(node: VariableNode) -> bool:

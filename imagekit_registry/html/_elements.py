@@ -1,9 +1,10 @@
-"""What a tag shows, as HTML: an image, or a choice of images."""
+"""What a tag shows, as HTML: an image, for dense screens in several sizes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 from urllib.parse import quote
 
 import attrs
@@ -11,6 +12,7 @@ import attrs
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.fallbacks import Fallback, fallback_for
 from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.renditions import Renditions
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, ImageKitError, InvalidArgument
 from imagekit_registry.imaging import Placeholder
@@ -23,8 +25,26 @@ NO_FAILURES: Failures = {}
 # blanks, quotes, angle brackets, slashes and equals signs; "<" is a parse error on top of that.
 _ATTRIBUTE_NAME = re.compile(r"""[^\x00-\x20\x7f-\x9f"'<>/=`\ufdd0-\ufdef\ufffe\uffff]+""")
 _BLANKS = re.compile(r"\s")
-_SIDES = frozenset(["height", "width"])
+SIDES = frozenset(["height", "width"])
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+
+
+class Markup(Protocol):
+    """**Protocol**: HTML to be, and the files that it needs.
+
+    Rendered at once, or by the batch around it when the records of all its images were fetched.
+    """
+
+    @property
+    def renditions(self) -> Sequence[Renditions]:
+        """The images whose records tell which `files` there are; none if nothing has to be told."""
+
+    @property
+    def files(self) -> Sequence[ImageCacheFile]:
+        """All images that it shows, or lets a browser choose from."""
+
+    def render(self, failures: Failures = NO_FAILURES) -> str:
+        """Return the HTML; *failures* are what has just failed to be made."""
 
 
 def is_attribute_name(name: str) -> bool:
@@ -37,17 +57,26 @@ def is_attribute_name(name: str) -> bool:
     return _ATTRIBUTE_NAME.fullmatch(name) is not None
 
 
-def settle_attributes(attributes: Mapping[str, object] | None) -> dict[str, str | bool]:
+def settle_attributes(
+    attributes: Mapping[str, object] | None, defaults: Mapping[str, object] | None = None
+) -> dict[str, str | bool]:
     """Return *attributes* as they are now, however late they are written.
+
+    Before them there are those of ``IMAGEKIT_IMG`` and of *defaults*, unless they have the same names.
 
     Args:
         attributes: Values by name. None and False leave the attribute out.
+        defaults: Likewise.
 
     Raises:
         InvalidArgument: A name is no name of an attribute, or is ``src``, which the tag writes.
     """
+    given = attributes or {}
+    names = {str(name).lower() for name in given}
+    others = {**conf.IMG, **(defaults or {})}
+    before = {name: value for name, value in others.items() if name.lower() not in names}
     settled: dict[str, str | bool] = {}
-    for name, value in attributes.items() if attributes else ():
+    for name, value in {**before, **given}.items():
         if not _ATTRIBUTE_NAME.fullmatch(str(name)):
             raise InvalidArgument(f"{str(name)[:50]!r} is no name of an HTML attribute.")
         if name.lower() == "src":
@@ -76,10 +105,10 @@ def build_attributes(attributes: Mapping[str, object]) -> str:
     for name in attributes:
         if not _ATTRIBUTE_NAME.fullmatch(name):
             raise InvalidArgument(f"{name[:50]!r} is no name of an HTML attribute.")
-    return _write_attributes(attributes)
+    return write_attributes(attributes)
 
 
-def _write_attributes(attributes: Mapping[str, object]) -> str:
+def write_attributes(attributes: Mapping[str, object]) -> str:
     parts = [
         f" {name}" if value is True else f' {name}="{str(value).translate(_ESCAPED)}"'
         for name, value in attributes.items()
@@ -88,7 +117,7 @@ def _write_attributes(attributes: Mapping[str, object]) -> str:
     return "".join(parts)
 
 
-def _look_up(file: ImageCacheFile, failures: Failures) -> tuple[Fallback, bool]:
+def look_up(file: ImageCacheFile, failures: Failures) -> tuple[Fallback, bool]:
     """Return the URL and size of an image, and True; or those of what stands in, and False."""
     error = failures.get(file) if failures else None
     if error is None:
@@ -102,55 +131,14 @@ def _look_up(file: ImageCacheFile, failures: Failures) -> tuple[Fallback, bool]:
     return fallback_for(file, error), False
 
 
-@attrs.frozen
-class Candidate:
-    """One image of a ``srcset``.
-
-    Args:
-        file: The image.
-        density: For how many device pixels a CSS pixel it is; None if it is offered by its width.
-        width: How wide it was asked for, in pixels; it may have become narrower.
-    """
-
-    file: ImageCacheFile
-    density: float | None = None
-    width: int = 0
-
-
-def _build_choice(
-    candidates: Sequence[Candidate], sizes: str, failures: Failures, own_url: str = ""
-) -> dict[str, str]:
-    """Return the attributes ``srcset`` and ``sizes``; none if there is no image to choose.
-
-    A browser that has chosen an image shows nothing at all if it does not load: what is not there
-    yet is not offered, and what stands in for an image stands in once. Each width is offered once,
-    since a small source has fewer. *own_url* is that of another image, for plain screens.
-    """
-    urls: dict[float, str] = {}
-    for each in candidates:
-        shown, is_image = _look_up(each.file, failures)
-        if is_image and shown.url and each.file:
-            urls.setdefault(each.density or shown.width or each.width, _srcset_url(shown.url))
-    if not urls:
-        return {}
-    if candidates[0].density is None:
-        by_width = [f"{url} {width}w" for width, url in sorted(urls.items())]
-        return {"srcset": ", ".join(by_width), "sizes": sizes or "100vw"}
-    if own_url:
-        urls = {1: _srcset_url(own_url)} | urls
-    elif len(candidates) == 1:
-        return {"srcset": urls.popitem()[1]}
-    return {"srcset": " , ".join(f"{url} {density}x" for density, url in urls.items())}
-
-
-def _srcset_url(url: str) -> str:
+def srcset_url(url: str) -> str:
     """Return *url* such that it is one word of a ``srcset``, without a comma at its ends."""
     url = _BLANKS.sub(lambda blank: quote(blank[0]), url)
     start, end = len(url) - len(url.lstrip(",")), len(url.rstrip(","))
     return "%2C" * start + url[start:end] + "%2C" * (len(url) - end)
 
 
-def _add_placeholder(attributes: dict[str, object], placeholder: Placeholder) -> None:
+def add_placeholder(attributes: dict[str, object], placeholder: Placeholder) -> None:
     """Add to the attributes of an ``<img>`` what shows its placeholder, and hashes for scripts."""
     if placeholder.css:
         is_style = conf.PLACEHOLDER_DELIVERY == "style"
@@ -165,11 +153,11 @@ def _add_placeholder(attributes: dict[str, object], placeholder: Placeholder) ->
 
 
 def style_rule(files: Sequence[ImageCacheFile]) -> str:
-    """Return the CSS rule that is to stand beside the HTML of *files*; empty for none."""
-    is_wanted = files and files[0].spec.placeholder is not None
-    if not is_wanted or conf.PLACEHOLDER_DELIVERY != "nonce":
+    """Return the CSS rules that are to stand beside the HTML of *files*; empty for none."""
+    if conf.PLACEHOLDER_DELIVERY != "nonce":
         return ""
-    return files[0].placeholder.rule
+    shown = [file.placeholder.rule for file in files if file.spec.shown_placeholder is not None]
+    return "".join(dict.fromkeys(shown))
 
 
 @attrs.frozen
@@ -180,8 +168,8 @@ class ImgMarkup:
         file: The image.
         attributes: Attributes of the element by name. Width and height are added, unless one of
             them is given: the browser then keeps the proportions.
-        candidates: Larger or smaller ones of the image, for its ``srcset``.
-        sizes: How wide the image is shown, as the ``sizes`` attribute has it.
+        densities: Larger ones of the image, each with the number of device pixels that a CSS pixel of
+            its screens has.
 
     Raises:
         InvalidArgument: A name is no name of an attribute, or is ``src``, which is written anyway.
@@ -189,62 +177,43 @@ class ImgMarkup:
 
     file: ImageCacheFile
     attributes: Mapping[str, str | bool] = attrs.field(default=None, converter=settle_attributes)
-    candidates: tuple[Candidate, ...] = ()
-    sizes: str = ""
+    densities: tuple[tuple[float, ImageCacheFile], ...] = ()
+
+    @property
+    def renditions(self) -> Sequence[Renditions]:
+        """Nothing: what is shown is known without any record."""
+        return ()
 
     @property
     def files(self) -> Sequence[ImageCacheFile]:
         """The image and those that may be shown in its place."""
-        return [self.file, *[candidate.file for candidate in self.candidates]]
+        return [self.file, *[file for _, file in self.densities]]
 
     def render(self, failures: Failures = NO_FAILURES) -> str:
         """Return the element; nothing if there is neither an image nor what stands in for it."""
-        return self.render_and_tell(failures)[0]
-
-    def render_and_tell(self, failures: Failures) -> tuple[str, bool]:
-        """Return the element, and whether it shows the image and not what stands in for it."""
-        shown, is_image = _look_up(self.file, failures)
+        shown, is_image = look_up(self.file, failures)
         if not shown.url:
-            return "", False
+            return ""
         attributes: dict[str, object] = {**self.attributes}
-        if _SIDES.isdisjoint(map(str.lower, attributes)):
+        if SIDES.isdisjoint(map(str.lower, attributes)):
             attributes |= {"width": shown.width, "height": shown.height}
         attributes["src"] = shown.url
-        if is_image and self.file.spec.placeholder is not None:
-            _add_placeholder(attributes, self.file.placeholder)
-        if is_image and self.candidates:
-            attributes |= _build_choice(self.candidates, self.sizes, failures, shown.url)
-        return f"<img{_write_attributes(attributes)} />", is_image
+        if is_image and self.file.spec.shown_placeholder is not None:
+            add_placeholder(attributes, self.file.placeholder)
+        if is_image and (srcset := self._choice(shown.url, failures)):
+            attributes["srcset"] = srcset
+        return f"<img{write_attributes(attributes)} />"
 
+    def _choice(self, own_url: str, failures: Failures) -> str:
+        """Return the ``srcset``; empty if there is no other image to choose.
 
-@attrs.frozen
-class PictureMarkup:
-    """A ``<picture>`` element: the same image in several formats and sizes.
-
-    Args:
-        img: The ``<img>`` within, which browsers show that know none of the formats.
-        sources: The image in other formats by media type, best first; each in one size or several.
-    """
-
-    img: ImgMarkup
-    sources: Mapping[str, tuple[Candidate, ...]] = attrs.field(factory=dict)
-
-    @property
-    def files(self) -> Sequence[ImageCacheFile]:
-        """All images, of every format and size."""
-        return [*self.img.files, *[each.file for some in self.sources.values() for each in some]]
-
-    def render(self, failures: Failures = NO_FAILURES) -> str:
-        """Return the element; only the image that stands in, if the image cannot be made."""
-        img, is_image = self.img.render_and_tell(failures)
-        if not is_image:
-            return img
-        sources = ""
-        for media_type, candidates in self.sources.items():
-            if choice := _build_choice(candidates, self.img.sizes, failures):
-                sources += f"<source{_write_attributes({'type': media_type} | choice)} />"
-        return f"<picture>{sources}{img}</picture>"
-
-
-#: HTML to be, and the files that it needs; rendered at once, or by the batch around it.
-Markup = ImgMarkup | PictureMarkup
+        A browser that has chosen an image shows nothing at all if it does not load: what is not there
+        yet is not offered, and what stands in for an image stands in once.
+        """
+        urls: dict[float, str] = {}
+        for density, file in self.densities:
+            shown, is_image = look_up(file, failures)
+            if is_image and shown.url and file:
+                urls.setdefault(density, srcset_url(shown.url))
+        urls = {1: srcset_url(own_url)} | urls if urls else {}
+        return " , ".join(f"{url} {density}x" for density, url in urls.items())

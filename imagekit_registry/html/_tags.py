@@ -4,76 +4,119 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import re
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import attrs
 
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
+from imagekit_registry.cachefiles.renditions import offer
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import InvalidArgument, InvalidArgumentType, NotRegistered
-from imagekit_registry.generatorlibrary import THUMBNAIL_ID, Rendition
-from imagekit_registry.html._elements import Candidate, ImgMarkup, Markup, PictureMarkup
-from imagekit_registry.imaging.formats import can_write, normalize_format
+from imagekit_registry.exceptions import (
+    InvalidArgument,
+    InvalidArgumentType,
+    InvalidConfiguration,
+    NotRegistered,
+)
+from imagekit_registry.generatorlibrary import THUMBNAIL_ID, Rendition, has_renditions
+from imagekit_registry.html._arguments import (
+    DIMENSIONS,
+    LONGEST,
+    parse_dimensions,
+    parse_flag,
+    parse_formats,
+    parse_numbers,
+)
+from imagekit_registry.html._elements import ImgMarkup, Markup, settle_attributes
+from imagekit_registry.html._picture import PictureMarkup, ShownPicture
+from imagekit_registry.html._preload import PreloadMarkup
 from imagekit_registry.registry import generator_registry
+from imagekit_registry.specs import Picture, settle_picture
 
-_DIMENSIONS = re.compile(r"\s*(\d{0,5})\s*x\s*(\d{0,5})\s*", re.ASCII)
-_ONE_SIDE = re.compile(r"\s*([1-9]\d{0,4})\s*", re.ASCII)
-_LONGEST = 50
-_MOST_NUMBERS = 20
-_MOST_FORMATS = 10
-#: Formats that browsers show, with their media types.
-_ON_THE_WEB = {
-    "AVIF": "image/avif",
-    "GIF": "image/gif",
-    "HEIF": "image/heif",
-    "JPEG": "image/jpeg",
-    "JPEG2000": "image/jp2",
-    "JXL": "image/jxl",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-}
+_logger = logging.getLogger("imagekit_registry.html")
+
 _DENSEST = 10
 _WIDEST = 65_535
-_ON = frozenset(["1", "true", "yes", "on"])
-_OFF = frozenset(["0", "false", "no", "off", ""])
+#: What says in which sizes an image is offered, and how it is loaded.
+_SIZES = frozenset(["densities", "layout", "sizes", "widths"])
+_OF_IMG = _SIZES | {"decoding", "loading", "placeholder", "priority", "quality"}
+_OF_PICTURE = (_OF_IMG - {"quality"}) | {"formats", "sources"}
 
 # What templates give may be anything.
 Unnamed = Sequence[Any]
 Named = Mapping[str, Any]
 
 
-def plan_image(args: Unnamed, kwargs: Named, html: Named | None = None) -> ImgMarkup:
+def plan_image(
+    args: Unnamed, kwargs: Named, html: Named | None = None
+) -> ImgMarkup | PictureMarkup:
     """Return the ``<img>`` of a registered generator.
 
     Args:
-        args: The generator's id.
-        kwargs: What the generator takes, such as ``source``.
+        args: The generator's id; or an image that it has made, such as that of a spec field.
+        kwargs: What the generator takes, such as ``source``; and those arguments of `Picture` that say
+            in which sizes it is offered (``layout``, ``widths``, ``densities``, ``sizes``) and how it
+            is loaded (``loading``, ``decoding``, ``priority``, ``placeholder``), ``quality``.
         html: Attributes of the element.
     """
-    return ImgMarkup(get_image(*args, **kwargs), html)
+    _look_for_alt(args, html)
+    options, rest = _split("generateimage", args, kwargs)
+    return _plan_img(_file(args, rest), options, html)
+
+
+def _plan_img(
+    file: ImageCacheFile,
+    options: Named,
+    html: Named | None,
+    densities: tuple[tuple[float, ImageCacheFile], ...] = (),
+) -> ImgMarkup | PictureMarkup:
+    if (quality := options.get("quality")) is not None:
+        (number,) = parse_numbers([quality], "quality", 100)
+        file = ImageCacheFile(Rendition(file.generator, quality=round(number)))
+    if _SIZES & options.keys():
+        return _plan_picture(
+            file, {**options, "formats": "", "sources": ()}, html, is_picture=False
+        )
+    given = _picture_of(options)
+    loading = {"loading": given.loading, "decoding": given.decoding, **_urgency(given)}
+    return ImgMarkup(file, settle_attributes(html, loading), densities)
 
 
 def image_file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
     """Return the cache file of a registered generator; arguments as for `plan_image`."""
+    return _file(args, kwargs)
+
+
+def _file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
+    if args and isinstance(args[0], ImageCacheFile):
+        if kwargs:
+            raise InvalidArgumentType(
+                f"The image {args[0]} is made, and takes no {', '.join(sorted(kwargs))}."
+            )
+        return args[0]
     return get_image(*args, **kwargs)
 
 
-def plan_thumbnail(args: Unnamed, kwargs: Named, html: Named | None = None) -> ImgMarkup:
+def plan_thumbnail(
+    args: Unnamed, kwargs: Named, html: Named | None = None
+) -> ImgMarkup | PictureMarkup:
     """Return the ``<img>`` of a thumbnail.
 
     Args:
         args: Dimensions (``"100x80"``, ``"100x"`` or ``"x80"``, in pixels) and source; before them
             the id of a generator that takes ``width`` and ``height``, in place of the shipped one.
         kwargs: ``srcset``: densities for which there is a larger one, such as ``"2 3"``, None for
-            none; and what else the generator takes: ``anchor``, ``crop``, ``upscale``, ``format``.
+            none; what else the generator takes: ``anchor``, ``crop``, ``upscale``, ``format``; and as
+            for `plan_image`.
         html: Attributes of the element.
     """
-    thumbnail = _Thumbnail(args, kwargs)
-    return ImgMarkup(thumbnail.file(), html, thumbnail.for_densities())
+    _look_for_alt(args, html)
+    options, rest = _split("thumbnail", args, kwargs)
+    thumbnail = _Thumbnail(args, rest)
+    densities = () if _SIZES & options.keys() else thumbnail.for_densities()
+    return _plan_img(thumbnail.file(), options, html, densities)
 
 
 def thumbnail_file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
@@ -85,43 +128,142 @@ def plan_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> Pic
     """Return the ``<picture>`` of a spec or of a thumbnail: in several formats and sizes.
 
     Args:
-        args: The id of a spec, or what a thumbnail has.
-        kwargs: ``formats``: offered before the spec's own, best first: ``"AVIF WEBP"``;
-            ``widths``: offered in pixels, ``"320 640 1280"``, a spec's image without enlarging it;
-            ``sizes``: how wide the image is shown, as the ``sizes`` attribute has it; and what the
-            spec or the thumbnail takes.
+        args: The id of a spec, an image of one, or what a thumbnail has.
+        kwargs: The arguments of `Picture`, in place of those of the spec's; lists may be texts:
+            ``"AVIF WEBP"``, ``"320 640 1280"``; and what the spec or the thumbnail takes.
         html: Attributes of the ``<img>`` element within.
 
     Raises:
         InvalidArgument: The generator is no image spec, or a format or width makes no sense.
     """
-    rest = dict(kwargs)
-    formats = parse_formats(rest.pop("formats", None))
-    numbers = parse_numbers(rest.pop("widths", None), "widths", _WIDEST)
-    widths = sorted({max(1, round(number)) for number in numbers})
-    sizes = str(rest.pop("sizes", None) or "")
+    _look_for_alt(args, html)
+    return _find_picture(args, kwargs, html)
+
+
+def _find_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> PictureMarkup:
+    options, rest = _split("picture", args, kwargs)
     if len(args) == 1:
-        file = get_image(*args, **rest)
-        candidates = tuple(
-            Candidate(ImageCacheFile(Rendition(file.generator, width=width)), width=width)
-            for width in widths
-        )
-    else:
-        thumbnail = _Thumbnail(args, rest)
-        file = thumbnail.file()
-        candidates = thumbnail.for_widths(widths) if widths else thumbnail.for_densities()
-    img = ImgMarkup(file, html, candidates, sizes)
-    own_format = file.spec.format or ""
-    offered = candidates if widths else (Candidate(file, 1.0), *candidates)
-    sources = {
-        media_type: tuple(
-            attrs.evolve(each, file=ImageCacheFile(Rendition(each.file.generator, format=format)))
-            for each in offered
-        )
-        for format, media_type in formats
-        if format != own_format.upper()
+        return _plan_picture(_file(args, rest), options, html)
+    thumbnail = _Thumbnail(args, rest)
+    if thumbnail.srcset is not None and not _SIZES & options.keys():
+        options |= {"layout": "fixed", "densities": [1, *thumbnail.scales()]}
+    return _plan_picture(thumbnail.file(), options, html)
+
+
+def _plan_picture(
+    file: ImageCacheFile, options: Named, html: Named | None, *, is_picture: bool = True
+) -> PictureMarkup:
+    own = None
+    if has_renditions(file.generator):
+        own = file.generator.picture
+    elif {"formats", "sources", *_SIZES} & {name for name in options if options[name]}:
+        Rendition(file.generator)  # which says what is wrong
+    picture = settle_picture(_picture_of(options), own)
+    loading = "lazy" if picture.is_lazy else "eager"
+    defaults = {"loading": loading, "decoding": picture.decoding, **_urgency(picture)}
+    return PictureMarkup(
+        offer(file, picture), picture, settle_attributes(html, defaults), is_picture
+    )
+
+
+def _urgency(picture: Picture) -> dict[str, object]:
+    return {"loading": "eager", "fetchpriority": "high"} if picture.priority else {}
+
+
+def picture_file(args: Unnamed, kwargs: Named) -> ShownPicture | None:
+    """Return what is shown of a picture, for a variable; arguments as for `plan_picture`."""
+    return _find_picture(args, kwargs).resolve()
+
+
+def _look_for_alt(args: Unnamed, html: Named | None) -> None:
+    """See that an ``<img>`` has an ``alt``, as ``IMAGEKIT_ALT`` wants it.
+
+    Raises:
+        InvalidConfiguration: It has none, and is required to have one.
+    """
+    if conf.ALT == "optional" or any(name.lower() == "alt" for name in html or conf.IMG):
+        return
+    what = f"{THUMBNAIL_ID!r}" if len(args) == 2 else repr(str(args[0]))[:LONGEST]
+    text = (
+        f"An <img> of {what} has no 'alt'. Write alt=\"...\" after '--', for those who cannot see the"
+        ' image; alt="" if it is decoration.'
+    )
+    if conf.ALT == "require":
+        raise InvalidConfiguration(f"{text} IMAGEKIT_ALT is 'require'.")
+    _warn_once(text)
+
+
+@lru_cache(maxsize=1000)
+def _warn_once(text: str) -> None:
+    _logger.warning("%s", text)
+
+
+def plan_preload(args: Unnamed, kwargs: Named, html: Named | None = None) -> PreloadMarkup:
+    """Return the ``<link rel="preload">`` of a picture that visitors wait for.
+
+    Args:
+        args: As for `plan_picture`.
+        kwargs: Likewise.
+        html: More attributes of the elements.
+    """
+    picture = _find_picture(args, {**kwargs, "priority": True})
+    return PreloadMarkup(picture, settle_attributes(html))
+
+
+def preload_header(*args: Any, **kwargs: Any) -> str:
+    """Return the value of a ``Link`` header that has browsers load a picture before they read the page.
+
+    Args:
+        *args: As for the tag ``picture``: the id of a spec, say.
+        **kwargs: Likewise: ``source``, say.
+
+    Returns:
+        The value; empty if there is no image.
+
+    Example:
+        >>> def home(request):
+        ...     response = render(request, "shop/home.html")
+        ...     response.headers["Link"] = preload_header("shop:hero", source=product.image)
+        ...     return response
+    """
+    return plan_preload(args, kwargs).header()
+
+
+def _split(tag: str, args: Unnamed, kwargs: Named) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arguments of a tag itself, and those of its generator, which come first."""
+    found = (TAGS[tag].options & kwargs.keys()) - {"srcset"}
+    if len(args) == 2:
+        found -= {"placeholder"}  # which a thumbnail takes itself
+    if found and tag != "picture" and len(args) != 2 and isinstance(args[0], str):
+        parameters = _parameters(args[0])
+        takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+        found -= found if takes_any else parameters.keys()
+    return {name: kwargs[name] for name in found if kwargs[name] is not None}, {
+        name: value for name, value in kwargs.items() if name not in found
     }
-    return PictureMarkup(img, sources)
+
+
+def _parameters(spec_id: str) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(generator_registry.lookup(spec_id)).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _picture_of(options: Named) -> Picture:
+    """Return the picture that a tag's own arguments ask for."""
+    values = {**options}
+    values.pop("quality", None)
+    if "formats" in values:
+        values["formats"] = parse_formats(values["formats"])
+    for name, most in (("widths", _WIDEST), ("densities", _DENSEST)):
+        if name in values and values[name] != "auto":
+            values[name] = parse_numbers(values[name], name, most) or None
+    if "priority" in values:
+        values["priority"] = bool(parse_flag(values["priority"], "priority"))
+    if "densities" in values:
+        values.setdefault("layout", "fixed")
+    return Picture(**values)
 
 
 class _Thumbnail:
@@ -137,21 +279,15 @@ class _Thumbnail:
         try:
             self.sides = parse_dimensions(dimensions)
         except InvalidArgument as error:
-            if isinstance(source, str) and _DIMENSIONS.fullmatch(source[:_LONGEST]):
+            if isinstance(source, str) and DIMENSIONS.fullmatch(source[:LONGEST]):
                 raise InvalidArgument(
-                    f"The dimensions {source[:_LONGEST]!r} are given after the source. Dimensions"
+                    f"The dimensions {source[:LONGEST]!r} are given after the source. Dimensions"
                     " come first: '100x80' photo.image."
                 ) from error
             raise
         arguments = {**kwargs}
-        for name in ("crop", "upscale"):
-            if name in arguments and isinstance(value := arguments[name], str):
-                word = value.strip().lower()
-                if word not in _ON | _OFF:
-                    raise InvalidArgument(
-                        f"The argument {name!r} must be 1 or 0, not {value[:50]!r}."
-                    )
-                arguments[name] = word in _ON
+        for name in {"crop", "upscale"} & arguments.keys():
+            arguments[name] = parse_flag(arguments[name], name)
         format = arguments.get("format")
         if format is not None and not isinstance(format, str):
             raise InvalidArgumentType(
@@ -171,30 +307,17 @@ class _Thumbnail:
     def file(self, scale: float = 1) -> ImageCacheFile:
         """Return its file, in its own size or a multiple of that."""
         # Cut off, not rounded, as django-imagekit does.
-        return self._in_size(*[side and (int(side * scale) or 1) for side in self.sides])
-
-    def _in_size(self, width: int | None, height: int | None) -> ImageCacheFile:
+        width, height = (side and (int(side * scale) or 1) for side in self.sides)
         return get_image(self.spec_id, width=width, height=height, **self.arguments)
 
-    def for_densities(self) -> tuple[Candidate, ...]:
-        """Return larger ones, for denser screens."""
-        if self.srcset is None:
-            return ()
-        scales = dict.fromkeys(parse_numbers(self.srcset, "srcset", _DENSEST))
-        return tuple(Candidate(self.file(scale), scale) for scale in scales if scale != 1)
+    def scales(self) -> list[float]:
+        """Return the densities of screens for which there are larger ones."""
+        scales = parse_numbers(self.srcset, "srcset", _DENSEST)
+        return [scale for scale in dict.fromkeys(scales) if scale != 1]
 
-    def for_widths(self, widths: Sequence[int]) -> tuple[Candidate, ...]:
-        """Return it in several widths, in pixels, in the proportions of its dimensions."""
-        width, height = self.sides
-        if width is None:
-            raise InvalidArgument(
-                f"The argument 'widths' needs a width in the dimensions, which are 'x{height}'."
-            )
-        candidates = []
-        for each in widths:
-            file = self._in_size(each, height and (round(height * each / width) or 1))
-            candidates.append(Candidate(file, width=each))
-        return tuple(candidates)
+    def for_densities(self) -> tuple[tuple[float, ImageCacheFile], ...]:
+        """Return larger ones, for denser screens."""
+        return tuple((scale, self.file(scale)) for scale in self.scales())
 
 
 @attrs.frozen
@@ -210,7 +333,7 @@ class Tag:
     """
 
     plan: Callable[[Unnamed, Named, Named | None], Markup]
-    file: Callable[[Unnamed, Named], ImageCacheFile] | None
+    file: Callable[[Unnamed, Named], ImageCacheFile | ShownPicture | None] | None
     counts: tuple[int, ...]
     takes: str
     options: frozenset[str] = frozenset()
@@ -236,8 +359,12 @@ def explain_unknown(tag: str, count: int, spec_id: str, names: Iterable[str]) ->
     for name in () if takes_any else names:
         if name in takes:
             continue
-        others = [other for other, each in TAGS.items() if name in each.options]
-        near = difflib.get_close_matches(name, takes, n=1)
+        others = [
+            other
+            for other, each in TAGS.items()
+            if name in each.options and other != "imagepreload"
+        ]
+        near = difflib.get_close_matches(name, takes, n=1, cutoff=0.65)
         hint = f"It takes {', '.join(sorted(takes))}; HTML attributes stand after '--'"
         if others or near:
             hint = (
@@ -247,114 +374,13 @@ def explain_unknown(tag: str, count: int, spec_id: str, names: Iterable[str]) ->
     return ""
 
 
-# Dimensions, scales, widths and formats as templates write them.
-
-
-def parse_dimensions(dimensions: object) -> tuple[int | None, int | None]:
-    """Return width and height, in pixels; None for a side that is left free.
-
-    Args:
-        dimensions: ``"100x80"``, ``"100x"`` or ``"x80"``.
-
-    Raises:
-        InvalidArgument: *dimensions* is something else, or names no side at all.
-
-    Example:
-        >>> parse_dimensions("100x")
-        (100, None)
-    """
-    # Cut: what comes from a query string may be long, and is remembered.
-    return _parse_dimensions(str(dimensions)[:_LONGEST])
-
-
-@lru_cache(maxsize=256)
-def _parse_dimensions(text: str) -> tuple[int | None, int | None]:
-    found = _DIMENSIONS.fullmatch(text)
-    sides = [int(side) if side else None for side in found.groups()] if found else []
-    if not any(sides) or 0 in sides:
-        hint = "write '100x80', '100x' or 'x80', in pixels"
-        if one := _ONE_SIDE.fullmatch(text):
-            hint = f"write '{one[1]}x' for a width, 'x{one[1]}' for a height"
-        elif any(sides):
-            width, height = (side or "" for side in sides)
-            hint = f"leave a side out to leave it free: '{width}x{height}'"
-        raise InvalidArgument(f"The dimensions {text!r} are none: {hint}.")
-    return sides[0], sides[1]
-
-
-def _split(value: object, most: int) -> list[Any]:
-    """Return what is in a list, or in a text with blanks between the parts."""
-    if value is None:
-        return []
-    parts = value.replace(",", " ").split() if isinstance(value, str) else value
-    # One more than there may be: the list may be endless.
-    return list(islice(parts, most + 1)) if isinstance(parts, Iterable) else [parts]
-
-
-def parse_numbers(value: object, argument: str, most: float) -> list[float]:
-    """Return the numbers of a list, or of a text with blanks between them.
-
-    Args:
-        value: Numbers, a text of them, or None for none.
-        argument: What they are the argument for, for the message.
-        most: The largest that makes sense.
-
-    Raises:
-        InvalidArgument: One of them is no number above 0 and up to *most*, or they are too many.
-
-    Example:
-        >>> parse_numbers("1.5 2", "srcset", 10)
-        [1.5, 2.0]
-    """
-    try:
-        numbers = [float(part) for part in _split(value, _MOST_NUMBERS)]
-    except (TypeError, ValueError, OverflowError):
-        numbers = [0.0]
-    if len(numbers) > _MOST_NUMBERS or not all(0 < number <= most for number in numbers):
-        raise InvalidArgument(
-            f"The argument {argument!r} must be up to {_MOST_NUMBERS} numbers above 0 and up to"
-            f" {most:g}, such as '2 3', not {str(value)[:_LONGEST]!r}."
-        )
-    return numbers
-
-
-def parse_formats(value: object) -> list[tuple[str, str]]:
-    """Return formats with their media types; those that cannot be written here are left out.
-
-    Args:
-        value: Names of formats, a text of them, or None for none.
-
-    Raises:
-        InvalidArgument: One of them is no image format of the web, or they are too many.
-
-    Example:
-        >>> parse_formats("webp jpg")
-        [('WEBP', 'image/webp'), ('JPEG', 'image/jpeg')]
-    """
-    names = _split(value, _MOST_FORMATS)
-    formats: dict[str, str] = {}
-    for name in names:
-        format = normalize_format(name) if isinstance(name, str) else ""
-        if format not in _ON_THE_WEB or len(names) > _MOST_FORMATS:
-            raise InvalidArgument(
-                f"The argument 'formats' must be up to {_MOST_FORMATS} of"
-                f" {', '.join(_ON_THE_WEB)}, such as 'AVIF WEBP', not {str(value)[:_LONGEST]!r}."
-            )
-        if can_write(format):
-            formats[format] = _ON_THE_WEB[format]
-    return list(formats.items())
-
-
 _SIZED = "dimensions and source, or a generator's id, dimensions and source"
 #: By their names.
 TAGS: Mapping[str, Tag] = {
-    "generateimage": Tag(plan_image, image_file, (1,), "the generator's id"),
+    "generateimage": Tag(plan_image, image_file, (1,), "the generator's id", _OF_IMG),
+    "imagepreload": Tag(plan_preload, None, (1, 2, 3), f"the spec's id, or {_SIZED}", _OF_PICTURE),
     "picture": Tag(
-        plan_picture,
-        None,
-        (1, 2, 3),
-        f"the spec's id, or {_SIZED}",
-        frozenset(["formats", "sizes", "widths"]),
+        plan_picture, picture_file, (1, 2, 3), f"the spec's id, or {_SIZED}", _OF_PICTURE
     ),
-    "thumbnail": Tag(plan_thumbnail, thumbnail_file, (2, 3), _SIZED, frozenset(["srcset"])),
+    "thumbnail": Tag(plan_thumbnail, thumbnail_file, (2, 3), _SIZED, _OF_IMG | {"srcset"}),
 }

@@ -23,6 +23,7 @@ from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import (
     BaseImageSpec,
     ImageSpec,
+    Source,
     StoredFile,
     point_column,
     point_of,
@@ -50,8 +51,7 @@ class Written:
     html: SafeString
     rule: str
     version: int
-    spec: type[BaseImageSpec]
-    attributes: tuple[object, ...]
+    specs: Sequence[tuple[type[BaseImageSpec], tuple[object, ...]]]
     images: Sequence[Kept]
 
 
@@ -95,20 +95,33 @@ def _token(value: object) -> object:
             return value.storage, value.name, point and str(point_of(value))
     if isinstance(value, StoredFile):
         return value.storage, value.name
+    if isinstance(value, ImageCacheFile):
+        return _token_of_image(value)
+    if isinstance(value, tuple) and all(isinstance(each, Source) for each in value):
+        return value  # other crops of a picture
     if isinstance(value, Promise):
         return Promise, str(value)
     raise TypeError("another object may be the same and say something else")
 
 
+def _token_of_image(file: ImageCacheFile) -> object:
+    """Return what tells an image from others that the registry gave, such as that of a spec field."""
+    spec, arguments = file.spec, file.spec.spec_arguments
+    if not spec.spec_id or spec is not file.generator:
+        raise TypeError("the registry does not know it")
+    place = (file.name, file.storage, file.cachefile_backend, file.cachefile_strategy)
+    made_of = (spec.spec_id, tuple(arguments), *map(_token, arguments.values()))
+    return ImageCacheFile, *place, *made_of, _token(spec.source)
+
+
 def written(key: Key) -> Written | None:
     """Return what was written for *key*, if it would be the same now."""
     known = _written.get(key)
-    if (
-        known is None
-        or known.version != generator_registry.version
-        or not all(map(is_, known.attributes, _attributes_of(known.spec)))
-    ):
+    if known is None or known.version != generator_registry.version:
         return None
+    for spec, attributes in known.specs:
+        if not all(map(is_, attributes, _attributes_of(spec))):
+            return None
     for image in known.images:
         if not image.is_current():
             return None
@@ -127,18 +140,17 @@ def note_written(key: Key, files: Sequence[ImageCacheFile], render: Callable[[],
     # Other storages sign their URLs, or have a new one for each content.
     if not all(type(file.storage).url is FileSystemStorage.url for file in files):
         return
-    if len(classes) > 1 or not all(_is_told_by_arguments(file.spec) for file in files):
+    if not all(_is_told_by_arguments(file.spec) for file in files):
         return
     images = [image for file in files if (image := recall(file)) is not None]
     if len(images) < len(files):
         return
-    (cls,) = classes
-    version, attributes = generator_registry.version, _attributes_of(cls)
+    version, specs = generator_registry.version, [(cls, _attributes_of(cls)) for cls in classes]
     html = SafeString(render())
     if all(image.is_current() for image in images):
         if len(_written) >= _MOST_WRITTEN:
             _written.clear()
-        _written[key] = Written(html, style_rule(files), version, cls, attributes, images)
+        _written[key] = Written(html, style_rule(files), version, specs, images)
 
 
 def _is_told_by_arguments(spec: BaseImageSpec) -> bool:

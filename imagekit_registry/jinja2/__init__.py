@@ -20,6 +20,8 @@ from imagekit_registry.exceptions import InvalidArgumentType
 from imagekit_registry.generatorlibrary import THUMBNAIL_ID
 from imagekit_registry.html import (
     TAGS,
+    ImgMarkup,
+    ShownPicture,
     active_batch,
     attempt,
     batched,
@@ -212,7 +214,7 @@ class ImagekitExtension(Extension):
         if batch is None or lent is None:
             return self.environment.getattr(file, name)
         to_html = escape if context.autoescape else str
-        return batch.add([lent], lambda _: to_html(self.environment.getattr(lent, name)))
+        return batch.add(ImgMarkup(lent), lambda _: to_html(self.environment.getattr(lent, name)))
 
     def _show(
         self, name: str, args: _Values, kwargs: _Named, html: _Named, waits: bool = False
@@ -223,7 +225,7 @@ class ImagekitExtension(Extension):
 
     def _lend(
         self, name: str, args: _Values, kwargs: _Named, waits: bool = False
-    ) -> ImageCacheFile | None:
+    ) -> ImageCacheFile | ShownPicture | None:
         file_of = TAGS[name].file
         return file_of and lend(file_of, [*map(_value, args)], _defined(kwargs), waits=waits)
 

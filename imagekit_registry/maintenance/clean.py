@@ -272,10 +272,10 @@ class _Reasons:
 
         It is then some row's of another model, database or language, or a template tag's.
         """
-        file = self._sources.of(record)
+        file, original = self._sources.of(record), record.digest.partition("/")[2]
         if file is None or self._is_lost(record):
             return False
-        return self._calls(record.name, file, original=record.digest.partition("/")[2])
+        return self._inventory.has_digest(original) or self._calls(record.name, file, original)
 
     def of_record(self, record: CacheFileRecord) -> Reason | None:
         """Return why the file of *record*, which nothing is known to call for, is an orphan.

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import suppress
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from django.apps import apps
@@ -19,6 +19,7 @@ from imagekit_registry._loading import get_storage, storage_reference
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.cachefiles.rendering import explained
+from imagekit_registry.cachefiles.renditions import Renditions, fetch_possible, offer_own
 from imagekit_registry.exceptions import GenerationError, ImageKitError
 from imagekit_registry.registry import (
     SourceGroup,
@@ -26,9 +27,9 @@ from imagekit_registry.registry import (
     generator_registry,
     source_group_registry,
 )
-from imagekit_registry.specs import SourceReference, StoredFile, refer_to
+from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile, refer_to
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
-from imagekit_registry.state import CacheFileRecord, get_state_access
+from imagekit_registry.state import CacheFileRecord, get_state_access, state_scope
 
 __all__ = [
     "Errors",
@@ -77,8 +78,10 @@ def in_chunks(items: Iterable[T], size: int = 200) -> Iterator[list[T]]:
         yield chunk
 
 
-def every_batch(ids: Iterable[str], errors: Errors) -> Iterator[list[ImageCacheFile]]:
-    """Yield the files of these generators; those of one source come in one batch.
+def every_batch(
+    ids: Iterable[str], errors: Errors, *, possible: bool = False
+) -> Iterator[list[ImageCacheFile]]:
+    """Yield the files of these generators, and of their pictures; those of one source in one batch.
 
     Each source group is gone through once, for all of its generators together. Sources that are
     empty are passed over.
@@ -86,7 +89,36 @@ def every_batch(ids: Iterable[str], errors: Errors) -> Iterator[list[ImageCacheF
     Args:
         ids: Ids of registered generators.
         errors: Where to write down what goes wrong; the others go on.
+        possible: Whether to yield of a picture also what its source may be too small for: to know
+            what a picture offers of it, its header is read if no record tells.
     """
+    for batch in _every_image(ids, errors):
+        with state_scope():
+            files = _with_renditions(batch, errors, possible)
+        yield files
+
+
+def _with_renditions(
+    files: list[ImageCacheFile], errors: Errors, possible: bool
+) -> list[ImageCacheFile]:
+    found: list[Renditions] = []
+    for file in files:
+        try:
+            found += offer_own(file)
+        except ImageKitError as error:
+            errors.append((file.spec_id, error))
+    if not found:
+        return files
+    fetch_possible(found)
+    choices = [each.possible if possible else each.offered for each in found]
+    renditions = [
+        [some.file, *[each.file for each in choice]]
+        for some, choice in zip(found, choices, strict=True)
+    ]
+    return list(dict.fromkeys([*files, *chain(*renditions)]))
+
+
+def _every_image(ids: Iterable[str], errors: Errors) -> Iterator[list[ImageCacheFile]]:
     wanted = list(ids)
     groups: dict[int, tuple[SourceGroup, list[str]]] = {}
     for group, spec_id in source_group_registry.pairs():
@@ -105,6 +137,11 @@ def every_batch(ids: Iterable[str], errors: Errors) -> Iterator[list[ImageCacheF
 def expected_count(ids: Iterable[str]) -> int | None:
     """Return how many files `every_batch` yields at most; None if somebody does not say."""
     wanted = set(ids)
+    for spec_id in wanted:
+        spec = generator_registry.lookup(spec_id)
+        if isinstance(spec, type) and issubclass(spec, ImageSpec) and spec.picture is not None:
+            # How many its pictures have hangs on each source.
+            return None
     counts = [each.count() for each in source_group_registry.registered() if each.spec_id in wanted]
     is_told = None not in counts and not wanted & cachefile_registry.ids()
     return sum(filter(None, counts)) if is_told else None
@@ -234,6 +271,7 @@ class Inventory:
 
     Attributes:
         files: The hashes of pairs of a storage's reference and a file's name.
+        digests: The hashes of their digests.
         names: The hashes of what any row, in any database, has in a file field, and of what source
             groups yield: with extensions and without.
         errors: What kept some files from being named, or rows from being read. If there are any, a
@@ -246,6 +284,7 @@ class Inventory:
 
     def __init__(self) -> None:
         self.files: set[int] = set()
+        self.digests: set[int] = set()
         self.names: set[int] = set()
         self.errors: Errors = []
         storage = get_storage()
@@ -258,16 +297,21 @@ class Inventory:
         """Return whether (storage reference, name) is called for."""
         return hash(place) in self.files
 
+    def has_digest(self, digest: str) -> bool:
+        """Return whether an image of this digest is called for: so are its renditions."""
+        return hash(digest) in self.digests
+
     def holds(self, name: str) -> bool:
         """Return whether a row or a source group has a file of this name, in whatever storage."""
         return hash(name) in self.names
 
     def take(self) -> None:
         """Go through all sources of all generators, and the file fields of all rows."""
-        for batch in every_batch(generator_registry.get_ids(), self.errors):
+        for batch in every_batch(generator_registry.get_ids(), self.errors, possible=True):
             for file, record in zip(batch, fetch(batch), strict=True):
                 identity = file.identity
                 self.files.add(hash((identity.storage, identity.name)))
+                self.digests.add(hash(identity.digest))
                 self.storages.setdefault(identity.storage, file.storage)
                 # A storage that gives names of its own has published some under other ones.
                 if record is not None and record.obsolete_at is not None:

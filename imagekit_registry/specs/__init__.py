@@ -21,6 +21,7 @@ from imagekit_registry.specs._engine import (
     load_resizer,
 )
 from imagekit_registry.specs._host import SpecHost, create_spec_class
+from imagekit_registry.specs._picture import WEB_FORMATS, Picture, Source, settle_picture
 from imagekit_registry.specs._sources import (
     SourceReference,
     StoredFile,
@@ -40,12 +41,15 @@ from imagekit_registry.specs._sources import (
 from imagekit_registry.specs._spec import ImageSpec, generate_together
 
 __all__ = [
+    "WEB_FORMATS",
     "BaseImageSpec",
     "BrokenSpec",
     "FieldAttributes",
     "FileAttributes",
     "ImageSpec",
     "MissingSource",
+    "Picture",
+    "Source",
     "SourceReference",
     "SpecAttributes",
     "SpecHost",
@@ -72,6 +76,7 @@ __all__ = [
     "point_column",
     "point_of",
     "refer_to",
+    "settle_picture",
     "show_attributes",
     "split_attributes",
     "storage_of",

@@ -11,6 +11,7 @@ from django.core.files.storage import Storage
 from imagekit_registry.exceptions import InvalidArgumentType
 from imagekit_registry.imaging import Limits
 from imagekit_registry.processors import Processor
+from imagekit_registry.specs._picture import Picture
 
 _Function = TypeVar("_Function", bound=Callable[..., None])
 
@@ -31,6 +32,7 @@ class FileAttributes(FieldAttributes, total=False):
     """The attributes of a spec that fields of cache files take besides, by name alone."""
 
     pending: str | None
+    picture: Picture | None
     placeholder: object
 
 
@@ -59,6 +61,7 @@ class SpecAttributes(FileAttributes, total=False):
         cachefile_storage: Where the file lies: a storage, an alias, a dotted path.
         cachefile_backend: What makes the file, and knows its state.
         cachefile_strategy: What decides when it is made.
+        picture: How ``{% picture %}`` offers the image.
     """
 
     processors: Sequence[Processor] | None

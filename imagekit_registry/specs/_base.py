@@ -92,6 +92,14 @@ class BaseImageSpec:
         """
         return None
 
+    def source_size(self) -> tuple[int, int] | None:
+        """Return the size in pixels of the upright source; None if that cannot be told.
+
+        Raises:
+            GenerationError: The source cannot be read.
+        """
+        return None
+
     def expected_size(self) -> tuple[int, int] | None:
         """Return the size in pixels that the image will have; None if that cannot be told.
 
@@ -100,13 +108,18 @@ class BaseImageSpec:
         """
         return None
 
+    @property
+    def shown_placeholder(self) -> Any:
+        """What pages show until the image has loaded; None for nothing."""
+        return self.placeholder
+
     def placeholder_makers(self) -> Mapping[str, Maker]:
         """Return what makes the placeholders of the image, by kind; nothing for none.
 
         Raises:
             InvalidConfiguration: There is no such kind, or what it needs is not installed.
         """
-        return load_placeholders(self._function(self.placeholder))
+        return load_placeholders(self._function(self.shown_placeholder))
 
     # What callers use, and subclasses leave alone.
 

@@ -27,6 +27,7 @@ from imagekit_registry.specs._engine import (
     load_decoder,
     load_resizer,
 )
+from imagekit_registry.specs._picture import Picture
 from imagekit_registry.specs._sources import (
     StoredFile,
     has_source,
@@ -67,6 +68,7 @@ class ImageSpec(BaseImageSpec):
         placeholder: What pages show until the image has loaded: ``"lqip"``, ``"color"``, ``"css"``,
             ``"thumbhash"``, ``"blurhash"``, a name given to ``register.placeholder``, a function
             of the image, or several of these; None for nothing.
+        picture: How ``{% picture %}`` offers the image; None: as ``IMAGEKIT_PICTURE`` says.
 
     Example:
         >>> class Thumbnail(ImageSpec):
@@ -87,6 +89,7 @@ class ImageSpec(BaseImageSpec):
     decode_small: bool = True
     namer: Any = None
     placeholder: Any = None
+    picture: Picture | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Keep what a generator expression gives: it gives it once."""
@@ -115,6 +118,12 @@ class ImageSpec(BaseImageSpec):
             name = value.as_posix() if isinstance(value, PurePath) else str.__str__(str(value))
             value = StoredFile(name) if name else None
         self.__dict__["_source"] = value
+
+    @property
+    def shown_placeholder(self) -> Any:
+        """What pages show until the image has loaded: as it says itself, else as its picture does."""
+        own, picture = self.placeholder, self.picture
+        return own if own is not None or picture is None else picture.placeholder
 
     @property
     def recipe(self) -> Recipe:
@@ -201,8 +210,8 @@ class ImageSpec(BaseImageSpec):
         """
         return ProcessorPipeline(self.placed_processors()).output_size(source_size)
 
-    def expected_size(self) -> tuple[int, int] | None:
-        """Return the size in pixels that the image will have, from the header of its source.
+    def source_size(self) -> tuple[int, int]:
+        """Return the size in pixels of the upright source, from its header.
 
         Raises:
             GenerationError: The source cannot be read.
@@ -212,8 +221,15 @@ class ImageSpec(BaseImageSpec):
         with open_source(self.source) as file:
             # A still may be made of more frames than an animation may have.
             header = imaging.read_header(file, evolve(limits, max_frames=None), deadline)
-        size = header.oriented_size if self.auto_orient else (header.width, header.height)
-        return self.output_size(size)
+        return header.oriented_size if self.auto_orient else (header.width, header.height)
+
+    def expected_size(self) -> tuple[int, int] | None:
+        """Return the size in pixels that the image will have, from the header of its source.
+
+        Raises:
+            GenerationError: The source cannot be read.
+        """
+        return self.output_size(self.source_size())
 
     def generate(self) -> IO[bytes]:
         """Make the image.

@@ -106,6 +106,11 @@ class TestSettings:
         [
             pytest.param("SPEC_CACHEFILE_NAMER", "no.such.namer", "E005", "no.such", id="namer"),
             pytest.param("CACHEFILE_NAMER", "os.sep", "E006", "cannot be called", id="no-namer"),
+            pytest.param("PICTURE", {"layout": "wide"}, "E009", "'wide'", id="layout"),
+            pytest.param("PICTURE", ["full"], "E009", "a dict", id="picture"),
+            pytest.param("IMG", "lazy", "E009", "a dict", id="img"),
+            pytest.param("ALT", True, "E009", "'require'", id="alt"),
+            pytest.param("WIDTH_STEP", 1, "E009", "more than 1", id="step"),
             pytest.param("SERVING", {"MODE": "fast"}, "E009", "'MODE' is one of", id="mode"),
             pytest.param("SERVING", {"MODES": 1}, "E009", "none but these keys", id="no-option"),
             pytest.param("SERVING", {"WAITING": -1}, "E009", "'WAITING' is a", id="waiting"),

@@ -10,7 +10,7 @@ import pytest
 from django.apps import apps
 from django.core.files.storage import FileSystemStorage
 
-from imagekit_registry import ImageSpec, register, unregister
+from imagekit_registry import ImageSpec, Picture, register, unregister
 from imagekit_registry.cachefiles.strategies import OnDemand
 from imagekit_registry.checks import check_all
 from imagekit_registry.processors import ResizeToFill
@@ -82,6 +82,13 @@ class TestSpecs:
                 {"placeholder": ["css", 5]}, "E016", "5 is neither", id="placeholder-number"
             ),
             pytest.param({"fallback": "a.b"}, "E016", "'a.b'", id="fallback-path"),
+            pytest.param({"picture": {"layout": "full"}}, "E016", "'picture' is", id="picture"),
+            pytest.param(
+                {"picture": Picture(sources=[("print", "tests:no")])},
+                "E016",
+                "'tests:no'",
+                id="crop",
+            ),
         ],
     )
     def test_specs_that_cannot_work_are_errors(

@@ -76,7 +76,9 @@ class TestTokens:
         """Also where that is another one's in another format and width."""
         thumbnail = get_image("imagekit:thumbnail", source=name, width=50, height=40, anchor="tr")
         narrow = ImageCacheFile(Rendition(thumbnail.generator, width=30))
-        for file in (thumbnail, narrow, ImageCacheFile(Rendition(narrow.generator, format="WEBP"))):
+        webp = ImageCacheFile(Rendition(narrow.generator, format="WEBP"))
+        large = ImageCacheFile(Rendition(thumbnail.generator, times=1.7, quality=50))
+        for file in (thumbnail, narrow, webp, large):
             demand = Demand.of(file)
             assert Demand.decode(demand.spec_id, demand.encode()).find_file() == file
 

@@ -128,7 +128,7 @@ class TestOnError:
         """A neutral image of the right size, nothing else, and a line in the log."""
         html = render(tag, photo=bad)
         (img,) = elements(html)
-        assert set(img) == {"src", "width", "height"}
+        assert set(img) - {"loading", "decoding"} == {"src", "width", "height"}
         assert img["src"].startswith("data:image/svg+xml,")
         assert (img["width"], img["height"]) in {("30", "20"), ("120", "40")}
         assert "picture" not in html
@@ -279,7 +279,12 @@ class TestArguments:
             ("{% picture 'tests:banner' source=photo formats=value %}", InvalidArgument),
             ("{% picture 'tests:banner' source=photo widths=value %}", InvalidArgument),
             ("{% picture 'tests:banner' source=photo widths='0' %}", InvalidArgument),
-            ("{% picture 'x9' photo widths='5' %}", InvalidArgument),
+            ("{% picture 'x9' photo layout=value %}", InvalidArgument),
+            ("{% picture 'x9' photo densities='2 99' %}", InvalidArgument),
+            ("{% picture 'x9' photo sources=value %}", InvalidArgument),
+            ("{% picture 'x9' photo loading=value %}", InvalidArgument),
+            ("{% generateimage spec source=photo quality=value %}", InvalidArgument),
+            ("{% thumbnail 'x9' photo priority=value %}", InvalidArgument),
             ("{% picture spec source=photo srcset='2' %}", InvalidArgumentType),
             ("{% picture '9x9' photo formats=number %}", InvalidArgument),
         ],
@@ -411,7 +416,7 @@ class TestWorkers:
         tag = "{% picture 'tests:waiting' source=photo formats='WEBP' widths='50 100' %}"
         html = render(tag, photo=name)
         (img,) = elements(html)
-        assert set(img) == {"src", "width", "height"}
+        assert set(img) == {"src", "width", "height", "loading", "decoding"}
         assert (img["width"], img["height"]) == ("120", "40")
         assert elements(html, "source") == []
         Waiting.cachefile_backend.work()

@@ -16,7 +16,7 @@ from django.test.utils import isolate_apps
 from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.backends import Message
-from imagekit_registry.cachefiles.backends.messages import describe
+from imagekit_registry.cachefiles.backends.messages import describe, generator_of
 from imagekit_registry.exceptions import InvalidMessage
 from imagekit_registry.generatorlibrary import Rendition
 from imagekit_registry.models import ImageSpecField
@@ -160,6 +160,15 @@ class TestDescribe:
         assert found is not None
         assert (found["spec"], found["arguments"]) == ("tests:framed", {"width": 20})
         assert found["rendition"] == {"format": "WEBP", "width": 9}
+
+    def test_a_larger_rendition_is_told_by_how_much_it_is_larger(self, name: str) -> None:
+        """A worker makes the very same file: its name and digest are those of the page's."""
+        with registered(banner=Banner):
+            spec = get_image("tests:banner", source=name).generator
+            file = ImageCacheFile(Rendition(spec, times=170 / 120, quality=50, format="WEBP"))
+            found = describe(file)
+            assert found is not None
+            assert ImageCacheFile(generator_of(found, source=name)).name == file.name
 
     def test_an_image_of_an_image_is_told_whole(self, name: str) -> None:
         """The worker makes the first one, if it must."""
