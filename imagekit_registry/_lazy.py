@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -34,8 +35,13 @@ def lazy_names(
     return get, lambda: sorted({*namespace, *homes, *modules})
 
 
+@cache
 def later(module: str, name: str) -> Callable[..., Any]:
-    """Return a function that imports the one called *name* in *module* when it is called."""
+    """Return a function that imports the one called *name* in *module* when it is called.
+
+    It is the same function each time: what registers it, as apps do that are made ready again in a
+    test, has it once.
+    """
 
     def call(*args: Any, **kwargs: Any) -> Any:
         return getattr(import_module(module), name)(*args, **kwargs)

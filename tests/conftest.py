@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.checks.registry import registry as check_registry
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
@@ -54,11 +55,16 @@ def media(tmp_path: Path, settings: Any) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def registries() -> Iterator[None]:
-    """Take out of the registries what a test has put there: checks and commands read all of it."""
+    """Take out of the registries what a test has put there: checks and commands read all of it.
+
+    An app that a test has installed has put its checks there.
+    """
     generators = dict(generator_registry._generators)
     groups = list(source_group_registry._groups)
     shared = dict(ImageFieldSourceGroup._shared)
+    checks = set(check_registry.registered_checks)
     yield
+    check_registry.registered_checks = checks
     generator_registry._generators = generators
     generator_registry.version += 1
     source_group_registry._groups = groups

@@ -37,6 +37,7 @@ from imagekit_registry.html._elements import (
     build_attributes,
     style_rule,
 )
+from imagekit_registry.html._picture import ShownPicture
 from imagekit_registry.html._written import Key, key_of, note_written, written
 from imagekit_registry.state import Status, state_scope
 
@@ -227,7 +228,9 @@ def batched(render: Callable[[], str], nonce: object = None) -> SafeString:
         return SafeString(f"{batch.style(nonce)}{text}")
 
 
-def lend(file_of: Callable[..., T | None], *args: object, waits: bool = False) -> T | None:
+def lend(
+    file_of: Callable[..., ImageCacheFile | ShownPicture | None], *args: object, waits: bool = False
+) -> ImageCacheFile | ShownPicture | None:
     """Return what ``file_of(*args)`` gives, for a variable; None if input prevents it.
 
     Args:

@@ -227,7 +227,9 @@ class ImagekitExtension(Extension):
         self, name: str, args: _Values, kwargs: _Named, waits: bool = False
     ) -> ImageCacheFile | ShownPicture | None:
         file_of = TAGS[name].file
-        return file_of and lend(file_of, [*map(_value, args)], _defined(kwargs), waits=waits)
+        if file_of is None:
+            return None
+        return lend(file_of, [*map(_value, args)], _defined(kwargs), waits=waits)
 
     def _wait(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> object:
         """Return a mark, unless the name of our function stands for another one here."""

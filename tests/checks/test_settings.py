@@ -256,6 +256,14 @@ class TestDeployed:
         assert ids(found) == ["imagekit.E010"]
 
 
+def test_apps_that_are_made_ready_again_are_checked_once(settings: Any) -> None:
+    """As where a test changes INSTALLED_APPS."""
+    settings.IMAGEKIT_RESIZER = "pillow"
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "django.contrib.humanize"]
+    found = run_checks(tags=["imagekit"], include_deployment_checks=True)
+    assert ids(found) == ["imagekit.I001"]
+
+
 class Checked(CacheStateStore):
     """A state store that has something to say of itself."""
 
