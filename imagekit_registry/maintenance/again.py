@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 from django.db.models import Model, QuerySet
@@ -12,11 +12,19 @@ from imagekit_registry.cachefiles.bulk import Generation
 from imagekit_registry.cachefiles.receivers import mark_stale
 from imagekit_registry.cachefiles.results import Result
 from imagekit_registry.exceptions import answer_or
-from imagekit_registry.maintenance.inventory import Errors, Sources, batches_of_rows, feeds_of
+from imagekit_registry.maintenance.forget import Forgetter
+from imagekit_registry.maintenance.inventory import (
+    Errors,
+    Sources,
+    accesses_in_use,
+    batches_of_rows,
+    feeds_of,
+    in_chunks,
+)
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.state import CacheFileRecord, get_state_access
 
-__all__ = ["Again", "make_records_again", "make_rows_again"]
+__all__ = ["Again", "Lost", "make_records_again", "make_rows_again"]
 
 
 @attrs.frozen
@@ -54,6 +62,43 @@ def make_records_again(records: Mapping[str, CacheFileRecord]) -> Again:
             files.append(file)
     get_state_access().put_many({key: record.replaced() for key, record in left.items()})
     return Again(_make(files), tuple(left.values()))
+
+
+@attrs.define(eq=False)
+class Lost:
+    """Images that ledgers know to exist, and whose files are gone.
+
+    Args:
+        patterns: Only what was made by specs whose ids one of them means; nothing: everything.
+        dry_run: Whether to make nothing.
+
+    Attributes:
+        left: Number of those that the next pages make which show them.
+        unreachable: Names of files whose storages do not answer.
+    """
+
+    patterns: Sequence[str] = ()
+    dry_run: bool = False
+
+    left: int = attrs.field(default=0, init=False)
+    unreachable: list[str] = attrs.field(factory=list, init=False)
+
+    def make_again(self) -> Iterator[Result]:
+        """Make them anew, and yield what becomes of each that can be made here."""
+        forgetter = Forgetter((), self.patterns)
+        sources = Sources()
+        for access in accesses_in_use():
+            for chunk in in_chunks(forgetter.gone(access)) if access.store.is_ledger else ():
+                if self.dry_run:
+                    files = [file_of(record, sources) for _, record in chunk]
+                    there = [file for file in files if file is not None]
+                    again = Again(tuple(Generation(force=True, dry_run=True).run([there])))
+                    self.left += len(chunk) - len(there)
+                else:
+                    again = make_records_again(dict(chunk))
+                self.left += len(again.left)
+                yield from again.results
+        self.unreachable = forgetter.unreachable
 
 
 def file_of(record: CacheFileRecord, sources: Sources) -> ImageCacheFile | None:

@@ -15,12 +15,13 @@ from django.core.files.storage import InvalidStorageError, Storage, storages
 from django.db import connections, router
 from django.db.models import FileField, Model, QuerySet
 
-from imagekit_registry._loading import get_storage, storage_reference
+from imagekit_registry._loading import get_storage, resolve_storage, storage_reference
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
+from imagekit_registry.cachefiles.backends import backends_in_use
 from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.cachefiles.rendering import explained
 from imagekit_registry.cachefiles.renditions import Renditions, fetch_possible, offer_own
-from imagekit_registry.exceptions import GenerationError, ImageKitError
+from imagekit_registry.exceptions import GenerationError, ImageKitError, answer_or
 from imagekit_registry.registry import (
     SourceGroup,
     cachefile_registry,
@@ -29,12 +30,19 @@ from imagekit_registry.registry import (
 )
 from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile, refer_to
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
-from imagekit_registry.state import CacheFileRecord, get_state_access, state_scope
+from imagekit_registry.state import (
+    CacheFileRecord,
+    DatabaseStateStore,
+    StateAccess,
+    get_state_access,
+    state_scope,
+)
 
 __all__ = [
     "Errors",
     "Inventory",
     "Sources",
+    "accesses_in_use",
     "batches_of_rows",
     "compile_pattern",
     "every_batch",
@@ -43,6 +51,7 @@ __all__ = [
     "feeds_of",
     "file_columns",
     "in_chunks",
+    "storages_in_use",
 ]
 
 T = TypeVar("T")
@@ -178,6 +187,27 @@ def batches_of_rows(
             if (source := getattr(row, field))
         )
         yield [file for file in files if file is not None]
+
+
+def accesses_in_use() -> list[StateAccess]:
+    """Return the ways to the records of all files: to each store, or table, one."""
+    own = get_state_access()
+    states = [backend.states for backend in backends_in_use()]
+    others = (access for access in states if access is not None)
+    return list({_place_of(access): access for access in (*others, own)}.values())
+
+
+def _place_of(access: StateAccess) -> object:
+    store = access.store
+    return store.rows().db if isinstance(store, DatabaseStateStore) else store
+
+
+def storages_in_use() -> dict[str, Storage]:
+    """Return the storages of cache files that the settings and registered specs name, by reference."""
+    registered = map(generator_registry.lookup, generator_registry.get_ids())
+    own = [getattr(generator, "cachefile_storage", None) for generator in registered]
+    found = [answer_or(None, resolve_storage, each) for each in (None, *own)]
+    return {storage_reference(each): each for each in found if each is not None}
 
 
 def fed_ids() -> set[str]:
