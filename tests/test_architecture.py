@@ -116,6 +116,7 @@ TESTED_ELSEWHERE = {
     "maintenance/again": "admin/test_records.py",
     "maintenance/forget": "management/test_forgetimages.py",
     "maintenance/overview": "admin/test_records.py",
+    "maintenance/places": "management/test_forgetimages.py",
     "maintenance/clean": "management/test_cleanimages.py",
     "maintenance/stats": "management/test_imagestats.py",
     "maintenance/waiting": "management/test_generateimages.py",

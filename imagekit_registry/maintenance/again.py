@@ -15,12 +15,12 @@ from imagekit_registry.exceptions import answer_or
 from imagekit_registry.maintenance.forget import Forgetter
 from imagekit_registry.maintenance.inventory import (
     Errors,
-    Sources,
-    accesses_in_use,
     batches_of_rows,
     feeds_of,
     in_chunks,
+    with_renditions,
 )
+from imagekit_registry.maintenance.places import Sources, accesses_in_use
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.state import CacheFileRecord, get_state_access
 
@@ -108,9 +108,12 @@ def file_of(record: CacheFileRecord, sources: Sources) -> ImageCacheFile | None:
         return None
     file = answer_or(None, get_image, record.spec_id, source=source)
     # Whether a file is true is asked of its strategy, which may make it.
-    if file is None or (file.name, file.identity.storage) != (record.name, record.storage):
+    if file is None or not file.name:
         return None
-    return file
+    # The digest of a rendition says which image it is of; that may have a picture.
+    files = with_renditions([file], [], possible=True) if "/" in record.digest else [file]
+    wanted = (record.name, record.storage)
+    return next((each for each in files if (each.name, each.identity.storage) == wanted), None)
 
 
 def make_rows_again(rows: QuerySet[Model]) -> Again:

@@ -14,12 +14,11 @@ from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.maintenance.inventory import (
     Errors,
-    accesses_in_use,
     compile_pattern,
     every_batch,
     in_chunks,
-    storages_in_use,
 )
+from imagekit_registry.maintenance.places import accesses_in_use, storages_in_use
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
 
 __all__ = ["Forgetter"]

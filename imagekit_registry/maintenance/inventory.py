@@ -5,35 +5,30 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Set
-from contextlib import suppress
 from functools import partial
 from itertools import chain, islice
 from typing import Any, TypeVar
 
 from django.apps import apps
-from django.core.files.storage import InvalidStorageError, Storage, storages
 from django.db import connections, router
 from django.db.models import FileField, Model, QuerySet
 
-from imagekit_registry._loading import get_storage, resolve_storage, storage_reference
+from imagekit_registry._loading import get_storage, storage_reference
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
-from imagekit_registry.cachefiles.backends import backends_in_use
 from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.cachefiles.rendering import explained
 from imagekit_registry.cachefiles.renditions import Renditions, fetch_possible, offer_own
-from imagekit_registry.exceptions import GenerationError, ImageKitError, answer_or
+from imagekit_registry.exceptions import GenerationError, ImageKitError
 from imagekit_registry.registry import (
     SourceGroup,
     cachefile_registry,
     generator_registry,
     source_group_registry,
 )
-from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile, refer_to
+from imagekit_registry.specs import ImageSpec
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 from imagekit_registry.state import (
     CacheFileRecord,
-    DatabaseStateStore,
-    StateAccess,
     get_state_access,
     state_scope,
 )
@@ -41,8 +36,6 @@ from imagekit_registry.state import (
 __all__ = [
     "Errors",
     "Inventory",
-    "Sources",
-    "accesses_in_use",
     "batches_of_rows",
     "compile_pattern",
     "every_batch",
@@ -50,8 +43,9 @@ __all__ = [
     "fed_ids",
     "feeds_of",
     "file_columns",
+    "has_pictures",
     "in_chunks",
-    "storages_in_use",
+    "with_renditions",
 ]
 
 T = TypeVar("T")
@@ -103,13 +97,14 @@ def every_batch(
     """
     for batch in _every_image(ids, errors):
         with state_scope():
-            files = _with_renditions(batch, errors, possible)
+            files = with_renditions(batch, errors, possible)
         yield files
 
 
-def _with_renditions(
-    files: list[ImageCacheFile], errors: Errors, possible: bool
+def with_renditions(
+    files: list[ImageCacheFile], errors: Errors, possible: bool = False
 ) -> list[ImageCacheFile]:
+    """Return *files*, and then what their pictures have besides; for the arguments see `every_batch`."""
     found: list[Renditions] = []
     for file in files:
         try:
@@ -146,14 +141,18 @@ def _every_image(ids: Iterable[str], errors: Errors) -> Iterator[list[ImageCache
 def expected_count(ids: Iterable[str]) -> int | None:
     """Return how many files `every_batch` yields at most; None if somebody does not say."""
     wanted = set(ids)
-    for spec_id in wanted:
-        spec = generator_registry.lookup(spec_id)
-        if isinstance(spec, type) and issubclass(spec, ImageSpec) and spec.picture is not None:
-            # How many its pictures have hangs on each source.
-            return None
+    if has_pictures(wanted):
+        return None
     counts = [each.count() for each in source_group_registry.registered() if each.spec_id in wanted]
     is_told = None not in counts and not wanted & cachefile_registry.ids()
     return sum(filter(None, counts)) if is_told else None
+
+
+def has_pictures(ids: Iterable[str]) -> bool:
+    """Return whether specs of these have pictures: how many files these are hangs on each source."""
+    specs = map(generator_registry.lookup, ids)
+    are_specs = (each for each in specs if isinstance(each, type) and issubclass(each, ImageSpec))
+    return any(spec.picture is not None for spec in are_specs)
 
 
 def feeds_of(model: type[Model], ids: Iterable[str]) -> list[tuple[str, str]]:
@@ -186,28 +185,9 @@ def batches_of_rows(
             for field, spec_id in feeds
             if (source := getattr(row, field))
         )
-        yield [file for file in files if file is not None]
-
-
-def accesses_in_use() -> list[StateAccess]:
-    """Return the ways to the records of all files: to each store, or table, one."""
-    own = get_state_access()
-    states = [backend.states for backend in backends_in_use()]
-    others = (access for access in states if access is not None)
-    return list({_place_of(access): access for access in (*others, own)}.values())
-
-
-def _place_of(access: StateAccess) -> object:
-    store = access.store
-    return store.rows().db if isinstance(store, DatabaseStateStore) else store
-
-
-def storages_in_use() -> dict[str, Storage]:
-    """Return the storages of cache files that the settings and registered specs name, by reference."""
-    registered = map(generator_registry.lookup, generator_registry.get_ids())
-    own = [getattr(generator, "cachefile_storage", None) for generator in registered]
-    found = [answer_or(None, resolve_storage, each) for each in (None, *own)]
-    return {storage_reference(each): each for each in found if each is not None}
+        with state_scope():
+            named = with_renditions([file for file in files if file is not None], errors)
+        yield named
 
 
 def fed_ids() -> set[str]:
@@ -258,39 +238,6 @@ def file_columns() -> Iterator[tuple[type[Model], FileField]]:
         if not model._meta.proxy:
             fields = model._meta.local_concrete_fields
             yield from ((model, field) for field in fields if isinstance(field, FileField))
-
-
-class Sources:
-    """The storages that sources lie in, and the sources that records name.
-
-    Attributes:
-        references: The references of the storages.
-    """
-
-    def __init__(self) -> None:
-        # Some fields have storages that have no alias in ``STORAGES``.
-        self._of_fields = {
-            storage_reference(field.storage) or "default": field.storage
-            for _, field in file_columns()
-        }
-        self.references = {*storages.backends, *self._of_fields}
-
-    def storage(self, reference: str) -> Storage:
-        """Return the storage of a reference.
-
-        Raises:
-            InvalidStorageError: There is none.
-        """
-        alias = reference or "default"
-        return self._of_fields.get(alias) or storages[alias]
-
-    def of(self, record: CacheFileRecord) -> StoredFile | None:
-        """Return the source of a file; None if it lies in no storage that is known."""
-        source = SourceReference.parse(record.source)
-        with suppress(InvalidStorageError):
-            file = StoredFile(source.name, self.storage(source.storage))
-            return file if file and str(refer_to(file)) == record.source else None
-        return None
 
 
 class Inventory:

@@ -21,12 +21,11 @@ from imagekit_registry.imaging.formats import extension_to_format
 from imagekit_registry.maintenance.clean import Cleaner
 from imagekit_registry.maintenance.inventory import (
     Errors,
-    accesses_in_use,
     compile_pattern,
     every_batch,
     in_chunks,
-    storages_in_use,
 )
+from imagekit_registry.maintenance.places import accesses_in_use, storages_in_use
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 from typing import Any
 
 from django.apps import apps
@@ -14,13 +13,13 @@ from django.db.models.fields.files import FieldFile
 
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.existence import fetch
-from imagekit_registry.cachefiles.results import Result
 from imagekit_registry.maintenance.inventory import (
     Errors,
     batches_of_rows,
     every_batch,
     expected_count,
     feeds_of,
+    has_pictures,
 )
 from imagekit_registry.management._commands import Options
 
@@ -68,7 +67,8 @@ class Part:
     def __init__(self, options: Options, ids: Sequence[str]) -> None:
         self._ids, self._limit = ids, options["limit"]
         self._rows = _rows_of(options)
-        self._last_pk: object = None
+        #: The first row of a batch that may not be done, and of the one after it.
+        self._begun: list[object] = []
         self.is_cut = False
         if self._limit is not None and self._limit < 1:
             raise CommandError("Give a number from 1 on for --limit.")
@@ -86,7 +86,9 @@ class Part:
         """Return how many images there are at most; None if somebody does not say."""
         if self._rows is None:
             return expected_count(self._ids)
-        return self._rows.count() * len(feeds_of(self._rows.model, self._ids))
+        feeds = feeds_of(self._rows.model, self._ids)
+        is_known = not has_pictures(spec_id for _, spec_id in feeds)
+        return self._rows.count() * len(feeds) if is_known else None
 
     def batches(self, errors: Errors, made: Callable[[], int]) -> Iterator[list[ImageCacheFile]]:
         """Yield the files, up to the limit.
@@ -100,27 +102,37 @@ class Part:
             if self._rows is None
             else batches_of_rows(self._rows, self._ids, errors)
         )
-        if self._limit is None:
-            yield from batches
-            return
         for batch in batches:
+            self._begun = [*self._begun[-1:], *map(_row_of, batch[:1])]
+            if self._limit is None:
+                yield batch
+                continue
             fetch(batch)  # together, for this process to remember
-            for _, files in groupby(batch, key=lambda file: file.identity.source):
+            by_source: dict[str, list[ImageCacheFile]] = {}
+            for file in batch:
+                by_source.setdefault(file.identity.source, []).append(file)
+            for files in by_source.values():
                 if made() >= self._limit:
-                    self.is_cut = True
+                    self.is_cut, self._begun = True, [_row_of(files[0])]
                     return
-                yield list(files)
-
-    def note(self, result: Result) -> None:
-        """Take note of how far the command has come."""
-        source = result.file.source
-        if self._rows is not None and isinstance(source, FieldFile):
-            self._last_pk = source.instance.pk
+                yield files
 
     @property
     def next(self) -> str:
-        """The lookup to go on with; empty if there is nothing left, or no rows are chosen."""
-        return f"pk__gte={self._last_pk}" if self._last_pk is not None else ""
+        """The lookup to go on with; empty if no rows are chosen, or none is known.
+
+        What comes before it is done. The last batch but one may still be with threads.
+        """
+        pk = self._begun[0] if self._rows is not None and self._begun else None
+        return f"pk__gte={pk}" if pk is not None else ""
+
+
+def _row_of(file: ImageCacheFile) -> object:
+    """Return the key of the row that holds the source of a file, or that of its source's source."""
+    source: object = file.source
+    while isinstance(source, ImageCacheFile):
+        source = source.source
+    return source.instance.pk if isinstance(source, FieldFile) else None
 
 
 def _rows_of(options: Options) -> QuerySet[Model] | None:

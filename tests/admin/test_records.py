@@ -10,6 +10,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.test import Client
 from django.urls import reverse
 
@@ -18,6 +19,7 @@ from imagekit_registry.admin import make_images_anew
 from imagekit_registry.admin._records import MOST_AT_ONCE
 from imagekit_registry.models import CacheFileRecordRow
 from imagekit_registry.processors import ResizeToFit
+from imagekit_registry.specs import Picture
 from imagekit_registry.state import get_state_access
 from imagekit_registry.testing import forget_state
 from tests.pages import render
@@ -167,6 +169,24 @@ class TestActions:
         forget_state()
         assert render(tag, photo=photo) == str(path)
         assert path.read_bytes() == whole
+
+    def test_an_image_that_a_picture_of_its_spec_offers_is_made_again_at_once(
+        self, photo: Photo, operator: Client
+    ) -> None:
+        """What the picture offers stands in the spec."""
+
+        @register.generator("tests:offered")
+        class Offered(ImageSpec):
+            processors = [ResizeToFit(200)]
+            format = "JPEG"
+            picture = Picture(formats=["WEBP"])
+
+        render("{% picture 'tests:offered' source=photo.original_image %}", photo=photo)
+        row = CacheFileRecordRow.objects.filter(spec_id="tests:offered", format="WEBP")[0]
+        path = Path(storages["default"].path(row.name))
+        path.write_bytes(b"damaged")
+        assert "1 image was made anew." in act(operator, "make_again", row)
+        assert path.read_bytes() != b"damaged"
 
     def test_an_image_of_a_worker_is_handed_to_one(self, photo: Photo, operator: Client) -> None:
         """The page says so, and does not say that it was made."""

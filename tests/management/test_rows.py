@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 
+from imagekit_registry import ImageSpec, register
+from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.signals import generated
+from imagekit_registry.specs import Picture
+from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 from tests.management.conftest import Group, Result, cached
 from tests.storages import content_of
 from tests.testapp.models import Photo
@@ -72,11 +77,11 @@ def test_a_limit_is_gone_on_from_by_calling_again(rows: list[Photo], run: Run) -
     """Each call makes the next ones, until there is nothing left; it says so, and where."""
     first = run("generateimages", THUMBNAIL, MODEL, "--limit=2")
     assert cached() == names(rows[:2])
-    go_on = f"Call the command again with --filter pk__gte={rows[1].pk} for the rest."
+    go_on = f"Call the command again with --filter pk__gte={rows[2].pk} for the rest."
     assert f"The limit is reached. {go_on}" in first.out
     second = run("generateimages", THUMBNAIL, MODEL, "--limit=2", "--json").document
     assert (second["made"], second["existing"]) == (2, 2)
-    assert second["next"] == f"pk__gte={rows[3].pk}"
+    assert second["next"] == f"pk__gte={rows[4].pk}"
     third = run("generateimages", THUMBNAIL, MODEL, "--limit=2", "--json").document
     assert (third["made"], third["existing"], third["next"]) == (1, 4, "")
     assert cached() == names(rows)
@@ -85,6 +90,27 @@ def test_a_limit_is_gone_on_from_by_calling_again(rows: list[Photo], run: Run) -
 def test_a_limit_parts_no_images_of_one_source(rows: list[Photo], run: Run) -> None:
     """They are made of one decode."""
     assert run("generateimages", MODEL, "--limit=1", "--json").document["made"] == 3
+
+
+def test_the_pictures_of_rows_are_made_with_their_images(rows: list[Photo], run: Run) -> None:
+    """All that the spec offers, up to the limit source by source."""
+
+    class Offered(ImageSpec):
+        processors = [ResizeToFit(200)]
+        format = "JPEG"
+        picture = Picture(formats=["WEBP"])
+
+    register.generator("tests:offered", Offered)
+    register.source_group("tests:offered", ImageFieldSourceGroup.shared(Photo, "original_image"))
+    options = ("tests:offered", MODEL, "--filter=pk__lte=" + str(rows[1].pk))
+    whole = run("generateimages", *options, "--json").document["made"]
+    assert whole > 2
+    wiped = {name.rpartition("/")[0] for name in cached()}
+    for name in cached():
+        storages["default"].delete(name)
+    report = run("generateimages", *options, "--missing", "--limit=1", "--json").document
+    assert 1 < report["made"] < whole
+    assert len({name.rpartition("/")[0] for name in cached()}) == 1 < len(wiped)
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -103,13 +129,16 @@ def test_what_is_made_by_force_is_gone_on_from_by_its_row(rows: list[Photo], run
     """The command says where; without rows it could not, and refuses."""
     run("generateimages", THUMBNAIL, MODEL)
     report = run("generateimages", THUMBNAIL, MODEL, "--force", "--limit=2", "--json").document
-    assert (report["made"], report["next"]) == (2, f"pk__gte={rows[1].pk}")
+    assert (report["made"], report["next"]) == (2, f"pk__gte={rows[2].pk}")
     error = run("generateimages", "--force", "--limit=2").error
     assert "would make the same images each time" in str(error)
 
 
-def test_ctrl_c_says_where_to_go_on(rows: list[Photo], run: Run) -> None:
-    """At the row that was done last: with --force, nothing else could tell."""
+def test_ctrl_c_says_where_to_go_on(
+    rows: list[Photo], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the first row that may not be done: with --force, nothing else could tell."""
+    monkeypatch.setattr("imagekit_registry.maintenance.inventory.BATCH", 1)
 
     def interrupt(file: Any, **kwargs: Any) -> None:
         if file.name == rows[2].thumbnail.name:
@@ -119,13 +148,13 @@ def test_ctrl_c_says_where_to_go_on(rows: list[Photo], run: Run) -> None:
     def stop(*args: Any) -> Any:
         raise KeyboardInterrupt
 
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        generated.connect(interrupt)
-        try:
-            result = run("generateimages", THUMBNAIL, MODEL, "--force")
-        finally:
-            generated.disconnect(interrupt)
+    generated.connect(interrupt)
+    try:
+        result = run("generateimages", THUMBNAIL, MODEL, "--force")
+    finally:
+        generated.disconnect(interrupt)
     assert result.status == 130
+    assert cached() == names(rows[:3])
     assert f"Call the command again with --filter pk__gte={rows[2].pk} for the rest." in result.out
 
 
@@ -133,6 +162,7 @@ def test_rows_that_fail_keep_no_others_from_being_made(rows: list[Photo], run: R
     """And do not count for the limit."""
     broken = Photo.objects.create(original_image=ContentFile(b"no image", name="broken.jpg"))
     Photo.objects.filter(pk=rows[0].pk).update(original_image=broken.original_image.name)
+    Photo.objects.filter(pk=broken.pk)._raw_delete("default")
     result = run("generateimages", THUMBNAIL, MODEL, "--limit=2", "--json")
     assert (result.document["made"], result.document["failed"]) == (2, 1)
     assert cached() == names(rows[1:3])

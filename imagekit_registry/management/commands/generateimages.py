@@ -101,7 +101,6 @@ class Command(ImageCommand):
             results = generation.run(part.batches(errors, made))
             for result in chain(results, lost.make_again() if options["verify"] else ()):
                 step(1)
-                part.note(result)
                 counts[result.status] += 1
                 name = str(result.file.name)
                 if result.error is not None:
