@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.core.files.base import ContentFile
@@ -15,13 +16,15 @@ from django.test import Client
 from django.urls import reverse
 
 from imagekit_registry import ImageSpec, get_image, register
-from imagekit_registry.admin import make_images_anew
+from imagekit_registry.admin import CacheFileRecordAdmin, make_images_anew
 from imagekit_registry.admin._records import MOST_AT_ONCE
+from imagekit_registry.maintenance.overview import count_records
 from imagekit_registry.models import CacheFileRecordRow
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import Picture
-from imagekit_registry.state import get_state_access
+from imagekit_registry.state import DatabaseStateStore, get_state_access
 from imagekit_registry.testing import forget_state
+from tests.conftest import require_service
 from tests.pages import render
 from tests.storages import content_of
 from tests.testapp.models import Photo
@@ -252,6 +255,24 @@ class TestOverview:
         assert "No image waits for a worker." in html
         assert "DatabaseStateStore (default)" in html
         assert "keeps apart the processes of one host" in html
+
+    @pytest.mark.django_db(databases="__all__")
+    @pytest.mark.parametrize("alias", ["default", "postgresql", "mariadb"])
+    def test_the_numbers_and_the_order_are_the_same_in_every_database(self, alias: str) -> None:
+        """What was made last comes after what is yet to be made; bytes are of what is there."""
+        require_service(alias, alias in django_settings.DATABASES)
+        rows = DatabaseStateStore(using=alias).rows()
+        values = [("a", "exists", 10, 1.0), ("a", "exists", 20, 3.0), ("a", "failed", 99, None)]
+        values.append(("b", "exists", None, 2.0))
+        rows.bulk_create(
+            rows.model(pk=str(at), spec_id=spec, status=status, size=size, made_at=made_at)
+            for at, (spec, status, size, made_at) in enumerate(values)
+        )
+        a, b = count_records(rows)
+        assert (a.spec_id, a.numbers["exists"], a.numbers["failed"], a.size) == ("a", 2, 1, 30)
+        assert (b.spec_id, b.numbers["exists"], b.numbers["failed"], b.size) == ("b", 1, 0, 0)
+        ordered = rows.order_by(*CacheFileRecordAdmin.ordering)
+        assert list(ordered.values_list("pk", flat=True)) == ["2", "1", "3", "0"]
 
     def test_the_overview_shows_what_has_waited_longest(
         self, photo: Photo, operator: Client, settings: Any
