@@ -114,13 +114,16 @@ TESTED_ELSEWHERE = {
     "maintenance/check": "management/test_checkimages.py",
     # What the admin shows and does.
     "maintenance/again": "admin/test_records.py",
+    "maintenance/forget": "management/test_forgetimages.py",
     "maintenance/overview": "admin/test_records.py",
+    "maintenance/places": "management/test_forgetimages.py",
     "maintenance/clean": "management/test_cleanimages.py",
     "maintenance/stats": "management/test_imagestats.py",
     "maintenance/waiting": "management/test_generateimages.py",
     "management/commands": "management/test_generateimages.py",
     "management/commands/checkimages": "management/test_checkimages.py",
     "management/commands/cleanimages": "management/test_cleanimages.py",
+    "management/commands/forgetimages": "management/test_forgetimages.py",
     "management/commands/generateimages": "management/test_generateimages.py",
     "management/commands/imagestats": "management/test_imagestats.py",
     # Each field has a file of its own.

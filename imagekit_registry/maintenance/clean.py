@@ -27,10 +27,10 @@ from imagekit_registry.exceptions import InvalidConfiguration, NotRegistered, an
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.maintenance.inventory import (
     Inventory,
-    Sources,
     compile_pattern,
     in_chunks,
 )
+from imagekit_registry.maintenance.places import Sources
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access

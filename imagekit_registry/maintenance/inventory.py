@@ -5,13 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Set
-from contextlib import suppress
 from functools import partial
 from itertools import chain, islice
 from typing import Any, TypeVar
 
 from django.apps import apps
-from django.core.files.storage import InvalidStorageError, Storage, storages
 from django.db import connections, router
 from django.db.models import FileField, Model, QuerySet
 
@@ -27,14 +25,17 @@ from imagekit_registry.registry import (
     generator_registry,
     source_group_registry,
 )
-from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile, refer_to
+from imagekit_registry.specs import ImageSpec
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
-from imagekit_registry.state import CacheFileRecord, get_state_access, state_scope
+from imagekit_registry.state import (
+    CacheFileRecord,
+    get_state_access,
+    state_scope,
+)
 
 __all__ = [
     "Errors",
     "Inventory",
-    "Sources",
     "batches_of_rows",
     "compile_pattern",
     "every_batch",
@@ -42,7 +43,9 @@ __all__ = [
     "fed_ids",
     "feeds_of",
     "file_columns",
+    "has_pictures",
     "in_chunks",
+    "with_renditions",
 ]
 
 T = TypeVar("T")
@@ -94,13 +97,14 @@ def every_batch(
     """
     for batch in _every_image(ids, errors):
         with state_scope():
-            files = _with_renditions(batch, errors, possible)
+            files = with_renditions(batch, errors, possible)
         yield files
 
 
-def _with_renditions(
-    files: list[ImageCacheFile], errors: Errors, possible: bool
+def with_renditions(
+    files: list[ImageCacheFile], errors: Errors, possible: bool = False
 ) -> list[ImageCacheFile]:
+    """Return *files*, and then what their pictures have besides; for the arguments see `every_batch`."""
     found: list[Renditions] = []
     for file in files:
         try:
@@ -137,14 +141,18 @@ def _every_image(ids: Iterable[str], errors: Errors) -> Iterator[list[ImageCache
 def expected_count(ids: Iterable[str]) -> int | None:
     """Return how many files `every_batch` yields at most; None if somebody does not say."""
     wanted = set(ids)
-    for spec_id in wanted:
-        spec = generator_registry.lookup(spec_id)
-        if isinstance(spec, type) and issubclass(spec, ImageSpec) and spec.picture is not None:
-            # How many its pictures have hangs on each source.
-            return None
+    if has_pictures(wanted):
+        return None
     counts = [each.count() for each in source_group_registry.registered() if each.spec_id in wanted]
     is_told = None not in counts and not wanted & cachefile_registry.ids()
     return sum(filter(None, counts)) if is_told else None
+
+
+def has_pictures(ids: Iterable[str]) -> bool:
+    """Return whether specs of these have pictures: how many files these are hangs on each source."""
+    specs = map(generator_registry.lookup, ids)
+    are_specs = (each for each in specs if isinstance(each, type) and issubclass(each, ImageSpec))
+    return any(spec.picture is not None for spec in are_specs)
 
 
 def feeds_of(model: type[Model], ids: Iterable[str]) -> list[tuple[str, str]]:
@@ -177,7 +185,9 @@ def batches_of_rows(
             for field, spec_id in feeds
             if (source := getattr(row, field))
         )
-        yield [file for file in files if file is not None]
+        with state_scope():
+            named = with_renditions([file for file in files if file is not None], errors)
+        yield named
 
 
 def fed_ids() -> set[str]:
@@ -228,39 +238,6 @@ def file_columns() -> Iterator[tuple[type[Model], FileField]]:
         if not model._meta.proxy:
             fields = model._meta.local_concrete_fields
             yield from ((model, field) for field in fields if isinstance(field, FileField))
-
-
-class Sources:
-    """The storages that sources lie in, and the sources that records name.
-
-    Attributes:
-        references: The references of the storages.
-    """
-
-    def __init__(self) -> None:
-        # Some fields have storages that have no alias in ``STORAGES``.
-        self._of_fields = {
-            storage_reference(field.storage) or "default": field.storage
-            for _, field in file_columns()
-        }
-        self.references = {*storages.backends, *self._of_fields}
-
-    def storage(self, reference: str) -> Storage:
-        """Return the storage of a reference.
-
-        Raises:
-            InvalidStorageError: There is none.
-        """
-        alias = reference or "default"
-        return self._of_fields.get(alias) or storages[alias]
-
-    def of(self, record: CacheFileRecord) -> StoredFile | None:
-        """Return the source of a file; None if it lies in no storage that is known."""
-        source = SourceReference.parse(record.source)
-        with suppress(InvalidStorageError):
-            file = StoredFile(source.name, self.storage(source.storage))
-            return file if file and str(refer_to(file)) == record.source else None
-        return None
 
 
 class Inventory:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 import attrs
-from django.core.files.storage import FileSystemStorage
+from django.core.files.storage import FileSystemStorage, Storage
 
-from imagekit_registry._loading import get_storage, resolve_storage, storage_reference
-from imagekit_registry.cachefiles.backends import backends_in_use
+from imagekit_registry._loading import resolve_storage
 from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.cachefiles.identity import state_key
 from imagekit_registry.cachefiles.listing import walk
@@ -26,6 +25,7 @@ from imagekit_registry.maintenance.inventory import (
     every_batch,
     in_chunks,
 )
+from imagekit_registry.maintenance.places import accesses_in_use, storages_in_use
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
 
@@ -161,10 +161,10 @@ class Statistics:
     def _records(self) -> Iterator[CacheFileRecord]:
         """Yield the record of every file, and one for each file that has none."""
         own = get_state_access()
-        accesses = {own, *(backend.states for backend in backends_in_use())} - {None}
-        ledgers = [access for access in accesses if access is not None and access.store.is_ledger]
+        ledgers = [access for access in accesses_in_use() if access.store.is_ledger]
         told = [(record for _, record in ledger.iter_items()) for ledger in ledgers]
-        seen, references = set[int](), {storage_reference(get_storage())}
+        seen, storages = set[int](), storages_in_use()
+        references = set(storages)
         for record in chain(() if own in ledgers else self._of_rows(), *told):
             place = hash((record.storage, record.published_name or record.name))
             if record.name and place not in seen:
@@ -172,32 +172,32 @@ class Statistics:
                 references.add(record.storage)
                 yield record
         for reference in sorted(references):
-            yield from _unseen(own, reference, seen, self.unlisted)
+            storage = storages.get(reference) or answer_or(None, resolve_storage, reference)
+            if storage is None:
+                self.unlisted.append(f"{reference}: there is no such storage")
+            else:
+                yield from self._unseen(own, reference, storage, seen)
 
     def _of_rows(self) -> Iterator[CacheFileRecord]:
         for batch in every_batch(generator_registry.get_ids(), self.errors):
             yield from filter(None, fetch(batch))
 
-
-def _unseen(
-    access: StateAccess, reference: str, seen: set[int], unlisted: list[str]
-) -> Iterator[CacheFileRecord]:
-    """Yield the records of what lies in a storage and is not *seen*."""
-    storage = answer_or(None, resolve_storage, reference or "default")
-    if storage is None:
-        unlisted.append(f"{reference}: there is no such storage")
-        return
-    for entry in walk(storage, conf.CACHEFILE_DIR.rstrip("/")):
-        if entry.error is not None:
-            unlisted.append(f"{entry.folder}: {type(entry.error).__name__}: {entry.error}")
-        names = (posixpath.join(entry.folder, each) for each in entry.files)
-        unseen = (name for name in names if hash((reference, name)) not in seen)
-        for chunk in in_chunks(name for name in unseen if not is_temporary(name)):
-            keys = {state_key(reference, name): name for name in chunk}
-            known = access.get_many(keys)
-            for key, name in keys.items():
-                unknown = CacheFileRecord(name=name, storage=reference, status=Status.EXISTS)
-                yield known.get(key, unknown)
+    def _unseen(
+        self, access: StateAccess, reference: str, storage: Storage, seen: set[int]
+    ) -> Iterator[CacheFileRecord]:
+        """Yield the records of what lies in a storage and is not *seen*."""
+        for entry in walk(storage, conf.CACHEFILE_DIR.rstrip("/")):
+            if entry.error is not None:
+                error = f"{type(entry.error).__name__}: {entry.error}"
+                self.unlisted.append(f"{entry.folder}: {error}")
+            names = (posixpath.join(entry.folder, each) for each in entry.files)
+            unseen = (name for name in names if hash((reference, name)) not in seen)
+            for chunk in in_chunks(name for name in unseen if not is_temporary(name)):
+                keys = {state_key(reference, name): name for name in chunk}
+                known = access.get_many(keys)
+                for key, name in keys.items():
+                    unknown = CacheFileRecord(name=name, storage=reference, status=Status.EXISTS)
+                    yield known.get(key, unknown)
 
 
 def _format_of(name: str) -> str:

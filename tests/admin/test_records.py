@@ -7,19 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.test import Client
 from django.urls import reverse
 
 from imagekit_registry import ImageSpec, get_image, register
-from imagekit_registry.admin import make_images_anew
+from imagekit_registry.admin import CacheFileRecordAdmin, make_images_anew
 from imagekit_registry.admin._records import MOST_AT_ONCE
+from imagekit_registry.maintenance.overview import count_records
 from imagekit_registry.models import CacheFileRecordRow
 from imagekit_registry.processors import ResizeToFit
-from imagekit_registry.state import get_state_access
+from imagekit_registry.specs import Picture
+from imagekit_registry.state import DatabaseStateStore, get_state_access
 from imagekit_registry.testing import forget_state
+from tests.conftest import require_service
 from tests.pages import render
 from tests.storages import content_of
 from tests.testapp.models import Photo
@@ -168,6 +173,24 @@ class TestActions:
         assert render(tag, photo=photo) == str(path)
         assert path.read_bytes() == whole
 
+    def test_an_image_that_a_picture_of_its_spec_offers_is_made_again_at_once(
+        self, photo: Photo, operator: Client
+    ) -> None:
+        """What the picture offers stands in the spec."""
+
+        @register.generator("tests:offered")
+        class Offered(ImageSpec):
+            processors = [ResizeToFit(200)]
+            format = "JPEG"
+            picture = Picture(formats=["WEBP"])
+
+        render("{% picture 'tests:offered' source=photo.original_image %}", photo=photo)
+        row = CacheFileRecordRow.objects.filter(spec_id="tests:offered", format="WEBP")[0]
+        path = Path(storages["default"].path(row.name))
+        path.write_bytes(b"damaged")
+        assert "1 image was made anew." in act(operator, "make_again", row)
+        assert path.read_bytes() != b"damaged"
+
     def test_an_image_of_a_worker_is_handed_to_one(self, photo: Photo, operator: Client) -> None:
         """The page says so, and does not say that it was made."""
 
@@ -232,6 +255,24 @@ class TestOverview:
         assert "No image waits for a worker." in html
         assert "DatabaseStateStore (default)" in html
         assert "keeps apart the processes of one host" in html
+
+    @pytest.mark.django_db(databases="__all__")
+    @pytest.mark.parametrize("alias", ["default", "postgresql", "mariadb"])
+    def test_the_numbers_and_the_order_are_the_same_in_every_database(self, alias: str) -> None:
+        """What was made last comes after what is yet to be made; bytes are of what is there."""
+        require_service(alias, alias in django_settings.DATABASES)
+        rows = DatabaseStateStore(using=alias).rows()
+        values = [("a", "exists", 10, 1.0), ("a", "exists", 20, 3.0), ("a", "failed", 99, None)]
+        values.append(("b", "exists", None, 2.0))
+        rows.bulk_create(
+            rows.model(pk=str(at), spec_id=spec, status=status, size=size, made_at=made_at)
+            for at, (spec, status, size, made_at) in enumerate(values)
+        )
+        a, b = count_records(rows)
+        assert (a.spec_id, a.numbers["exists"], a.numbers["failed"], a.size) == ("a", 2, 1, 30)
+        assert (b.spec_id, b.numbers["exists"], b.numbers["failed"], b.size) == ("b", 1, 0, 0)
+        ordered = rows.order_by(*CacheFileRecordAdmin.ordering)
+        assert list(ordered.values_list("pk", flat=True)) == ["2", "1", "3", "0"]
 
     def test_the_overview_shows_what_has_waited_longest(
         self, photo: Photo, operator: Client, settings: Any

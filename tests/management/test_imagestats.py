@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from PIL import Image
 
 from imagekit_registry import ImageSpec, register
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many
@@ -118,13 +119,19 @@ def test_what_avif_has_saved_is_told(store: str, name: str, run: Run) -> None:
     register.generator("tests:wide", Wide)
     render("{% picture 'tests:wide' source=name formats='AVIF WEBP' %}", name=name)
     forget_state()
-    by_format = {path.rpartition(".")[2]: storages["default"].size(path) for path in cached()}
-    assert set(by_format) == {"avif", "webp", "jpg"}
-    saved = min(by_format["webp"], by_format["jpg"]) - by_format["avif"]
+    by_size: dict[Any, dict[str, int]] = {}
+    for path in cached():
+        with Image.open(storages["default"].path(path)) as image:
+            formats = by_size.setdefault(image.size, {})
+            formats[path.rpartition(".")[2]] = storages["default"].size(path)
+    pairs = [dict(each) for each in by_size.values() if "avif" in each and len(each) > 1]
+    assert pairs
+    avif = [each.pop("avif") for each in pairs]
+    saved = sum(min(each.values()) for each in pairs) - sum(avif)
     report = run("imagestats", "--json").document
-    expected = {"files": 1, "bytes": by_format["avif"], "unsized": 0, "saved": saved}
+    expected = {"files": len(avif), "bytes": sum(avif), "unsized": 0, "saved": saved}
     assert report["avif"] == expected
-    assert f"AVIF: 1 file with {saved:,} bytes less" in run("imagestats").out
+    assert f" with {saved:,} bytes less" in run("imagestats").out
 
 
 def test_prices_make_costs_a_month(made: list[ImageCacheFile], run: Run) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -12,7 +14,8 @@ from django.core.management.base import CommandError, CommandParser
 from imagekit_registry.cachefiles.bulk import Generation
 from imagekit_registry.cachefiles.results import ResultStatus
 from imagekit_registry.exceptions import ImageKitError
-from imagekit_registry.maintenance.inventory import Errors, every_batch, expected_count, fed_ids
+from imagekit_registry.maintenance.again import Lost
+from imagekit_registry.maintenance.inventory import Errors, fed_ids
 from imagekit_registry.maintenance.waiting import Waiting
 from imagekit_registry.management._commands import (
     ImageCommand,
@@ -21,6 +24,8 @@ from imagekit_registry.management._commands import (
     describe,
     select,
 )
+from imagekit_registry.management._rows import Part, add_arguments
+from imagekit_registry.state import get_state_access
 
 __all__ = ["Command"]
 
@@ -62,6 +67,13 @@ class Command(ImageCommand):
             "--dry-run", action="store_true", help="Only list what would be made; write nothing."
         )
         parser.add_argument(
+            "--verify",
+            action="store_true",
+            help="With --missing: look for the files of all known images, also those of template tags."
+            " What cannot be made here is made by the next page that shows it.",
+        )
+        add_arguments(parser)
+        parser.add_argument(
             "--wait",
             action="store_true",
             help="Wait until workers have made what was handed to them; give up when they have made"
@@ -74,19 +86,20 @@ class Command(ImageCommand):
         Raises:
             CommandError: A pattern matches no id, or some images could not be made.
         """
-        if options["force"] and options["missing"]:
-            raise CommandError("Give either --force or --missing: they contradict each other.")
-        if not 1 <= options["jobs"] <= 256:
-            raise CommandError("Give a number from 1 to 256 for --jobs.")
+        _refuse(options)
         ids = select(options["ids"])
+        part = Part(options, ids)
         generation = _generation(options)
         counts: Counter[ResultStatus] = Counter()
         wanted: list[dict[str, str]] = []
         failures: list[tuple[str, ImageKitError, str]] = []
         errors: Errors = []
         waiting = Waiting()
-        with self.progress("image", options, partial(expected_count, ids)) as step:
-            for result in generation.run(every_batch(ids, errors)):
+        lost = Lost(options["ids"], options["dry_run"])
+        with self.progress("image", options, part.count) as step:
+            made = partial(_count_new, counts)
+            results = generation.run(part.batches(errors, made))
+            for result in chain(results, lost.make_again() if options["verify"] else ()):
                 step(1)
                 counts[result.status] += 1
                 name = str(result.file.name)
@@ -109,6 +122,8 @@ class Command(ImageCommand):
             "scheduled": counts[ResultStatus.SCHEDULED],
             "existing": counts[ResultStatus.EXISTING],
             "unfed": unfed,
+            "left_to_pages": lost.left,
+            "next": part.next if part.is_cut or self.is_interrupted else "",
             "failed": len(failures),
             "failures": [describe(error, spec_id, file) for spec_id, error, file in failures],
         }
@@ -116,10 +131,12 @@ class Command(ImageCommand):
         if options["verbosity"] > 0:
             lines += [f"{spec_id}: no source feeds this spec. {UNFED}" for spec_id in unfed]
             lines.append(self._summary(counts, len(failures), options["dry_run"]))
+            lines += _more(part, lost, self.is_interrupted)
         if options["dry_run"]:
             document["wanted"] = wanted
         complaints = [f"{counted(len(failures), 'image')} could not be made:"] if failures else []
         complaints += [f"  {error}" for _, error, _ in failures]
+        complaints += [f"{name}: its storage does not answer." for name in lost.unreachable]
         self.report(options, document, lines, complaints)
 
     def _summary(self, counts: Counter[ResultStatus], failed: int, dry_run: bool) -> str:
@@ -131,6 +148,36 @@ class Command(ImageCommand):
             f"{counted(counts[ResultStatus.MADE], 'image')} made,{later} {existing:,} existed,"
             f" {failed:,} failed, in {time.monotonic() - self.started:.1f} s."
         )
+
+
+def _refuse(options: Options) -> None:
+    """Raise an error for options that make no sense together."""
+    if options["force"] and options["missing"]:
+        raise CommandError("Give either --force or --missing: they contradict each other.")
+    if not 1 <= options["jobs"] <= 256:
+        raise CommandError("Give a number from 1 to 256 for --jobs.")
+    if options["verify"] and (not options["missing"] or options["model"] or options["limit"]):
+        raise CommandError("Give --verify with --missing, and without --model and --limit.")
+    if options["verify"] and not get_state_access().store.is_ledger:
+        raise CommandError(
+            "--verify looks at all states, and IMAGEKIT_STATE_STORE = 'database' alone can list them."
+            " A cache can forget them: manage.py forgetimages."
+        )
+
+
+def _count_new(counts: Counter[ResultStatus]) -> int:
+    new = (ResultStatus.MADE, ResultStatus.SCHEDULED, ResultStatus.WANTED)
+    return sum(counts[status] for status in new)
+
+
+def _more(part: Part, lost: Lost, is_interrupted: bool) -> Iterator[str]:
+    """Say what is left, and where to go on."""
+    if lost.left:
+        yield f"{counted(lost.left, 'image')} more: made by the next pages that show them."
+    if part.is_cut or (is_interrupted and part.next):
+        reached = "The limit is reached. " if part.is_cut else ""
+        go_on = f" with --filter {part.next}" if part.next else ""
+        yield f"{reached}Call the command again{go_on} for the rest."
 
 
 def _generation(options: Options) -> Generation:
