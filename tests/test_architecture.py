@@ -202,6 +202,15 @@ def test_a_start_imports_few_modules() -> None:
     assert sorted(filter(NOT_AT_START.fullmatch, added)) == []
 
 
+def test_the_admin_at_a_start_imports_nothing_that_makes_images() -> None:
+    """Django imports it for every process of a site that has it: also for those that show no list."""
+    imported = modules_at_start("django.contrib.admin", "imagekit_registry")
+
+    assert "imagekit_registry.admin" in imported
+    late = re.compile(r"imagekit_registry\.(maintenance\.\w+|imaging\._(decoder|render|encode)\w*)")
+    assert sorted(filter(late.fullmatch, imported)) == []
+
+
 @pytest.mark.parametrize("package", ["", ".cachefiles", ".imaging", ".processors"])
 def test_public_names_are_there_when_they_are_asked_for(package: str) -> None:
     """A package that imports its modules late has all its names, and says so."""

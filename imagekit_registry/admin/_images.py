@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from django import forms
 from django.contrib.admin.widgets import AdminFileWidget
 from django.db import models
+from django.http import HttpRequest
 from django.template.loader import get_template
 from django.urls import NoReverseMatch
 from django.utils.html import format_html
@@ -18,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.fallbacks import Fallback
+from imagekit_registry.cachefiles.prefetch import fetch_together
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     GenerationError,
@@ -69,7 +71,7 @@ class AdminThumbnail:
         Raises:
             InvalidArgument: The model has no such field.
         """
-        thumbnail = self._get_thumbnail(obj)
+        thumbnail = self.image_of(obj)
         # A cache file that has a name is to be made; it would be false where it is missing.
         is_there = thumbnail.name if isinstance(thumbnail, ImageCacheFile) else thumbnail
         if not is_there:
@@ -88,7 +90,12 @@ class AdminThumbnail:
             _logger.warning("The thumbnail of %r cannot be shown: %s", obj, error)
             return ""
 
-    def _get_thumbnail(self, obj: models.Model) -> Any:
+    def image_of(self, obj: models.Model) -> Any:
+        """Return the image of one model instance, which need not exist.
+
+        Raises:
+            InvalidArgument: The model has no such field.
+        """
         if callable(self.image_field):
             return self.image_field(obj)
         try:
@@ -262,7 +269,8 @@ def _in_percent(part: str) -> str:
 class ImageAdminMixin:
     """Gives image fields and focal points of a ``ModelAdmin``, or of an inline, inputs with previews.
 
-    ``formfield_overrides`` of the class itself come first.
+    ``formfield_overrides`` of the class itself come first. The columns of thumbnails in its list are
+    looked up together, in one round trip.
 
     Example:
         >>> @admin.register(Photo)
@@ -279,3 +287,15 @@ class ImageAdminMixin:
             **self.formfield_overrides,
         }
         super().__init__(*args, **kwargs)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Fetch the state of the images in all columns of the list, before it is shown."""
+        changelist = super().get_changelist_instance(request)  # type: ignore[misc]
+        if request.method == "GET":
+            names = [name for name in changelist.list_display if isinstance(name, str)]
+            columns = [getattr(self, name, None) for name in names]
+            shown = [column for column in columns if isinstance(column, AdminThumbnail)]
+            rows = changelist.result_list if shown else ()
+            # A column that fails for a row says so in its place.
+            fetch_together([answer_or(None, each.image_of, row) for each in shown] for row in rows)
+        return changelist

@@ -18,9 +18,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from imagekit_registry import maintenance
 from imagekit_registry.cachefiles.results import ResultStatus
-from imagekit_registry.maintenance.again import Again, make_records_again, make_rows_again
-from imagekit_registry.maintenance.overview import count_records, describe_parts, oldest_pending
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.state import DatabaseStateStore, Status, get_state_access, get_state_store
 
@@ -52,7 +51,7 @@ def make_images_anew(
     """
     if _is_too_much(modeladmin, request, queryset):
         return
-    _tell(modeladmin, request, make_rows_again(queryset))
+    _tell(modeladmin, request, maintenance.again.make_rows_again(queryset))
 
 
 class _StatusFilter(admin.SimpleListFilter):
@@ -154,7 +153,8 @@ class CacheFileRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Make the images of the chosen records anew."""
         if not _is_too_much(self, request, queryset):
             keys = list(queryset.values_list("key", flat=True))
-            _tell(self, request, make_records_again(get_state_access().get_many(keys, fresh=True)))
+            records = get_state_access().get_many(keys, fresh=True)
+            _tell(self, request, maintenance.again.make_records_again(records))
 
     @admin.action(
         description=_("Forget: the next page looks into the storage"), permissions=["mend"]
@@ -197,18 +197,18 @@ class CacheFileRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "opts": self.opts,
             "statuses": _STATUSES.values(),
             "is_listed": store is not None,
-            "parts": describe_parts(),
+            "parts": maintenance.overview.describe_parts(),
         }
         if store is not None:
             rows = store.rows()
-            counts = count_records(rows)
+            counts = maintenance.overview.count_records(rows)
             totals = [sum(count.numbers[status] for count in counts) for status in _STATUSES]
             context["counts"] = [
                 (count, [count.numbers[status] for status in _STATUSES]) for count in counts
             ]
             context["totals"] = totals
             context["size"] = sum(count.size for count in counts)
-            context["pending"] = pending = oldest_pending(rows)
+            context["pending"] = pending = maintenance.overview.oldest_pending(rows)
             context["since"] = pending and _moment(timezone.now().timestamp() - pending.seconds)
         return TemplateResponse(request, "imagekit/admin/overview.html", context)
 
@@ -235,7 +235,9 @@ def _is_too_much(
     return is_too_much
 
 
-def _tell(modeladmin: admin.ModelAdmin[Model], request: HttpRequest, again: Again) -> None:
+def _tell(
+    modeladmin: admin.ModelAdmin[Model], request: HttpRequest, again: maintenance.again.Again
+) -> None:
     """Say what became of images."""
     counts = Counter(result.status for result in again.results)
     for text in _sentences(counts[ResultStatus.MADE], counts[ResultStatus.SCHEDULED], again.left):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from imagekit_registry import imaging
 from imagekit_registry.cachefiles.existence import (
     complete,
     fetch,
@@ -16,7 +17,6 @@ from imagekit_registry.cachefiles.existence import (
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.threads import would_keep_waiting
 from imagekit_registry.exceptions import answer_or, logged
-from imagekit_registry.imaging import Deadline, read_header
 from imagekit_registry.specs import BaseImageSpec, default_limits, storage_of
 from imagekit_registry.state import CacheFileRecord, Status
 
@@ -68,7 +68,7 @@ def _measure(file: CacheFile, record: CacheFileRecord | None) -> tuple[int, int]
     with logged(_logger, "%s: %r cannot be measured", file.identity.spec_id, name):
         try:
             with file.storage.open(name, "rb") as stored:
-                header = read_header(stored, limits, Deadline(limits.max_seconds))
+                header = imaging.read_header(stored, limits, imaging.Deadline(limits.max_seconds))
         except FileNotFoundError:
             invalidate(file)
         else:

@@ -3,27 +3,61 @@
 from __future__ import annotations
 
 import posixpath
-from collections import OrderedDict
-from collections.abc import Iterator, Set
+from array import array
+from bisect import bisect_left
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Set
+from concurrent.futures import Executor
 from typing import Any
 
 import attrs
 from django.core.exceptions import ImproperlyConfigured
 
+from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.exceptions import answer_or
 
 __all__ = ["Entry", "Listing", "walk"]
 
-#: Names that a listing keeps in memory, over all folders: some 100 MB in the worst case.
+#: Names that a listing keeps in memory for `names`, over all folders: some 100 MB in the worst case.
 MAX_NAMES = 500_000
 #: Folders inside each other that a walk enters; a link that leads back would have no end.
 MAX_DEPTH = 100
 
+#: A storage by its id, which is its own only while it lives, and a folder in it.
+_Place = tuple[int, str]
+
+
+class _Folder:
+    """The names of the files in a folder, each in 8 bytes: millions of them fit into memory.
+
+    They are hashes. Two names of one hash, which is as good as impossible, would be taken for one.
+    """
+
+    def __init__(self, storage: Any, names: Set[str]) -> None:
+        self.storage = storage
+        self._hashes = array("q", sorted(map(hash, names)))
+        self._added: set[int] = set()
+
+    def __contains__(self, name: str) -> bool:
+        wanted = hash(name)
+        place = bisect_left(self._hashes, wanted)
+        is_there = place < len(self._hashes) and self._hashes[place] == wanted
+        return is_there or wanted in self._added
+
+    def add(self, name: str) -> None:
+        self._added.add(hash(name))
+        # Sorted in seldom, for that goes through all of them.
+        if len(self._added) > 1_000 + len(self._hashes) // 8:
+            self._hashes = array("q", sorted([*self._hashes, *self._added]))
+            self._added.clear()
+
 
 class Listing:
-    """Answers whether files exist from listings of their folders, each asked for once.
+    """Answers whether files exist from listings of their folders.
 
-    Answers are as old as the listing: of what is made meanwhile it must be told.
+    In whatever order files are asked for, each folder is listed once for `has`, and once more for
+    `names` unless very many names were asked for meanwhile. Answers are as old as the listing: of
+    what is made meanwhile it must be told.
 
     Example:
         >>> listing = Listing()
@@ -32,7 +66,8 @@ class Listing:
     """
 
     def __init__(self) -> None:
-        self._folders: OrderedDict[tuple[int, str], tuple[Any, set[str] | None]] = OrderedDict()
+        self._folders: dict[_Place, _Folder | None] = {}
+        self._names: OrderedDict[_Place, tuple[Any, Set[str] | None]] = OrderedDict()
         self._count = 0
 
     def has(self, storage: Any, name: str) -> bool:
@@ -41,30 +76,47 @@ class Listing:
         A storage that cannot list is asked for the file itself; it may raise anything.
         """
         folder, basename = posixpath.split(name)
-        names = self.names(storage, folder)
-        return basename in names if names is not None else bool(storage.exists(name))
+        known = self._look_into(storage, folder)
+        return basename in known if known is not None else bool(storage.exists(name))
+
+    def prepare(self, files: Iterable[CacheFile], executor: Executor | None) -> None:
+        """List the folders of *files* that will be asked for, by all threads of *executor* together."""
+        asked = {
+            (id(file.storage), posixpath.dirname(file.identity.name)): file.storage
+            for file in files
+            if file.cachefile_backend.asks_storage
+        }
+        if executor is not None:
+            # They are gone through so that no thread is left at it.
+            deque(executor.map(self._look_into, asked.values(), [each for _, each in asked]), 0)
+
+    def _look_into(self, storage: Any, folder: str) -> _Folder | None:
+        place = (id(storage), folder)
+        if place not in self._folders:
+            names = answer_or(None, _list, storage, folder)
+            self._folders[place] = None if names is None else _Folder(storage, names)
+        return self._folders[place]
 
     def add(self, storage: Any, name: str) -> None:
         """Take note that *storage* has a file called *name* now."""
         folder, basename = posixpath.split(name)
         known = self._folders.get((id(storage), folder))
-        if known is not None and known[1] is not None and basename not in known[1]:
-            known[1].add(basename)
-            self._count += 1
+        if known is not None and basename not in known:
+            known.add(basename)
 
     def names(self, storage: Any, folder: str) -> Set[str] | None:
         """Return the base names of the files in *folder*; None if the storage cannot list."""
-        key = (id(storage), folder)
-        if key in self._folders:
-            self._folders.move_to_end(key)
-            return self._folders[key][1]
+        place = (id(storage), folder)
+        if place in self._names:
+            self._names.move_to_end(place)
+            return self._names[place][1]
         # Storages raise what they like where they cannot list.
         names = answer_or(None, _list, storage, folder)
         # The storage is kept as well: its id is its own only while it lives.
-        self._folders[key] = (storage, names)
+        self._names[place] = (storage, names)
         self._count += 1 + len(names or ())
-        while self._count > MAX_NAMES and len(self._folders) > 1:
-            _, (_, dropped) = self._folders.popitem(last=False)
+        while self._count > MAX_NAMES and len(self._names) > 1:
+            _, (_, dropped) = self._names.popitem(last=False)
             self._count -= 1 + len(dropped or ())
         return names
 

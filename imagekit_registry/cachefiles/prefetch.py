@@ -13,7 +13,7 @@ from imagekit_registry.cachefiles.strategies import makes_when_required
 from imagekit_registry.exceptions import ImageKitError, InvalidArgument
 from imagekit_registry.specs import SpecHost
 
-__all__ = ["prefetch_images"]
+__all__ = ["fetch_together", "prefetch_images"]
 
 
 def prefetch_images(objects: Iterable[Any], *spec_fields: str) -> list[Any]:
@@ -41,12 +41,24 @@ def prefetch_images(objects: Iterable[Any], *spec_fields: str) -> list[Any]:
     instances = list(objects)
     paths = [name.replace(".", "__").split("__") for name in spec_fields]
     own = {} if paths else {model: _spec_fields_of(model) for model in set(map(type, instances))}
-    files = []
-    for item in instances:
-        found = [each for path in paths or own[type(item)] for each in _follow(item, path)]
-        files += _made_together([each for each in found if isinstance(each, ImageCacheFile)])
-    fetch(files)
+    fetch_together(
+        [each for path in paths or own[type(item)] for each in _follow(item, path)]
+        for item in instances
+    )
     return instances
+
+
+def fetch_together(groups: Iterable[Iterable[object]]) -> None:
+    """Fetch the state of all images in *groups* in one round trip; other objects are passed over.
+
+    Args:
+        groups: Images that will be shown together, such as those of one row: what is missing of one
+            source is made of one decode when the first of them is asked for.
+    """
+    files = []
+    for group in groups:
+        files += _made_together([each for each in group if isinstance(each, ImageCacheFile)])
+    fetch(files)
 
 
 def _made_together(files: list[ImageCacheFile]) -> list[ImageCacheFile]:

@@ -8,6 +8,7 @@ import posixpath
 from collections.abc import Hashable, Sequence
 from typing import IO, TypedDict, cast
 
+from imagekit_registry import imaging
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.exceptions import (
     EncodingError,
@@ -21,8 +22,6 @@ from imagekit_registry.exceptions import (
     UnreadableImage,
     answer_or,
 )
-from imagekit_registry.imaging import Encoded, Recipe, read_header
-from imagekit_registry.imaging import render as render_image
 from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, format_to_extension
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import (
@@ -159,7 +158,7 @@ def name_for(file: CacheFile, content: IO[bytes]) -> str:
     """
     name = file.identity.name
     is_chosen = (file.spec.format or "").upper() == AUTO
-    if not isinstance(content, Encoded) or not is_chosen or content.format == AUTO_FORMATS[0]:
+    if not isinstance(content, imaging.Encoded) or not is_chosen or content.format == AUTO_FORMATS[0]:
         return name
     return f"{posixpath.splitext(name)[0]}{format_to_extension(content.format)}"
 
@@ -173,13 +172,13 @@ class _Properties(TypedDict, total=False):
 
 def properties_of(content: IO[bytes], spec: BaseImageSpec) -> _Properties:
     """Return what is to be known of an image: its own word for it, else what is read in it."""
-    if isinstance(content, Encoded):
+    if isinstance(content, imaging.Encoded):
         width, height, format = content.width, content.height, content.format
         made = content.placeholder
         return {"width": width, "height": height, "format": format, "placeholder": made}
     content.seek(0)
     try:
-        header = read_header(content, default_limits())
+        header = imaging.read_header(content, default_limits())
     except GenerationError:
         # A generator may make no image.
         return {}
@@ -201,11 +200,11 @@ def placeholder_of(spec: BaseImageSpec, content: IO[bytes]) -> str:
     makers = spec.placeholder_makers()
     if not makers:
         return ""
-    recipe = Recipe(
+    recipe = imaging.Recipe(
         processors=(ResizeToFit(_SMALL, _SMALL, upscale=False),),
         format="WEBP",
         animated=False,
         placeholder=makers,
     )
-    made = render_image(content, recipe, limits=default_limits(), format_options=format_options())
+    made = imaging.render(content, recipe, limits=default_limits(), format_options=format_options())
     return made.placeholder

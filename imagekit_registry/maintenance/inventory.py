@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Set
 from functools import partial
 from itertools import chain, islice
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from django.apps import apps
@@ -25,7 +26,7 @@ from imagekit_registry.registry import (
     generator_registry,
     source_group_registry,
 )
-from imagekit_registry.specs import ImageSpec
+from imagekit_registry.specs import ImageSpec, iterate_rows
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 from imagekit_registry.state import (
     CacheFileRecord,
@@ -309,8 +310,8 @@ class Inventory:
         for alias in connections:
             try:
                 if alias in own or table in _list_tables(alias):
-                    rows: QuerySet[Model] = QuerySet(model, using=alias).order_by()
-                    for name in rows.values_list(column, flat=True).iterator():
+                    rows: QuerySet[Model] = QuerySet(model, using=alias)
+                    for _, name in iterate_rows(rows.values_list("pk", column), itemgetter(0)):
                         self._add_name(name)
             except Exception as error:  # noqa: BLE001 -- a table or a server may be missing
                 where = f"{model._meta.label}.{column} in the database {alias!r}"

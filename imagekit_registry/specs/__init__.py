@@ -22,6 +22,7 @@ from imagekit_registry.specs._engine import (
 )
 from imagekit_registry.specs._host import SpecHost, create_spec_class
 from imagekit_registry.specs._picture import WEB_FORMATS, Picture, Source, settle_picture
+from imagekit_registry.specs._rows import iterate_rows
 from imagekit_registry.specs._sources import (
     SourceReference,
     StoredFile,
@@ -66,6 +67,7 @@ __all__ = [
     "has_source",
     "is_open",
     "is_stored",
+    "iterate_rows",
     "keep_points_in",
     "load_decoder",
     "load_placeholders",

@@ -1,26 +1,52 @@
-"""Which images the rows of all models still name."""
+"""Rows: all of a table, and which images they still name."""
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import nullcontext
 from functools import partial
+from operator import attrgetter
+from typing import Any
 from weakref import WeakSet
 
 import attrs
 from django.apps.registry import Apps
 from django.db import Error, router, transaction
-from django.db.models import FileField, Model
+from django.db.models import FileField, Model, QuerySet
 from django.dispatch import Signal
 
 from imagekit_registry._loading import storage_reference
 
-#: Names that one query asks for.
+#: Names that one query asks for, and rows.
 _CHUNK = 500
 
 _logger = logging.getLogger("imagekit_registry.specs")
+
+
+def iterate_rows(
+    rows: QuerySet[Any, Any], key: Callable[[Any], object] = attrgetter("pk")
+) -> Iterator[Any]:
+    """Yield all of *rows*, in the order of their keys, by one query for each 500.
+
+    Each query begins behind the last row seen, and is over before that row is given out: on SQLite an
+    open one keeps others from writing, and some clients read all of its answer into memory. The key
+    of an unmanaged model may be none, so its rows come by one query.
+
+    Args:
+        rows: Of one model, not sliced.
+        key: Returns the primary key of what the queryset gives.
+    """
+    if not rows.model._meta.managed:
+        yield from rows.iterator(_CHUNK)
+        return
+    rest = rows = rows.order_by("pk")
+    while page := list(rest[:_CHUNK]):
+        yield from page
+        if len(page) < _CHUNK:
+            return
+        rest = rows.filter(pk__gt=key(page[-1]))
 
 
 @attrs.define(eq=False)

@@ -33,7 +33,7 @@ from imagekit_registry.specs._descriptors import (
     owners,
     watch_descriptor,
 )
-from imagekit_registry.specs._rows import Callback, LetGo
+from imagekit_registry.specs._rows import Callback, LetGo, iterate_rows
 from imagekit_registry.specs._sources import point_column
 
 __all__ = [
@@ -104,9 +104,9 @@ class ImageFieldSourceGroup:
         return cls._shared.get(key) or cls._shared.setdefault(key, cls(*key))
 
     def files(self) -> Iterator[FieldFile]:
-        """Yield the image of every row that has one; rows are fetched in chunks."""
+        """Yield the image of every row that has one; rows are fetched in pages, by their keys."""
         for model in self._tables():
-            for instance in self._rows(model).iterator(chunk_size=500):
+            for instance in iterate_rows(self._rows(model)):
                 if source := getattr(instance, self.image_field):
                     yield source
 

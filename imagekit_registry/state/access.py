@@ -23,7 +23,7 @@ from imagekit_registry.state.cache import CacheStateStore
 from imagekit_registry.state.database import DatabaseStateStore
 from imagekit_registry.state.memory import LocalStates
 from imagekit_registry.state.record import CacheFileRecord
-from imagekit_registry.state.scope import Table, current_scope
+from imagekit_registry.state.scope import BoundedTable, Table, current_scope
 from imagekit_registry.state.store import StateStore, adapt_store
 
 __all__ = [
@@ -119,11 +119,9 @@ class StateAccess:
         answer = self._ask(unknown) if unknown else {}
         if fresh and not answer:
             known = self._known(keys, table)
-        for key, record in answer.items():
-            known[key] = record
-            # What another thread of this request has written meanwhile is newer.
-            if fresh or key not in table:
-                table[key] = record
+        known |= answer
+        # What another thread of this request has written meanwhile is newer.
+        table.remember({k: each for k, each in answer.items() if fresh or k not in table})
         return {key: record for key, record in known.items() if record is not None}
 
     def knows(self, keys: Iterable[str]) -> bool:
@@ -190,11 +188,11 @@ class StateAccess:
                 known[key] = table[key]
         return known
 
-    def _table(self) -> Table:
+    def _table(self) -> BoundedTable:
         """Return what the request knows; outside of one, what nobody keeps."""
         scope = current_scope()
         if scope is None:
-            return {}
+            return BoundedTable()
         space = self._space()
         return scope.tables[(self, space) if space else self]
 
@@ -248,7 +246,7 @@ class StateAccess:
         else:
             self._tell_store(changes, space)
         self._local.put({space + key: record for key, record in changes.items()})
-        self._table().update(changes)
+        self._table().remember(dict(changes))
 
     def _is_in_transaction(self) -> bool:
         # The store says what is wrong with it when it is used.

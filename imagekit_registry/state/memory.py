@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from itertools import islice
 
 from imagekit_registry.state.record import CacheFileRecord, Status
 
@@ -14,7 +14,7 @@ __all__ = ["LocalStates"]
 class LocalStates:
     """A bounded memory of records that are worth trusting for a moment; safe for threads.
 
-    Reading takes no lock. When it is full, the half that was written first is forgotten.
+    Reading takes no lock. When it is full, what was written first is forgotten.
 
     Args:
         size: Largest number of records that are remembered; 0: none.
@@ -32,7 +32,7 @@ class LocalStates:
         self._now = now
         self._lock = threading.Lock()
         #: The records in the order in which they were written, each with the end of its time.
-        self._entries: dict[str, tuple[CacheFileRecord, float]] = {}
+        self._entries: OrderedDict[str, tuple[CacheFileRecord, float]] = OrderedDict()
         #: Changes with each write; see `fill`.
         self.version = 0
 
@@ -71,9 +71,8 @@ class LocalStates:
             seconds = self._trusted_for(record) if record is not None else 0.0
             if record is not None and seconds > 0:
                 self._entries[key] = (record, self._clock() + seconds)
-        if len(self._entries) > self._size:
-            newest = islice(self._entries.items(), len(self._entries) - self._size // 2, None)
-            self._entries = dict(newest)
+        while len(self._entries) > self._size:
+            self._entries.popitem(last=False)
 
     def _trusted_for(self, record: CacheFileRecord) -> float:
         """Return for how many seconds to trust *record*; no more than 0: do not keep it.

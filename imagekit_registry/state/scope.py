@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,6 +18,18 @@ __all__ = ["Scope", "close_request_scope", "current_scope", "open_request_scope"
 
 #: Records by key; None for what is known to be absent from the store.
 Table = dict[str, CacheFileRecord | None]
+#: Records that a request or a block remembers; an export of all rows reads any number.
+MOST_REMEMBERED = 10_000
+
+
+class BoundedTable(OrderedDict[str, CacheFileRecord | None]):
+    """What a scope knows of one store; of more than it holds it forgets what it read first."""
+
+    def remember(self, records: Table) -> None:
+        """Add *records*."""
+        self.update(records)
+        while len(self) > MOST_REMEMBERED:
+            self.popitem(last=False)
 
 
 @attrs.define(eq=False)
@@ -32,7 +44,9 @@ class Scope:
     of_request: bool = False
     is_open: bool = True
     #: By the access that reads through them, and its tenant.
-    tables: defaultdict[object, Table] = attrs.field(factory=lambda: defaultdict(dict))
+    tables: defaultdict[object, BoundedTable] = attrs.field(
+        factory=lambda: defaultdict(BoundedTable)
+    )
     logged: set[Hashable] = attrs.field(factory=set)
     #: How many images it has made, and the seconds that this has taken.
     images: int = 0

@@ -12,12 +12,13 @@ from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import models
+from django.db import connection, models
 from django.template import engines
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils.datastructures import MultiValueDict
 
-from imagekit_registry import register, unregister
+from imagekit_registry import get_image, register, unregister
 from imagekit_registry.admin import (
     AdminThumbnail,
     FocalPointWidget,
@@ -26,9 +27,10 @@ from imagekit_registry.admin import (
 )
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID, AdminPreview
-from imagekit_registry.models import FocalPoint
+from imagekit_registry.models import CacheFileRecordRow, FocalPoint
 from imagekit_registry.processors import Adjust
 from imagekit_registry.registry import generator_registry
+from imagekit_registry.state import forget_local_states
 from tests.pages import elements
 from tests.storages import CountingStorage, content_of
 from tests.testapp.models import Album, AlbumPhoto, Photo, Portrait, Profile
@@ -205,6 +207,35 @@ class TestPages:
         assert html.count('class="imagekit-thumbnail"') == 2
         assert photo.thumbnail.url in html
         assert 'class="column-admin_thumbnail"' in html
+
+    def test_the_list_looks_up_all_its_columns_by_one_query(
+        self, superuser: Client, photo: Photo, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However many rows and columns it has, with any Django; a column that fails keeps nothing back."""
+        settings.IMAGEKIT_STATE_STORE = "database"
+        photo_admin = admin.site.get_model_admin(Photo)
+        columns = {
+            "first": AdminThumbnail("thumbnail"),
+            "second": AdminThumbnail("banner"),
+            "third": AdminThumbnail("with_spec"),
+            "fourth": AdminThumbnail(
+                lambda row: get_image("imagekit:thumbnail", source=row.original_image, width=30)
+            ),
+        }
+        for name, column in columns.items():
+            monkeypatch.setattr(photo_admin, name, column, raising=False)
+        monkeypatch.setattr(photo_admin, "list_display", ["title", *columns])
+        for number in range(9):
+            Photo.objects.create(title=str(number), original_image=photo.original_image.name)
+        superuser.get("/admin/testapp/photo/")  # makes them
+        forget_local_states()
+
+        with CaptureQueriesContext(connection) as queries:
+            html = superuser.get("/admin/testapp/photo/").text
+
+        assert html.count('class="imagekit-thumbnail"') == 40
+        table = CacheFileRecordRow._meta.db_table
+        assert sum(table in query["sql"] for query in queries) == 1
 
     def test_the_admin_form_shows_preview_and_thumbnail(
         self, superuser: Client, photo: Photo

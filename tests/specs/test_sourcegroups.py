@@ -660,6 +660,24 @@ class TestFiles:
         assert next(iter(group.files())).instance.pk
         assert group.count() == 2
 
+    def test_files_are_listed_in_pages_that_hold_nothing_open(
+        self, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+    ) -> None:
+        """Each row once, in few queries; what is deleted and added meanwhile confuses nothing."""
+        monkeypatch.setattr("imagekit_registry.specs._rows._CHUNK", 2)
+        rows = [Photo.objects.create(original_image=f"photos/{name}.jpg") for name in "abcde"]
+        files = ImageFieldSourceGroup.shared(Photo, "original_image").files()
+
+        with django_assert_num_queries(1) as queries:
+            seen = [str(next(files).name)]
+        Photo.objects.filter(pk__in=[rows[1].pk, rows[2].pk]).delete()
+        Photo.objects.create(original_image="photos/f.jpg")
+        with django_assert_num_queries(2):
+            seen += [str(source.name) for source in files]
+
+        assert "LIMIT 2" in queries[0]["sql"]
+        assert seen == [f"photos/{name}.jpg" for name in "abdef"]
+
     def test_the_generator_of_a_groups_files_gives_a_cache_file_for_each_source(self) -> None:
         """One that is equal to another is registered once."""
         Photo.objects.create(original_image="photos/one.jpg")

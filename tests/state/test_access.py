@@ -344,13 +344,13 @@ class TestLocalStates:
             assert len(states) <= size
 
     def test_what_was_written_last_stays(self) -> None:
-        """When it is full, the older half goes; what is written again counts as new."""
+        """When it is full, the oldest one goes; what is written again counts as new."""
         states = LocalStates(10, ttl=10, clock=time.monotonic, now=time.time)
         for key in "abcdefghij":
             states.put({key: make(key)})
         states.put({"a": make("a")})
         states.put({"k": make("k")})
-        assert [key for key in "abcdefghijk" if states.get(key)] == ["a", "h", "i", "j", "k"]
+        assert [key for key in "abcdefghijk" if states.get(key)] == list("acdefghijk")
 
     def test_threads_may_use_the_memory_of_a_process_together(self) -> None:
         """Nothing is lost, torn or unbounded under eight threads."""
@@ -461,6 +461,21 @@ class TestScope:
         with state_scope():
             run_threads([lambda: seen.append(current_scope())])
         assert seen == [None]
+
+    def test_a_request_that_reads_any_number_remembers_no_more_than_it_may(
+        self, access_without_local: StateAccess, store: CountingStore, monkeypatch: Any
+    ) -> None:
+        """What was read last; an export of all rows must not keep all of their records."""
+        monkeypatch.setattr("imagekit_registry.state.scope.MOST_REMEMBERED", 100)
+        access = access_without_local
+        store.set_many({str(number): make(str(number)) for number in range(300)})
+        with state_scope() as scope:
+            for start in range(0, 300, 50):
+                keys = [str(number) for number in range(start, start + 50)]
+                assert len(access.get_many(keys)) == 50
+            assert sum(map(len, scope.tables.values())) == 100
+            assert access.knows(map(str, range(200, 300)))
+            assert len(access.get_many(map(str, range(300)))) == 300
 
 
 class TestDeadStore:
