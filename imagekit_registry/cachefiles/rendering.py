@@ -158,7 +158,11 @@ def name_for(file: CacheFile, content: IO[bytes]) -> str:
     """
     name = file.identity.name
     is_chosen = (file.spec.format or "").upper() == AUTO
-    if not isinstance(content, imaging.Encoded) or not is_chosen or content.format == AUTO_FORMATS[0]:
+    if (
+        not isinstance(content, imaging.Encoded)
+        or not is_chosen
+        or content.format == AUTO_FORMATS[0]
+    ):
         return name
     return f"{posixpath.splitext(name)[0]}{format_to_extension(content.format)}"
 

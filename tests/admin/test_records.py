@@ -262,8 +262,12 @@ class TestOverview:
         """What was made last comes after what is yet to be made; bytes are of what is there."""
         require_service(alias, alias in django_settings.DATABASES)
         rows = DatabaseStateStore(using=alias).rows()
-        values = [("a", "exists", 10, 1.0), ("a", "exists", 20, 3.0), ("a", "failed", 99, None)]
-        values.append(("b", "exists", None, 2.0))
+        values: list[tuple[str, str, int | None, float | None]] = [
+            ("a", "exists", 10, 1.0),
+            ("a", "exists", 20, 3.0),
+            ("a", "failed", 99, None),
+            ("b", "exists", None, 2.0),
+        ]
         rows.bulk_create(
             rows.model(pk=str(at), spec_id=spec, status=status, size=size, made_at=made_at)
             for at, (spec, status, size, made_at) in enumerate(values)
