@@ -38,7 +38,7 @@ from imagekit_registry.specs._sources import (
     refer_to,
     storage_of,
 )
-from imagekit_registry.specs._spec import ImageSpec, generate_together
+from imagekit_registry.specs._spec import ImageSpec, generate_together, rendering_by
 
 __all__ = [
     "WEB_FORMATS",
@@ -76,6 +76,7 @@ __all__ = [
     "point_column",
     "point_of",
     "refer_to",
+    "rendering_by",
     "settle_picture",
     "show_attributes",
     "split_attributes",
