@@ -21,6 +21,7 @@ from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import GenerationError
 from imagekit_registry.imaging import Deadline, Encoded, Limits, Recipe, read_header
 from imagekit_registry.imaging.formats import default_format
+from imagekit_registry.imaging.placeholders import make_placeholder
 from imagekit_registry.processors import ProcessorPipeline
 from imagekit_registry.specs import rendering_by
 
@@ -108,7 +109,11 @@ def _render_blank(
         format = recipe.format or default_format(header.format, source_name)
         try:
             limits.check_output(size)
-            results.append(Encoded(_blank(format, size), format=format, size=size, mode="RGB"))
+            made = Encoded(_blank(format, size), format=format, size=size, mode="RGB")
+            made.placeholder = make_placeholder(
+                Image.new("RGB", (8, 8), "gray"), recipe.placeholder
+            )
+            results.append(made)
         except GenerationError as error:
             results.append(error)
     return results

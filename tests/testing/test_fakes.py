@@ -114,6 +114,18 @@ def test_a_spec_with_a_storage_of_its_own_is_kept_in_memory_too(name: str, media
     assert sorted(media.rglob("*")) == before
 
 
+def test_a_fake_has_the_placeholders_that_its_spec_asks_for(name: str) -> None:
+    """Of its one colour."""
+
+    class Shown(Banner):
+        placeholder = ("color", "css")
+
+    with registered(shown=Shown), fake_images():
+        file = get_image("tests:shown", source=name)
+        assert file.url
+        assert (file.placeholder.color, bool(file.placeholder.css)) == ("#808080", True)
+
+
 def test_what_is_made_is_told_in_its_order(name: str) -> None:
     """Once each, in pages too; a new block begins with nothing."""
     with registered(banner=Banner):
