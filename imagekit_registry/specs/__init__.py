@@ -20,7 +20,7 @@ from imagekit_registry.specs._engine import (
     load_placeholders,
     load_resizer,
 )
-from imagekit_registry.specs._host import SpecHost, create_spec_class
+from imagekit_registry.specs._host import SpecHost, create_spec_class, is_made_of_arguments
 from imagekit_registry.specs._picture import WEB_FORMATS, Picture, Source, settle_picture
 from imagekit_registry.specs._sources import (
     SourceReference,
@@ -64,6 +64,7 @@ __all__ = [
     "generate_together",
     "has_generator",
     "has_source",
+    "is_made_of_arguments",
     "is_open",
     "is_stored",
     "keep_points_in",
