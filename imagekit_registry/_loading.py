@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from hashlib import blake2b, md5
 from typing import Any
@@ -31,6 +31,8 @@ _storage_references: dict[int, tuple[Storage, str]] = {}
 #: What storages say of their place, those of Django and of django-storages; tenants' may change.
 _PLACES = ("location", "bucket_name", "azure_container", "root_path", "endpoint_url")
 _in_memory: WeakKeyDictionary[Storage, str] = WeakKeyDictionary()
+#: Storages that have all cache files, whatever settings and specs say; the last one holds.
+_only_storages: list[Storage] = []
 #: A callable may give another storage object for each file; they are not to be kept for ever.
 _MOST_STORAGES = 200
 
@@ -109,12 +111,19 @@ def get_cache() -> BaseCache:
     return caches[conf.CACHE_BACKEND]
 
 
-def get_storage() -> Storage:
+def get_storage(own: Storage | str | Callable[[], Storage] | None = None) -> Storage:
     """Return the storage of cache files, which ``IMAGEKIT_DEFAULT_FILE_STORAGE`` names.
+
+    Args:
+        own: What a spec or a file has instead.
 
     Raises:
         InvalidConfiguration: The setting is neither an alias in ``STORAGES`` nor a dotted path.
     """
+    if _only_storages:
+        return _only_storages[-1]
+    if own:
+        return resolve_storage(own)
     wanted = conf.DEFAULT_FILE_STORAGE
     try:
         return resolve_storage(wanted)
@@ -122,6 +131,19 @@ def get_storage() -> Storage:
         raise InvalidConfiguration(
             f"IMAGEKIT_DEFAULT_FILE_STORAGE is {wanted!r}: {error}"
         ) from error
+
+
+@contextmanager
+def only_storage(storage: Storage) -> Iterator[None]:
+    """Keep all cache files in *storage* while the block lasts; for tests.
+
+    Change a setting of ours around it, so that what was built from settings is built anew.
+    """
+    _only_storages.append(storage)
+    try:
+        yield
+    finally:
+        _only_storages.remove(storage)
 
 
 def resolve_storage(value: Storage | str | Callable[[], Storage] | None) -> Storage:

@@ -39,6 +39,7 @@ __all__ = [
     "UnknownFormatError",
     "UnreadableImage",
     "answer_or",
+    "how_to_install",
     "located",
     "logged",
 ]
@@ -102,10 +103,18 @@ UnknownExtensionError = UnknownExtension
 class MissingSource(ImageKitError, ValueError):
     """A spec was asked for an image but has no source (the image field is empty).
 
-    Django's template engine shows nothing for a variable that raises it.
+    Django's template engine shows nothing for a variable that raises it, and our tags show nothing
+    for an empty field, also where other errors are raised.
+
+    Attributes:
+        is_empty_field: Whether the source is an image field without an image, which is no mistake.
     """
 
     silent_variable_failure = True
+
+    def __init__(self, message: str = "", *, is_empty_field: bool = False) -> None:
+        super().__init__(message)
+        self.is_empty_field = is_empty_field
 
 
 class GenerationError(ImageKitError):
@@ -217,6 +226,26 @@ class located:  # noqa: N801 -- read as a verb: with located(...)
         )
         error.__cause__ = cause
         return error
+
+
+def how_to_install(extra: str) -> str:
+    """Return the command that installs what an extra of ours needs, wherever we were installed from.
+
+    Example:
+        >>> how_to_install("vips")
+        "pip install 'pyvips>=3.0' 'pyvips-binary>=8.16'"
+    """
+    # It takes a while, and something has failed.
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        lines = requires("imagekit-registry") or ()
+    except PackageNotFoundError:
+        lines = ()
+    parts = [line.partition(";") for line in lines]
+    needed = [part[0].strip() for part in parts if f'extra == "{extra}"' in part[2]]
+    what = needed or [f"imagekit-registry[{extra}]"]
+    return f"pip install {' '.join(map(repr, what))}"
 
 
 def answer_or(default: T, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -276,6 +276,12 @@ class TestWheel:
             "pillow",
         }
 
+    def test_the_wheel_offers_its_fixtures_to_pytest(self, contents: dict[str, bytes]) -> None:
+        """They are there without a line in a project's `conftest.py`."""
+        (name,) = (name for name in contents if name.endswith(".dist-info/entry_points.txt"))
+        lines = contents[name].decode().split("\n")
+        assert lines[:2] == ["[pytest11]", "imagekit_registry = imagekit_registry.contrib.pytest"]
+
     def test_extras_have_the_promised_names(self, contents: dict[str, bytes]) -> None:
         """`pip install imagekit-registry[celery]` and its like are known."""
         (name,) = (name for name in contents if name.endswith(".dist-info/METADATA"))

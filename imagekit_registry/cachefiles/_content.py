@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import IO, Any, NoReturn, Self, TypedDict, TypeVar
 
 from django.core.files.base import File
+from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 
 from imagekit_registry.cachefiles import existence
@@ -62,9 +63,15 @@ class StoredContent(CacheFile):
         return name or self.name or self._refuse_without_source()
 
     def _refuse_without_source(self) -> NoReturn:
+        if isinstance(self.source, FieldFile):
+            raise MissingSource(
+                f"An image of {self.spec_id} was asked for, but its image field is empty. Check the"
+                " field before, or check whether the image is true.",
+                is_empty_field=True,
+            )
         raise MissingSource(
-            f"An image of {self.spec_id} was asked for, but it has no source. Check the image field"
-            " before, or check whether the image is true."
+            f"An image of {self.spec_id} was asked for, but its source is {self.source!r}. Give it the"
+            " file of an image field or the name of a file, by a variable that there is."
         )
 
     @property

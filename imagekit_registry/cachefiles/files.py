@@ -310,7 +310,7 @@ def _place(
     spec = generator if isinstance(generator, BaseImageSpec) else adapt_generator(generator)
     try:
         wanted = storage or spec.cachefile_storage
-        found = resolve_storage(wanted) if wanted else _defaults()[0]
+        found = get_storage(wanted) if wanted else _defaults()[0]
         known = None if name else known_identity(spec, found)
         if known is not None:
             return spec, found, known, known.name

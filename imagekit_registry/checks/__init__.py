@@ -21,7 +21,7 @@ from imagekit_registry.checks._specs import (
     check_urls,
 )
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import answer_or
+from imagekit_registry.exceptions import answer_or, how_to_install
 from imagekit_registry.models.fields import spec_fields_of
 from imagekit_registry.specs import load_resizer
 
@@ -79,7 +79,7 @@ def check_deployed(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
     if name is None:
         return []  # `check_settings` says why
     text = f"Images are resized by {name!r}; IMAGEKIT_RESIZER is {conf.RESIZER!r}."
-    hint = "The fastest is 'simd', of the extra simd."
+    hint = f"The fastest is 'simd': {how_to_install('simd')}"
     return [Info(text, hint=hint, id="imagekit.I001")]
 
 

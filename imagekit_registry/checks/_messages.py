@@ -5,17 +5,101 @@ from __future__ import annotations
 import base64
 import difflib
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import attrs
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning
 
 from imagekit_registry.exceptions import GenerationError, ImageKitError
 from imagekit_registry.imaging import Limits, Recipe, render
 from imagekit_registry.specs import format_options
 
 T = TypeVar("T")
+
+#: Options of `Image.save` that Pillow documents. It says nothing of one that it does not know.
+_OPTIONS = frozenset(
+    [
+        "advanced",
+        "alpha_premultiplied",
+        "alpha_quality",
+        "append_images",
+        "artist",
+        "autotiling",
+        "background",
+        "big_tiff",
+        "bits",
+        "blend",
+        "cinema_mode",
+        "codec",
+        "codeblock_size",
+        "colors",
+        "comment",
+        "compress_level",
+        "compress_type",
+        "compression",
+        "copyright",
+        "date_time",
+        "default_image",
+        "description",
+        "dictionary",
+        "disposal",
+        "dpi",
+        "duration",
+        "exact",
+        "exif",
+        "icc_profile",
+        "include_color_table",
+        "interlace",
+        "irreversible",
+        "keep_rgb",
+        "kmax",
+        "kmin",
+        "lossless",
+        "loop",
+        "max_threads",
+        "mct",
+        "method",
+        "minimize_size",
+        "no_jp2",
+        "num_resolutions",
+        "offset",
+        "optimize",
+        "palette",
+        "plt",
+        "pnginfo",
+        "precinct_size",
+        "progression",
+        "progressive",
+        "qtables",
+        "quality",
+        "quality_layers",
+        "quality_mode",
+        "range",
+        "resolution",
+        "resolution_unit",
+        "restart_marker_blocks",
+        "restart_marker_rows",
+        "rle",
+        "save_all",
+        "signed",
+        "smooth",
+        "software",
+        "speed",
+        "streamtype",
+        "strip_size",
+        "subsampling",
+        "tile_cols",
+        "tile_offset",
+        "tile_rows",
+        "tile_size",
+        "tiffinfo",
+        "transparency",
+        "x_resolution",
+        "xmp",
+        "y_resolution",
+    ]
+)
 
 #: A grey PNG of one pixel.
 _PIXEL = base64.b64decode(
@@ -32,6 +116,26 @@ def nearest(word: object, words: Iterable[str], otherwise: str) -> str:
     """Return a hint with the words that are like *word*, or *otherwise*."""
     near = difflib.get_close_matches(str(word), list(words), n=3)
     return f"Did you mean {' or '.join(map(repr, near))}?" if near else otherwise
+
+
+def slips(options: object) -> Iterator[tuple[str, str]]:
+    """Yield the names of options of `Image.save` that look like slips of the pen, and what is meant."""
+    for name in options if isinstance(options, Mapping) else ():
+        near = difflib.get_close_matches(str(name), _OPTIONS, n=1, cutoff=0.8)
+        if near and name not in _OPTIONS:
+            yield str(name), near[0]
+
+
+def unknown_option(where: str, slip: tuple[str, str], obj: object = None) -> Warning:
+    """Return a warning of an option that has no effect.
+
+    Args:
+        where: What has it, for the message.
+        slip: Its name, and what is meant.
+        obj: What the message points to.
+    """
+    text = f"{where} the option {slip[0]!r}, which has no effect: Pillow does not know it."
+    return Warning(text, hint=f"Did you mean {slip[1]!r}?", obj=obj, id="imagekit.W007")
 
 
 def reason_of(problem: Exception) -> str:

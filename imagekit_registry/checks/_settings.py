@@ -21,7 +21,16 @@ from django.core.checks import CheckMessage, Warning
 from imagekit_registry._loading import get_by_qname, resolve_storage
 from imagekit_registry.cachefiles.backends import load_backend
 from imagekit_registry.cachefiles.strategies import load_strategy
-from imagekit_registry.checks._messages import attempt, error, guarded, nearest, reason_of, refusal
+from imagekit_registry.checks._messages import (
+    attempt,
+    error,
+    guarded,
+    nearest,
+    reason_of,
+    refusal,
+    slips,
+    unknown_option,
+)
 from imagekit_registry.conf import Conf, ServingOptions, Setting, all_settings, conf
 from imagekit_registry.exceptions import InvalidConfiguration, UnknownFormat
 from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID, THUMBNAIL_ID
@@ -54,7 +63,12 @@ def _check_setting(name: str, setting: Setting[Any]) -> Iterator[CheckMessage]:
     expected = setting.rule(value)
     if expected:
         yield error("E009", f"{name} is {value!r}; it must be {expected}", hint)
-    elif value is not None and name in _LOADED:
+        return
+    if name == "IMAGEKIT_FORMAT_OPTIONS":
+        for format, options in value.items():
+            for slip in slips(options):
+                yield unknown_option(f"{name} has for {format!r}", slip)
+    if value is not None and name in _LOADED:
         number, load = _LOADED[name]
         loaded, problem = attempt(lambda: load(value))
         if problem is not None:

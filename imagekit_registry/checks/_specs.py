@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 import attrs
+from django.apps import apps
 from django.core.checks import CheckMessage
 from django.urls import reverse
 
@@ -17,14 +18,26 @@ from imagekit_registry.cachefiles.backends import (
 )
 from imagekit_registry.cachefiles.pending import parse_pending
 from imagekit_registry.cachefiles.strategies import load_strategy
-from imagekit_registry.checks._messages import attempt, error, guarded, nearest, reason_of, refusal
+from imagekit_registry.checks._messages import (
+    attempt,
+    error,
+    guarded,
+    nearest,
+    reason_of,
+    refusal,
+    slips,
+    unknown_option,
+)
 from imagekit_registry.checks._settings import load_callable, load_fallback, load_storage
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import NotCanonical, UnknownFormat, answer_or
 from imagekit_registry.imaging import Limits, Recipe
+from imagekit_registry.models.fields import spec_fields_of
 from imagekit_registry.registry import generator_registry, source_group_registry
 from imagekit_registry.specs import (
     ImageSpec,
+    SpecHost,
+    is_made_of_arguments,
     load_decoder,
     load_placeholders,
     load_resizer,
@@ -68,7 +81,9 @@ def check_specs() -> Iterator[CheckMessage]:
     for spec_id in generator_registry.get_ids():
         cls = generator_registry.lookup(spec_id)
         if isinstance(cls, type) and issubclass(cls, ImageSpec):
-            yield from guarded(f"The spec {spec_id!r}", cls, partial(_check_spec, spec_id, cls))
+            owner = _owner_of(spec_id, cls)
+            check = partial(_check_spec, spec_id, owner)
+            yield from guarded(f"The spec {spec_id!r}", owner, check)
 
 
 def check_source_groups() -> Iterator[CheckMessage]:
@@ -116,14 +131,27 @@ def check_urls() -> Iterator[CheckMessage]:
             yield error("E021", text, hint)
 
 
-def _check_spec(spec_id: str, cls: type[ImageSpec]) -> Iterator[CheckMessage]:
+def _owner_of(spec_id: str, cls: type[ImageSpec]) -> object:
+    """Return what a message points to: a class, or the field that has made it of its arguments."""
+    if not is_made_of_arguments(cls):
+        return cls
+    for model in apps.get_models():
+        for field in (*spec_fields_of(model), *model._meta.fields):
+            if isinstance(field, SpecHost) and field.spec_id == spec_id:
+                return field
+    return spec_id
+
+
+def _check_spec(spec_id: str, owner: object) -> Iterator[CheckMessage]:
     spec = answer_or(None, generator_registry.get, spec_id, source=None)
     if spec is None:
         # It needs arguments, which only its callers know.
         return
     for check in (_check_recipe, _check_writing, _check_digest, _check_loading, _check_serving):
         for number, text, hint in check(spec):
-            yield error(number, f"{spec_id!r} {text}", hint, cls)
+            yield error(number, f"{spec_id!r} {text}", hint, owner)
+    for slip in slips(answer_or(None, attrgetter("options"), spec)):
+        yield unknown_option(f"{spec_id!r} has", slip, owner)
 
 
 # An attribute of a spec may be a property that needs a source; it counts as None then.
@@ -156,7 +184,9 @@ def _check_writing(spec: ImageSpec) -> _Findings:
         return
     recipe, problem = attempt(lambda: Recipe(**{**values, "options": options or {}}))
     if recipe is None:
-        hint = f"Change the attribute of {type(spec).__name__}."
+        hint = "Change the argument of the field."
+        if not is_made_of_arguments(type(spec)):
+            hint = f"Change the attribute of {type(spec).__name__}."
         yield "E016", f"cannot be used: {problem}", hint
         return
     # Without a format the options are for that of the source, which is known only later; PNG takes

@@ -68,6 +68,9 @@ def attempt(
     try:
         return plan(*args)
     except errors as error:
+        if isinstance(error, MissingSource) and error.is_empty_field:
+            # As a variable in Django's templates: a row may have no image.
+            return None
         if conf.ON_ERROR == "raise":
             raise
         _logger.warning("%s", error)

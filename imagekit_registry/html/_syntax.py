@@ -10,6 +10,7 @@ import attrs
 from imagekit_registry.generatorlibrary import THUMBNAIL_ID
 from imagekit_registry.html._elements import is_attribute_name
 from imagekit_registry.html._tags import TAGS, Tag, explain_unknown
+from imagekit_registry.registry import generator_registry
 
 #: A value as a template language has it before it is rendered.
 V = TypeVar("V")
@@ -118,12 +119,23 @@ class WrittenTag(Generic[V]):
         if len(args) not in self.tag.counts:
             given = ", ".join(map(text_of, args)) or "none"
             by = "," if "," in takes else ""
-            return f"takes {takes}{by} as unnamed arguments, not: {given}"
+            hint = ""
+            if self.tag.counts == (1,) and len(args) == 2:
+                hint = f". Name the source: source={text_of(args[1])}"
+            elif "source" in kwargs:
+                source = text_of(kwargs["source"])
+                hint = f". The source has no name here: write {source} after the dimensions"
+            return f"takes {takes}{by} as unnamed arguments, not: {given}{hint}"
         for taken in ("id",) if len(args) == 1 else ("height", "id", "source", "width"):
             if taken in kwargs:
                 return f"has {taken!r} by name, which comes from the unnamed arguments"
+        first = constant_of(args[0])
+        if len(args) == 2 and isinstance(first, str) and first in generator_registry.get_ids():
+            source = text_of(args[1])
+            named = f"source={source}" if 1 in self.tag.counts else f"'100x100' {source}"
+            return f"has the id {first!r} in place of dimensions. Write: {first!r} {named}"
         # What a variable names may take anything.
-        spec_id = THUMBNAIL_ID if len(args) == 2 else constant_of(args[0])
+        spec_id = THUMBNAIL_ID if len(args) == 2 else first
         if spec_id is None:
             return ""
         return explain_unknown(self.name, len(args), str(spec_id), kwargs)

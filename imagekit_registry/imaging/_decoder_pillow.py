@@ -56,7 +56,7 @@ UNREAD_FORMATS = (
     (
         re.compile(rb"....ftyp(?:hei[cfmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL),
         "HEIC",
-        "Install the extra 'heif' and register its plugin, or upload a JPEG.",
+        "Install pillow-heif and register its opener, or upload a JPEG.",
     ),
     (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "), "JPEG XL", "Upload a JPEG, PNG or WebP."),
     (

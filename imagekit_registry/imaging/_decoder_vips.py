@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from imagekit_registry.exceptions import InvalidConfiguration
+from imagekit_registry.exceptions import InvalidConfiguration, how_to_install
 
 from ._decoder import Frame, OpenedImage, Plan, Size
 from ._decoder_pillow import PillowDecoder, PillowImage
@@ -178,7 +178,7 @@ class VipsDecoder(PillowDecoder):
         except (ImportError, OSError) as error:  # the package, or the library that it loads
             raise InvalidConfiguration(
                 f"The decoder 'vips' cannot be used ({error})."
-                " Install it by: pip install imagekit-registry[vips]"
+                f" Install it by: {how_to_install('vips')}"
             ) from error
         self._vips = pyvips
 

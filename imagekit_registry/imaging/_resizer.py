@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from imagekit_registry.exceptions import InvalidConfiguration
+from imagekit_registry.exceptions import InvalidConfiguration, how_to_install
 from imagekit_registry.processors.resampling import Part, PillowResizer, Resizer
 
 from ._decoder import Size
@@ -33,7 +33,7 @@ class SimdResizer:
         except ImportError as error:
             raise InvalidConfiguration(
                 f"The resizer 'simd' cannot be used ({error})."
-                " Install it by: pip install imagekit-registry[simd]"
+                f" Install it by: {how_to_install('simd')}"
             ) from error
         self._library = cykooz_resizer
         self._lanczos = cykooz_resizer.ResizeAlg.convolution(cykooz_resizer.FilterType.lanczos3)

@@ -13,7 +13,7 @@ from hashlib import blake2b
 import attrs
 from PIL import Image
 
-from imagekit_registry.exceptions import InvalidConfiguration, ProcessingError
+from imagekit_registry.exceptions import InvalidConfiguration, ProcessingError, how_to_install
 
 from ._colour import to_eight_bit, without_palette
 
@@ -81,7 +81,7 @@ def _gradients(text: str) -> str:
 def _missing(kind: str, error: ImportError) -> InvalidConfiguration:
     return InvalidConfiguration(
         f"The placeholder {kind!r} cannot be made ({error})."
-        f" Install what it needs by: pip install imagekit-registry[{kind}]"
+        f" Install what it needs by: {how_to_install(kind)}"
     )
 
 

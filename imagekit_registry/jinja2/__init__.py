@@ -95,8 +95,9 @@ def _check(
     if tag.counts == (1,) and "id" in named:
         unnamed.insert(0, named.pop("id"))
     if len(unnamed) not in tag.counts:
+        hint = " Name the source: source=..." if tag.counts == (1,) and unnamed else ""
         raise InvalidArgumentType(
-            f"{name}() takes {tag.takes} as unnamed arguments, not {len(unnamed)} of them."
+            f"{name}() takes {tag.takes} as unnamed arguments, not {len(unnamed)} of them.{hint}"
         )
     if others := (_OPTIONS & named.keys()) - tag.options:
         spec_id = named.get("id", THUMBNAIL_ID) if len(unnamed) == 2 else unnamed[0]

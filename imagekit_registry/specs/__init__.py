@@ -20,7 +20,7 @@ from imagekit_registry.specs._engine import (
     load_placeholders,
     load_resizer,
 )
-from imagekit_registry.specs._host import SpecHost, create_spec_class
+from imagekit_registry.specs._host import SpecHost, create_spec_class, is_made_of_arguments
 from imagekit_registry.specs._picture import WEB_FORMATS, Picture, Source, settle_picture
 from imagekit_registry.specs._rows import iterate_rows
 from imagekit_registry.specs._sources import (
@@ -39,7 +39,7 @@ from imagekit_registry.specs._sources import (
     refer_to,
     storage_of,
 )
-from imagekit_registry.specs._spec import ImageSpec, generate_together
+from imagekit_registry.specs._spec import ImageSpec, generate_together, rendering_by
 
 __all__ = [
     "WEB_FORMATS",
@@ -65,6 +65,7 @@ __all__ = [
     "generate_together",
     "has_generator",
     "has_source",
+    "is_made_of_arguments",
     "is_open",
     "is_stored",
     "iterate_rows",
@@ -78,6 +79,7 @@ __all__ = [
     "point_column",
     "point_of",
     "refer_to",
+    "rendering_by",
     "settle_picture",
     "show_attributes",
     "split_attributes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
-from typing import Any, Unpack
+from typing import Any, TypeGuard, Unpack
 
 from imagekit_registry.exceptions import (
     AlreadyRegistered,
@@ -60,10 +60,13 @@ def create_spec_class(attributes: Mapping[str, object]) -> type[ImageSpec]:
     return type("DynamicSpec", (_DynamicSpec,), {**members, "from_attributes": attributes})
 
 
+def is_made_of_arguments(spec: object) -> TypeGuard[type[_DynamicSpec]]:
+    """Return whether *spec* is a class that a field has made of its arguments."""
+    return isinstance(spec, type) and issubclass(spec, _DynamicSpec)
+
+
 def _given(spec: object) -> object:
-    if isinstance(spec, type) and issubclass(spec, _DynamicSpec):
-        return spec.from_attributes
-    return spec
+    return spec.from_attributes if is_made_of_arguments(spec) else spec
 
 
 def _is_same_recipe(one: object, other: object) -> bool:

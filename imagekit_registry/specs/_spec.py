@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -298,6 +299,20 @@ def _relevant_options(format: str | None) -> Any:
     return options.get(format.upper()) if format else options
 
 
+#: What makes the images of one source in place of `imaging.render_many`; the last one holds.
+_renderers: list[Callable[..., list[Encoded | GenerationError]]] = []
+
+
+@contextmanager
+def rendering_by(renderer: Callable[..., list[Encoded | GenerationError]]) -> Iterator[None]:
+    """Have *renderer* make all images while the block lasts, in every thread; for tests."""
+    _renderers.append(renderer)
+    try:
+        yield
+    finally:
+        _renderers.remove(renderer)
+
+
 def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationError]:
     """Make the images of specs that share one source, which is opened and decoded once.
 
@@ -322,7 +337,8 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
     deadline = imaging.Deadline(limits.max_seconds)
     try:
         with open_source(source) as file:
-            results = imaging.render_many(
+            render = _renderers[-1] if _renderers else imaging.render_many
+            results = render(
                 file,
                 [spec.recipe for spec in specs],
                 limits=limits,

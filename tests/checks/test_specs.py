@@ -105,6 +105,38 @@ class TestSpecs:
         assert message.obj is cls
 
     @pytest.mark.parametrize(
+        ("name", "meant"),
+        [("qualty", "quality"), ("optimise", "optimize"), ("losless", "lossless")],
+    )
+    def test_a_slip_of_the_pen_among_options_is_told(
+        self, name: str, meant: str, registered: Any, settings: Any
+    ) -> None:
+        """Pillow ignores what it does not know; what a plug-in may know is left alone."""
+        registered("tests:slip", spec(format="WEBP", options={name: 1, "own_option": 2}))
+        (message,) = check_all(None)
+        assert (message.id, message.hint) == ("imagekit.W007", f"Did you mean {meant!r}?")
+        assert message.msg.startswith(f"'tests:slip' has the option {name!r}, which has no effect")
+        unregister.generator("tests:slip")
+        register.generator("tests:slip", spec(format="WEBP", options={meant: 1}))
+        settings.IMAGEKIT_FORMAT_OPTIONS = {"webp": {name: 1}}
+        (message,) = check_all(None)
+        assert message.id == "imagekit.W007"
+        assert message.msg.startswith("IMAGEKIT_FORMAT_OPTIONS has for 'webp' the option")
+
+    @pytest.mark.parametrize("field", ["banner", "avatar"])
+    def test_what_is_wrong_with_the_arguments_of_a_field_points_to_the_field(
+        self, field: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Not to the class that it has made of them, whose name nobody has written."""
+        model = "photo" if field == "banner" else "profile"
+        cls = generator_registry.lookup(f"testapp:{model}:{field}")
+        monkeypatch.setattr(cls, "color", "p3")
+        (message,) = check_all(None)
+        assert f"testapp.{model.title()}.{field}" in str(message.obj)
+        assert "Dynamic" not in f"{message} {message.hint}"
+        assert message.hint == "Change the argument of the field."
+
+    @pytest.mark.parametrize(
         "attributes", [{"cachefile_strategy": OnDemand}, {"pending": "demand"}]
     )
     def test_specs_on_demand_need_urls(

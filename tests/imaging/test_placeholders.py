@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ from typing import Any
 import pytest
 from PIL import Image, ImageStat
 
-from imagekit_registry.exceptions import InvalidConfiguration, ProcessingError
+from imagekit_registry.exceptions import (
+    InvalidConfiguration,
+    ProcessingError,
+    how_to_install,
+)
 from imagekit_registry.imaging import Limits, Placeholder, Recipe, render
 from imagekit_registry.imaging.placeholders import KINDS, get_maker, make_placeholder
 from imagekit_registry.processors import ResizeToFill
@@ -241,5 +246,5 @@ class TestMissing:
     ) -> None:
         """By its extra."""
         monkeypatch.setitem(sys.modules, module, None)
-        with pytest.raises(InvalidConfiguration, match=rf"imagekit-registry\[{kind}\]"):
+        with pytest.raises(InvalidConfiguration, match=re.escape(how_to_install(kind))):
             get_maker(kind)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import builtins
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import pytest
 from PIL import Image
 
-from imagekit_registry.exceptions import InvalidConfiguration, ProcessingError
+from imagekit_registry.exceptions import (
+    InvalidConfiguration,
+    ProcessingError,
+    how_to_install,
+)
 from imagekit_registry.imaging import Recipe, get_resizer, render
 from imagekit_registry.processors import Processor, ResizeToFill, ResizeToFit
 from imagekit_registry.processors.resampling import PillowResizer, Resizer, resample, resized_by
@@ -100,7 +105,7 @@ class TestChoice:
             return real(name, *arguments, **options)
 
         monkeypatch.setattr(builtins, "__import__", without)
-        with pytest.raises(InvalidConfiguration, match=r"imagekit-registry\[simd\]"):
+        with pytest.raises(InvalidConfiguration, match=re.escape(how_to_install("simd"))):
             get_resizer("simd")
         assert get_resizer("auto").name == "pillow"
 

@@ -22,6 +22,7 @@ from imagekit_registry.generatorlibrary import THUMBNAIL_ID
 from imagekit_registry.processors import ResizeToFill
 from tests.pages import Banner, elements, registered, render, served
 from tests.storages import CountingStorage
+from tests.testapp.models import Photo
 
 
 @contextmanager
@@ -315,6 +316,27 @@ class TestMistakes:
             ("{% generateimage 'a' id='b' %}", r"generateimage.*'id' by name"),
             ("{% generateimage 'a' source=img -- alt %}", r"generateimage.*'alt' after '--'"),
             ("{% picture %}", r"picture.*the spec's id.*not: none"),
+            ("{% generateimage 'a' p.image %}", r"Name the source: source=p\.image\."),
+            (
+                "{% thumbnail '1x1' source=p.image %}",
+                r"has no name here: write p\.image after the dimensions",
+            ),
+            (
+                "{% picture 'tests:banner' p.image %}",
+                r"in place of dimensions\. Write: 'tests:banner' source=p\.image\.",
+            ),
+            (
+                "{% thumbnail 'tests:banner' p.image %}",
+                r"in place of dimensions\. Write: 'tests:banner' '100x100' p\.image\.",
+            ),
+            (
+                "{% generateimage 'tests:banner' source=img class='a' %}",
+                r"'class', which 'tests:banner' does not take.*attributes stand after '--'",
+            ),
+            (
+                "{% generateimage 'a' source=img data-x=1 %}",
+                r"'data-x' before '--': HTML attributes stand after '--'",
+            ),
             (
                 "{% generateimage 'tests:banner' source=img formats='WEBP' %}",
                 r"generateimage %} has 'formats', which 'tests:banner' does not take. picture can",
@@ -372,12 +394,34 @@ class TestMistakes:
         with pytest.raises(NotRegistered, match="Did you mean 'tests:banner'"):
             render("{% generateimage 'tests:baner' source=name %}", name=name)
 
+    @pytest.mark.django_db
+    @pytest.mark.parametrize("on_error", ["raise", "placeholder"])
+    @pytest.mark.parametrize(
+        "tag",
+        [
+            "{% generateimage 'tests:banner' source=photo.original_image -- alt='x' %}",
+            "{% thumbnail '9x9' photo.original_image srcset='2' %}",
+            "{% picture 'tests:banner' source=photo.original_image formats='WEBP' widths='9 19' %}",
+            "{% picture '9x9' photo.original_image formats='WEBP' %}",
+            "{% thumbnail '9x9' photo.original_image as im %}{{ im.url }}",
+            "{% imagebatch %}{% thumbnail '9x9' photo.original_image %}{% endimagebatch %}",
+            "{{ photo.thumbnail.url }}",
+        ],
+    )
+    def test_an_empty_image_field_shows_nothing_whoever_looks(
+        self, tag: str, on_error: str, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A row may have no image: neither an error while one develops, nor a line in the log."""
+        settings.IMAGEKIT_ON_ERROR = on_error
+        assert render(f"[{tag}]", photo=Photo()) == "[]"
+        assert caplog.records == []
+
     def test_no_source_shows_nothing(self, settings: Any) -> None:
-        """An empty image field is no error of the page; a developer wants to see it."""
+        """A name that stands for nothing is no error of the page; a developer wants to see it."""
         assert render("a{% generateimage 'tests:banner' source=none %}b", none=None) == "ab"
         assert render("{% thumbnail '9x9' none as im %}{{ im.url }}", none=None) == ""
         settings.IMAGEKIT_ON_ERROR = "raise"
-        with pytest.raises(MissingSource):
+        with pytest.raises(MissingSource, match=r"source is None.*by a variable that there is"):
             render("{% generateimage 'tests:banner' source=none %}", none=None)
 
     @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from imagekit_registry.exceptions import (
     ImageKitError,
     InvalidFileBackendError,
     NameTaken,
+    how_to_install,
     located,
     logged,
 )
@@ -157,8 +158,7 @@ class QueueBackend(BaseAsync):
                 return
         raise InvalidFileBackendError(
             f"The backend {type(self).__name__} needs {' or '.join(self.requires)}, which cannot be"
-            f" imported ({'; '.join(reasons)}). Install it:"
-            f" pip install 'imagekit-registry[{self.extra}]'."
+            f" imported ({'; '.join(reasons)}). Install it: {how_to_install(self.extra)}"
         )
 
     # What callers use, and subclasses leave alone.

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import threading
 import uuid
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ from imagekit_registry.exceptions import (
     InvalidFileBackendError,
     InvalidMessage,
     SourceUnavailable,
+    how_to_install,
 )
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generation_failed
@@ -578,7 +580,8 @@ class TestLibraries:
         """With the extra that installs it, and what Python says of it."""
         monkeypatch.setattr(backend, "requires", ("no_such_library",))
         with pytest.raises(
-            InvalidFileBackendError, match=rf"No module named.*imagekit-registry\[{backend.extra}\]"
+            InvalidFileBackendError,
+            match=f"No module named.*{re.escape(how_to_install(backend.extra))}",
         ):
             backend()
 

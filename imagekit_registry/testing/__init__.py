@@ -1,11 +1,22 @@
-"""What test suites of projects need: forgetting what is known of images, and waiting for them."""
+"""What test suites of projects need: fake images, images to upload, and counts of what is asked."""
 
 from __future__ import annotations
 
 from imagekit_registry.cachefiles.threads import wait_for_background
 from imagekit_registry.state import current_scope, forget_local_states
+from imagekit_registry.testing._counts import assert_state_trips, assert_storage_calls
+from imagekit_registry.testing._fakes import fake_images, generated
+from imagekit_registry.testing._uploads import make_image
 
-__all__ = ["forget_state", "wait_for_images"]
+__all__ = [
+    "assert_state_trips",
+    "assert_storage_calls",
+    "fake_images",
+    "forget_state",
+    "generated",
+    "make_image",
+    "wait_for_images",
+]
 
 
 def forget_state() -> None:
