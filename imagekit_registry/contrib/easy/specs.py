@@ -1,0 +1,120 @@
+"""The specs behind the names of easy-thumbnails: one for options, and one for each alias."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from django.core.files.storage import storages
+
+from imagekit_registry.contrib.easy.conf import settings
+from imagekit_registry.contrib.easy.options import ThumbnailOptions, size_of
+from imagekit_registry.contrib.easy.processors import processors_for
+from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, extension_to_format
+from imagekit_registry.specs import ImageSpec
+
+__all__ = ["OTHER_OPTIONS", "OVERRIDES", "THUMBNAIL_ID", "AliasedThumbnail", "EasyThumbnail"]
+
+#: The id of the spec for options that have no alias.
+THUMBNAIL_ID = "imagekit:easy"
+#: What a thumbnailer may have of its own in place of the settings.
+OVERRIDES = (
+    "thumbnail_extension",
+    "thumbnail_preserve_extensions",
+    "thumbnail_transparency_extension",
+)
+#: Options that are not for processors.
+OTHER_OPTIONS = frozenset(["exif_orientation", "keep_icc_profile", "quality", "subsampling"])
+#: Extensions of sources that have no transparent parts.
+_OPAQUE = frozenset([".bmp", ".jfif", ".jpe", ".jpeg", ".jpg"])
+_WITH_QUALITY = frozenset([AUTO, "AVIF", "JPEG", "WEBP"])
+
+
+class EasyThumbnail(ImageSpec):
+    """An image with easy-thumbnails' options.
+
+    Args:
+        source: As for any spec.
+        **options: The options: ``size``, ``crop``, ``quality`` and so on; those with capital letters
+            change nothing. What a thumbnailer has of its own is among them: `OVERRIDES`, and
+            ``thumbnail_storage``, an alias in ``STORAGES``.
+
+    Attributes:
+        thumbnail_options: The options, with the defaults of the settings.
+
+    Raises:
+        EasyThumbnailsError: There is no size among the options.
+        InvalidArgument: One of them has a value that cannot be used.
+    """
+
+    def __init__(self, source: Any = None, **options: Any) -> None:
+        super().__init__(source)
+        storage = options.pop("thumbnail_storage", None)
+        own = {name: options.pop(name) for name in OVERRIDES if name in options}
+        given = {name: value for name, value in options.items() if not name.isupper()}
+        self.thumbnail_options = full = ThumbnailOptions(given)
+        self.processors = list(processors_for(full))
+        source_extension = posixpath.splitext(self.source_name or "")[1].lower()
+        self.format = _format_for(source_extension, own)
+        self.options = _save_options(self.format or _format_of(source_extension), full)
+        self.animated = bool(self.options.pop("save_all", False))
+        self.color = "keep" if full.get("keep_icc_profile") else "srgb"
+        self.auto_orient = bool(full.get("exif_orientation", True))
+        alias = storage or settings.THUMBNAIL_DEFAULT_STORAGE_ALIAS
+        self.cachefile_storage = alias if alias in storages.backends else None
+
+
+@attrs.frozen(hash=False)
+class AliasedThumbnail:
+    """What is registered for an alias: it makes the spec for a source.
+
+    Args:
+        options: The options of the alias.
+    """
+
+    options: Mapping[str, Any]
+
+    def __call__(self, source: Any = None) -> EasyThumbnail:
+        """Return the spec, with its source."""
+        return EasyThumbnail(source, **self.options)
+
+
+def _format_for(source_extension: str, own: Mapping[str, Any]) -> str | None:
+    """Return the format of the image of a source with this extension; None if it is kept.
+
+    Args:
+        source_extension: With its dot, in small letters.
+        own: What the thumbnailer has in place of the settings.
+    """
+
+    def setting(name: str) -> Any:
+        value = own.get(f"thumbnail_{name}")
+        return getattr(settings, f"THUMBNAIL_{name.upper()}") if value is None else value
+
+    kept = setting("preserve_extensions")
+    if kept is True or (kept and source_extension[1:] in kept):
+        return None
+    opaque = _format_of(f".{setting('extension') or 'jpg'}")
+    if source_extension in _OPAQUE:
+        return opaque
+    transparent = _format_of(f".{setting('transparency_extension') or 'jpg'}")
+    # Of others than these it is not known in time whether any part is transparent.
+    return AUTO if (opaque, transparent) == AUTO_FORMATS else transparent
+
+
+def _format_of(extension: str) -> str:
+    return extension_to_format(extension) if extension else "JPEG"
+
+
+def _save_options(format: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Pillow's save options for a format."""
+    saved = dict(settings.THUMBNAIL_IMAGE_SAVE_OPTIONS.get(format, {}))
+    if format in _WITH_QUALITY:
+        saved["quality"] = int(options["quality"])
+    if format in {AUTO, "JPEG"}:
+        least = settings.THUMBNAIL_PROGRESSIVE
+        saved["subsampling"] = int(options["subsampling"])
+        saved["progressive"] = bool(least) and max(size_of(options)) >= least
+    return saved
