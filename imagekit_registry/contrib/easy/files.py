@@ -17,6 +17,7 @@ from PIL import Image
 from imagekit_registry._loading import resolve_storage, storage_reference
 from imagekit_registry.cachefiles import ImageCacheFile, delete_images
 from imagekit_registry.cachefiles.deletion import find_images
+from imagekit_registry.cachefiles.fallbacks import Fallback
 from imagekit_registry.contrib.easy.alias import aliases
 from imagekit_registry.contrib.easy.exceptions import (
     EasyThumbnailsError,
@@ -24,7 +25,7 @@ from imagekit_registry.contrib.easy.exceptions import (
     NoSourceGenerator,
 )
 from imagekit_registry.contrib.easy.options import ThumbnailOptions
-from imagekit_registry.contrib.easy.signals import thumbnail_missed
+from imagekit_registry.contrib.easy.signals import thumbnail_created, thumbnail_missed
 from imagekit_registry.contrib.easy.specs import OVERRIDES, THUMBNAIL_ID, EasyThumbnail
 from imagekit_registry.exceptions import GenerationError, MissingSource
 from imagekit_registry.html import build_attributes
@@ -45,6 +46,33 @@ __all__ = [
 
 class ThumbnailFile(ImageCacheFile):
     """An image, with what easy-thumbnails' images have besides."""
+
+    _name_now = ""
+
+    def announce(self, name: str) -> None:
+        """Send ``thumbnail_created``, when this image was published and is not known of yet.
+
+        Args:
+            name: The name that it has in its storage.
+        """
+        # Receivers may ask for its URL, its size and its content.
+        self._name_now = name
+        try:
+            thumbnail_created.send(sender=self)
+        finally:
+            self._name_now = ""
+
+    @property
+    def published_name(self) -> str:
+        """The name in the storage: `name`, unless the storage or the format insisted on another."""
+        return self._name_now or super().published_name
+
+    def _require_existence(self) -> Fallback | None:
+        return None if self._name_now else super()._require_existence()
+
+    def _require_content(self) -> None:
+        if not self._name_now:
+            super()._require_content()
 
     @property
     def thumbnail_options(self) -> ThumbnailOptions:

@@ -45,11 +45,12 @@ def signal_committed_filefields(sender: type[Model], instance: Model, **kwargs: 
             saved_file.send_robust(sender=sender, fieldfile=file)
 
 
-def tell_of_generated(file: Any, **kwargs: object) -> None:
+def tell_of_generated(file: Any, name: str, **kwargs: object) -> None:
     """Send ``thumbnail_created`` for an image of this app; a receiver of ``generated``."""
     if thumbnail_created.receivers and isinstance(file.generator, EasyThumbnail):
         is_ours = isinstance(file, ThumbnailFile)
-        thumbnail_created.send(sender=file if is_ours else ThumbnailFile(file.generator))
+        twin = file if is_ours else ThumbnailFile(file.generator, storage=file.storage)
+        twin.announce(name)
 
 
 def generate_aliases(fieldfile: Any, **kwargs: object) -> None:

@@ -15,7 +15,7 @@ from imagekit_registry.registry import generator_registry, register
 from tests.storages import content_of
 from tests.testapp.models import Photo, Plain
 
-ALIASES = {
+ALIASES: dict[str, dict[str, Any]] = {
     "": {"large": {"size": (500, 500)}, "small": {"size": (100, 100)}},
     "testapp": {"side": {"size": (15, 25)}},
     "testapp.Photo": {"large": {"size": (200, 200)}, "banner": {"size": (60, 8), "crop": True}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from imagekit_registry.contrib.easy.exceptions import (
     NoSourceGenerator,
 )
 from imagekit_registry.contrib.easy.files import (
-    ThumbnailerFieldFile,
     generate_all_aliases,
     get_thumbnailer,
 )
@@ -38,7 +38,7 @@ class TestSources:
 
     def test_a_name_a_storage_and_a_field_give_one_image(self, name: str) -> None:
         """As the source is the same."""
-        photo = Photo(original_image=name)
+        photo: Any = Photo(original_image=name)
         stored = StoredFile(name)
         thumbnailers = [
             get_thumbnailer(name),
@@ -115,7 +115,7 @@ class TestImages:
     def test_an_image_can_be_made_and_stored_later(self, name: str) -> None:
         """Or never."""
         thumbnailer = get_thumbnailer(name)
-        thumb = thumbnailer.generate_thumbnail(OPTIONS)
+        thumb: Any = thumbnailer.generate_thumbnail(OPTIONS)
         assert (thumb.width, thumb.height, Image.open(thumb).size) == (60, 60, (60, 60))
         assert not storages["default"].exists(thumb.name)
         assert thumbnailer.get_thumbnail(OPTIONS, save=False).width == 60
@@ -168,8 +168,8 @@ class TestImages:
     def test_the_file_of_a_field_survives_pickling(self, name: str) -> None:
         """As rows do in Django's cache."""
         file = get_thumbnailer(Photo(original_image=name).original_image)
-        again = pickle.loads(pickle.dumps(file))
-        assert isinstance(again, ThumbnailerFieldFile)
+        again: Any = pickle.loads(pickle.dumps(file))
+        assert type(again).__name__ == "ThumbnailerFieldFile"
         assert again.get_thumbnail(OPTIONS).url == file.get_thumbnail(OPTIONS).url
 
 
@@ -182,12 +182,13 @@ class TestFailures:
         settings.IMAGEKIT_ON_ERROR = on_error
         broken = storages["default"].save("broken.jpg", ContentFile(b"Lorem ipsum"))
         aliases.set("small", {"size": (50, 50)})
-        for make in (
+        makers: list[Callable[[], Any]] = [
             lambda: get_thumbnailer(broken).get_thumbnail(OPTIONS),
             lambda: get_thumbnailer(broken)["small"],
             lambda: get_thumbnailer(broken).generate_thumbnail(OPTIONS),
             lambda: get_thumbnailer("missing.jpg").get_thumbnail(OPTIONS),
-        ):
+        ]
+        for make in makers:
             with pytest.raises(InvalidImageFormatError, match=r"image|exist") as raised:
                 make()
             assert isinstance(raised.value, NoSourceGenerator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageStat
 
 from imagekit_registry import ImageSpec
 from imagekit_registry.contrib.easy import processors as easy
@@ -84,7 +84,7 @@ def test_an_option_shows_what_our_recipe_shows(
     expected = Image.open(spec.generate())
     assert (thumb.width, thumb.height) == expected.size
     difference = ImageChops.difference(Image.open(thumb).convert("RGB"), expected.convert("RGB"))
-    assert max(high for _, high in difference.getextrema()) == 0
+    assert difference.getbbox() is None
 
 
 def test_easys_processors_are_functions_of_an_image() -> None:
@@ -144,7 +144,7 @@ def test_a_projects_own_processors_are_called(settings: Any, name: str) -> None:
         for flag in (False, True)
     )
     mirror = ImageChops.difference(other, mirrored(plain, mirror=True))
-    assert max(high for _, high in mirror.getextrema()) < 60
+    assert max(ImageStat.Stat(mirror).mean) < 6
     assert ImageChops.difference(plain, other).getbbox() is not None
     assert {"mirror", "crop", "size"} <= known_options()
     assert "sharpen" not in known_options()

@@ -20,7 +20,7 @@ from imagekit_registry.contrib.easy.files import get_thumbnailer
 from imagekit_registry.specs import StoredFile
 
 
-def made(source: str, **options: Any) -> Image.Image:
+def made(source: str, **options: Any) -> Any:
     """Return an image of a stored source, as Pillow opens it."""
     thumb = get_thumbnailer(source).get_thumbnail({"size": (100, 100), **options})
     with thumb.storage.open(thumb.published_name) as file:
@@ -40,7 +40,8 @@ def tables(quality: int) -> Any:
     """Return the quantization tables that Pillow writes for a quality."""
     file = BytesIO()
     Image.new("RGB", (8, 8)).save(file, "JPEG", quality=quality)
-    return Image.open(file).quantization
+    opened: Any = Image.open(file)
+    return opened.quantization
 
 
 def test_a_jpeg_is_written_as_easy_thumbnails_writes_it(name: str, settings: Any) -> None:
