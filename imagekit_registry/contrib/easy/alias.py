@@ -7,6 +7,7 @@ for one field.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from django.apps import apps
@@ -26,6 +27,7 @@ __all__ = ["Aliases", "aliases", "fields_of", "spec_id_of"]
 _Options = Mapping[str, Any]
 
 
+@lru_cache(maxsize=1024)  # one text for one id: what is known of files hangs on the very same
 def spec_id_of(alias: str, target: str = "") -> str:
     """Return the id of the spec for an alias of a target.
 

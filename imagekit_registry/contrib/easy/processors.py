@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Protocol
 
 import attrs
@@ -240,22 +240,6 @@ def processors_for(options: Mapping[str, Any]) -> Sequence[Processor]:
         EasyThumbnailsError: They have no size.
         InvalidArgument: One of them cannot be used.
     """
-    paths = tuple(settings.THUMBNAIL_PROCESSORS)
-    given = tuple((name, _frozen(value)) for name, value in options.items())
-    try:
-        return _known(paths, given)
-    except TypeError:
-        # An option of somebody's own processor cannot be hashed.
-        return _known.__wrapped__(paths, given)
-
-
-@lru_cache(maxsize=512, typed=True)
-def _known(paths: tuple[str, ...], options: tuple[tuple[str, Any], ...]) -> tuple[Processor, ...]:
-    given = dict(options)
-    size_of(given)
-    return tuple(each for path in paths for each in _builder(path).build(given))
-
-
-def _frozen(value: Any) -> Any:
-    """Return a list, as which JSON reads tuples, as a tuple; any other value as it is."""
-    return tuple(value) if isinstance(value, list) else value
+    size_of(options)
+    builders = map(_builder, settings.THUMBNAIL_PROCESSORS)
+    return [processor for builder in builders for processor in builder.build(options)]

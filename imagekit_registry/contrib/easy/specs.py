@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 import attrs
 from django.core.files.storage import storages
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 from imagekit_registry.contrib.easy.conf import settings
 from imagekit_registry.contrib.easy.options import ThumbnailOptions, size_of
 from imagekit_registry.contrib.easy.processors import processors_for
 from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, extension_to_format
+from imagekit_registry.processors import Processor
 from imagekit_registry.specs import ImageSpec
 
 __all__ = ["OTHER_OPTIONS", "OVERRIDES", "THUMBNAIL_ID", "AliasedThumbnail", "EasyThumbnail"]
@@ -29,6 +33,8 @@ OVERRIDES = (
 OTHER_OPTIONS = frozenset(["exif_orientation", "keep_icc_profile", "quality", "subsampling"])
 #: Extensions of sources that have no transparent parts.
 _OPAQUE = frozenset([".bmp", ".jfif", ".jpe", ".jpeg", ".jpg"])
+#: Formats of which no image moves anyway.
+_STILL = frozenset([AUTO, "JPEG"])
 _WITH_QUALITY = frozenset([AUTO, "AVIF", "JPEG", "WEBP"])
 
 
@@ -41,9 +47,6 @@ class EasyThumbnail(ImageSpec):
             change nothing. What a thumbnailer has of its own is among them: `OVERRIDES`, and
             ``thumbnail_storage``, an alias in ``STORAGES``.
 
-    Attributes:
-        thumbnail_options: The options, with the defaults of the settings.
-
     Raises:
         EasyThumbnailsError: There is no size among the options.
         InvalidArgument: One of them has a value that cannot be used.
@@ -52,18 +55,28 @@ class EasyThumbnail(ImageSpec):
     def __init__(self, source: Any = None, **options: Any) -> None:
         super().__init__(source)
         storage = options.pop("thumbnail_storage", None)
-        own = {name: options.pop(name) for name in OVERRIDES if name in options}
-        given = {name: value for name, value in options.items() if not name.isupper()}
-        self.thumbnail_options = full = ThumbnailOptions(given)
-        self.processors = list(processors_for(full))
-        source_extension = posixpath.splitext(self.source_name or "")[1].lower()
-        self.format = _format_for(source_extension, own)
-        self.options = _save_options(self.format or _format_of(source_extension), full)
-        self.animated = bool(self.options.pop("save_all", False))
-        self.color = "keep" if full.get("keep_icc_profile") else "srgb"
-        self.auto_orient = bool(full.get("exif_orientation", True))
+        extension = posixpath.splitext(self.source_name or "")[1].lower()
+        # As which JSON reads tuples, lists are the same.
+        given = tuple(
+            (name, tuple(value) if isinstance(value, list) else value)
+            for name, value in options.items()
+            if not name.isupper()
+        )
+        try:
+            made = _recipe_of(extension, given)
+        except TypeError:
+            # An option of a project's own processor cannot be hashed.
+            made = _recipe_of.__wrapped__(extension, given)
+        self.processors, self.format, self.options = made.processors, made.format, made.options
+        self.animated, self.color, self.auto_orient = made.animated, made.color, made.auto_orient
         alias = storage or settings.THUMBNAIL_DEFAULT_STORAGE_ALIAS
         self.cachefile_storage = alias if alias in storages.backends else None
+        self._given = given
+
+    @property
+    def thumbnail_options(self) -> ThumbnailOptions:
+        """The options, with the defaults of the settings."""
+        return ThumbnailOptions((name, item) for name, item in self._given if name not in OVERRIDES)
 
 
 @attrs.frozen(hash=False)
@@ -79,6 +92,44 @@ class AliasedThumbnail:
     def __call__(self, source: Any = None) -> EasyThumbnail:
         """Return the spec, with its source."""
         return EasyThumbnail(source, **self.options)
+
+
+@attrs.frozen
+class _Made:
+    """What options say: the very same for the same ones, as what is known of files hangs on it."""
+
+    processors: tuple[Processor, ...]
+    format: str | None
+    options: dict[str, Any]
+    animated: bool
+    color: Literal["srgb", "keep"]
+    auto_orient: bool
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _recipe_of(source_extension: str, given: tuple[tuple[str, Any], ...]) -> _Made:
+    """Return what is to be made of a source with this extension, in small letters."""
+    own = {name: value for name, value in given if name in OVERRIDES}
+    options = ThumbnailOptions((name, value) for name, value in given if name not in OVERRIDES)
+    format = _format_for(source_extension, own)
+    written = format or _format_of(source_extension)
+    saved = _save_options(written, options)
+    saves_all = bool(saved.pop("save_all", False))
+    return _Made(
+        processors=tuple(processors_for(options)),
+        format=format,
+        options=saved,
+        animated=saves_all or written in _STILL,
+        color="keep" if options.get("keep_icc_profile") else "srgb",
+        auto_orient=bool(options.get("exif_orientation", True)),
+    )
+
+
+@receiver(setting_changed, dispatch_uid="imagekit_registry.contrib.easy.specs")
+def _forget_on_change(*, setting: str, **_: object) -> None:
+    """Drop what was built from settings, so that ``override_settings`` works."""
+    if setting.startswith("THUMBNAIL_"):
+        _recipe_of.cache_clear()
 
 
 def _format_for(source_extension: str, own: Mapping[str, Any]) -> str | None:

@@ -170,7 +170,9 @@ class TestImages:
         file = get_thumbnailer(Photo(original_image=name).original_image)
         again: Any = pickle.loads(pickle.dumps(file))
         assert type(again).__name__ == "ThumbnailerFieldFile"
-        assert again.get_thumbnail(OPTIONS).url == file.get_thumbnail(OPTIONS).url
+        thumb = file.get_thumbnail(OPTIONS)
+        assert again.get_thumbnail(OPTIONS).url == thumb.url
+        assert pickle.loads(pickle.dumps(thumb)).tag() == thumb.tag()
 
 
 class TestFailures:
