@@ -158,6 +158,10 @@ def resolve_storage(value: Storage | str | Callable[[], Storage] | None) -> Stor
         try:
             return storages[value]
         except InvalidStorageError as error:
+            # One without an alias, as a field may have, is found by its reference if it is in use.
+            for used, reference in reversed(_storage_references.values()):
+                if reference == value:
+                    return used
             if "." not in value:
                 raise InvalidConfiguration(
                     f"There is no file storage {value!r} ({str(error).rstrip('.')}). Write an alias"

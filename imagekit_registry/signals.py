@@ -45,7 +45,8 @@ source_moved = Signal()
 #: may be another one already. Sent by the source group; argument ``source``.
 source_written = Signal()
 
-#: A cache file was made. Arguments ``file``, ``spec_id``, ``source`` (name), ``seconds``, ``bytes``.
+#: A cache file was made. Arguments ``file``, ``spec_id``, ``source`` (name), ``seconds``, ``bytes`` and
+#: ``name``: the one that it has in its storage.
 generated = Signal()
 
 #: A cache file could not be made. Arguments ``file``, ``spec_id``, ``source`` (name), ``seconds``,

@@ -110,6 +110,17 @@ TESTED_ELSEWHERE = {
     "contrib/sorl/templatetags/sorl_thumbnail": "contrib/sorl/templatetags/test_thumbnail.py",
     # The names of django-imagekit for what is known of files.
     "cachefiles/state": "cachefiles/test_conflicts.py",
+    # Names of easy-thumbnails whose tests are those of what is behind them.
+    "contrib/easy/apps": "moving/test_easy.py",
+    "contrib/easy/exceptions": "contrib/easy/test_files.py",
+    "contrib/easy/imagegenerators": "moving/test_easy.py",
+    "contrib/easy/options": "contrib/easy/test_processors.py",
+    "contrib/easy/signal_handlers": "contrib/easy/test_fields.py",
+    "contrib/easy/signals": "contrib/easy/test_fields.py",
+    "contrib/easy/storage": "contrib/easy/test_conf.py",
+    "contrib/easy/templatetags": "contrib/easy/test_templatetags.py",
+    "contrib/easy/templatetags/easy_thumbnails_tags": "contrib/easy/test_templatetags.py",
+    "contrib/easy/templatetags/thumbnail": "contrib/easy/test_templatetags.py",
     # Cleaning and checking are tested through their commands, which add nothing but words.
     "maintenance/check": "management/test_checkimages.py",
     # What the admin shows and does.

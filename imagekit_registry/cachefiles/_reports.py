@@ -26,7 +26,7 @@ def report_made(file: CacheFile, record: CacheFileRecord, seconds: float) -> Non
         record: What is known of it now.
         seconds: How long the files of its source have taken until it was there.
     """
-    identity = file.identity
+    identity, name = file.identity, record.published_name or record.name
     _made.info(
         "%s of %r: %s of %s x %s pixels, %s bytes, in %.3f s, as %s",
         identity.spec_id,
@@ -36,9 +36,9 @@ def report_made(file: CacheFile, record: CacheFileRecord, seconds: float) -> Non
         record.height,
         record.size,
         seconds,
-        record.published_name or record.name,
+        name,
     )
-    _send(generated, file, seconds, bytes=record.size)
+    _send(generated, file, seconds, bytes=record.size, name=name)
 
 
 def report_failure(

@@ -1,4 +1,4 @@
-"""Deleting every image of a source: by records, by names and by folders."""
+"""Every image of a source, found by records, names and folders: to know of them, or to delete them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db.models import FileField
 
 from imagekit_registry._loading import storage_place, storage_reference
 from imagekit_registry.cachefiles import namers
-from imagekit_registry.cachefiles._made import Look, defaults, delete
+from imagekit_registry.cachefiles._made import Look, defaults, delete, records_of
 from imagekit_registry.cachefiles.existence import known
 from imagekit_registry.cachefiles.files import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.identity import state_key
@@ -24,7 +24,7 @@ from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import ImageSpec, SourceReference, has_source, refer_to
 from imagekit_registry.state import CacheFileRecord, Status, get_state_access
 
-__all__ = ["delete_images"]
+__all__ = ["delete_images", "find_images"]
 
 
 def delete_images(source: Any) -> None:
@@ -74,6 +74,19 @@ def delete_images(source: Any) -> None:
             source=own.name,
             hint="The log says why. Call this again.",
         )
+
+
+def find_images(source: Any) -> list[CacheFileRecord]:
+    """Return the records of the images that were made of a source, as far as that is known.
+
+    A database of records knows all of them. Otherwise the folder of the source's images is listed,
+    if the storage can.
+
+    Args:
+        source: As for `delete_images`.
+    """
+    source = ImageSpec(source).source
+    return records_of([refer_to(source)]) if has_source(source) else []
 
 
 def _files_of(source: Any, own: SourceReference) -> Iterator[ImageCacheFile]:

@@ -181,7 +181,7 @@ _recipe_of = attrgetter(
 )
 _PLAIN = ("get_hash", "cachefile_name", "name_needs_record", "describe", "_namer", "_recipe_text")
 _Parts = tuple[object, ...]
-#: By class, source and arguments: the parts, the identity, and what hangs on the row beside these.
+#: By class, id, source and arguments: the parts, the identity, and what hangs on the row beside these.
 _known: dict[_Parts, tuple[_Parts, Identity, _Parts]] = {}
 #: Identities that a process remembers.
 _MOST_KNOWN = 10_000
@@ -193,7 +193,7 @@ def known_identity(spec: BaseImageSpec, storage: Storage) -> Identity | None:
     if not isinstance(source, FieldFile | StoredFile):
         return None
     try:
-        known = _known.get((type(spec), source.name, *spec.spec_arguments.values()))
+        known = _known.get((type(spec), spec.spec_id, source.name, *spec.spec_arguments.values()))
     except TypeError:
         return None  # an argument that cannot be hashed
     if known is None:
@@ -212,7 +212,7 @@ def remember_identity(spec: BaseImageSpec, storage: Storage, identity: Identity)
     if isinstance(source, FieldFile | StoredFile) and is_told_by_class(spec):
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
-        key = (type(spec), source.name, *spec.spec_arguments.values())
+        key = (type(spec), spec.spec_id, source.name, *spec.spec_arguments.values())
         with suppress(TypeError):
             _known[key] = (_parts(spec, source, storage), identity, _placed(spec))
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .base import Adjust, MakeOpaque, ProcessorPipeline, Reflection, Transpose
     from .canvas import AddBorder, ResizeCanvas, Rotate
     from .convert import AutoContrast, Convert, Grayscale, Invert, Posterize
-    from .crop import BasicCrop, Crop, Side, SmartCrop, TrimBorderColor
-    from .filter import GaussianBlur, UnsharpMask
+    from .crop import BasicCrop, Crop, EdgeCrop, Side, SmartCrop, TrimBorderColor
+    from .filter import Detail, GaussianBlur, Sharpen, UnsharpMask
     from .overlay import ColorOverlay, RoundedCorners
     from .resize import Resize, ResizeToCover, ResizeToFill, ResizeToFit, SmartResize, Thumbnail
 else:
@@ -28,8 +28,8 @@ else:
             "base": ["Adjust", "MakeOpaque", "ProcessorPipeline", "Reflection", "Transpose"],
             "canvas": ["AddBorder", "ResizeCanvas", "Rotate"],
             "convert": ["AutoContrast", "Convert", "Grayscale", "Invert", "Posterize"],
-            "crop": ["BasicCrop", "Crop", "Side", "SmartCrop", "TrimBorderColor"],
-            "filter": ["GaussianBlur", "UnsharpMask"],
+            "crop": ["BasicCrop", "Crop", "EdgeCrop", "Side", "SmartCrop", "TrimBorderColor"],
+            "filter": ["Detail", "GaussianBlur", "Sharpen", "UnsharpMask"],
             "overlay": ["ColorOverlay", "RoundedCorners"],
             "resampling": [],
             "resize": [
@@ -53,6 +53,8 @@ __all__ = [
     "ColorOverlay",
     "Convert",
     "Crop",
+    "Detail",
+    "EdgeCrop",
     "GaussianBlur",
     "Grayscale",
     "Invert",
@@ -68,6 +70,7 @@ __all__ = [
     "ResizeToFit",
     "Rotate",
     "RoundedCorners",
+    "Sharpen",
     "Side",
     "SizedProcessor",
     "SmartCrop",

@@ -14,15 +14,25 @@ _BOX = 1 / 3
 Box = tuple[int, int, int, int]
 
 
-def fit_size(size: Size, width: int | None, height: int | None, upscale: bool | None) -> Size:
-    """Return the largest size of *size*'s proportions within *width* and *height*."""
+def fit_size(
+    size: Size, width: int | None, height: int | None, upscale: bool | None, zoom: int = 0
+) -> Size:
+    """Return the largest size of *size*'s proportions within *width* and *height*.
+
+    *zoom* is how many per cent larger it is then.
+    """
     ratios = [limit / side for limit, side in zip((width, height), size, strict=True) if limit]
-    return scaled_size(size, _times(size, min(ratios, default=1.0)), upscale)
+    ratio = min(ratios, default=1.0) * (1 + zoom / 100)
+    return scaled_size(size, _times(size, ratio), upscale)
 
 
-def cover_size(size: Size, width: int, height: int, upscale: bool | None) -> Size:
-    """Return the smallest size of *size*'s proportions that covers *width* and *height*."""
-    return scaled_size(size, _times(size, max(width / size[0], height / size[1])), upscale)
+def cover_size(size: Size, width: int, height: int, upscale: bool | None, zoom: int = 0) -> Size:
+    """Return the smallest size of *size*'s proportions that covers *width* and *height*.
+
+    *zoom* is how many per cent larger it is then.
+    """
+    ratio = max(width / size[0], height / size[1]) * (1 + zoom / 100)
+    return scaled_size(size, _times(size, ratio), upscale)
 
 
 def _times(size: Size, ratio: float) -> Size:
@@ -57,6 +67,23 @@ def anchored_box(size: Size, cut: Size, anchor: tuple[float, ...]) -> Box:
     return left, top, left + cut[0], top + cut[1]
 
 
+def centered_box(size: Size, cut: Size, target: tuple[float, float]) -> Box:
+    """Return the part, of the size *cut*, in whose middle a point is, as far as the edges allow.
+
+    Args:
+        size: Width and height, in pixels.
+        cut: Likewise; no side is longer.
+        target: The point, in fractions of width and height.
+    """
+    # 0.29 * 100 is a little less than 29.
+    points = (int(round(side * part, 6)) for side, part in zip(size, target, strict=True))
+    left, top = (
+        min(max(point - kept // 2, 0), side - kept)
+        for point, side, kept in zip(points, size, cut, strict=True)
+    )
+    return left, top, left + cut[0], top + cut[1]
+
+
 def _start(length: int, cut: int, point: float, extent: float) -> int:
     """Return where to begin to keep *cut* of an axis; the point stays where it is, if it can."""
     middle, half = point * length, min(extent * length, cut) / 2
@@ -68,7 +95,9 @@ def _start(length: int, cut: int, point: float, extent: float) -> int:
     return min(max(start, 0), length - cut)
 
 
-def zoom(size: Size, covering: Size, cut: Size, anchor: tuple[float, ...], closeness: int) -> float:
+def approach(
+    size: Size, covering: Size, cut: Size, anchor: tuple[float, ...], closeness: int
+) -> float:
     """Return how many times larger an image is scaled, to show its focal point from nearby.
 
     Args:

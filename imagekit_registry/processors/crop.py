@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 from PIL import Image, ImageChops, ImageStat
+
+from imagekit_registry.exceptions import InvalidArgument
 
 from . import _fields as fields
 from ._fields import Color
@@ -27,7 +29,15 @@ from .anchors import (
 from .base import BaseProcessor
 from .utils import true_color
 
-__all__ = ["BasicCrop", "Crop", "Side", "SmartCrop", "TrimBorderColor", "detect_border_color"]
+__all__ = [
+    "BasicCrop",
+    "Crop",
+    "EdgeCrop",
+    "Side",
+    "SmartCrop",
+    "TrimBorderColor",
+    "detect_border_color",
+]
 
 _STRIP_ROWS = 256
 #: The longest side, in pixels, of what is looked at to find a point.
@@ -211,6 +221,65 @@ class Crop(Anchored, BaseProcessor):
     def output_size(self, source_size: Size) -> Size:
         """Return the size of the result, in pixels."""
         return cut_size(source_size, self.width, self.height)
+
+
+def _edge_field() -> Any:
+    return fields.side(optional=True, least=0, most=100, default=None, kw_only=True)
+
+
+@attrs.frozen(slots=False)
+class EdgeCrop(BaseProcessor):
+    """Cut the image to a width and a height, at a distance from its edges.
+
+    It comes after `ResizeToCover`, as a rule. A smaller side stays as it is.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+        left: How far from the left edge what is kept begins, in per cent of *width*.
+        right: How far from the right edge it ends, likewise; with neither it is in the middle.
+        top: How far from the upper edge it begins, in per cent of *height*.
+        bottom: How far from the lower edge it ends, likewise.
+
+    Raises:
+        InvalidArgument: Both of two opposite edges are given.
+
+    Example:
+        >>> face = [ResizeToCover(100, 100), EdgeCrop(100, 100, top=10)]
+    """
+
+    width: int = fields.side()
+    height: int = fields.side()
+    left: int | None = _edge_field()
+    right: int | None = _edge_field()
+    top: int | None = _edge_field()
+    bottom: int | None = _edge_field()
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse distances from two opposite edges."""
+        for one, other in (("left", "right"), ("top", "bottom")):
+            if getattr(self, one) is not None and getattr(self, other) is not None:
+                raise InvalidArgument(f"EdgeCrop: give either {one!r} or {other!r}, not both.")
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return the part that is kept."""
+        width, height = self.output_size(image.size)
+        left = _start(image.size[0], self.width, self.left, self.right)
+        top = _start(image.size[1], self.height, self.top, self.bottom)
+        return cut_out(image, (left, top, left + width, top + height))
+
+    def output_size(self, source_size: Size) -> Size:
+        """Return the size of the result, in pixels."""
+        return cut_size(source_size, self.width, self.height)
+
+
+def _start(length: int, side: int, from_start: int | None, from_end: int | None) -> int:
+    """Return where to begin to keep *side* of an axis, at a distance from one of its ends."""
+    spare = max(length - side, 0)
+    if from_start is None and from_end is None:
+        return max(length // 2 - side // 2, 0)
+    distance = min(side * (from_start or from_end or 0) // 100, spare)
+    return spare - distance if from_start is None else distance
 
 
 @attrs.frozen(slots=False)

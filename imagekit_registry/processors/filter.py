@@ -9,7 +9,7 @@ from . import _fields as fields
 from .base import SameSizeProcessor
 from .utils import true_color
 
-__all__ = ["GaussianBlur", "UnsharpMask"]
+__all__ = ["Detail", "GaussianBlur", "Sharpen", "UnsharpMask"]
 
 _FILTERABLE = frozenset(["L", "LA", "RGB", "RGBA", "CMYK"])
 
@@ -63,3 +63,24 @@ class UnsharpMask(SameSizeProcessor):
         """Return a sharpened copy."""
         kernel = ImageFilter.UnsharpMask(self.radius, self.percent, self.threshold)
         return _filtered(image, kernel)
+
+
+@attrs.frozen(slots=False)
+class Detail(SameSizeProcessor):
+    """Bring out small detail: a mild way to sharpen, by Pillow's kernel ``DETAIL``."""
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return a copy with more detail."""
+        return _filtered(image, ImageFilter.DETAIL())
+
+
+@attrs.frozen(slots=False)
+class Sharpen(SameSizeProcessor):
+    """Sharpen each pixel against those next to it, by Pillow's kernel ``SHARPEN``.
+
+    `UnsharpMask` has arguments, and leaves even areas as they are.
+    """
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return a sharpened copy."""
+        return _filtered(image, ImageFilter.SHARPEN())

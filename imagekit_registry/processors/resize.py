@@ -12,13 +12,15 @@ from imagekit_registry.exceptions import InvalidArgument
 from . import _fields as fields
 from ._fields import Color
 from ._geometry import (
+    Box,
     anchored_box,
+    approach,
+    centered_box,
     cover_size,
     cut_out,
     cut_size,
     fit_size,
     scaled_size,
-    zoom,
 )
 from ._protocol import Size
 from .anchors import (
@@ -55,6 +57,10 @@ _MOST_SPARE = 16
 
 class _Scaler(BaseProcessor):
     """The base of processors that scale, and perhaps cut: they do the same to a smaller decode."""
+
+    # For subclasses whose constructors say nothing of them.
+    zoom: int = 0
+    target: tuple[float, float] | None = None
 
     def _scaled_size(self, source_size: Size) -> Size:
         """Return the size that the image is scaled to, before anything is cut off."""
@@ -102,6 +108,44 @@ class Resize(_ToSize):
         return scaled_size(source_size, (self.width, self.height), self.upscale)
 
 
+def closeness_field() -> Any:
+    """Return a field for how near a focal point is shown, in per cent."""
+    return fields.side(least=0, most=100, default=0, kw_only=True)
+
+
+def _zoom_field() -> Any:
+    """Return a field for how much larger an image is scaled than it need be, in per cent."""
+    return fields.side(least=0, most=1000, default=0, kw_only=True)
+
+
+def _target_field() -> Any:
+    """Return a field for a point in fractions of width and height, or None."""
+    return fields.checked(
+        "a pair of numbers from 0 to 1, or None",
+        lambda value: isinstance(value, tuple) and all(map(fields.is_number, value)),
+        lambda value: len(value) == 2 and all(0 <= part <= 1 for part in value),
+        optional=True,
+        converter=lambda value: tuple(value) if isinstance(value, list) else value,
+        default=None,
+        kw_only=True,
+    )
+
+
+def _resample_part(image: Image.Image, source_size: Size, scaled: Size, box: Box) -> Image.Image:
+    """Return *box* of what an image of *source_size*, that *image* stands for, is scaled to.
+
+    What is going to be cut off is not scaled.
+    """
+    if scaled == source_size == image.size:
+        return cut_out(image, box)
+    width, height = image.size
+    x, y = width / scaled[0], height / scaled[1]
+    left, top, right, bottom = box
+    # Rounding must not put it a hair's breadth outside.
+    part = left * x, top * y, min(right * x, float(width)), min(bottom * y, float(height))
+    return resample(image, (right - left, bottom - top), part)
+
+
 @attrs.frozen(slots=False)
 class ResizeToCover(_ToSize):
     """Scale the image, in its proportions, to the smallest size that covers the one given.
@@ -110,15 +154,13 @@ class ResizeToCover(_ToSize):
         width: In pixels.
         height: In pixels.
         upscale: Whether a smaller image is enlarged.
+        zoom: How much larger than that it is made, in per cent, for what cuts it afterwards.
     """
 
+    zoom: int = _zoom_field()
+
     def _scaled_size(self, source_size: Size) -> Size:
-        return cover_size(source_size, self.width, self.height, self.upscale)
-
-
-def closeness_field() -> Any:
-    """Return a field for how near a focal point is shown, in per cent."""
-    return fields.side(least=0, most=100, default=0, kw_only=True)
+        return cover_size(source_size, self.width, self.height, self.upscale, self.zoom)
 
 
 class _CoverAndCut(_Scaler):
@@ -129,7 +171,7 @@ class _CoverAndCut(_Scaler):
     upscale: bool | None
 
     def _scaled_size(self, source_size: Size) -> Size:
-        return cover_size(source_size, self.width, self.height, self.upscale)
+        return cover_size(source_size, self.width, self.height, self.upscale, self.zoom)
 
     def output_size(self, source_size: Size) -> Size:
         """Return the size of the result, in pixels."""
@@ -153,10 +195,18 @@ class ResizeToFill(Anchored, _CoverAndCut):
             had counts.
         closeness: How near a focal point is shown, from 0 (as much as fits around it) to 100: its
             box, or a third of the image, as far as nothing is enlarged.
+        target: A point, in fractions of width and height, that comes into the middle as far as the
+            edges allow; in place of an anchor, which stays where it is in the picture.
+        zoom: How much larger the image is scaled before it is cut, in per cent; not at all where
+            that would enlarge it, and *upscale* is off.
+
+    Raises:
+        InvalidArgument: Both an anchor and a target are given.
 
     Example:
         >>> ResizeToFill(300, 200, anchor=Anchor.TOP).output_size((20000, 1))
         (300, 200)
+        >>> face = ResizeToFill(100, 100, target=(0.4, 0.2), zoom=40)
     """
 
     # Both are needed: their defaults are there because pilkit has them, and are refused.
@@ -166,6 +216,18 @@ class ResizeToFill(Anchored, _CoverAndCut):
     upscale: bool | None = fields.flag(optional=True, default=True)
     otherwise: AnchorPoint | None = anchor_field(ATTENTION, *ENTROPY, default=None, kw_only=True)
     closeness: int = closeness_field()
+    target: tuple[float, float] | None = _target_field()
+    zoom: int = _zoom_field()
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse two ways to say which part is kept."""
+        if self.anchor and self.target:
+            raise InvalidArgument("ResizeToFill: give either 'anchor' or 'target', not both.")
+
+    @property
+    def is_cutting(self) -> bool:
+        """Whether an anchor makes a difference: not where a target is given."""
+        return self.target is None
 
     @property
     def _place(self) -> tuple[float, ...]:
@@ -176,25 +238,21 @@ class ResizeToFill(Anchored, _CoverAndCut):
 
     def _scaled_size(self, source_size: Size) -> Size:
         covering, cut = super()._scaled_size(source_size), (self.width, self.height)
-        times = zoom(source_size, covering, cut, self._place, self.closeness)
+        times = approach(source_size, covering, cut, self._place, self.closeness)
         return round(covering[0] * times), round(covering[1] * times)
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
         if self.known_anchor in ENTROPY:
-            smart = SmartResize(self.width, self.height, self.upscale)
+            smart = SmartResize(self.width, self.height, self.upscale, zoom=self.zoom)
             return smart.process_reduced(image, source_size)
         covering, size = self._scaled_size(source_size), self.output_size(source_size)
-        is_found = self.known_anchor == ATTENTION
-        box = anchored_box(covering, size, find_attention(image) if is_found else self._place)
-        if covering == source_size == image.size:
-            return cut_out(image, box)
-        width, height = image.size
-        x, y = width / covering[0], height / covering[1]
-        left, top, right, bottom = box
-        # Rounding must not put it a hair's breadth outside.
-        part = left * x, top * y, min(right * x, float(width)), min(bottom * y, float(height))
-        return resample(image, size, part)
+        if self.target is not None:
+            box = centered_box(covering, size, self.target)
+        else:
+            is_found = self.known_anchor == ATTENTION
+            box = anchored_box(covering, size, find_attention(image) if is_found else self._place)
+        return _resample_part(image, source_size, covering, box)
 
 
 @attrs.frozen(slots=False)
@@ -205,7 +263,10 @@ class SmartResize(_CoverAndCut, _ToSize):
         width: In pixels.
         height: In pixels.
         upscale: Whether a smaller image is enlarged.
+        zoom: How much larger the image is scaled before it is cut, in per cent.
     """
+
+    zoom: int = _zoom_field()
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
@@ -229,6 +290,10 @@ class ResizeToFit(_Scaler):
         mat_color: If given, the image is put on a canvas of this colour and of exactly the width
             and height.
         anchor: Where it is put on that canvas.
+        zoom: How much larger the image is scaled, in per cent, before the size that it would have
+            had is cut out of it; not at all where that would enlarge it, and *upscale* is off.
+        target: What is cut out then: the part around this point, in fractions of width and height;
+            the middle by default.
     """
 
     width: int | None = fields.side(optional=True, default=None)
@@ -236,13 +301,20 @@ class ResizeToFit(_Scaler):
     upscale: bool | None = fields.flag(optional=True, default=True)
     mat_color: Color | None = fields.color(optional=True, default=None)
     anchor: AnchorPoint | None = anchor_field(default=Anchor.CENTER)
+    zoom: int = _zoom_field()
+    target: tuple[float, float] | None = _target_field()
 
     def _scaled_size(self, source_size: Size) -> Size:
+        return fit_size(source_size, self.width, self.height, self.upscale, self.zoom)
+
+    def _fitting_size(self, source_size: Size) -> Size:
         return fit_size(source_size, self.width, self.height, self.upscale)
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
-        image = super().process_reduced(image, source_size)
+        scaled, size = self._scaled_size(source_size), self._fitting_size(source_size)
+        box = centered_box(scaled, size, self.target or (0.5, 0.5))
+        image = _resample_part(image, source_size, scaled, box)
         if self.mat_color is None:
             return image
         width, height = self.output_size(source_size)
@@ -250,7 +322,7 @@ class ResizeToFit(_Scaler):
 
     def output_size(self, source_size: Size) -> Size:
         """Return the size of the result, in pixels."""
-        width, height = self._scaled_size(source_size)
+        width, height = self._fitting_size(source_size)
         if self.mat_color is None:
             return width, height
         return self.width or width, self.height or height

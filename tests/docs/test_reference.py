@@ -32,7 +32,7 @@ _EXAMPLES: dict[str, tuple[Any, ...]] = {
         ["Adjust", "AutoContrast", "Grayscale", "Invert", "MakeOpaque", "Reflection", "Transpose"],
         (),
     ),
-    **dict.fromkeys(["TrimBorderColor", "UnsharpMask"], ()),
+    **dict.fromkeys(["Detail", "Sharpen", "TrimBorderColor", "UnsharpMask"], ()),
 }
 
 

@@ -25,6 +25,8 @@ from imagekit_registry.processors import (
     ColorOverlay,
     Convert,
     Crop,
+    Detail,
+    EdgeCrop,
     GaussianBlur,
     Grayscale,
     Invert,
@@ -39,6 +41,7 @@ from imagekit_registry.processors import (
     ResizeToFit,
     Rotate,
     RoundedCorners,
+    Sharpen,
     SmartCrop,
     SmartResize,
     Thumbnail,
@@ -61,6 +64,8 @@ EXAMPLES = [
     Convert("RGBA"),
     Crop(20, 10),
     Crop(20, 10, x=3, y=4),
+    Detail(),
+    EdgeCrop(20, 10, left=10, bottom=5),
     GaussianBlur(1),
     Grayscale(),
     Invert(),
@@ -71,11 +76,14 @@ EXAMPLES = [
     ResizeCanvas(100, 30),
     ResizeToCover(30, 30),
     ResizeToFill(30, 30, anchor="tl"),
+    ResizeToFill(30, 30, target=(0.1, 0.9), zoom=40),
     ResizeToFit(30, 30),
+    ResizeToFit(30, 30, zoom=40),
     ResizeToFit(90, 30, mat_color="#fff"),
     Rotate(30),
     Rotate(90),
     RoundedCorners(8),
+    Sharpen(),
     SmartCrop(20, 20),
     SmartResize(20, 20),
     Thumbnail(20, 20),
@@ -185,6 +193,15 @@ class TestGeometry:
             (Thumbnail(1000, 1000), (640, 427), (640, 427)),
             (ResizeToCover(100, 100), (640, 427), (150, 100)),
             (Crop(1000, 100), (640, 427), (640, 100)),
+            (ResizeToFill(100, 100, zoom=40), (640, 427), (100, 100)),
+            (ResizeToFill(300, 200, target=(1, 1)), (20000, 1), (300, 200)),
+            (ResizeToFill(100, 100, upscale=False, zoom=40), (120, 120), (100, 100)),
+            (ResizeToFill(100, 100, upscale=False, zoom=40), (90, 120), (90, 100)),
+            (ResizeToFit(100, 100, zoom=40), (2400, 3620), (66, 100)),
+            (ResizeToFit(100, 100, upscale=False, zoom=40), (80, 60), (80, 60)),
+            (ResizeToCover(100, 100, zoom=40), (200, 100), (280, 140)),
+            (SmartResize(100, 100, zoom=40), (200, 100), (100, 100)),
+            (EdgeCrop(100, 100, top=10), (150, 80), (100, 80)),
             (AddBorder((1, 2, 3, 4)), (10, 10), (16, 14)),
         ],
         ids=_name,
@@ -257,6 +274,47 @@ class TestGeometry:
         right = ResizeToFill(50, 50, anchor=(1, 0.5)).process(image)
         assert right.getpixel((25, 25)) == (0, 0, 255)
 
+    @pytest.mark.parametrize(
+        ("target", "left"), [((0, 0.5), 0), ((0.29, 0), 19), ((0.5, 1), 40), ((1, 1), 80)]
+    )
+    def test_a_target_comes_into_the_middle_as_far_as_edges_allow(
+        self, target: tuple[float, float], left: int
+    ) -> None:
+        """Of 100 pixels 20 are kept, half of them before the point."""
+        image = make_image("RGB", (100, 20))
+        result = ResizeToFill(20, 20, target=target).process(image)
+        assert result.tobytes() == image.crop((left, 0, left + 20, 20)).tobytes()
+
+    def test_zoom_shows_less_of_the_picture(self) -> None:
+        """By 100 per cent: a quarter of what there would be, around target or middle."""
+        image = make_image("RGB", (80, 80))
+        expected = image.crop((20, 20, 60, 60)).tobytes()
+        assert ResizeToFill(40, 40, zoom=100).process(image).tobytes() == expected
+        assert ResizeToFit(40, 40, zoom=100).process(image).tobytes() == expected
+        cornered = ResizeToFit(40, 40, zoom=100, target=(0, 1)).process(image)
+        assert cornered.tobytes() == image.crop((0, 40, 40, 80)).tobytes()
+        assert ResizeToFill(80, 80, upscale=False, zoom=50).process(image) is image
+
+    @pytest.mark.parametrize(
+        ("edges", "start"),
+        [
+            ({}, (30, 20)),
+            ({"left": 0, "top": 0}, (0, 0)),
+            ({"right": 0, "bottom": 0}, (60, 40)),
+            ({"left": 10}, (4, 20)),
+            ({"right": 25, "top": 5}, (50, 2)),
+            ({"left": 100, "bottom": 100}, (40, 0)),
+        ],
+        ids=str,
+    )
+    def test_an_edge_crop_starts_at_its_distance(
+        self, edges: dict[str, int], start: tuple[int, int]
+    ) -> None:
+        """In per cent of what is kept; where nothing is said, in the middle; never outside."""
+        image = make_image("RGB", (100, 80))
+        box = (*start, start[0] + 40, start[1] + 40)
+        assert EdgeCrop(40, 40, **edges).process(image).tobytes() == image.crop(box).tobytes()
+
     def test_a_crop_by_coordinates_starts_there(self) -> None:
         """Positive distances, or the negative offsets that pilkit wants."""
         image = make_image("RGB", (64, 48))
@@ -322,6 +380,8 @@ class TestGeometry:
             SmartResize(50, 50),
             ResizeToCover(60, 60),
             Thumbnail(60, 40, anchor="br"),
+            ResizeToFill(40, 40, target=(0.2, 0.8), zoom=40),
+            ResizeToFit(40, 40, zoom=40),
         ):
             full = processor.process(image)
             reduced = processor.process_reduced(small, image.size)
@@ -560,6 +620,10 @@ factors = st.floats(-2, 3)
 any_scaler = st.one_of(
     st.builds(Resize, sides, sides, st.booleans()),
     st.builds(ResizeToFill, sides, sides, anchors, st.booleans()),
+    st.builds(
+        ResizeToFill, sides, sides, target=st.tuples(shares, shares), zoom=st.integers(0, 200)
+    ),
+    st.builds(ResizeToFit, sides, sides, zoom=st.integers(0, 200)),
     st.builds(SmartResize, sides, sides, st.booleans()),
     st.builds(ResizeToFit, sides, st.one_of(st.none(), sides), st.booleans()),
     st.builds(ResizeToFit, st.none(), sides, st.booleans(), colors, anchors),
@@ -573,6 +637,7 @@ any_processor = st.one_of(
     st.builds(Crop, sides, sides, anchors),
     st.builds(Crop, sides, sides, st.none(), st.integers(-90, 90), st.integers(-90, 90)),
     st.builds(SmartCrop, sides, sides),
+    st.builds(EdgeCrop, sides, sides, left=st.integers(0, 100), bottom=st.integers(0, 100)),
     st.builds(BasicCrop, sides, sides, sides, sides),
     st.builds(ResizeCanvas, sides, sides, colors, anchors),
     st.builds(ResizeCanvas, sides, sides, colors, st.none(), st.integers(-90, 90)),

@@ -74,6 +74,9 @@ LIKELY: dict[str, st.SearchStrategy[Any]] = {
     ),
     "otherwise": st.sampled_from(["tl", "entropy", ("attention", "top"), None]),
     "closeness": st.integers(0, 100),
+    "zoom": st.integers(0, 200),
+    "target": st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    **dict.fromkeys(["left", "right", "top", "bottom"], st.integers(0, 100)),
 }
 SIDES = st.sampled_from([1, 2, 3, 17, 64, 1000])
 

@@ -1,0 +1,67 @@
+"""Receivers that send easy-thumbnails' signals, and those that a project connects to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import FileField, Model
+
+from imagekit_registry.contrib.easy.files import ThumbnailFile, generate_all_aliases
+from imagekit_registry.contrib.easy.signals import saved_file, thumbnail_created
+from imagekit_registry.contrib.easy.specs import EasyThumbnail
+
+__all__ = [
+    "find_uncommitted_filefields",
+    "generate_aliases",
+    "generate_aliases_global",
+    "signal_committed_filefields",
+    "tell_of_generated",
+]
+
+_UNCOMMITTED = "_uncommitted_filefields"
+
+
+def find_uncommitted_filefields(
+    sender: type[Model], instance: Model, update_fields: Any = None, **kwargs: object
+) -> None:
+    """Take note of the files that are stored as *instance* is saved; a receiver of ``pre_save``."""
+    if not saved_file.has_listeners(sender):
+        return
+    names = []
+    for field in sender._meta.concrete_fields:
+        is_saved = update_fields is None or {field.name, field.attname} & set(update_fields)
+        # A column that was left out of the query has nothing new.
+        if isinstance(field, FileField) and is_saved and field.attname in instance.__dict__:
+            file = getattr(instance, field.attname)
+            if file and not file._committed:
+                names.append(field.attname)
+    instance.__dict__[_UNCOMMITTED] = names
+
+
+def signal_committed_filefields(sender: type[Model], instance: Model, **kwargs: object) -> None:
+    """Send ``saved_file`` for each of these; a receiver of ``post_save``."""
+    for name in instance.__dict__.pop(_UNCOMMITTED, ()):
+        if file := getattr(instance, name):
+            saved_file.send_robust(sender=sender, fieldfile=file)
+
+
+def tell_of_generated(file: Any, name: str, **kwargs: object) -> None:
+    """Send ``thumbnail_created`` for an image of this app; a receiver of ``generated``."""
+    if thumbnail_created.receivers and isinstance(file.generator, EasyThumbnail):
+        is_ours = isinstance(file, ThumbnailFile)
+        twin = file if is_ours else ThumbnailFile(file.generator, storage=file.storage)
+        twin.announce(name)
+
+
+def generate_aliases(fieldfile: Any, **kwargs: object) -> None:
+    """Make the images of all aliases for field, model and app; a receiver of ``saved_file``.
+
+    Example:
+        >>> saved_file.connect(generate_aliases)
+    """
+    generate_all_aliases(fieldfile, include_global=False)
+
+
+def generate_aliases_global(fieldfile: Any, **kwargs: object) -> None:
+    """Make those of the project-wide aliases as well; a receiver of ``saved_file``."""
+    generate_all_aliases(fieldfile, include_global=True)

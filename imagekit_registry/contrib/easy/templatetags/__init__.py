@@ -1,0 +1,1 @@
+"""Template libraries with the names that easy-thumbnails' have."""
