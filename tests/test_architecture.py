@@ -55,9 +55,10 @@ TESTED_ELSEWHERE = {
     "apps": "checks/test_settings.py",
     # The names of django-imagekit for what is known of files.
     "cachefiles/state": "cachefiles/test_conflicts.py",
-    # Cleaning and checking are tested through their commands, which add nothing but words.
+    # Cleaning, checking and waiting are tested through commands, which add nothing but words.
     "maintenance/check": "management/test_checkimages.py",
     "maintenance/clean": "management/test_cleanimages.py",
+    "maintenance/waiting": "management/test_generateimages.py",
     "management/commands": "management/test_generateimages.py",
     "management/commands/checkimages": "management/test_checkimages.py",
     "management/commands/cleanimages": "management/test_cleanimages.py",

@@ -34,6 +34,7 @@ from imagekit_registry.cachefiles.results import (
     ResultStatus,
     refuse_retry,
 )
+from imagekit_registry.cachefiles.threads import is_far
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     GenerationError,
@@ -58,13 +59,14 @@ _logger = logging.getLogger("imagekit_registry.cachefiles")
 _PASSING = (LockTimeout, PublishError, SourceUnavailable)
 
 
-def decide(item: Item, policy: Policy, news: News) -> bool:
+def decide(item: Item, policy: Policy, news: News, *, here: bool = True) -> bool:
     """Return whether a file is to be made, before its lock is taken.
 
     Args:
         item: The file.
         policy: When files are made.
         news: Where a record goes that says what the storage has told.
+        here: Whether it is made here: a storage that is far away is asked once, under the lock.
 
     Raises:
         RetryLater: It failed a short while ago.
@@ -89,7 +91,8 @@ def decide(item: Item, policy: Policy, news: News) -> bool:
         return status == Status.MISSING
     if listing is not None and not _is_listed(listing, item):
         return True
-    return _is_missing(item, news)
+    is_asked_later = here and policy.listing is None and file.cachefile_backend.asks_storage
+    return (is_asked_later and is_far(file.storage)) or _is_missing(item, news)
 
 
 def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:
@@ -221,8 +224,8 @@ class Making:
         if not self.todo:
             return
         self._started = time.monotonic()
-        seen = fingerprint(self.todo[0].file.spec.source)
-        for item, result in zip(self.todo, render([item.file for item in self.todo]), strict=True):
+        results, seen = render([item.file for item in self.todo])
+        for item, result in zip(self.todo, results, strict=True):
             answer: CacheFileRecord | ImageKitError
             try:
                 if isinstance(result, ImageKitError):

@@ -21,6 +21,7 @@ from imagekit_registry.specs._engine import (
 )
 from imagekit_registry.specs._host import SpecHost, create_spec_class
 from imagekit_registry.specs._sources import (
+    SourceReader,
     SourceReference,
     StoredFile,
     fingerprint,
@@ -33,6 +34,7 @@ from imagekit_registry.specs._sources import (
     open_source,
     point_column,
     point_of,
+    reading,
     refer_to,
     storage_of,
 )
@@ -45,6 +47,7 @@ __all__ = [
     "FileAttributes",
     "ImageSpec",
     "MissingSource",
+    "SourceReader",
     "SourceReference",
     "SpecAttributes",
     "SpecHost",
@@ -69,6 +72,7 @@ __all__ = [
     "open_source",
     "point_column",
     "point_of",
+    "reading",
     "refer_to",
     "show_attributes",
     "split_attributes",
