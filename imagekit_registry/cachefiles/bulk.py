@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from django.db import connections
 
+from imagekit_registry.cachefiles._decision import decide
 from imagekit_registry.cachefiles.existence import fetch, invalidate, known, look_up, remember
-from imagekit_registry.cachefiles.generation import Making, decide
+from imagekit_registry.cachefiles.generation import Making
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.rendering import explained, source_key

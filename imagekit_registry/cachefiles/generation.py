@@ -12,9 +12,9 @@ from typing import IO
 import attrs
 from django.dispatch import Signal
 
+from imagekit_registry.cachefiles._decision import decide, is_missing
 from imagekit_registry.cachefiles.budget import spend
 from imagekit_registry.cachefiles.existence import (
-    ask,
     fetch,
     judge,
     new_record,
@@ -22,7 +22,6 @@ from imagekit_registry.cachefiles.existence import (
     remember,
 )
 from imagekit_registry.cachefiles.identity import CacheFile
-from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.publishing import publish
 from imagekit_registry.cachefiles.rendering import explained, log_failure, properties_of, render
@@ -34,7 +33,6 @@ from imagekit_registry.cachefiles.results import (
     ResultStatus,
     refuse_retry,
 )
-from imagekit_registry.cachefiles.threads import is_far
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     GenerationError,
@@ -47,67 +45,17 @@ from imagekit_registry.exceptions import (
     located,
     logged,
 )
+from imagekit_registry.imaging.formats import format_to_mimetype
 from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.specs import fingerprint
 from imagekit_registry.state import CacheFileRecord, Status, state_scope
 
-__all__ = ["Making", "decide", "generate"]
+__all__ = ["Making", "generate"]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
 #: Failures that may be over in a moment: the storage or another worker, not the image.
 _PASSING = (LockTimeout, PublishError, SourceUnavailable)
-
-
-def decide(item: Item, policy: Policy, news: News, *, here: bool = True) -> bool:
-    """Return whether a file is to be made, before its lock is taken.
-
-    Args:
-        item: The file.
-        policy: When files are made.
-        news: Where a record goes that says what the storage has told.
-        here: Whether it is made here: a storage that is far away is asked once, under the lock.
-
-    Raises:
-        RetryLater: It failed a short while ago.
-        NameTaken: Another image has its name.
-        PublishError: The storage does not say whether it exists.
-    """
-    file, before = item.file, item.before
-    refuse_conflict(file.identity, before)
-    if policy.force:
-        return True
-    status = item.status()
-    if status == Status.FAILED:
-        return policy.retry or refuse_retry(file, before)
-    listing = policy.listing if file.cachefile_backend.asks_storage else None
-    if policy.missing_only and listing is not None:
-        if not _is_listed(listing, item, (before.published_name if before else "")):
-            return True
-        # A record that says nothing may be of another recipe's file of the same name.
-        is_unknown = status is None and (before is not None or not file.identity.name_is_unique)
-        return is_unknown and _is_missing(item, news)
-    if status in {Status.EXISTS, Status.MISSING}:
-        return status == Status.MISSING
-    if listing is not None and not _is_listed(listing, item):
-        return True
-    is_asked_later = here and policy.listing is None and file.cachefile_backend.asks_storage
-    return (is_asked_later and is_far(file.storage)) or _is_missing(item, news)
-
-
-def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:
-    listed = answer_or(None, listing.has, item.file.storage, name or item.file.identity.name)
-    # A storage that fails is asked once more, and what it raises then is explained.
-    return not _is_missing(item, []) if listed is None else listed
-
-
-def _is_missing(item: Item, news: News) -> bool:
-    """Ask the storage for the file itself."""
-    record, is_there = ask(item.file, item.before)
-    item.is_name_free = not is_there
-    if record.status == Status.EXISTS and record != item.before:
-        news.append((item.file, record))
-    return record.status != Status.EXISTS
 
 
 @attrs.define(eq=False)
@@ -217,7 +165,7 @@ class Making:
             # For very many files, making one twice costs less than asking for each once more.
             return True
         # Whoever held the lock before may not have written down yet what they made.
-        return _is_missing(item, self.news)
+        return is_missing(item, self.news)
 
     def make(self) -> None:
         """Make and publish the files."""
@@ -264,7 +212,14 @@ class Making:
         # A storage may close what it was given.
         size, properties = content.seek(0, io.SEEK_END), properties_of(content)
         with located(identity, "the file could not be published", wrap=PublishError):
-            name = publish(file.storage, identity.name, content, is_free=item.is_name_free)
+            name = publish(
+                file.storage,
+                identity.name,
+                content,
+                is_free=item.is_name_free,
+                media_type=format_to_mimetype(properties.get("format", "")) or "",
+                headers=file.spec.storage_headers,
+            )
         record = new_record(
             file,
             Status.EXISTS,

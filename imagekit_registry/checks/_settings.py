@@ -130,6 +130,18 @@ def load_fallback(value: Any) -> object:
     return load_callable("fallback", value) if "." in str(value) else value
 
 
+def load_headers(value: Any) -> object:
+    """Return what is sent with files.
+
+    Raises:
+        InvalidConfiguration: It is no dict of names and texts.
+    """
+    is_dict = isinstance(value, Mapping)
+    if not is_dict or not all(isinstance(part, str) for item in value.items() for part in item):
+        raise InvalidConfiguration("it must be a dict of names and texts")
+    return value
+
+
 def _load_backend(what: str, path: str) -> object:
     return load_backend(get_by_qname(path, what))
 

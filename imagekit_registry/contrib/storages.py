@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import re
+from collections.abc import Mapping
 from typing import IO, Any
+from weakref import WeakKeyDictionary
 
 import attrs
 
 from imagekit_registry.specs import SourceReader
 
-__all__ = ["S3Reader", "reader_of"]
+__all__ = ["S3Reader", "reader_of", "with_headers"]
 
 #: Parameters without which S3 does not give an object; who has them reads in the storage's own way.
 _OF_READERS = frozenset(
@@ -16,10 +20,51 @@ _OF_READERS = frozenset(
 )
 
 
+#: Copies of storages that send other headers, by these.
+_twins: WeakKeyDictionary[Any, dict[frozenset[tuple[str, str]], Any]] = WeakKeyDictionary()
+
+
+def _has(storage: Any, *names: str) -> bool:
+    """Return whether the class of *storage* has these names; also if it is Django's lazy default."""
+    return all(hasattr(storage.__class__, name) for name in names)
+
+
 def _is_s3(storage: Any) -> bool:
     """Return whether *storage* is one of django-storages for S3, or like it."""
-    names = ("bucket_name", "connection", "get_object_parameters", "_normalize_name")
-    return all(hasattr(type(storage), name) or name in vars(storage) for name in names)
+    return _has(storage, "connection", "get_object_parameters", "_normalize_name")
+
+
+def with_headers(storage: Any, headers: Mapping[str, str], media_type: str) -> Any:
+    """Return a storage like *storage* that sends *headers* with the files that are saved to it.
+
+    Args:
+        storage: Any storage. Those of django-storages for S3, Google and Azure can send headers;
+            another one is returned as it is.
+        headers: By S3's names, such as ``"CacheControl"``.
+        media_type: What the file is. Google's storage is told so as well; others ask the file.
+    """
+    if not _has(storage, "get_object_parameters"):
+        return storage
+    names_of_s3 = _is_s3(storage)
+    parameters = dict(headers)
+    if not names_of_s3:
+        parameters = {_in_words(name): value for name, value in headers.items()}
+        if media_type:
+            parameters.setdefault("content_type", media_type)
+    if not parameters:
+        return storage
+    twins = _twins.setdefault(storage, {})
+    key = frozenset(parameters.items())
+    if key not in twins:
+        twin = copy.copy(storage)
+        twin.object_parameters = {**storage.object_parameters, **parameters}
+        twins[key] = twin
+    return twins[key]
+
+
+def _in_words(name: str) -> str:
+    """Return a name of S3's as Google and Azure have it: ``CacheControl`` as ``cache_control``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def reader_of(storage: Any) -> SourceReader | None:

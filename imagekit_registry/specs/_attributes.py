@@ -31,6 +31,7 @@ class FileAttributes(FieldAttributes, total=False):
     """The attributes of a spec that fields of cache files take besides, by name alone."""
 
     pending: str | None
+    storage_headers: Mapping[str, str] | None
 
 
 class SpecAttributes(FileAttributes, total=False):
@@ -53,6 +54,7 @@ class SpecAttributes(FileAttributes, total=False):
         fallback: What stands in while there is no image, as ``IMAGEKIT_ON_ERROR`` has it.
         pending: What a page shows meanwhile, if others make the image: ``"source"``,
             ``"placeholder"``, ``"demand"`` or ``"wait:250ms"``.
+        storage_headers: What an object storage sends with the file, by S3's names.
         cachefile_storage: Where the file lies: a storage, an alias, a dotted path.
         cachefile_backend: What makes the file, and knows its state.
         cachefile_strategy: What decides when it is made.
