@@ -21,6 +21,7 @@ from django.core.checks import CheckMessage, Warning
 from imagekit_registry._loading import get_by_qname, resolve_storage
 from imagekit_registry.cachefiles.backends import load_backend
 from imagekit_registry.cachefiles.strategies import load_strategy
+from imagekit_registry.cachefiles.urls import load_provider
 from imagekit_registry.checks._messages import attempt, error, guarded, nearest, reason_of, refusal
 from imagekit_registry.conf import Conf, ServingOptions, Setting, all_settings, conf
 from imagekit_registry.exceptions import InvalidConfiguration, UnknownFormat
@@ -181,5 +182,6 @@ _LOADED: Mapping[str, tuple[str, Callable[[Any], object]]] = {
     # What may be wrong with the cache is said of the cache.
     "IMAGEKIT_STATE_STORE": ("E006", lambda value: value == "cache" or get_state_store()),
     "IMAGEKIT_ON_ERROR": ("E006", load_fallback),
+    "IMAGEKIT_URL_PROVIDER": ("E006", load_provider),
     "IMAGEKIT_SERVING": ("E006", _load_permission),
 }

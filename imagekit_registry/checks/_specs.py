@@ -14,6 +14,7 @@ from django.urls import reverse
 from imagekit_registry.cachefiles.backends import get_default_cachefile_backend, load_backend
 from imagekit_registry.cachefiles.pending import parse_pending
 from imagekit_registry.cachefiles.strategies import load_strategy
+from imagekit_registry.cachefiles.urls import load_provider
 from imagekit_registry.checks._messages import attempt, error, guarded, nearest, reason_of, refusal
 from imagekit_registry.checks._settings import (
     load_callable,
@@ -38,6 +39,7 @@ _LOADED: Mapping[str, tuple[str, Callable[[Any], object], str]] = {
     "cachefile_strategy": ("E015", load_strategy, "a strategy, its class, its path or a dict"),
     "namer": ("E015", partial(load_callable, "namer"), "a function of the generator, or its path"),
     "fallback": ("E016", load_fallback, "'placeholder', 'empty', a function or its path"),
+    "url_provider": ("E015", load_provider, "a provider, its class or its dotted path"),
     "storage_headers": ("E016", load_headers, "{'CacheControl': 'max-age=31536000, immutable'}"),
     "pending": ("E016", parse_pending, "'source', 'placeholder', 'demand' or 'wait:250ms'"),
 }
