@@ -305,6 +305,12 @@ class Conf:
         names,
         example=["JPEG", "PNG", "WEBP"],
     )
+    URL_PROVIDER = Setting[str | None](
+        None,
+        "Dotted path of what gives the URLs of images that exist; None: their storages.",
+        optional(dotted_path("URL provider")),
+        example="imagekit_registry.cachefiles.urls.Memoised",
+    )
     QUEUE = Setting[str | None](
         None,
         "Name of the queue for workers; None: the default one of the backend's library.",

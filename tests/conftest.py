@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,6 +94,33 @@ def stored_photo() -> Any:
 def name(stored_photo: Any) -> str:
     """Return the name of a stored photograph, of 640 x 427 pixels."""
     return str(stored_photo())
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Return the address of a server that speaks Amazon's protocol, for the time of all tests."""
+    server_of = pytest.importorskip("moto.server", reason="moto is not installed")
+    server = server_of.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: str) -> dict[str, Any]:
+    """Return the options of django-storages for an empty bucket."""
+    boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
+    keys = {"aws_access_key_id": "tests", "aws_secret_access_key": "only"}
+    bucket = f"bucket-{secrets.token_hex(8)}"
+    client = boto3.client("s3", endpoint_url=s3_server, region_name="us-east-1", **keys)
+    client.create_bucket(Bucket=bucket)
+    return {
+        "bucket_name": bucket,
+        "endpoint_url": s3_server,
+        "region_name": "us-east-1",
+        "access_key": "tests",
+        "secret_key": "only",
+    }
 
 
 @pytest.fixture

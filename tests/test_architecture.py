@@ -121,7 +121,7 @@ TESTED_ELSEWHERE = {
     "contrib/easy/templatetags": "contrib/easy/test_templatetags.py",
     "contrib/easy/templatetags/easy_thumbnails_tags": "contrib/easy/test_templatetags.py",
     "contrib/easy/templatetags/thumbnail": "contrib/easy/test_templatetags.py",
-    # Cleaning and checking are tested through their commands, which add nothing but words.
+    # Cleaning, checking and waiting are tested through commands, which add nothing but words.
     "maintenance/check": "management/test_checkimages.py",
     # What the admin shows and does.
     "maintenance/again": "admin/test_records.py",

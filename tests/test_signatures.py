@@ -11,7 +11,13 @@ from django.utils.module_loading import import_string
 from imagekit_registry import ImageSpec, forms
 from imagekit_registry.exceptions import InvalidArgumentType
 from imagekit_registry.models import ImageSpecField, ProcessedImageField
-from imagekit_registry.specs import BaseImageSpec, SpecAttributes, SpecHost
+from imagekit_registry.specs import (
+    BaseImageSpec,
+    FieldAttributes,
+    FileAttributes,
+    SpecAttributes,
+    SpecHost,
+)
 
 SIGNATURES = {
     "processors.AddBorder": "(thickness, color=None)",
@@ -107,7 +113,8 @@ def test_signatures_of_fields_show_the_attributes_of_a_spec(field: Any) -> None:
     if field in (ProcessedImageField, forms.ProcessedImageField):
         # What is processed when it is uploaded has no cache file.
         expected -= {"cachefile_backend", "cachefile_storage", "cachefile_strategy"}
-        expected -= {"fallback", "namer", "pending", "picture", "placeholder"}
+        expected -= {"fallback", "namer", *FileAttributes.__annotations__}
+        expected |= set(FieldAttributes.__annotations__)
     assert expected <= set(shown)
     assert shown["color"].annotation == Literal["srgb", "keep"] | None
 

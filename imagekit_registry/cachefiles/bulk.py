@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from django.db import connections
 
+from imagekit_registry.cachefiles._decision import decide
 from imagekit_registry.cachefiles.existence import fetch, invalidate, known, look_up, remember
-from imagekit_registry.cachefiles.generation import Making, decide
+from imagekit_registry.cachefiles.generation import Making
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.rendering import explained, source_key
@@ -261,11 +262,11 @@ class Generation:
         for item, record in zip(items.values(), records, strict=True):
             item.before = record
             try:
-                if not decide(item, self._policy, self._news):
+                worker = self._worker_of(item)
+                if decide(item, self._policy, self._news, here=worker is None):
+                    groups.setdefault((source_key(item.file), worker), []).append(item)
+                else:
                     self._queue.extend(item.results(ResultStatus.EXISTING))
-                    continue
-                together = (source_key(item.file), self._worker_of(item))
-                groups.setdefault(together, []).append(item)
             except Exception as error:  # noqa: BLE001 -- as above
                 failure = explained(error, item.file)
                 self._queue.extend(item.results(ResultStatus.FAILED, failure))

@@ -11,7 +11,6 @@ from typing import Any, NoReturn, SupportsIndex
 from urllib.parse import quote
 
 import attrs
-from django.core.files.storage import FileSystemStorage
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
@@ -28,6 +27,7 @@ from imagekit_registry.cachefiles.strategies import (
     Optimistic,
     Strategy,
 )
+from imagekit_registry.cachefiles.urls import has_fixed_url
 from imagekit_registry.cachefiles.verification import next_looks
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
@@ -179,8 +179,7 @@ def keep(file: CacheFile, url: str) -> None:
     if due is None:
         return
     storage: Any = file.storage
-    # Other storages sign their URLs, or have a new one for each content.
-    is_fixed = type(storage).url is FileSystemStorage.url
+    is_fixed = has_fixed_url(file)
     shown = Fallback(url if is_fixed else "", record.width, record.height)
     if len(_kept) >= _MOST_KEPT:
         _kept.clear()

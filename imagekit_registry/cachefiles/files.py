@@ -37,6 +37,7 @@ from imagekit_registry.cachefiles.identity import (
 from imagekit_registry.cachefiles.pending import on_demand
 from imagekit_registry.cachefiles.results import Policy
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
+from imagekit_registry.cachefiles.urls import url_of
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     GenerationError,
@@ -148,7 +149,7 @@ class ImageCacheFile(StoredContent):
 
     def _url_of(self, name: str) -> str:
         try:
-            url = self.storage.url(name)
+            url = url_of(self, name, self.spec.url_provider)
         except Exception as error:  # noqa: BLE001 -- what client libraries raise
             cause = f"the storage gives no URL for {name!r}"
             failure = located(self.identity, cause, wrap=PublishError, hint=REACH_IT).error(error)

@@ -11,10 +11,10 @@ from typing import IO
 
 import attrs
 
+from imagekit_registry.cachefiles._decision import decide, is_missing
 from imagekit_registry.cachefiles._reports import report_failure, report_made
 from imagekit_registry.cachefiles.budget import spend
 from imagekit_registry.cachefiles.existence import (
-    ask,
     fetch,
     judge,
     new_record,
@@ -22,7 +22,6 @@ from imagekit_registry.cachefiles.existence import (
     remember,
 )
 from imagekit_registry.cachefiles.identity import CacheFile
-from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.publishing import publish
 from imagekit_registry.cachefiles.rendering import explained, name_for, properties_of, render
@@ -47,64 +46,16 @@ from imagekit_registry.exceptions import (
     logged,
 )
 from imagekit_registry.imaging import step
+from imagekit_registry.imaging.formats import format_to_mimetype
 from imagekit_registry.specs import fingerprint
 from imagekit_registry.state import CacheFileRecord, Status, state_scope
 
-__all__ = ["Making", "decide", "generate"]
+__all__ = ["Making", "generate"]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
 #: Failures that may be over in a moment: the storage or another worker, not the image.
 _PASSING = (LockTimeout, PublishError, SourceUnavailable)
-
-
-def decide(item: Item, policy: Policy, news: News) -> bool:
-    """Return whether a file is to be made, before its lock is taken.
-
-    Args:
-        item: The file.
-        policy: When files are made.
-        news: Where a record goes that says what the storage has told.
-
-    Raises:
-        RetryLater: It failed a short while ago.
-        NameTaken: Another image has its name.
-        PublishError: The storage does not say whether it exists.
-    """
-    file, before = item.file, item.before
-    refuse_conflict(file.identity, before)
-    if policy.force:
-        return True
-    status = item.status()
-    if status == Status.FAILED:
-        return policy.retry or refuse_retry(file, before)
-    listing = policy.listing if file.cachefile_backend.asks_storage else None
-    if policy.missing_only and listing is not None:
-        if not _is_listed(listing, item, (before.published_name if before else "")):
-            return True
-        # A record that says nothing may be of another recipe's file of the same name.
-        is_unknown = status is None and (before is not None or not file.identity.name_is_unique)
-        return is_unknown and _is_missing(item, news)
-    if status in {Status.EXISTS, Status.MISSING}:
-        return status == Status.MISSING
-    if listing is not None and not _is_listed(listing, item):
-        return True
-    return _is_missing(item, news)
-
-
-def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:
-    listed = answer_or(None, listing.has, item.file.storage, name or item.file.identity.name)
-    # A storage that fails is asked once more, and what it raises then is explained.
-    return not _is_missing(item, []) if listed is None else listed
-
-
-def _is_missing(item: Item, news: News) -> bool:
-    """Ask the storage for the file itself."""
-    record, is_there = ask(item.file, item.before)
-    item.is_name_free = not is_there
-    if record.status == Status.EXISTS and record != item.before:
-        news.append((item.file, record))
-    return record.status != Status.EXISTS
 
 
 @attrs.define(eq=False)
@@ -214,7 +165,7 @@ class Making:
             # For very many files, making one twice costs less than asking for each once more.
             return True
         # Whoever held the lock before may not have written down yet what they made.
-        return _is_missing(item, self.news)
+        return is_missing(item, self.news)
 
     def make(self) -> None:
         """Make and publish the files."""
@@ -230,8 +181,8 @@ class Making:
                     note(answer)
 
     def _make(self) -> None:
-        seen = fingerprint(self.todo[0].file.spec.source)
-        for item, result in zip(self.todo, render([item.file for item in self.todo]), strict=True):
+        results, seen = render([item.file for item in self.todo])
+        for item, result in zip(self.todo, results, strict=True):
             answer: CacheFileRecord | ImageKitError
             try:
                 if isinstance(result, ImageKitError):
@@ -271,7 +222,14 @@ class Making:
         # A storage may close what it was given.
         size, properties = content.seek(0, io.SEEK_END), properties_of(content, file.spec)
         with located(identity, "the file could not be published", wrap=PublishError), step("save"):
-            name = publish(file.storage, name, content, is_free=is_free and not is_other)
+            name = publish(
+                file.storage,
+                name,
+                content,
+                is_free=is_free and not is_other,
+                media_type=format_to_mimetype(properties.get("format", "")) or "",
+                headers=file.spec.storage_headers,
+            )
         if is_other and not is_free:
             with logged(_logger, "%s: %r is left over", identity.spec_id, identity.name):
                 file.storage.delete(identity.name)

@@ -8,6 +8,7 @@ import logging
 import posixpath
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -16,6 +17,7 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage
 from django.core.files.utils import validate_file_name
 
+from imagekit_registry._loading import get_by_qname
 from imagekit_registry.exceptions import PublishError, answer_or
 
 __all__ = ["is_temporary", "publish"]
@@ -28,6 +30,9 @@ TEMPORARY = re.compile(re.escape(PREFIX) + r"[0-9a-f]{16}(_\w+)?(\.\w+)?", re.AS
 # A temporary name is short however long the final one is.
 EXTENSION = re.compile(r"\.\w{1,15}", re.ASCII)
 TRIES = 5
+
+# What knows object storages stands above this room: here it is an address.
+_WITH_HEADERS = "imagekit_registry.contrib.storages.with_headers"
 
 _HINTS = {
     errno.ENOSPC: "Make room on the disk.",
@@ -43,15 +48,25 @@ _HINTS = {
 class _KeptOpen(File):  # type: ignore[type-arg]
     """A file for a storage to read; some close what they have read, and it is not theirs."""
 
-    def __init__(self, content: IO[bytes], name: str) -> None:
+    def __init__(self, content: IO[bytes], name: str, media_type: str = "") -> None:
         super().__init__(content, name)
+        #: What storages ask for; they guess by the name if there is none.
+        self.content_type = media_type or None
         content.seek(0)
 
     def close(self) -> None:
         """Leave the file open."""
 
 
-def publish(storage: Storage, name: str, content: IO[bytes], *, is_free: bool = False) -> str:
+def publish(
+    storage: Storage,
+    name: str,
+    content: IO[bytes],
+    *,
+    is_free: bool = False,
+    media_type: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> str:
     """Write *content* under *name*, so that nobody ever sees a part of it.
 
     On a file system the storage saves a hidden file beside the final one, in its own way; then that
@@ -66,6 +81,8 @@ def publish(storage: Storage, name: str, content: IO[bytes], *, is_free: bool = 
         name: Name in the storage, with forward slashes.
         content: A binary file that can seek; read from its beginning, and left open.
         is_free: Whether the storage was just found to have no file of the name.
+        media_type: What it is, such as ``"image/webp"``; empty: as the name says.
+        headers: What an object storage sends with the file; see `ImageSpec.storage_headers`.
 
     Returns:
         The name of the file: *name*, unless the storage insists on another one. One that never
@@ -85,7 +102,10 @@ def publish(storage: Storage, name: str, content: IO[bytes], *, is_free: bool = 
         sees_the_name = getattr(storage, "imagekit_save_in_place", False)
         if isinstance(storage, FileSystemStorage) and not sees_the_name:
             return _save_beside(storage, name, content)
-        return _save_in_place(storage, name, content, is_free)
+        if not isinstance(storage, FileSystemStorage):
+            with_headers = get_by_qname(_WITH_HEADERS, "way to send headers")
+            storage = with_headers(storage, headers or {}, media_type)
+        return _save_in_place(storage, name, _KeptOpen(content, name, media_type), is_free)
     except Exception as error:
         raise _explained(error, storage, name) from error
 
@@ -132,12 +152,12 @@ def _save_beside(storage: FileSystemStorage, name: str, content: IO[bytes]) -> s
     return name
 
 
-def _save_in_place(storage: Storage, name: str, content: IO[bytes], is_free: bool) -> str:
+def _save_in_place(storage: Storage, name: str, content: _KeptOpen, is_free: bool) -> str:
     """Publish by the public interface of any storage."""
     was_there, size_before = (False, None) if is_free else _look(storage, name)
-    size = content.seek(0, 2)
+    size = content.size
     try:
-        got = storage.save(name, _KeptOpen(content, name))
+        got = storage.save(name, content)
     except BaseException:
         # A storage that writes in place may fail in the middle: half a file would pass for an image.
         with contextlib.suppress(Exception):
@@ -158,7 +178,8 @@ def _save_in_place(storage: Storage, name: str, content: IO[bytes], is_free: boo
     if storage.exists(kept):
         return kept
     # Two spellings of one file, in a storage that normalises names: that was our own.
-    return storage.save(name, _KeptOpen(content, name))
+    content.seek(0)
+    return storage.save(name, content)
 
 
 def _look(storage: Storage, name: str) -> tuple[bool, int | None]:

@@ -28,8 +28,10 @@ from imagekit_registry.specs import (
     BaseImageSpec,
     ImageSpec,
     default_limits,
+    fingerprint,
     format_options,
     generate_together,
+    reading,
 )
 from imagekit_registry.state import current_scope
 
@@ -63,18 +65,28 @@ def _shares_decode(file: CacheFile) -> bool:
     return is_plain and bool(file.identity.source)
 
 
-def render(files: Sequence[CacheFile]) -> list[IO[bytes] | ImageKitError]:
-    """Return an image or an error for each of *files*, which are of one source."""
-    try:
-        if all(map(_shares_decode, files)):
-            return list(generate_together([cast("ImageSpec", file.spec) for file in files]))
-    except (GenerationError, MissingSource) as error:
-        return [_copy_for(file, error) for file in files]
-    except Exception as error:  # noqa: BLE001 -- specs and processors are the project's code
-        if len(files) == 1:
-            return [explained(error, files[0])]
-    # They share no decode; or one of the specs is at fault, and must not take the others with it.
-    return [_render_one(file) for file in files]
+def render(files: Sequence[CacheFile]) -> tuple[list[IO[bytes] | ImageKitError], str]:
+    """Return an image or an error for each of *files*, which are of one source.
+
+    Returns:
+        These, and the fingerprint that the source had when it was read, or before.
+    """
+    source = files[0].spec.source
+    if not all(map(_shares_decode, files)):
+        # They open it in their own ways, or one after the other.
+        seen = fingerprint(source)
+        return [_render_one(file) for file in files], seen
+    with reading(source) as seen:
+        try:
+            specs = [cast("ImageSpec", file.spec) for file in files]
+            return list(generate_together(specs)), seen
+        except (GenerationError, MissingSource) as error:
+            return [_copy_for(file, error) for file in files], seen
+        except Exception as error:  # noqa: BLE001 -- specs and processors are the project's code
+            if len(files) == 1:
+                return [explained(error, files[0])], seen
+    # One of the specs is at fault, and must not take the others with it.
+    return [_render_one(file) for file in files], seen
 
 
 def _render_one(file: CacheFile) -> IO[bytes] | ImageKitError:

@@ -19,6 +19,7 @@ from imagekit_registry.exceptions import ImageKitError
 
 __all__ = [
     "Pool",
+    "is_far",
     "is_in_event_loop",
     "run_in_background",
     "run_quietly",
@@ -41,10 +42,14 @@ def is_in_event_loop() -> bool:
     return True
 
 
+def is_far(storage: Any) -> bool:
+    """Return whether each question to *storage* is a request to another machine."""
+    return storage is not None and not isinstance(storage, FileSystemStorage | InMemoryStorage)
+
+
 def would_keep_waiting(storage: Any) -> bool:
     """Return whether an event loop would stand still while *storage* is asked: it is far away."""
-    is_near = storage is None or isinstance(storage, FileSystemStorage | InMemoryStorage)
-    return not is_near and is_in_event_loop()
+    return is_far(storage) and is_in_event_loop()
 
 
 class Pool:

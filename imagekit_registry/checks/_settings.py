@@ -21,6 +21,7 @@ from django.core.checks import CheckMessage, Warning
 from imagekit_registry._loading import get_by_qname, resolve_storage
 from imagekit_registry.cachefiles.backends import load_backend
 from imagekit_registry.cachefiles.strategies import load_strategy
+from imagekit_registry.cachefiles.urls import load_provider
 from imagekit_registry.checks._messages import (
     attempt,
     error,
@@ -144,6 +145,18 @@ def load_fallback(value: Any) -> object:
     return load_callable("fallback", value) if "." in str(value) else value
 
 
+def load_headers(value: Any) -> object:
+    """Return what is sent with files.
+
+    Raises:
+        InvalidConfiguration: It is no dict of names and texts.
+    """
+    is_dict = isinstance(value, Mapping)
+    if not is_dict or not all(isinstance(part, str) for item in value.items() for part in item):
+        raise InvalidConfiguration("it must be a dict of names and texts")
+    return value
+
+
 def _load_backend(what: str, path: str) -> object:
     return load_backend(get_by_qname(path, what))
 
@@ -184,5 +197,6 @@ _LOADED: Mapping[str, tuple[str, Callable[[Any], object]]] = {
     # What may be wrong with the cache is said of the cache.
     "IMAGEKIT_STATE_STORE": ("E006", lambda value: value == "cache" or get_state_store()),
     "IMAGEKIT_ON_ERROR": ("E006", load_fallback),
+    "IMAGEKIT_URL_PROVIDER": ("E006", load_provider),
     "IMAGEKIT_SERVING": ("E006", _load_permission),
 }

@@ -18,6 +18,7 @@ from imagekit_registry.cachefiles.backends import (
 )
 from imagekit_registry.cachefiles.pending import parse_pending
 from imagekit_registry.cachefiles.strategies import load_strategy
+from imagekit_registry.cachefiles.urls import load_provider
 from imagekit_registry.checks._messages import (
     attempt,
     error,
@@ -28,7 +29,12 @@ from imagekit_registry.checks._messages import (
     slips,
     unknown_option,
 )
-from imagekit_registry.checks._settings import load_callable, load_fallback, load_storage
+from imagekit_registry.checks._settings import (
+    load_callable,
+    load_fallback,
+    load_headers,
+    load_storage,
+)
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import NotCanonical, UnknownFormat, answer_or
 from imagekit_registry.imaging import Limits, Recipe
@@ -67,6 +73,8 @@ _LOADED: Mapping[str, tuple[str, Callable[[Any], object], str]] = {
         "'lqip', 'color', 'css', or a function of the image",
     ),
     "fallback": ("E016", load_fallback, "'placeholder', 'empty', a function or its path"),
+    "url_provider": ("E015", load_provider, "a provider, its class or its dotted path"),
+    "storage_headers": ("E016", load_headers, "{'CacheControl': 'max-age=31536000, immutable'}"),
     "pending": ("E016", parse_pending, "'source', 'placeholder', 'demand' or 'wait:250ms'"),
     "picture": ("E016", _load_picture, "Picture(layout='full'), for example"),
 }

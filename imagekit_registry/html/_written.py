@@ -7,7 +7,6 @@ from operator import attrgetter, is_
 from types import MappingProxyType
 
 import attrs
-from django.core.files.storage import FileSystemStorage
 from django.core.signals import setting_changed
 from django.db.models.fields.files import FieldFile
 from django.dispatch import receiver
@@ -17,6 +16,7 @@ from django.utils.safestring import SafeString
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.fallbacks import Kept, recall
 from imagekit_registry.cachefiles.identity import is_told_by_class
+from imagekit_registry.cachefiles.urls import has_fixed_url
 from imagekit_registry.generatorlibrary import Thumbnail
 from imagekit_registry.html._elements import style_rule
 from imagekit_registry.registry import generator_registry
@@ -137,8 +137,7 @@ def note_written(key: Key, files: Sequence[ImageCacheFile], render: Callable[[],
         render: Writes the HTML. What is kept is written anew, between two looks at the records.
     """
     classes = {type(file.spec.rendition_of or file.spec) for file in files}
-    # Other storages sign their URLs, or have a new one for each content.
-    if not all(type(file.storage).url is FileSystemStorage.url for file in files):
+    if not all(map(has_fixed_url, files)):
         return
     if not all(_is_told_by_arguments(file.spec) for file in files):
         return

@@ -23,6 +23,7 @@ from django.views import View
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.cachefiles import ImageCacheFile, existence
 from imagekit_registry.cachefiles.fallbacks import fallback_for
+from imagekit_registry.cachefiles.urls import url_of
 from imagekit_registry.conf import SERVING_DEFAULTS, SERVING_MODES, conf, settings
 from imagekit_registry.exceptions import (
     GenerationError,
@@ -212,7 +213,8 @@ class ImageView(View):
         if mode == "redirect":
             # A cache that ignores Vary would send one browser's format to all others.
             often = "no-store" if self.negotiate else self.cache_control or _SHORTLY
-            return _sent_to(file.storage.url(file.published_name), often)
+            url = url_of(file, file.published_name, file.spec.url_provider)
+            return _sent_to(url, often)
         if mode == "accel" and self.negotiate:
             # nginx drops Vary on its way, and caches behind it would not know.
             headers["Cache-Control"] = headers["Cache-Control"].replace("public", "private")

@@ -24,6 +24,7 @@ from imagekit_registry.specs._host import SpecHost, create_spec_class, is_made_o
 from imagekit_registry.specs._picture import WEB_FORMATS, Picture, Source, settle_picture
 from imagekit_registry.specs._rows import iterate_rows
 from imagekit_registry.specs._sources import (
+    SourceReader,
     SourceReference,
     StoredFile,
     fingerprint,
@@ -36,6 +37,7 @@ from imagekit_registry.specs._sources import (
     open_source,
     point_column,
     point_of,
+    reading,
     refer_to,
     storage_of,
 )
@@ -51,6 +53,7 @@ __all__ = [
     "MissingSource",
     "Picture",
     "Source",
+    "SourceReader",
     "SourceReference",
     "SpecAttributes",
     "SpecHost",
@@ -78,6 +81,7 @@ __all__ = [
     "open_source",
     "point_column",
     "point_of",
+    "reading",
     "refer_to",
     "rendering_by",
     "settle_picture",

@@ -34,6 +34,8 @@ class FileAttributes(FieldAttributes, total=False):
     pending: str | None
     picture: Picture | None
     placeholder: object
+    storage_headers: Mapping[str, str] | None
+    url_provider: object
 
 
 class SpecAttributes(FileAttributes, total=False):
@@ -58,6 +60,8 @@ class SpecAttributes(FileAttributes, total=False):
         fallback: What stands in while there is no image, as ``IMAGEKIT_ON_ERROR`` has it.
         pending: What a page shows meanwhile, if others make the image: ``"source"``,
             ``"placeholder"``, ``"demand"`` or ``"wait:250ms"``.
+        storage_headers: What an object storage sends with the file, by S3's names.
+        url_provider: What gives the file's URL when it exists.
         cachefile_storage: Where the file lies: a storage, an alias, a dotted path.
         cachefile_backend: What makes the file, and knows its state.
         cachefile_strategy: What decides when it is made.

@@ -30,6 +30,10 @@ class BaseImageSpec:
         pending: What a page shows meanwhile, if others make the image: ``"source"``,
             ``"placeholder"``, ``"demand"`` (its on-demand URL) or, after that time, what *fallback*
             says, ``"wait:250ms"``; None: what *fallback* says, else the URL of the image to come.
+        storage_headers: What an object storage (S3, Google, Azure) sends with the file, by S3's names,
+            such as ``{"CacheControl": "max-age=31536000, immutable"}``.
+        url_provider: What gives the file's URL when it exists: a provider, its class or its dotted
+            path; None: what ``IMAGEKIT_URL_PROVIDER`` names, else the storage.
         serving_arguments: The arguments that on-demand URLs may differ in without a signature of
             their own: ``("width",)``, whose values are those of ``IMAGEKIT_WIDTHS``.
         spec_id: The id under which the registry gave this spec.
@@ -42,6 +46,8 @@ class BaseImageSpec:
     cachefile_strategy: Any = None
     fallback: Any = None
     pending: str | None = None
+    storage_headers: Mapping[str, str] | None = None
+    url_provider: Any = None
     serving_arguments: Sequence[str] = ()
     spec_id: str | None = None
     spec_arguments: Mapping[str, Any] = MappingProxyType({})

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from contextvars import ContextVar
+from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol
 
 import attrs
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
-from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage, storages
 from django.db.models import Model
 from django.db.models.fields.files import FieldFile
 
-from imagekit_registry._loading import storage_reference
+from imagekit_registry._loading import get_by_qname, storage_reference
 from imagekit_registry.exceptions import (
     ImageKitError,
     SourceNotFound,
@@ -204,6 +205,9 @@ def fingerprint(source: Any) -> str:
     storage, name = storage_of(source), name_of(source)
     if storage is None or not name:
         return ""
+    reader = _reader_of(storage)
+    if reader is not None:
+        return answer_or("", reader.fingerprint, name)
     etag = _told(storage, "get_etag", name) if hasattr(storage, "get_etag") else ""
     changed = etag or _told(storage, "get_modified_time", name)
     if changed and not isinstance(storage, FileSystemStorage):
@@ -214,6 +218,70 @@ def fingerprint(source: Any) -> str:
 def _told(storage: Any, method: str, name: str) -> str:
     # Many storages lack it, and each says so in its way.
     return str(answer_or("", lambda: getattr(storage, method)(name)))
+
+
+class SourceReader(Protocol):
+    """**Protocol:** what tells the fingerprint of a file in a storage together with its content.
+
+    Called by whoever makes images: one call of `open` for all images of a source.
+    """
+
+    def open(self, name: str) -> tuple[IO[bytes], str]:
+        """Return the content, which need not seek, and its fingerprint.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+
+    def fingerprint(self, name: str) -> str:
+        """Return the fingerprint of the file as it is now."""
+
+
+# What knows these storages stands above this room: here it is an address.
+_READER_OF = "imagekit_registry.contrib.storages.reader_of"
+
+
+def _reader_of(storage: Any) -> SourceReader | None:
+    if isinstance(storage, FileSystemStorage | InMemoryStorage) or hasattr(storage, "get_etag"):
+        return None
+    reader: SourceReader | None = get_by_qname(_READER_OF, "reader of sources")(storage)
+    return reader
+
+
+#: A source that was opened before it is asked for, and what gives its content or raises the reason.
+_opened: ContextVar[tuple[Any, Callable[[], Any]] | None] = ContextVar("_opened", default=None)
+
+
+@contextmanager
+def reading(source: Any) -> Iterator[str]:
+    """Give the fingerprint of what `open_source` reads of *source* in the block, when it is first asked.
+
+    It is asked for before that; or comes with the content, by one request, where a storage can
+    tell both.
+    """
+    reader = None
+    if not is_open(source) and not has_generator(source) and is_stored(source):
+        reader = _reader_of(storage_of(source))
+    if reader is None:
+        yield fingerprint(source)
+        return
+    content, seen = None, ""
+    try:
+        content, seen = reader.open(str(name_of(source)))
+    except Exception as error:  # noqa: BLE001 -- `open_source` tells what client libraries raise
+        _opened.set((source, partial(_raise, error)))
+    else:
+        _opened.set((source, lambda: content))
+    try:
+        yield seen
+    finally:
+        _opened.set(None)
+        if content is not None:
+            content.close()
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def _name_of(source: Any) -> str | None:
@@ -280,11 +348,16 @@ def _at_start(source: Any) -> Iterator[IO[bytes]]:
 
 
 def _open_again(source: Any) -> Any:
+    opened = _opened.get()
+    if opened is not None and opened[0] is source:
+        _opened.set(None)
+        return opened[1]()
     if has_generator(source):
         return source.open()
     storage, name = storage_of(source), source.name
     if storage is not None and is_stored(source):
-        return storage.open(name, "rb")
+        reader = _reader_of(storage)
+        return storage.open(name, "rb") if reader is None else reader.open(name)[0]
     if isinstance(name, str):
         return Path(name).open("rb")
     raise ValueError("it is closed and has no name")

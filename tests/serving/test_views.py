@@ -18,6 +18,7 @@ from django.test import AsyncClient, Client
 from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, signals
+from imagekit_registry.cachefiles.urls import Prefix
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.imaging import Limits
 from imagekit_registry.imaging.formats import can_write
@@ -565,3 +566,14 @@ class TestHeaders:
         found = parse_range(header, size)
         assert found is not None
         assert all(0 <= position < size for position in found)
+
+
+def test_a_redirect_leads_to_what_the_url_provider_gives(
+    small: Any, client: Client, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CDN, say."""
+    monkeypatch.setattr(Small, "url_provider", Prefix("https://cdn.example.com"))
+    serve(ImageView.as_view(mode="redirect"))
+    response = client.get(small().url)
+    assert response["Location"] == f"https://cdn.example.com/{small().name}"
+    assert small().url == response["Location"]
