@@ -68,6 +68,7 @@ _PERCENT = re.compile(r"(\d{1,5})%", re.ASCII)
 _WITH_QUALITY = frozenset(["AVIF", "JPEG", "WEBP"])
 _STILL = frozenset(["AVIF", "PNG", "WEBP"])
 _LENGTHS = ("blur", "rounded")
+_PLAIN = (str, float, int, tuple)
 
 
 class Thumbnail(ImageSpec):
@@ -86,15 +87,17 @@ class Thumbnail(ImageSpec):
 
     def __init__(self, source: object = None, *, geometry: str, **options: Any) -> None:
         super().__init__(source)
-        given = {name: conf.get(setting) if setting else "" for name, setting in OPTIONS.items()}
-        given |= {name: value for name, value in options.items() if value is not None}
-        if not given["format"]:
-            given["format"] = _default_format(self.source_name or "")
-        for name, value in given.items():
-            if isinstance(value, list):
-                given[name] = tuple(value)
-            elif not isinstance(value, str | float | int | tuple):
+        given = {}
+        for name, setting in OPTIONS.items():
+            value = options.get(name)
+            if value is None:
+                value = conf.get(setting) if setting else ""
+            given[name] = (
+                tuple(value) if isinstance(value, list) else "" if value is None else value
+            )
+            if not isinstance(given[name], _PLAIN):
                 raise InvalidArgument(f"The option {name!r} of a thumbnail cannot be {value!r}.")
+        given["format"] = given["format"] or _default_format(self.source_name or "")
         made = _recipe_of(str(geometry), **given)
         self.processors = made.processors
         self.format = made.format

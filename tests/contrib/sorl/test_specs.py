@@ -181,6 +181,7 @@ class TestSettings:
         [
             ("THUMBNAIL_BLUR", 3, {"blur": 3}),
             ("THUMBNAIL_COLORSPACE", "GRAY", {"colorspace": "GRAY"}),
+            ("THUMBNAIL_COLORSPACE", None, {}),
             ("THUMBNAIL_FORMAT", "PNG", {"format": "PNG"}),
             ("THUMBNAIL_ORIENTATION", False, {"orientation": False}),
             ("THUMBNAIL_PADDING", True, {"padding": True}),
@@ -196,7 +197,8 @@ class TestSettings:
         source = stored_photo()
         plain, told = thumb(source, "999x999"), thumb(source, "999x999", **option)
         setattr(settings, name, value)
-        assert thumb(source, "999x999").name == told.name != plain.name
+        assert thumb(source, "999x999").name == told.name
+        assert (told.name != plain.name) == bool(option)
 
     def test_the_colour_of_padding_is_a_setting(self, name: str, settings: Any) -> None:
         """For those that are padded."""
