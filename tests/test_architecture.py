@@ -122,6 +122,7 @@ TESTED_ELSEWHERE = {
     "contrib/easy/templatetags/easy_thumbnails_tags": "contrib/easy/test_templatetags.py",
     "contrib/easy/templatetags/thumbnail": "contrib/easy/test_templatetags.py",
     # Cleaning, checking and waiting are tested through commands, which add nothing but words.
+    "maintenance/adopt": "contrib/sorl/test_former.py",
     "maintenance/check": "management/test_checkimages.py",
     # What the admin shows and does.
     "maintenance/again": "admin/test_records.py",
@@ -132,6 +133,7 @@ TESTED_ELSEWHERE = {
     "maintenance/stats": "management/test_imagestats.py",
     "maintenance/waiting": "management/test_generateimages.py",
     "management/commands": "management/test_generateimages.py",
+    "management/commands/adoptimages": "contrib/sorl/test_former.py",
     "management/commands/checkimages": "management/test_checkimages.py",
     "management/commands/cleanimages": "management/test_cleanimages.py",
     "management/commands/forgetimages": "management/test_forgetimages.py",

@@ -55,6 +55,16 @@ class Side:
     ALL: ClassVar[tuple[str, ...]] = (TOP, RIGHT, BOTTOM, LEFT)
 
 
+def _without_hidden_colors(image: Image.Image) -> Image.Image:
+    """Return an image in RGBA whose transparent pixels are all alike: nobody sees their colours."""
+    image = true_color(image).convert("RGBA")
+    alpha = image.getchannel("A")
+    if alpha.getextrema()[0] != 0:
+        return image
+    shown = alpha.point(lambda value: 255 if value else 0)
+    return Image.composite(image, Image.new("RGBA", image.size), shown)
+
+
 def detect_border_color(image: Image.Image) -> list[int]:
     """Return the colour that most of an image's outermost pixels have nearly.
 
@@ -66,7 +76,7 @@ def detect_border_color(image: Image.Image) -> list[int]:
     if width > 2 and height > 2:
         boxes = [(0, 0, width, 1), (0, height - 1, width, height)]
         boxes += [(0, 1, 1, height - 1), (width - 1, 1, width, height - 1)]
-    counts = [true_color(image.crop(box)).convert("RGBA").histogram() for box in boxes]
+    counts = [_without_hidden_colors(image.crop(box)).histogram() for box in boxes]
     return ImageStat.Stat([sum(each) for each in zip(*counts, strict=True)]).median
 
 
@@ -75,9 +85,9 @@ def _content_box(image: Image.Image, border: tuple[int, ...], tolerance: int) ->
     width, height = image.size
     boxes = []
     for top in range(0, height, _STRIP_ROWS):
-        strip = true_color(image.crop((0, top, width, min(top + _STRIP_ROWS, height))))
+        strip = _without_hidden_colors(image.crop((0, top, width, min(top + _STRIP_ROWS, height))))
         plain = Image.new("RGBA", strip.size, border)
-        difference = ImageChops.difference(strip.convert("RGBA"), plain)
+        difference = ImageChops.difference(strip, plain)
         content = difference.point(lambda value: 255 if value > tolerance else 0)
         box = content.getbbox(alpha_only=False)
         if box is not None:
@@ -110,7 +120,11 @@ class TrimBorderColor(BaseProcessor):
 
     def process(self, image: Image.Image) -> Image.Image:
         """Return a trimmed copy; an image that is all border stays as it is."""
-        border = detect_border_color(image) if self.color is None else fields.rgba(self.color)
+        border = (
+            list(fields.rgba(self.color)) if self.color is not None else detect_border_color(image)
+        )
+        if border[3] == 0:
+            border = [0, 0, 0, 0]
         # A tolerance of one would trim everything; it counts as none.
         tolerance = 0 if self.tolerance == 1 else int(self.tolerance * 255)
         box = _content_box(image, tuple(border), tolerance)

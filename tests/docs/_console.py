@@ -24,7 +24,9 @@ _KNOWN = frozenset(
     [".venv/bin/python", "cd", "curl", "django-admin", "git", "mkdir", "python", "source"]
 )
 #: Our commands, which are not only parsed but run.
-_OURS = frozenset(["checkimages", "cleanimages", "forgetimages", "generateimages", "imagestats"])
+_OURS = frozenset(
+    ["adoptimages", "checkimages", "cleanimages", "forgetimages", "generateimages", "imagestats"]
+)
 
 
 def commands_in(code: str) -> list[str]:

@@ -86,15 +86,21 @@ class Site:
         with (self.folder / "settings.py").open("a") as file:
             file.write(f"\n{block}")
 
-    def manage(self, *arguments: str) -> str:
-        """Run ``manage.py``; return what it says, all of it, and fail if it does."""
+    def manage(self, *arguments: str, is_quiet: bool = False) -> str:
+        """Run ``manage.py``; return what it says, and fail if it does.
+
+        Args:
+            *arguments: What is typed behind it.
+            is_quiet: Whether its standard output alone is meant.
+        """
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "settings"},
+            env={**os.environ, "PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "settings"},
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return done.stdout if is_quiet else done.stdout + done.stderr

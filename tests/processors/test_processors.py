@@ -353,6 +353,18 @@ class TestGeometry:
         assert TrimBorderColor(sides=("t",)).process(image).size == (100, 60)
         assert TrimBorderColor().process(Image.new("RGB", (9, 9), "red")).size == (9, 9)
 
+    @pytest.mark.parametrize("color", [None, (255, 255, 255, 0)], ids=["found", "given"])
+    @pytest.mark.parametrize("mode", ["RGBA", "LA"])
+    def test_a_transparent_border_is_trimmed_whatever_is_hidden_in_it(
+        self, mode: str, color: Any
+    ) -> None:
+        """Nobody sees the colours of transparent pixels."""
+        logo = Image.effect_noise((100, 100), 64).convert(mode)
+        alpha = Image.new("L", logo.size, 0)
+        alpha.paste(255, (20, 30, 80, 80))
+        logo.putalpha(alpha)
+        assert TrimBorderColor(color).process(logo).size == (60, 50)
+
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_transposing_by_exif_makes_it_upright(self, orientation: int) -> None:
         """Each of the eight orientations of the EXIF standard."""

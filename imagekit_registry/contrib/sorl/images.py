@@ -33,6 +33,7 @@ __all__ = [
     "ThumbnailFile",
     "ThumbnailUrl",
     "dummy",
+    "is_media_url",
     "size_of",
     "source_of",
     "thumbnail_of",
@@ -172,6 +173,12 @@ def dummy(geometry: str) -> DummyImage:
     return DummyImage(width or round((height or 0) * ratio), height or round((width or 0) / ratio))
 
 
+def is_media_url(url: str) -> bool:
+    """Return whether a URL is one of the default storage, as ``MEDIA_URL`` has it."""
+    # Without that setting it is "/".
+    return len(settings.MEDIA_URL) > 1 and url.startswith(settings.MEDIA_URL)
+
+
 def source_of(file: object) -> Any:
     """Return what *file* stands for, as specs take it.
 
@@ -188,15 +195,17 @@ def source_of(file: object) -> Any:
     if not isinstance(file, str | PurePath | Promise):
         return file
     name = str(file).partition("?")[0]
-    if settings.MEDIA_URL and name.startswith(settings.MEDIA_URL):
+    location = str(getattr(storages["default"], "location", "")).rstrip("/")
+    if location and name.startswith(f"{location}/"):
+        return name.removeprefix(f"{location}/")
+    if is_media_url(name):
         return unquote(name.removeprefix(settings.MEDIA_URL))
     if _SCHEME.match(name):
         raise InvalidArgument(
             f"Images of other sites are not fetched: {name[:100]!r}. Store the image when its address"
             " is given, and make thumbnails of that."
         )
-    location = getattr(storages["default"], "location", "")
-    return name.removeprefix(f"{str(location).rstrip('/')}/") if location else name
+    return name
 
 
 def thumbnail_of(file: object, geometry: str, options: Mapping[str, Any]) -> ThumbnailFile:

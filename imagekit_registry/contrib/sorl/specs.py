@@ -13,7 +13,12 @@ import attrs
 from imagekit_registry.contrib.sorl import conf
 from imagekit_registry.exceptions import InvalidArgument, answer_or
 from imagekit_registry.html import parse_dimensions
-from imagekit_registry.imaging.formats import WEB_FORMATS, extension_to_format
+from imagekit_registry.imaging.formats import (
+    AUTO,
+    WEB_FORMATS,
+    extension_to_format,
+    normalize_format,
+)
 from imagekit_registry.processors import (
     Crop,
     GaussianBlur,
@@ -65,9 +70,10 @@ IGNORED = frozenset(["flatten", "image_info"])
 _OFF = frozenset(["", "0", "false", "no", "off"])
 _PIXELS = re.compile(r"(\d{1,5})px", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,5})%", re.ASCII)
-_WITH_QUALITY = frozenset(["AVIF", "JPEG", "WEBP"])
+_WITH_QUALITY = frozenset([AUTO, "AVIF", "JPEG", "WEBP"])
 _STILL = frozenset(["AVIF", "PNG", "WEBP"])
 _LENGTHS = ("blur", "rounded")
+_PLAIN = (str, float, int, tuple)
 
 
 class Thumbnail(ImageSpec):
@@ -86,15 +92,17 @@ class Thumbnail(ImageSpec):
 
     def __init__(self, source: object = None, *, geometry: str, **options: Any) -> None:
         super().__init__(source)
-        given = {name: conf.get(setting) if setting else "" for name, setting in OPTIONS.items()}
-        given |= {name: value for name, value in options.items() if value is not None}
-        if not given["format"]:
-            given["format"] = _default_format(self.source_name or "")
-        for name, value in given.items():
-            if isinstance(value, list):
-                given[name] = tuple(value)
-            elif not isinstance(value, str | float | int | tuple):
+        given = {}
+        for name, setting in OPTIONS.items():
+            value = options.get(name)
+            if value is None:
+                value = conf.get(setting) if setting else ""
+            given[name] = (
+                tuple(value) if isinstance(value, list) else "" if value is None else value
+            )
+            if not isinstance(given[name], _PLAIN):
                 raise InvalidArgument(f"The option {name!r} of a thumbnail cannot be {value!r}.")
+        given["format"] = given["format"] or _default_format(self.source_name or "")
         made = _recipe_of(str(geometry), **given)
         self.processors = made.processors
         self.format = made.format
@@ -131,7 +139,7 @@ class _Made:
 @lru_cache(maxsize=1024, typed=True)
 def _recipe_of(geometry: str, **given: Any) -> _Made:
     width, height = parse_geometry(geometry)
-    format = str(given["format"]).upper()
+    format = normalize_format(str(given["format"]))
     is_padded = _flag(given["padding"])
     processors: list[Processor] = []
     if given["cropbox"]:
@@ -151,7 +159,7 @@ def _recipe_of(geometry: str, **given: Any) -> _Made:
     options: dict[str, object] = {}
     if format in _WITH_QUALITY:
         options["quality"] = _number("quality", given["quality"], int)
-    if format == "JPEG":
+    if format in {AUTO, "JPEG"}:
         options["progressive"] = _flag(given["progressive"])
     return _Made(
         processors=tuple(processors),

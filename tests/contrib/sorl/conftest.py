@@ -15,6 +15,7 @@ from imagekit_registry.contrib.sorl import get_thumbnail
 from imagekit_registry.contrib.sorl.images import ThumbnailFile
 from imagekit_registry.contrib.sorl.specs import ORIGINAL_ID, THUMBNAIL_ID, Original, Thumbnail
 from imagekit_registry.registry import generator_registry
+from tests.management.conftest import run  # noqa: F401 -- a fixture
 from tests.pages import served
 
 Render = Callable[..., str]

@@ -27,6 +27,13 @@ class TestSources:
         given = [name, path, f"/media/{name}", f"{name}?v=2", Path(name)]
         assert len({thumb(each, "20x20").name for each in given}) == 1
 
+    def test_a_path_is_told_from_a_url(self, name: str, settings: Any) -> None:
+        """Also where both begin in the same way, or no URL is set."""
+        wanted = thumb(name, "20x20").name
+        for url in (f"{settings.MEDIA_ROOT.parent}/", ""):
+            settings.MEDIA_URL = url
+            assert thumb(storages["default"].path(name), "20x20").name == wanted
+
     def test_a_field_a_stored_file_and_a_thumbnail_are_sources(self, photos: Path) -> None:
         """And an image may be made of an image."""
         row = Plain.objects.create(image=content_of(photos / "rocket.jpg"))

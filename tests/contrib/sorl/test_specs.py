@@ -121,6 +121,15 @@ class TestOptions:
         assert shown(file).format == format
         assert file.media_type == f"image/{format.lower()}"
 
+    def test_a_format_may_be_written_as_everywhere(self, name: str) -> None:
+        """In small letters, as an extension, and by what is in the picture."""
+        names = {thumb(name, "50x50", format=format).name for format in ("JPEG", "jpg", "jpeg")}
+        assert len(names) == 1
+        clear = store(Image.new("RGBA", (90, 90), (0, 0, 0, 0)), "clear.png")
+        auto = [shown(thumb(each, "50x50", format="auto")) for each in (name, clear)]
+        assert [image.format for image in auto] == ["JPEG", "PNG"]
+        assert auto[0].info["progressive"]
+
     def test_quality_and_progressive_are_told_to_the_encoder(self, name: str) -> None:
         """As numbers, or as texts, which templates have as well."""
         baseline = shown(thumb(name, "100x100", quality="50", progressive=False))
@@ -181,6 +190,7 @@ class TestSettings:
         [
             ("THUMBNAIL_BLUR", 3, {"blur": 3}),
             ("THUMBNAIL_COLORSPACE", "GRAY", {"colorspace": "GRAY"}),
+            ("THUMBNAIL_COLORSPACE", None, {}),
             ("THUMBNAIL_FORMAT", "PNG", {"format": "PNG"}),
             ("THUMBNAIL_ORIENTATION", False, {"orientation": False}),
             ("THUMBNAIL_PADDING", True, {"padding": True}),
@@ -196,7 +206,8 @@ class TestSettings:
         source = stored_photo()
         plain, told = thumb(source, "999x999"), thumb(source, "999x999", **option)
         setattr(settings, name, value)
-        assert thumb(source, "999x999").name == told.name != plain.name
+        assert thumb(source, "999x999").name == told.name
+        assert (told.name != plain.name) == bool(option)
 
     def test_the_colour_of_padding_is_a_setting(self, name: str, settings: Any) -> None:
         """For those that are padded."""

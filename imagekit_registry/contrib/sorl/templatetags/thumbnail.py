@@ -18,7 +18,6 @@ from functools import partial
 from typing import Any
 
 from django import template
-from django.conf import settings
 from django.template.base import (
     FilterExpression,
     NodeList,
@@ -36,6 +35,7 @@ from imagekit_registry.contrib.sorl.images import (
     ThumbnailFile,
     ThumbnailUrl,
     dummy,
+    is_media_url,
     size_of,
     thumbnail_of,
 )
@@ -224,7 +224,7 @@ def _with_thumbnails(value: str, pattern: re.Pattern[str], write: Callable[[str]
     images: dict[str, ThumbnailFile] = {}
     for found in pattern.finditer(value):
         url = html.unescape(found[3])
-        if settings.MEDIA_URL and url.startswith(settings.MEDIA_URL):
+        if is_media_url(url):
             images[found[3]] = thumbnail_of(url, width, {})
 
     def replace(found: re.Match[str]) -> str:

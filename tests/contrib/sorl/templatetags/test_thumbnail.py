@@ -83,6 +83,17 @@ class TestTag:
         settings.IMAGEKIT_ON_ERROR = "empty"
         assert sorl(tag, f=broken) == sorl(tag, f="") == ""
 
+    def test_an_image_that_a_worker_is_to_make_is_no_failure(
+        self, name: str, sorl: Render, settings: Any
+    ) -> None:
+        """Its block is shown, with the size that it will have."""
+        settings.IMAGEKIT_ON_ERROR = "placeholder"
+        settings.IMAGEKIT_DEFAULT_CACHEFILE_BACKEND = "tests.management.conftest.Later"
+        tag = (
+            "{% thumbnail f '60x40' crop='top' as im %}{{ im.x }}{% empty %}none{% endthumbnail %}"
+        )
+        assert sorl(tag, f=name) == "60"
+
     def test_errors_are_raised_where_the_settings_say_so(
         self, sorl: Render, settings: Any, broken: str
     ) -> None:

@@ -1,0 +1,163 @@
+"""What sorl-thumbnail has made: found by the names that it gave."""
+
+from __future__ import annotations
+
+import ast
+import json
+import posixpath
+from collections.abc import Iterator
+from hashlib import md5
+from pathlib import Path
+from typing import Any
+
+import attrs
+from django.apps import apps
+from django.conf import settings
+from django.core.files.storage import Storage, storages
+from django.db.models import ImageField
+from django.template.base import FilterExpression, Variable
+
+from imagekit_registry._loading import resolve_storage, storage_reference
+from imagekit_registry.contrib._templates import find_tags
+from imagekit_registry.contrib.sorl import conf
+from imagekit_registry.contrib.sorl.images import thumbnail_of
+from imagekit_registry.contrib.sorl.templatetags.thumbnail import ThumbnailNode
+from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.maintenance.adopt import Former
+from imagekit_registry.maintenance.inventory import file_columns
+from imagekit_registry.specs import StoredFile
+
+#: The extensions of formats, which are also those that it kept.
+_EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif"}
+_KEPT = {f".{extension}": format for format, extension in _EXTENSIONS.items()} | {".jpeg": "JPEG"}
+_CONSTANTS = {"True": True, "False": False, "None": None}
+#: Options that stand in a name only where the settings differ from what sorl-thumbnail has.
+_EXTRA = {"progressive": True, "orientation": True, "blur": 0}
+
+
+@attrs.frozen
+class Request:
+    """What some template or function asks for.
+
+    Args:
+        geometry: As it is written.
+        options: As JSON.
+    """
+
+    geometry: str
+    options: str = "{}"
+
+
+def former_images(notes: list[str]) -> Iterator[Former]:
+    """Yield what was made of the images of all rows, as templates and functions ask for it.
+
+    A name is a hash of source, geometry and options, so that these must be known: they are read in the
+    project's templates and modules, where they stand as they are.
+
+    Args:
+        notes: Where it is written down which of them do not.
+    """
+    requests = {Request(str(conf.get("THUMBNAIL_FILTER_WIDTH")))}
+    requests |= {*_of_templates(notes), *_of_modules(notes)}
+    storage = resolve_storage(getattr(settings, "THUMBNAIL_STORAGE", "default"))
+    for model, field in file_columns():
+        if not isinstance(field, ImageField):
+            continue
+        rows = model._base_manager.order_by().values_list(field.attname, flat=True)
+        for name in filter(None, rows.iterator()):
+            source = StoredFile(name, field.storage)
+            for request in requests:
+                options = json.loads(request.options)
+                try:
+                    file = thumbnail_of(source, request.geometry, options)
+                except InvalidArgument:
+                    continue  # The checks tell of it.
+                yield Former(file, name_of(source, request.geometry, options), storage)
+
+
+def name_of(source: StoredFile, geometry: str, options: dict[str, Any]) -> str:
+    """Return the name that sorl-thumbnail gave the thumbnail of a source."""
+    told = dict(options)
+    if conf.get("THUMBNAIL_PRESERVE_FORMAT"):
+        extension = posixpath.splitext(str(source.name))[1].lower()
+        told.setdefault("format", _KEPT.get(extension, conf.get("THUMBNAIL_FORMAT")))
+    defaults: dict[str, Any] = {"crop": False, "cropbox": None, "rounded": None}
+    for name in ("format", "quality", "colorspace", "upscale", "padding", "padding_color"):
+        defaults[name] = conf.get(f"THUMBNAIL_{name.upper()}")
+    for name, usual in _EXTRA.items():
+        if (value := conf.get(f"THUMBNAIL_{name.upper()}")) != usual:
+            defaults[name] = value
+    told = defaults | told
+    key = _hash(str(source.name), _storage_name(source.storage))
+    name = _hash(key, geometry, json.dumps(told, sort_keys=True))
+    prefix = getattr(settings, "THUMBNAIL_PREFIX", "cache/")
+    extension = _EXTENSIONS.get(told["format"], "jpg")
+    return f"{prefix}{name[:2]}/{name[2:4]}/{name}.{extension}"
+
+
+def _hash(*texts: str) -> str:
+    return md5("||".join(texts).encode(), usedforsecurity=False).hexdigest()
+
+
+def _storage_name(storage: Storage) -> str:
+    alias = storage_reference(storage) or "default"
+    if alias in storages.backends:
+        if alias not in {"default", getattr(settings, "THUMBNAIL_STORAGE", "default")}:
+            return alias
+        storage = storages[alias]
+    return f"{type(storage).__module__}.{type(storage).__name__}"
+
+
+def _of_templates(notes: list[str]) -> Iterator[Request]:
+    for template in find_tags("thumbnail", ThumbnailNode, ("thumbnail", "sorl_thumbnail")):
+        for node in template.nodes:
+            values = [_constant(each) for each in (node.geometry, *(e for _, e in node.options))]
+            names = [name for name, _ in node.options]
+            if ... in values or "options" in names:
+                notes.append(
+                    f"{template.path}, line {node.token.lineno}: what it asks for is known only when it"
+                    " is shown; that is made again."
+                )
+                continue
+            geometry, *given = values
+            yield Request(str(geometry), json.dumps(dict(zip(names, given, strict=True))))
+
+
+def _constant(expression: FilterExpression) -> Any:
+    """Return the value that stands in a template; ``...`` for what is only known later."""
+    value = expression.var
+    if expression.filters or value is None:
+        return ...
+    if isinstance(value, Variable):
+        return _CONSTANTS.get(str(value.var), ...) if value.literal is None else value.literal
+    return str(value)
+
+
+def _of_modules(notes: list[str]) -> Iterator[Request]:
+    """Yield what calls of ``get_thumbnail`` in the project's own modules ask for."""
+    for app in apps.get_app_configs():
+        is_own = "site-packages" not in app.path and not app.name.startswith("imagekit_registry")
+        for path in sorted(Path(app.path).rglob("*.py")) if is_own else ():
+            text = path.read_text("utf-8", errors="replace")
+            if "get_thumbnail" not in text:
+                continue
+            try:
+                calls = [each for each in ast.walk(ast.parse(text)) if isinstance(each, ast.Call)]
+            except SyntaxError:
+                continue
+            for call in calls:
+                if ast.unparse(call.func).rpartition(".")[2] != "get_thumbnail":
+                    continue
+                try:
+                    geometry = ast.literal_eval(call.args[1])
+                    options = {
+                        str(k.arg): ast.literal_eval(k.value) for k in call.keywords if k.arg
+                    }
+                    if len(options) < len(call.keywords):
+                        raise ValueError("it has **options")
+                    yield Request(str(geometry), json.dumps(options))
+                except (IndexError, TypeError, ValueError):
+                    notes.append(
+                        f"{path}, line {call.lineno}: what it asks for is known only when it is called;"
+                        " that is made again."
+                    )

@@ -1,0 +1,73 @@
+"""Images that django-imagekit has made are taken over, in a site that has moved."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import require
+from tests.moving._sites import Site
+
+MAKE = """
+import io
+from django.core.files.base import ContentFile
+from PIL import Image
+from album.models import Picture
+for number, size in enumerate([(600, 400), (300, 500)]):
+    content = io.BytesIO()
+    Image.linear_gradient("L").resize(size).convert("RGB").save(content, "PNG")
+    picture = Picture.objects.create(image=ContentFile(content.getvalue(), f"p{number}.png"))
+    assert picture.square.url and picture.smart.url and picture.wide.url
+"""
+SHOW = """
+import json
+from album.models import Picture
+from imagekit_registry.signals import generated
+made = []
+def hear(file, **more):
+    made.append(file.name)
+generated.connect(hear)
+images = [getattr(p, n) for p in Picture.objects.all() for n in ("square", "smart", "wide")]
+shown = [[image.path, image.width, image.height] for image in images]
+print(json.dumps({"made": made, "shown": shown}))
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Return a site that has made images by django-imagekit, and has moved since."""
+    require(find_spec("imagekit") is not None, "django-imagekit is not installed")
+    site = Site.copied("imagekit_album", tmp_path)
+    site.manage("migrate")
+    site.manage("shell", "-c", MAKE)
+    site.type("sed -i 's/\\bimagekit\\b/imagekit_registry/' settings.py album/models.py")
+    return site
+
+
+def test_nothing_is_made_again(site: Site) -> None:
+    """Each image has the bytes of the former one, and its size is known."""
+    media = site.folder / "media" / "CACHE"
+    former = {path.read_bytes() for path in media.rglob("*.*")}
+    report = json.loads(
+        site.manage("adoptimages", "--from", "imagekit", "--link", "--json", is_quiet=True)
+    )
+    assert (report["adopted"], report["errors"]) == (6, [])
+    answer: dict[str, Any] = json.loads(
+        site.manage("shell", "-c", SHOW, is_quiet=True).splitlines()[-1]
+    )
+    assert answer["made"] == []
+    assert {Path(path).read_bytes() for path, *_ in answer["shown"]} == former
+    assert [size for _, *size in answer["shown"]][:3] == [[90, 90], [80, 40], [400, 300]]
+    again = json.loads(site.manage("adoptimages", "--from", "imagekit", "--json", is_quiet=True))
+    assert (again["adopted"], again["existing"]) == (0, 6)
+
+
+def test_other_recipes_are_not_taken_for_the_same(site: Site) -> None:
+    """One that has changed since is made anew."""
+    site.type("sed -i 's/ResizeToFill(90, 90/ResizeToFill(91, 91/' album/models.py")
+    report = json.loads(site.manage("adoptimages", "--from", "imagekit", "--json", is_quiet=True))
+    assert report["adopted"] == 4
