@@ -209,7 +209,7 @@ def placeholder_url(width: int, height: int) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
         f' viewBox="0 0 {width} {height}"><rect width="100%" height="100%" fill="#8883"/></svg>'
     )
-    return "data:image/svg+xml," + quote(svg, safe=" ='/:")
+    return "data:image/svg+xml," + quote(svg, safe="='/:")
 
 
 def fallback_for(file: CacheFile, error: GenerationError | None) -> Fallback:

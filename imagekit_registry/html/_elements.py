@@ -202,7 +202,7 @@ class ImgMarkup:
             add_placeholder(attributes, self.file.placeholder)
         if is_image and (srcset := self._choice(shown.url, failures)):
             attributes["srcset"] = srcset
-        return f"<img{write_attributes(attributes)} />"
+        return f"<img{write_attributes(attributes)}>"
 
     def _choice(self, own_url: str, failures: Failures) -> str:
         """Return the ``srcset``; empty if there is no other image to choose.

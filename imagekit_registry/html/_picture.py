@@ -127,7 +127,7 @@ class ShownPicture:
     Example:
         >>> picture = ShownPicture("/media/hero.jpg", 320, 160, attributes={"alt": ""})
         >>> str(picture)
-        '<picture><img alt="" width="320" height="160" src="/media/hero.jpg" /></picture>'
+        '<picture><img alt="" width="320" height="160" src="/media/hero.jpg"></picture>'
     """
 
     url: str
@@ -147,7 +147,7 @@ class ShownPicture:
         if SIDES.isdisjoint(map(str.lower, attributes)):
             attributes |= {"width": self.width, "height": self.height}
         attributes |= {"src": self.url, "srcset": self.srcset or None, "sizes": self.sizes or None}
-        html = f"<img{write_attributes(attributes)} />"
+        html = f"<img{write_attributes(attributes)}>"
         if self.is_picture:
             html = f"<picture>{''.join(map(_write_source, self.sources))}{html}</picture>"
         return SafeString(html)
@@ -156,7 +156,7 @@ class ShownPicture:
 def _write_source(source: ShownSource) -> str:
     values = attrs.asdict(source)
     order = ("media", "type", "srcset", "sizes", "width", "height")
-    return f"<source{write_attributes({name: values[name] or None for name in order})} />"
+    return f"<source{write_attributes({name: values[name] or None for name in order})}>"
 
 
 @attrs.frozen(eq=False)

@@ -79,9 +79,7 @@ class PreloadMarkup:
             # With it browsers would load one that know no choices.
             href = {"href": None if values["imagesrcset"] else url}
             link = {"rel": "preload", "as": "image", **href, **values, **self.attributes}
-            html += (
-                f"<link{write_attributes({name: each or None for name, each in link.items()})} />"
-            )
+            html += f"<link{write_attributes({name: each or None for name, each in link.items()})}>"
         return SafeString(html)
 
     def header(self) -> str:

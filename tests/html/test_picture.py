@@ -202,7 +202,7 @@ class TestImg:
         """Whatever the spec says of its picture."""
         html = render("{% generateimage 'tests:card' source=name -- alt='' %}", name=name)
         url = get_image("tests:card", source=name).url
-        assert html == f'<img alt="" width="160" height="100" src="{url}" />'
+        assert html == f'<img alt="" width="160" height="100" src="{url}">'
 
     def test_quality_is_that_of_the_format(self, name: str) -> None:
         """In place of the one among the options."""

@@ -49,11 +49,11 @@ class TestPages:
     def test_a_tag_shows_what_is_to_come(self, name: str, small: Any, client: Client) -> None:
         """And writes the storage's URL as soon as it is there."""
         html = SHOW.render(Context({"name": name}))
-        assert html == f'<img width="100" height="67" src="{small().url}" />'
+        assert html == f'<img width="100" height="67" src="{small().url}">'
         client.get(small().url)
         url = storages["default"].url(small().name)
         html = SHOW.render(Context({"name": name}))
-        assert html == f'<img width="100" height="67" src="{url}" />'
+        assert html == f'<img width="100" height="67" src="{url}">'
 
     def test_a_picture_offers_what_is_to_come(self, name: str, small: Any, client: Client) -> None:
         """In each format and width; each of them is made when it is asked for."""
