@@ -91,7 +91,7 @@ class Command(ImageCommand):
         part = Part(options, ids)
         generation = _generation(options)
         counts: Counter[ResultStatus] = Counter()
-        wanted: list[dict[str, str]] = []
+        wanted: dict[str, dict[str, str]] = {}
         failures: list[tuple[str, ImageKitError, str]] = []
         errors: Errors = []
         waiting = Waiting()
@@ -106,12 +106,14 @@ class Command(ImageCommand):
                 if result.error is not None:
                     failures.append(("", result.error, name))
                 elif result.status == ResultStatus.WANTED:
-                    wanted.append({"spec": result.file.spec_id, "file": name})
+                    wanted[name] = {"spec": result.file.spec_id, "file": name}
                 elif result.status == ResultStatus.SCHEDULED and options["wait"]:
                     waiting.add(result.file)
                 if options["verbosity"] > 1 and not options["json"]:
                     self.stdout.write(f"{result.status:8} {name}")
             failures += [("", error, name) for name, error in waiting.run() if error is not None]
+        # Several rows may call for one image, and what is lost be called for as well.
+        counts[ResultStatus.WANTED] = len(wanted)
         failures += [(spec_id, error, "") for spec_id, error in errors]
         # Without ids, those for tags alone are not meant.
         unfed = [spec_id for spec_id in ids if options["ids"] and spec_id not in fed_ids()]
@@ -127,13 +129,13 @@ class Command(ImageCommand):
             "failed": len(failures),
             "failures": [describe(error, spec_id, file) for spec_id, error, file in failures],
         }
-        lines = [f"would make {item['file']}" for item in wanted]
+        lines = [f"would make {name}" for name in wanted]
         if options["verbosity"] > 0:
             lines += [f"{spec_id}: no source feeds this spec. {UNFED}" for spec_id in unfed]
             lines.append(self._summary(counts, len(failures), options["dry_run"]))
             lines += _more(part, lost, self.is_interrupted)
         if options["dry_run"]:
-            document["wanted"] = wanted
+            document["wanted"] = list(wanted.values())
         complaints = [f"{counted(len(failures), 'image')} could not be made:"] if failures else []
         complaints += [f"  {error}" for _, error, _ in failures]
         complaints += [f"{name}: its storage does not answer." for name in lost.unreachable]
