@@ -113,6 +113,7 @@ TESTED_ELSEWHERE = {
     # Names of easy-thumbnails whose tests are those of what is behind them.
     "contrib/easy/apps": "moving/test_easy.py",
     "contrib/easy/exceptions": "contrib/easy/test_files.py",
+    "contrib/easy/images": "contrib/easy/test_files.py",
     "contrib/easy/imagegenerators": "moving/test_easy.py",
     "contrib/easy/options": "contrib/easy/test_processors.py",
     "contrib/easy/signal_handlers": "contrib/easy/test_fields.py",

@@ -1,35 +1,30 @@
-"""Thumbnailers: files that images are made of, and the images."""
+"""Thumbnailers: files that images are made of."""
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from io import BytesIO
 from typing import Any, Self
 
 from django.core.files.base import File
 from django.core.files.storage import Storage, default_storage, storages
 from django.db.models.fields.files import FieldFile, ImageFieldFile
 from django.utils.functional import LazyObject
-from django.utils.safestring import SafeString, mark_safe
-from PIL import Image
 
 from imagekit_registry._loading import resolve_storage, storage_reference
-from imagekit_registry.cachefiles import ImageCacheFile, delete_images
+from imagekit_registry.cachefiles import delete_images
 from imagekit_registry.cachefiles.deletion import find_images
-from imagekit_registry.cachefiles.fallbacks import Fallback
 from imagekit_registry.contrib.easy.alias import aliases
 from imagekit_registry.contrib.easy.exceptions import (
     EasyThumbnailsError,
     InvalidImageFormatError,
     NoSourceGenerator,
 )
+from imagekit_registry.contrib.easy.images import ThumbnailFile
 from imagekit_registry.contrib.easy.options import ThumbnailOptions
-from imagekit_registry.contrib.easy.signals import thumbnail_created, thumbnail_missed
-from imagekit_registry.contrib.easy.specs import OVERRIDES, THUMBNAIL_ID, EasyThumbnail
+from imagekit_registry.contrib.easy.signals import thumbnail_missed
+from imagekit_registry.contrib.easy.specs import OVERRIDES, THUMBNAIL_ID
 from imagekit_registry.exceptions import GenerationError, MissingSource
-from imagekit_registry.html import build_attributes
-from imagekit_registry.imaging import Encoded
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import StoredFile, has_generator
 from imagekit_registry.state import Status
@@ -42,72 +37,6 @@ __all__ = [
     "generate_all_aliases",
     "get_thumbnailer",
 ]
-
-
-class ThumbnailFile(ImageCacheFile):
-    """An image, with what easy-thumbnails' images have besides."""
-
-    _name_now = ""
-
-    def announce(self, name: str) -> None:
-        """Send ``thumbnail_created``, when this image was published and is not known of yet.
-
-        Args:
-            name: The name that it has in its storage.
-        """
-        # Receivers may ask for its URL, its size and its content.
-        self._name_now = name
-        try:
-            thumbnail_created.send(sender=self)
-        finally:
-            self._name_now = ""
-
-    @property
-    def published_name(self) -> str:
-        """The name in the storage: `name`, unless the storage or the format insisted on another."""
-        return self._name_now or super().published_name
-
-    def _require_existence(self) -> Fallback | None:
-        return None if self._name_now else super()._require_existence()
-
-    def _require_content(self) -> None:
-        if not self._name_now:
-            super()._require_content()
-
-    @property
-    def thumbnail_options(self) -> ThumbnailOptions:
-        """The options, with the defaults of the settings."""
-        spec = self.generator
-        return spec.thumbnail_options if isinstance(spec, EasyThumbnail) else ThumbnailOptions()
-
-    @property
-    def image(self) -> Image.Image:
-        """The image, as Pillow opens it."""
-        with self.open() as file:
-            opened = Image.open(BytesIO(file.read()))
-        opened.load()
-        return opened
-
-    def tag(self, alt: str = "", use_size: bool | None = None, **attrs: object) -> SafeString:
-        """Return an ``<img>`` element.
-
-        Args:
-            alt: The text in place of the image.
-            use_size: Whether width and height are among the attributes; None: they are.
-            **attrs: Other attributes.
-        """
-        shown = self.shown()
-        attributes = {**attrs, "alt": alt, "src": shown.url}
-        if use_size is not False:
-            attributes |= {"width": shown.width, "height": shown.height}
-        written = build_attributes({name: attributes[name] for name in sorted(attributes)})
-        return mark_safe(f"<img{written} />")  # noqa: S308 -- each value is escaped
-
-    def _get_image_dimensions(self) -> tuple[int | None, int | None]:
-        content = self._file
-        if isinstance(content, Encoded):
-            return content.width, content.height
-        return super()._get_image_dimensions()
 
 
 class Thumbnailer(File):  # type: ignore[type-arg]
