@@ -96,8 +96,7 @@ NOT_AT_START = re.compile(
 
 # Public modules whose tests are not in the file of their name, and why.
 TESTED_ELSEWHERE = {
-    # Nothing but names, which others raise and send; the reference lists them all.
-    "exceptions": "docs/test_reference.py",
+    # Nothing but names, which others send; the reference lists them all.
     "signals": "cachefiles/test_generation.py",
     # A line that starts the library; every test is one of them.
     "apps": "checks/test_settings.py",

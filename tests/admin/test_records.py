@@ -253,6 +253,8 @@ class TestOverview:
         assert "<td>1</td><td>0</td><td>0</td><td>1</td>" in row[: row.index("</tr>")]
         assert "?spec=testapp%3Aphoto%3Athumbnail" in html
         assert "No image waits for a worker." in html
+        assert f'<a href="{LIST}">All records</a>' in html
+        assert f'<a href="{OVERVIEW}">Overview</a>' in operator.get(LIST).content.decode()
         assert "DatabaseStateStore (default)" in html
         assert "keeps apart the processes of one host" in html
 
