@@ -167,7 +167,10 @@ def test_a_statement_puts_a_file_into_a_variable(begin: str, context: dict[str, 
     assert make_environment(**marks).from_string(batched).render(context) == expected
 
 
-def test_statements_stand_in_macros_includes_loops_and_blocks(context: dict[str, Any]) -> None:
+@pytest.mark.parametrize("marks", [MARKS["percent"], MARKS["angle"]], ids=["percent", "angle"])
+def test_statements_stand_in_macros_includes_loops_and_blocks(
+    marks: dict[str, str], context: dict[str, Any]
+) -> None:
     """Wherever Jinja2 has statements; a line statement is one."""
     pages = {
         "base.html": "{% block main %}{% endblock %}",
@@ -181,15 +184,21 @@ def test_statements_stand_in_macros_includes_loops_and_blocks(context: dict[str,
     }
     batched = pages["page.html"].replace("block main %}", "block main %}{% imagebatch %}", 1)
     batched = batched.replace("{% endblock %}", "{% endimagebatch %}{% endblock %}")
-    loader = jinja2.DictLoader({**pages, "batched.html": batched})
-    environment = make_environment(loader=loader, line_statement_prefix="#")
+    environment = make_environment(line_statement_prefix="#", **marks)
+    begin, end = environment.block_start_string, environment.block_end_string
+    environment.loader = jinja2.DictLoader(
+        {
+            name: page.replace("{%", begin).replace("%}", end)
+            for name, page in {**pages, "batched.html": batched}.items()
+        }
+    )
     html = environment.get_template("page.html").render(context)
     shown = [(img["alt"], img["width"]) for img in elements(html)]
     assert shown == [
         *[(alt, width) for width in "98" for alt in ("loop", "include", "macro")],
         ("line", "7"),
     ]
-    assert html.endswith("{% thumbnail %}")
+    assert html.endswith(f"{begin} thumbnail {end}")
     forget_everything()
     assert environment.get_template("batched.html").render(context) == html
 
