@@ -65,13 +65,13 @@ class StoredContent(CacheFile):
     def _refuse_without_source(self) -> NoReturn:
         if isinstance(self.source, FieldFile):
             raise MissingSource(
-                f"An image of {self.spec_id} was asked for, but its image field is empty. Check the"
-                " field before, or check whether the image is true.",
+                f"An image of {self.spec_id} was asked for, but it has no source: the image field is"
+                " empty. Check the field before, or check whether the image is true.",
                 is_empty_field=True,
             )
         raise MissingSource(
-            f"An image of {self.spec_id} was asked for, but its source is {self.source!r}. Give it the"
-            " file of an image field or the name of a file, by a variable that there is."
+            f"An image of {self.spec_id} was asked for, but it has no source: that is {self.source!r}."
+            " Give it the file of an image field or the name of a file, by a variable that there is."
         )
 
     @property

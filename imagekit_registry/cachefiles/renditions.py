@@ -125,9 +125,11 @@ class Renditions:
         if size is None:
             source = self._source_size
             size = (source and answer_or(None, file.spec.output_size, source)) or _UNKNOWN
-            is_here = makes_when_required(file.cachefile_strategy)
+            is_offered = file is self.file or size[0] > self.size[0]
+            is_here = is_offered and makes_when_required(file.cachefile_strategy)
             if not is_here or file.cachefile_backend.is_async or is_in_event_loop() or not source:
-                # It may be long until its record says so by itself.
+                # It may be long until its record says so by itself; of what the source is too small
+                # for, it never does.
                 note_size(file, size)
         return size
 

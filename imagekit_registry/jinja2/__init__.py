@@ -123,7 +123,7 @@ def _dict_of(values: Mapping[str, nodes.Expr]) -> nodes.Dict:
 class ImagekitExtension(Extension):
     """Adds the tags to Jinja2: as statements, with the syntax of Django's tags, and as functions.
 
-    ``{% generateimage %}``, ``{% thumbnail %}`` and ``{% picture %}`` stand in the marks of the
+    ``{% generateimage %}``, ``{% thumbnail %}`` and the others stand in the marks of the
     environment. As functions they give HTML, and ``get_image`` and ``get_thumbnail`` cache files.
 
     ``{% imagebatch %}`` fetches the state of the images that are printed in it, in its template:

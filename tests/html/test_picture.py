@@ -22,6 +22,7 @@ from imagekit_registry.html._picture import _Offered, worth_while
 from imagekit_registry.models import ImageSpecField
 from imagekit_registry.processors import AddBorder, Grayscale, ResizeToFill, ResizeToFit
 from imagekit_registry.specs import StoredFile, settle_picture
+from imagekit_registry.testing import assert_storage_calls
 from tests.management.conftest import cached
 from tests.pages import be_fresh, elements, registered, render, served
 from tests.storages import CountingStorage
@@ -351,6 +352,16 @@ class TestFiles:
             "{% imagebatch %}{% picture 'tests:card' source=name %}{% endimagebatch %}", name=name
         )
         assert dict(cache_calls) == {"get_many": 1}
+
+    def test_a_page_of_a_fresh_process_opens_no_source_that_is_too_small(self, name: str) -> None:
+        """That it has no image as wide as was asked for is remembered, though there is no file."""
+        tag = "{% picture 'tests:huge' source=name widths='320 1600' %}"
+        spec = type("Huge", (Large,), {"processors": [ResizeToFit(1600, 1600, upscale=False)]})
+        with registered(huge=spec):
+            html = render(tag, name=name)
+            be_fresh()
+            with assert_storage_calls(0):
+                assert render(tag, name=name) == html
 
     def test_python_code_asks_for_the_same(self, name: str) -> None:
         """The element, or what is in it."""

@@ -421,7 +421,9 @@ class TestMistakes:
         assert render("a{% generateimage 'tests:banner' source=none %}b", none=None) == "ab"
         assert render("{% thumbnail '9x9' none as im %}{{ im.url }}", none=None) == ""
         settings.IMAGEKIT_ON_ERROR = "raise"
-        with pytest.raises(MissingSource, match=r"source is None.*by a variable that there is"):
+        with pytest.raises(
+            MissingSource, match=r"no source: that is None.*by a variable that there is"
+        ):
             render("{% generateimage 'tests:banner' source=none %}", none=None)
 
     @pytest.mark.parametrize(
