@@ -10,6 +10,7 @@ __all__ = [
     "generated",
     "generation_failed",
     "looked_up",
+    "retired",
     "source_deleted",
     "source_moved",
     "source_saved",
@@ -58,3 +59,7 @@ generation_failed = Signal()
 #: which it is true: ``"record"`` (the store has one), ``"no_record"``, ``"file"`` (the storage has it),
 #: ``"no_file"`` and ``"no_answer"`` (of either).
 looked_up = Signal()
+
+#: URLs of images are not right any more: the images were deleted, or others have taken their places.
+#: Sent when that is done; argument ``urls``, a list.
+retired = Signal()

@@ -6,6 +6,7 @@ import logging
 import posixpath
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import attrs
 from django.core.files.storage import Storage
@@ -24,9 +25,11 @@ from imagekit_registry.cachefiles.identity import state_key
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
+from imagekit_registry.cachefiles.urls import retire
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import logged
-from imagekit_registry.specs import SourceReference
+from imagekit_registry.exceptions import answer_or, logged
+from imagekit_registry.registry import generator_registry
+from imagekit_registry.specs import SourceReference, StoredFile
 from imagekit_registry.state import CacheFileRecord, Status, get_state_access
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
@@ -135,6 +138,7 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
         How many cannot be deleted: the log says why.
     """
     gone, left = [], {}
+    retired: list[tuple[StoredFile, str, Any]] = []
     usual, access = defaults(), get_state_access()
     there = {key: each for key, each in records.items() if each.status == Status.EXISTS}
     access.put_many({key: record.replaced() for key, record in there.items()})
@@ -151,9 +155,15 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
                 storage.delete(name)
             gone.append(key)
             del left[key]
+            if record.was_made:
+                spec = answer_or(None, generator_registry.lookup, record.spec_id)
+                name = record.published_name or record.name
+                provider = getattr(spec, "url_provider", None)
+                retired.append((StoredFile(name, storage), name, provider))
     access.drop(gone)
     access.put_many(left)
     words = get_active_state_cache() or {}
     for key in records:
         words.pop(key, None)
+    retire(retired)
     return len(left)

@@ -33,6 +33,7 @@ from imagekit_registry.cachefiles.results import (
     ResultStatus,
     refuse_retry,
 )
+from imagekit_registry.cachefiles.urls import retire
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     GenerationError,
@@ -243,6 +244,8 @@ class Making:
             **properties,
         )
         report_made(file, record, time.monotonic() - self._started)
+        if item.before is not None and item.before.was_made and not item.is_name_free:
+            retire([(file, name, file.spec.url_provider)])
         return record
 
     @state_scope()  # in which one source's failure is logged once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from functools import cache, partial
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -14,7 +15,8 @@ from django.utils.encoding import filepath_to_uri
 from imagekit_registry._breaker import breaker_of
 from imagekit_registry._loading import get_by_qname, get_cache, storage_reference
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import InvalidConfiguration
+from imagekit_registry.exceptions import InvalidConfiguration, answer_or
+from imagekit_registry.signals import retired
 
 __all__ = [
     "Located",
@@ -24,6 +26,7 @@ __all__ = [
     "URLProvider",
     "has_fixed_url",
     "load_provider",
+    "retire",
     "url_of",
 ]
 
@@ -173,3 +176,15 @@ def url_of(file: Located, name: str, provider: Any = None) -> str:
         )
         url = breaker.call(partial(loaded.url, file, name), None)
     return url or file.storage.url(name)
+
+
+def retire(files: Iterable[tuple[Located, str, Any]]) -> None:
+    """Announce that the URLs of files are not right any more, by `retired`.
+
+    Args:
+        files: Files, their names in their storages, and what their specs name as providers.
+    """
+    if retired.receivers:
+        urls = filter(None, (answer_or("", url_of, *each) for each in files))
+        if known := list(dict.fromkeys(urls)):
+            retired.send_robust(sender=None, urls=known)

@@ -116,6 +116,11 @@ class CacheFileRecord:
         """
         return attrs.evolve(self, status=Status.MISSING, width=None, height=None, **changes)
 
+    @property
+    def was_made(self) -> bool:
+        """Whether there is a file, or was one: browsers may have it."""
+        return self.status == Status.EXISTS or self.made_at is not None
+
     def is_current(self, now: float) -> bool:
         """Return whether the record still counts.
 

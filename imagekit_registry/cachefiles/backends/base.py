@@ -16,6 +16,7 @@ from imagekit_registry.cachefiles.generation import generate
 from imagekit_registry.cachefiles.results import Policy
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.threads import is_in_event_loop
+from imagekit_registry.cachefiles.urls import retire
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import NameTaken, PublishError, located
 from imagekit_registry.state import (
@@ -153,6 +154,9 @@ class AbstractCacheFileBackend:
                     file.storage.delete(name)
         finally:
             existence.invalidate(file)
+        if record is not None and record.was_made:
+            name = record.published_name or identity.name
+            retire([(file, name, file.spec.url_provider)])
 
     def _exists(self, file: Any) -> bool:
         """Ask whether *file* exists, whatever its record says."""
