@@ -18,6 +18,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from imagekit_registry._breaker import breaker_of
+from imagekit_registry.imaging import Plan
+from imagekit_registry.imaging._decoder_pillow import PillowImage
 from imagekit_registry.registry import generator_registry, source_group_registry
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 from imagekit_registry.testing import wait_for_images
@@ -121,6 +123,20 @@ def s3(s3_server: str) -> dict[str, Any]:
         "access_key": "tests",
         "secret_key": "only",
     }
+
+
+@pytest.fixture
+def decodes(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return a list that gets what is decoded, once for each decode."""
+    found: list[object] = []
+    decode = PillowImage.decode
+
+    def counted(self: PillowImage, plan: Plan) -> Any:
+        found.append(self)
+        return decode(self, plan)
+
+    monkeypatch.setattr(PillowImage, "decode", counted)
+    return found
 
 
 @pytest.fixture

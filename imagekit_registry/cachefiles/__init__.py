@@ -10,6 +10,7 @@ from imagekit_registry.signals import content_required, existence_required
 
 if TYPE_CHECKING:
     from imagekit_registry.cachefiles import namers as namers
+    from imagekit_registry.cachefiles import prefetch as prefetch
     from imagekit_registry.cachefiles import strategies as strategies
     from imagekit_registry.cachefiles._content import ImageDict
     from imagekit_registry.cachefiles.bulk import Failure, Outcome, generate_many

@@ -121,8 +121,10 @@ def nearest(word: object, words: Iterable[str], otherwise: str) -> str:
 def slips(options: object) -> Iterator[tuple[str, str]]:
     """Yield the names of options of `Image.save` that look like slips of the pen, and what is meant."""
     for name in options if isinstance(options, Mapping) else ():
+        if name in _OPTIONS:
+            continue
         near = difflib.get_close_matches(str(name), _OPTIONS, n=1, cutoff=0.8)
-        if near and name not in _OPTIONS:
+        if near:
             yield str(name), near[0]
 
 
@@ -172,17 +174,23 @@ def guarded(
     return found
 
 
-def refusal(recipe: Recipe) -> str:
+def refusal(recipe: Recipe, known: dict[str, str] | None = None) -> str:
     """Return why an image of one pixel cannot be written as *recipe* says; empty if it can.
 
-    Its processors are left out: they are the project's code.
+    Args:
+        recipe: The recipe; its processors are left out, for they are the project's code.
+        known: What was returned for others: many specs write in the same way.
 
     Raises:
         UnknownFormat: Pillow cannot write the format at all.
     """
     plain = attrs.evolve(recipe, processors=(), autoconvert=True)
-    try:
-        render(io.BytesIO(_PIXEL), plain, limits=Limits(), format_options=format_options())
-    except GenerationError as problem:
-        return problem.cause
-    return ""
+    answers = {} if known is None else known
+    if (way := repr(plain)) not in answers:
+        cause = ""
+        try:
+            render(io.BytesIO(_PIXEL), plain, limits=Limits(), format_options=format_options())
+        except GenerationError as problem:
+            cause = problem.cause
+        answers[way] = cause
+    return answers[way]

@@ -86,11 +86,12 @@ def check_specs() -> Iterator[CheckMessage]:
     A spec is made without a source. One that needs more than that to be made is passed over, as
     are generators that are no specs.
     """
+    refusals: dict[str, str] = {}
     for spec_id in generator_registry.get_ids():
         cls = generator_registry.lookup(spec_id)
         if isinstance(cls, type) and issubclass(cls, ImageSpec):
             owner = _owner_of(spec_id, cls)
-            check = partial(_check_spec, spec_id, owner)
+            check = partial(_check_spec, spec_id, owner, refusals)
             yield from guarded(f"The spec {spec_id!r}", owner, check)
 
 
@@ -150,12 +151,13 @@ def _owner_of(spec_id: str, cls: type[ImageSpec]) -> object:
     return spec_id
 
 
-def _check_spec(spec_id: str, owner: object) -> Iterator[CheckMessage]:
+def _check_spec(spec_id: str, owner: object, refusals: dict[str, str]) -> Iterator[CheckMessage]:
     spec = answer_or(None, generator_registry.get, spec_id, source=None)
     if spec is None:
         # It needs arguments, which only its callers know.
         return
-    for check in (_check_recipe, _check_writing, _check_digest, _check_loading, _check_serving):
+    check_writing = partial(_check_writing, known=refusals)
+    for check in (_check_recipe, check_writing, _check_digest, _check_loading, _check_serving):
         for number, text, hint in check(spec):
             yield error(number, f"{spec_id!r} {text}", hint, owner)
     for slip in slips(answer_or(None, attrgetter("options"), spec)):
@@ -183,7 +185,7 @@ def _check_recipe(spec: ImageSpec) -> _Findings:
         yield "E016", f"has limits={limits!r}", hint
 
 
-def _check_writing(spec: ImageSpec) -> _Findings:
+def _check_writing(spec: ImageSpec, known: dict[str, str]) -> _Findings:
     names = attrs.fields_dict(Recipe).keys() - {"placeholder", "processors"}
     values = {name: answer_or(None, attrgetter(name), spec) for name in names}
     options = values["options"]
@@ -201,7 +203,7 @@ def _check_writing(spec: ImageSpec) -> _Findings:
     # nearly anything, and proves nothing.
     formats = [recipe.format] if recipe.format else ["JPEG", "WEBP"] if options else []
     try:
-        refusals = [refusal(attrs.evolve(recipe, format=format)) for format in formats]
+        refusals = [refusal(attrs.evolve(recipe, format=each), known) for each in formats]
     except UnknownFormat as problem:
         hint = "Write a format that Pillow can write, such as 'JPEG', 'PNG' or 'WEBP'."
         yield "E011", f"has format={recipe.format!r}: {problem}", hint

@@ -10,9 +10,11 @@ in other nodes is the original, and never waits.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import django
+from django.db.models import Model
 from django.template import Context, Node, NodeList, Template, base, defaulttags
 from django.template.backends.django import Template as BackendTemplate
 from django.template.base import Variable, VariableNode
@@ -20,8 +22,11 @@ from django.template.defaulttags import AutoEscapeControlNode, ForNode, IfNode, 
 from django.template.loader_tags import BlockNode, IncludeNode, construct_relative_path
 from django.utils.safestring import SafeString
 
+from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.exceptions import answer_or
 from imagekit_registry.html._batch import active_batch
 from imagekit_registry.html._elements import ImgMarkup
+from imagekit_registry.specs import SpecHost
 
 _MEMO = "_imagekit_waiting"
 
@@ -159,19 +164,45 @@ class _WaitingPartials:
 
 
 class _WaitingVariable(VariableNode):
-    """A variable such as ``{{ im.url }}``: of a file that a tag has put into a variable, it waits."""
+    """A variable such as ``{{ im.url }}`` or ``{{ photo.thumbnail.url }}``: that of a file waits.
+
+    The file is one that a tag has put into a variable, or that of a model's field. Other values are
+    the project's: they are left to the template, which asks for them once.
+    """
 
     def render(self, context: Context) -> str:
         """Return the value, or a mark."""
         render = super().render
         batch = active_batch()
-        name = self.filter_expression.var.lookups[0]
-        file = batch.lent_file(context.get(name)) if batch is not None else None
+        first, *between, _ = self.filter_expression.var.lookups
+        value = context.get(first)
+        file = batch.lent_file(value) if batch is not None else None
+        if file is not None:
+            between = []
+        elif batch is not None and between and isinstance(value, Model):
+            file = _follow(value, between)
         if batch is None or file is None:
             return render(context)
-        own = Context({name: file}, context.autoescape, context.use_l10n, context.use_tz)
+        found: Any = file
+        for name in reversed(between):
+            found = {name: found}
+        own = Context({first: found}, context.autoescape, context.use_l10n, context.use_tz)
         own.template = context.template
         return batch.add(ImgMarkup(file), lambda _: render(own))
+
+
+def _follow(row: Model, names: Sequence[str]) -> ImageCacheFile | None:
+    """Return the file of a spec field of *row*, or of a related row that is there already."""
+    found: Any = row
+    for name in names:
+        if not isinstance(found, Model):
+            return None
+        if isinstance(getattr(type(found), name, None), SpecHost):
+            # Who asks for it again, as the template does, is told.
+            found = answer_or(None, getattr, found, name)
+        else:
+            found = found._state.fields_cache.get(name)
+    return found if isinstance(found, ImageCacheFile) else None
 
 
 def _is_fixed_attribute(node: VariableNode) -> bool:

@@ -131,9 +131,9 @@ class Checker:
         with get_state_access().store.renewed() if self.repair else nullcontext():
             for batch in every_batch(self.ids, errors):
                 yield from self._check_batch(batch)
+                yield from _unnamed(errors)
         forget_local_states()
-        for spec_id, error in errors:
-            yield _of_error(Kind.UNNAMED, "", spec_id, error)
+        yield from _unnamed(errors)
         for access in self._accesses:
             yield from self._check_records(access)
 
@@ -254,6 +254,13 @@ def _make_again(found: Sequence[tuple[CacheFile, Problem]]) -> Iterator[Problem]
             yield attrs.evolve(problem, repaired=not is_scheduled, scheduled=is_scheduled)
         else:
             yield attrs.evolve(problem, cause=_cause_of(result.error))
+
+
+def _unnamed(errors: Errors) -> Iterator[Problem]:
+    """Yield what kept files from being named since the last time."""
+    while errors:
+        spec_id, error = errors.pop(0)
+        yield _of_error(Kind.UNNAMED, "", spec_id, error)
 
 
 def _of_error(kind: Kind, name: str, spec_id: str, error: ImageKitError) -> Problem:

@@ -35,7 +35,7 @@ from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
 
-__all__ = ["Cleaner", "Orphan", "Reason"]
+__all__ = ["Cleaner", "Left", "Orphan", "Reason"]
 
 #: Seconds since its last write after which the temporary file of a process is nobody's.
 TEMPORARY_AGE = 3600.0
@@ -53,6 +53,14 @@ class Reason(StrEnum):
     NO_SPEC = "no spec of its id is registered any more"
     UNKNOWN = "nothing is known of it, and no row calls for it"
     CRASHED = "a process was killed while writing it"
+
+
+class Left(StrEnum):
+    """Why a file is left that nothing calls for, or that is none of ours."""
+
+    FOREIGN = "foreign"
+    OUTSIDE = "outside"
+    KEPT = "left"
 
 
 @attrs.frozen
@@ -87,14 +95,14 @@ class Cleaner:
         older_than: Only what a run has found to be an orphan so many seconds ago, or earlier.
         dry_run: Whether to remove nothing.
         unknown: Whether files of which nothing is known, and that no row calls for, are orphans.
-        on_progress: Called with the number of files that were looked at since.
+        on_progress: Called with the number of files that were named, or looked at, since.
+        on_left: Called with the name of a file that is left, and with why: under the cache directory
+            it has a name that no namer makes, or that a row has in a file field (foreign); in a
+            record, one that does not lie there (outside); or no row calls for it, as far as can be
+            told (kept).
 
     Attributes:
         inventory: What is called for.
-        foreign: Names under the cache directory that no namer makes, or that a row has in a file
-            field; they are left.
-        outside: Names in records that do not lie under the cache directory; they are left.
-        kept: Names of files that are not called for by a row, as far as can be told, and are left.
         noted: Number of files that are orphans since this run, for `older_than`.
         unlisted: Why folders could not be listed.
     """
@@ -104,12 +112,10 @@ class Cleaner:
     dry_run: bool = False
     unknown: bool = False
     on_progress: Callable[[int], None] = lambda count: None
+    on_left: Callable[[Left, str], None] = lambda why, name: None
 
     inventory: Inventory = attrs.field(factory=Inventory, init=False)
-    foreign: list[str] = attrs.field(factory=list, init=False)
-    outside: list[str] = attrs.field(factory=list, init=False)
     unlisted: list[str] = attrs.field(factory=list, init=False)
-    kept: list[str] = attrs.field(factory=list, init=False)
     noted: int = attrs.field(default=0, init=False)
     _pattern: re.Pattern[str] = attrs.field(init=False)
     _reasons: _Reasons = attrs.field(init=False)
@@ -130,7 +136,7 @@ class Cleaner:
                 " storage: nothing is cleaned, since everything in the storage would be looked at."
             )
         self._pattern = compile_pattern(*self.patterns)
-        self.inventory.take()
+        self.inventory.take(self.on_progress)
         self._reasons = _Reasons(self.inventory)
         if not self.dry_run:
             again = self.inventory.wanted_again
@@ -187,7 +193,8 @@ class Cleaner:
                 orphan = attrs.evolve(orphan, error=f"{type(error).__name__}: {error}")
             yield orphan
         elif reason is not Reason.CRASHED:
-            self.kept += [name] * (reason is not None)
+            if reason is not None:
+                self.on_left(Left.KEPT, name)
             record = record or CacheFileRecord(name=name, storage=reference, status=Status.MISSING)
             self._note(access, key, record, is_orphan=reason is not None)
 
@@ -211,10 +218,11 @@ class Cleaner:
                 return None
             self._seen.add(hash((reference, name)))
             if not all(map(is_inside, names)):
-                self.outside += [name] if name else []
+                if name:
+                    self.on_left(Left.OUTSIDE, name)
                 return None
         if self.inventory.holds(name):
-            self.foreign.append(name)
+            self.on_left(Left.FOREIGN, name)
             return None
         if record is not None and record.spec_id:
             if self._reasons.calls_for(record):
@@ -223,12 +231,13 @@ class Cleaner:
         elif is_temporary(name):
             return None if self.patterns else Reason.CRASHED
         elif source_stem(name) is None:
-            self.foreign.append(name)
+            self.on_left(Left.FOREIGN, name)
             return None
         elif not self.patterns:
             # Whose it is, nobody knows: a pattern cannot mean it.
             reason = self._reasons.of_name(name, self.unknown)
-        self.kept += [name] * (reason is None)
+        if reason is None:
+            self.on_left(Left.KEPT, name)
         return reason
 
     def _is_due(self, reason: Reason, place: _Place, record: CacheFileRecord | None) -> bool:

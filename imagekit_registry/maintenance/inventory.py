@@ -51,11 +51,22 @@ __all__ = [
 
 T = TypeVar("T")
 
+#: Errors of one kind that are kept until the end.
+MOST_ERRORS = 1_000
 #: Files of one batch, more or less: their records are asked for together.
 BATCH = 100
 
 #: Ids of specs, and why their files, or one of them, cannot even be named.
 Errors = list[tuple[str, ImageKitError]]
+
+
+class FirstErrors(Errors):
+    """The first 1,000 of any number of errors."""
+
+    def append(self, error: tuple[str, ImageKitError]) -> None:
+        """Add an error, unless there are that many."""
+        if len(self) < MOST_ERRORS:
+            super().append(error)
 
 
 def compile_pattern(*patterns: str) -> re.Pattern[str]:
@@ -140,13 +151,18 @@ def _every_image(ids: Iterable[str], errors: Errors) -> Iterator[list[ImageCache
 
 
 def expected_count(ids: Iterable[str]) -> int | None:
-    """Return how many files `every_batch` yields at most; None if somebody does not say."""
+    """Return how many files `every_batch` yields at most; None if somebody does not say.
+
+    Each source group counts its sources once, for all generators that it feeds.
+    """
     wanted = set(ids)
-    if has_pictures(wanted):
+    if has_pictures(wanted) or wanted & cachefile_registry.ids():
         return None
-    counts = [each.count() for each in source_group_registry.registered() if each.spec_id in wanted]
-    is_told = None not in counts and not wanted & cachefile_registry.ids()
-    return sum(filter(None, counts)) if is_told else None
+    known = [each for each in source_group_registry.registered() if each.spec_id in wanted]
+    counts = {id(each.group): each.count for each in known}
+    sources = {group: count() for group, count in counts.items()}
+    numbers = [sources[id(each.group)] for each in known]
+    return None if None in numbers else sum(filter(None, numbers))
 
 
 def has_pictures(ids: Iterable[str]) -> bool:
@@ -264,7 +280,7 @@ class Inventory:
         self.files: set[int] = set()
         self.digests: set[int] = set()
         self.names: set[int] = set()
-        self.errors: Errors = []
+        self.errors: Errors = FirstErrors()
         storage = get_storage()
         self.storages = {storage_reference(storage): storage}
         self.accesses = {get_state_access()}
@@ -283,9 +299,14 @@ class Inventory:
         """Return whether a row or a source group has a file of this name, in whatever storage."""
         return hash(name) in self.names
 
-    def take(self) -> None:
-        """Go through all sources of all generators, and the file fields of all rows."""
+    def take(self, on_progress: Callable[[int], None] = lambda count: None) -> None:
+        """Go through all sources of all generators, and the file fields of all rows.
+
+        Args:
+            on_progress: Called with the number of files that were named since.
+        """
         for batch in every_batch(generator_registry.get_ids(), self.errors, possible=True):
+            on_progress(len(batch))
             for file, record in zip(batch, fetch(batch), strict=True):
                 identity = file.identity
                 self.files.add(hash((identity.storage, identity.name)))

@@ -7,8 +7,9 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -23,6 +24,10 @@ Options = dict[str, Any]
 INTERRUPTED = 130
 #: Seconds between two lines of progress where there is no bar.
 LINE_INTERVAL = 10.0
+#: Seconds until the first of them.
+FIRST_LINE = 2.0
+#: Names of a kind that are listed in words at the end; JSON has them all.
+LISTED = 20
 PATTERN_HELP = (
     "Ids of specs, such as shop:product:thumbnail; all if none is given. * stands for any text"
     " within a segment, ** for any text across segments (put such a pattern in quotes); what lies"
@@ -40,11 +45,13 @@ class ImageCommand(BaseCommand):
         parser.add_argument(
             "--json",
             action="store_true",
-            help="Write one JSON document to the standard output, and nothing else there.",
+            help="Write JSON to the standard output, and nothing else there: a line for each thing that"
+            " is found, when it is, and the summary as the last one.",
         )
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command; what our exceptions say is enough for who has called it."""
+        self.is_json: bool = options["json"]
         try:
             return super().execute(*args, **options)
         except ImageKitError as error:
@@ -61,24 +68,26 @@ class ImageCommand(BaseCommand):
         Args:
             unit: What is counted: ``"image"``.
             options: The options of the command.
-            total: Tells how many there are, or None; asked only for a bar.
+            total: Tells how many there are, or None; asked when something is shown.
 
         Returns:
             What is to be called with the number of those that were done since.
         """
-        count, said_at = 0, time.monotonic()
-        is_quiet = options["json"] or options["verbosity"] < 1
+        count, expected = 0, cache(total)
+        is_quiet = self.is_json or options["verbosity"] < 1
         bar: Any = None
-        self.started, self.is_interrupted = said_at, False
+        self.started, self.is_interrupted = time.monotonic(), False
+        next_line = self.started + FIRST_LINE
 
         def step(number: int) -> None:
-            nonlocal count, said_at
+            nonlocal count, next_line
             count += number
             if bar is not None:
                 bar.update(number)
-            elif not is_quiet and time.monotonic() - said_at >= LINE_INTERVAL:
-                said_at = time.monotonic()
-                self.stderr.write(f"{counted(count, unit)} ...", lambda text: text)
+            elif not is_quiet and time.monotonic() >= next_line:
+                next_line = time.monotonic() + LINE_INTERVAL
+                of = "" if (most := expected()) is None else f" of {most:,}"
+                self.stderr.write(f"{count:,}{of} {unit}s ...", lambda text: text)
 
         try:
             if not is_quiet and sys.stderr.isatty():
@@ -86,7 +95,9 @@ class ImageCommand(BaseCommand):
                     # The extra "progress".
                     from tqdm import tqdm
 
-                    bar = tqdm(total=total(), unit=f" {unit}s", file=sys.stderr, dynamic_ncols=True)
+                    bar = tqdm(
+                        total=expected(), unit=f" {unit}s", file=sys.stderr, dynamic_ncols=True
+                    )
             yield step
         except KeyboardInterrupt:
             self.is_interrupted = True
@@ -94,25 +105,37 @@ class ImageCommand(BaseCommand):
             if bar is not None:
                 bar.close()
 
-    def report(
-        self,
-        options: Options,
-        document: dict[str, object],
-        lines: Iterable[str],
-        complaints: Sequence[str],
+    def tell(
+        self, event: str, finding: Mapping[str, object], text: str = "", *, is_error: bool = False
     ) -> None:
-        """Write what has been done: as JSON, or in words.
+        """Write what was found, when it was: a line of JSON, or *text*.
+
+        Nothing is kept in memory for the end, for there may be any number.
+
+        Args:
+            event: What JSON calls it.
+            finding: What JSON tells of it.
+            text: The same in words; empty for nothing.
+            is_error: Whether the words go to the standard error.
+        """
+        if self.is_json:
+            line = json.dumps({"event": event, **finding}, sort_keys=True, default=str)
+            self.stdout.write(line)
+        elif text:
+            (self.stderr if is_error else self.stdout).write(text)
+
+    def report(
+        self, document: dict[str, object], lines: Iterable[str], complaints: Sequence[str]
+    ) -> None:
+        """Write what has been done in all: as JSON, or in words.
 
         Raises:
             CommandError: There are complaints, or Ctrl-C has ended the work.
         """
-        if options["json"]:
-            document["command"] = type(self).__module__.rpartition(".")[2]
-            document["interrupted"] = self.is_interrupted
-            document["seconds"] = round(time.monotonic() - self.started, 3)
-            lines = [json.dumps(document, indent=2, sort_keys=True, default=str)]
-        for line in lines:
-            self.stdout.write(line)
+        document["command"] = type(self).__module__.rpartition(".")[2]
+        document["interrupted"] = self.is_interrupted
+        document["seconds"] = round(time.monotonic() - self.started, 3)
+        self.tell("summary", document, "\n".join(lines))
         if self.is_interrupted:
             text = (
                 "Interrupted. What was done until now is kept; run the command again for the rest."

@@ -10,7 +10,6 @@ import pytest
 from imagekit_registry import prefetch_images
 from imagekit_registry.cachefiles import generate_many
 from imagekit_registry.exceptions import InvalidArgument
-from imagekit_registry.imaging._decoder_pillow import PillowImage
 from imagekit_registry.state import state_scope
 from imagekit_registry.testing import forget_state
 from tests.testapp.models import Album, ConcreteChild, Photo
@@ -67,24 +66,16 @@ class TestPrefetch:
 
     @pytest.mark.django_db
     def test_images_that_were_prefetched_together_are_made_of_one_decode(
-        self, stored_photo: Any, monkeypatch: pytest.MonkeyPatch
+        self, stored_photo: Any, decodes: list[object]
     ) -> None:
         """Of each source, when the first one is asked for; what was not named is not made."""
         for number in range(2):
             Photo.objects.create(original_image=stored_photo(name=f"photos/{number}.jpg"))
-        decoded: list[PillowImage] = []
-        decode = PillowImage.decode
-
-        def counted(self: PillowImage, plan: Any) -> Any:
-            decoded.append(self)
-            return decode(self, plan)
-
-        monkeypatch.setattr(PillowImage, "decode", counted)
         photos = prefetch_images(Photo.objects.all(), "thumbnail", "banner")
         for photo in photos:
             assert photo.thumbnail.url
             assert photo.banner.url
-        assert len(decoded) == len(photos)
+        assert len(decodes) == len(photos)
         assert not any(photo.with_spec.exists() for photo in photos)
 
     @pytest.mark.django_db

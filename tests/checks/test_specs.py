@@ -104,6 +104,23 @@ class TestSpecs:
         assert message.hint
         assert message.obj is cls
 
+    def test_what_many_specs_write_is_tried_once(
+        self, registered: Any, decodes: list[object]
+    ) -> None:
+        """However many they are; a mistake is told of each that makes it."""
+        check_all(None)
+        before = len(decodes)
+        good = {"format": "JPEG", "options": {"quality": 61}}
+        bad = {"format": "JPEG", "options": {"quality": "very"}}
+        for number in range(20):
+            registered(f"tests:{number}", spec(processors=[ResizeToFill(number + 9, 9)], **good))
+            registered(f"tests:bad:{number}", spec(**bad))
+
+        messages = check_all(None)
+
+        assert ids(messages) == ["imagekit.E012"] * 20
+        assert len(decodes) - before == before + 2
+
     @pytest.mark.parametrize(
         ("name", "meant"),
         [("qualty", "quality"), ("optimise", "optimize"), ("losless", "lossless")],

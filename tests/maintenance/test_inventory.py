@@ -95,6 +95,37 @@ class TestBatches:
         assert expected_count(["tests:a"]) is None
         assert expected_count([]) == 0
 
+    def test_a_source_group_counts_its_sources_once_for_all_its_generators(self, fed: Any) -> None:
+        """In a large table that takes a while."""
+        asked: list[str] = []
+
+        class Counted(Group):
+            def count(self) -> int:
+                asked.append("count")
+                return len(self.names)
+
+        group = Counted("a.jpg", "b.jpg", "c.jpg")
+        fed("tests:a", group)
+        fed("tests:b", group)
+
+        assert expected_count(["tests:a", "tests:b"]) == 6
+        assert asked == ["count"]
+
+    def test_of_many_errors_the_first_are_kept(self, fed: Any, monkeypatch: Any) -> None:
+        """Each is a kilobyte; that there are any keeps files."""
+        monkeypatch.setattr("imagekit_registry.maintenance.inventory.MOST_ERRORS", 2)
+
+        class Broken(Group):
+            def files(self) -> Any:
+                raise RuntimeError("no such table")
+
+        for number in range(5):
+            fed(f"tests:{number}", Broken())
+        inventory = Inventory()
+        inventory.take()
+
+        assert len(inventory.errors) == 2
+
     def test_chunks_have_everything_once_and_in_order(self) -> None:
         """The last one may be shorter."""
         assert list(in_chunks(iter("abcde"), 2)) == [["a", "b"], ["c", "d"], ["e"]]

@@ -19,6 +19,18 @@ from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
 from imagekit_registry.testing import forget_state
 
+#: How JSON calls each thing that is found, and what the summary has the number under.
+LISTS = {
+    "failure": "failures",
+    "foreign": "foreign",
+    "forgotten": "forgotten",
+    "left": "left",
+    "outside": "outside",
+    "problem": "problems",
+    "removed": "removed",
+    "wanted": "wanted",
+}
+
 
 class Group:
     """Sources by name, that can be taken away."""
@@ -33,6 +45,10 @@ class Group:
         self.asked += 1
         for name in self.names:
             yield StoredFile(name, self.storage)
+
+    def count(self) -> int:
+        """Return how many there are."""
+        return len(self.names)
 
 
 class Later(BaseAsync):
@@ -75,9 +91,22 @@ class Result:
 
     @property
     def document(self) -> dict[str, Any]:
-        """Its report, which is all that stands on the standard output."""
-        document: dict[str, Any] = json.loads(self.out)
-        return document
+        """Its summary, with a list of each kind of finding in the place of its number.
+
+        They are all that stands on the standard output.
+        """
+        *findings, document = map(json.loads, self.out.splitlines())
+        assert document.pop("event") == "summary"
+        lists: dict[str, list[Any]] = {name: [] for name in LISTS.values()}
+        for each in findings:
+            event = each.pop("event")
+            lists[LISTS[event]].append(each["file"] if [*each] == ["file"] else each)
+        for name, found in lists.items():
+            number = document.get(name, len(found))
+            if isinstance(number, int):
+                assert number == len(found)
+                document[name] = found
+        return dict(document)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from django.template import engines
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many, namers
+from imagekit_registry.management import _commands
 from imagekit_registry.processors import ResizeToFit, RoundedCorners
 from imagekit_registry.specs import StoredFile
 from imagekit_registry.state import DatabaseStateStore, get_state_access
@@ -537,6 +538,18 @@ class TestRemoved:
         result = run("cleanimages", "shop:*:small", "--json")
         assert set(removed(result)) == {made[0].name, made[2].name}
 
+    def test_progress_begins_with_what_is_called_for(
+        self, run: Run, made: list[ImageCacheFile], group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To name all of that takes longest, and is counted as looking at files is; of how many."""
+        monkeypatch.setattr(_commands, "LINE_INTERVAL", 0)
+        monkeypatch.setattr(_commands, "FIRST_LINE", 0)
+
+        lines = run("cleanimages").err.splitlines()
+
+        assert lines[0] == "4 of 8 files ..."
+        assert lines[-1] == "8 of 8 files ..."
+
     def test_nothing_is_removed_in_a_dry_run(
         self, run: Run, made: list[ImageCacheFile], group: Group
     ) -> None:
@@ -641,8 +654,9 @@ class TestLedger:
         finally:
             Small.cachefile_storage = None
         assert result.status == 1
-        assert "read-only" in str(result.error)
+        assert str(result.error) == "1 file could not be removed."
         (failure,) = result.document["failures"]
+        assert failure["error"] == "PermissionError: read-only"
         assert failure["spec_id"] == "shop:photo:small"
         assert len(list(DatabaseStateStore().iter_items())) == 2
 

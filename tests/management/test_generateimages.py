@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from imagekit_registry import ImageSpec, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, get_image
@@ -24,6 +26,7 @@ from imagekit_registry.generatorlibrary import THUMBNAIL_ID
 from imagekit_registry.management import _commands
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.signals import generated
+from imagekit_registry.specs import StoredFile
 from imagekit_registry.state import DatabaseStateStore, Status
 from imagekit_registry.testing import wait_for_images
 from imagekit_registry.workers import make_images
@@ -404,20 +407,42 @@ class TestMissing:
 class TestReporting:
     """What is said, where, and the exit status."""
 
-    def test_failures_come_last_with_spec_source_and_cause(self, run: Run, group: Group) -> None:
-        """The others are made; the exit status is 1."""
+    def test_failures_are_told_with_spec_source_and_cause(self, run: Run, group: Group) -> None:
+        """As they are found, so that none is kept; the others are made, and the exit status is 1."""
         group.names.insert(0, storages["default"].save("photos/bad.jpg", ContentFile(b"no image")))
         group.names.insert(0, "photos/gone.jpg")
         result = run("generateimages", "shop:photo:small")
         assert result.status == 1
         assert len(cached()) == 2
-        lines = str(result.error).splitlines()
-        assert lines[0] == "2 images could not be made:"
-        assert lines[1].startswith("  shop:photo:small of 'photos/gone.jpg': the source file does")
-        assert lines[2].startswith("  shop:photo:small of 'photos/bad.jpg': the file is not an im")
+        assert str(result.error) == "2 images could not be made."
+        lines = result.err.splitlines()
+        assert lines[0].startswith("shop:photo:small of 'photos/gone.jpg': the source file does")
+        assert lines[1].startswith("shop:photo:small of 'photos/bad.jpg': the file is not an im")
         assert "2 images made, 0 existed, 2 failed" in result.out
 
-    def test_json_is_one_document_and_nothing_else(self, run: Run, group: Group) -> None:
+    def test_findings_are_told_when_they_are_found(
+        self, run: Run, group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Not at the end: there may be millions of them, and nothing is kept of what was told."""
+        group.names[:] = ["photos/gone.jpg", "photos/lost.jpg"]
+        told: list[int] = []
+        out = io.StringIO()
+
+        def files(self: Group) -> Iterator[Any]:
+            for name in self.names * 200:
+                told.append(out.getvalue().count("\n"))
+                yield StoredFile(name)
+
+        monkeypatch.setattr(Group, "files", files)
+        with pytest.raises(CommandError):
+            call_command("generateimages", "shop", "--json", stdout=out)
+
+        assert told[0] == 0
+        assert told[-1] > 200
+        lines = [json.loads(line) for line in out.getvalue().splitlines()]
+        assert [line["event"] for line in lines] == ["failure"] * 800 + ["summary"]
+
+    def test_json_is_a_line_for_each_finding_and_nothing_else(self, run: Run, group: Group) -> None:
         """Also when something failed: other programs read it."""
         group.names.append("photos/gone.jpg")
         result = run("generateimages", "shop:photo:small", "--json")
@@ -516,7 +541,8 @@ class TestReporting:
     ) -> None:
         """A log shows that the command is alive."""
         monkeypatch.setattr(_commands, "LINE_INTERVAL", 0)
-        assert "3 images ..." in run("generateimages", "shop").err
+        monkeypatch.setattr(_commands, "FIRST_LINE", 0)
+        assert "3 of 4 images ..." in run("generateimages", "shop").err
         assert run("generateimages", "shop", "--json").err == ""
 
     def test_a_bar_of_progress_comes_on_a_terminal(

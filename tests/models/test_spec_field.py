@@ -623,6 +623,21 @@ class TestPeers:
         assert dict(cache_calls) == {"get_many": 1}
 
     @pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with Django 6.1")
+    def test_what_was_asked_of_a_peer_is_made_of_one_decode(
+        self, db: None, stored_photo: Any, decodes: list[object]
+    ) -> None:
+        """The first row shows which fields there are to be; what none asks for is not made."""
+        for number in range(4):
+            Photo.objects.create(original_image=stored_photo(name=f"photos/{number}.jpg"))
+        photos = fetched_as_peers(Photo.objects.all())
+
+        urls = {url for photo in photos for url in (photo.thumbnail.url, photo.banner.url)}
+
+        assert len(urls) == 8
+        assert len(decodes) == 2 + 3
+        assert not any(photo.with_spec.exists() for photo in photos)
+
+    @pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with Django 6.1")
     def test_instances_that_were_dropped_are_no_peers(
         self, many: list[Photo], cache_calls: Counter[str]
     ) -> None:

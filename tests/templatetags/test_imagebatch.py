@@ -24,6 +24,7 @@ from imagekit_registry.state import state_scope
 from imagekit_registry.testing import forget_state
 from tests.pages import be_fresh, elements, forget_everything, render
 from tests.storages import StrictStorage
+from tests.testapp.models import Concrete, ConcreteChild, Photo
 
 BATCH = (
     "{% imagebatch %}{% for name in names %}{% if name %}"
@@ -281,6 +282,50 @@ class TestVariables:
         assert expected.endswith("8")
         be_fresh()
         assert render(body, names=names) == expected
+        assert dict(cache_calls) == {"get_many": 1}
+
+    ROWS = (
+        "{% imagebatch %}{% for row in rows %}{{ row.thumbnail.url }} {{ row.banner.width }}"
+        "{{ row.thumbnail.height|add:'1' }}{{ row.title.url }}{% endfor %}{% endimagebatch %}"
+    )
+
+    def test_fields_of_rows_cost_one_round_trip_and_one_decode_of_each_source(
+        self,
+        db: None,
+        stored_photo: Any,
+        cache_calls: Counter[str],
+        decodes: list[object],
+    ) -> None:
+        """What a template asks of spec fields waits for the others, and is made together."""
+        names = [stored_photo(name=f"photos/{number}.jpg") for number in range(3)]
+
+        made = render(self.ROWS, rows=[Photo(original_image=name) for name in names])
+        assert len(decodes) == 3
+        be_fresh()
+        cache_calls.clear()
+        shown = render(self.ROWS, rows=[Photo(original_image=name) for name in names])
+
+        assert made == shown
+        assert shown.count("30051") == 3
+        assert shown.count("/media/CACHE/") == 3
+        assert dict(cache_calls) == {"get_many": 1}
+
+    def test_fields_of_related_rows_wait_if_these_are_there(
+        self, db: None, stored_photo: Any, cache_calls: Counter[str], django_assert_num_queries: Any
+    ) -> None:
+        """No query is made earlier than the template makes it."""
+        body = (
+            "{% imagebatch %}{% for row in rows %}{{ row.concrete_ptr.small.url }} "
+            "{{ row.album.small.url|default:'-' }}{% endfor %}{% endimagebatch %}"
+        )
+        parents = [Concrete.objects.create(image=stored_photo(name=f"{n}.jpg")) for n in range(3)]
+        rows = [ConcreteChild(concrete_ptr=parent) for parent in parents]
+        expected = render(body, rows=rows)
+        assert expected.count("/media/CACHE/images/") == expected.count("-") == 3
+        be_fresh()
+        rows = [ConcreteChild(concrete_ptr=Concrete(image=parent.image)) for parent in parents]
+        with django_assert_num_queries(0):
+            assert render(body, rows=rows) == expected
         assert dict(cache_calls) == {"get_many": 1}
 
     def test_variables_of_a_batch_are_cache_files(self, names: list[str]) -> None:

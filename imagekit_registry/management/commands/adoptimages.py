@@ -72,4 +72,4 @@ class Command(ImageCommand):
         )
         summary = ", ".join([f"{counted(adopted, 'image')} {verb}adopted", *others])
         lines = [*adoption.notes, f"{summary}."] if options["verbosity"] > 0 else []
-        self.report(options, document, lines, [str(error) for error in adoption.errors])
+        self.report(document, lines, [str(error) for error in adoption.errors])

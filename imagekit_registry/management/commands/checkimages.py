@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import attrs
 from django.core.management.base import CommandParser
 
 from imagekit_registry.maintenance.check import COUNTED, Checker, Kind, Problem
+from imagekit_registry.maintenance.inventory import expected_count
 from imagekit_registry.management._commands import ImageCommand, counted, select
 
 __all__ = ["Command"]
@@ -43,31 +45,35 @@ class Command(ImageCommand):
             CommandError: A pattern matches no id, or something is wrong and stays so.
         """
         checker = Checker(select(options["ids"]), options["ids"], options["repair"])
-        problems: list[Problem] = []
-        with self.progress("image", options) as step:
+        kinds: Counter[str] = Counter()
+        left = 0
+        with self.progress("image", options, partial(expected_count, checker.ids)) as step:
             checker.on_progress = step
-            problems.extend(checker.run())
-        left = sum(not (problem.repaired or problem.scheduled) for problem in problems)
+            for problem in checker.run():
+                kinds[problem.kind] += 1
+                left += not (problem.repaired or problem.scheduled)
+                text = _in_words(problem) if options["verbosity"] > 0 else ""
+                self.tell("problem", attrs.asdict(problem), text)
         document: dict[str, object] = {
             "specs": checker.ids,
             **{str(kind): checker.counts[kind] for kind in COUNTED},
-            "problems": [attrs.asdict(problem) for problem in problems],
+            "problems": sum(kinds.values()),
             "remaining": left,
         }
-        lines = _lines(checker.counts, problems) if options["verbosity"] > 0 else []
+        lines = [_summary(checker.counts, kinds)] if options["verbosity"] > 0 else []
         hint = "" if options["repair"] else " Call the command with --repair to mend them."
         complaints = [f"{counted(left, 'image')} with problems.{hint}"] if left else []
-        self.report(options, document, lines, complaints)
+        self.report(document, lines, complaints)
 
 
-def _lines(counts: Counter[str], problems: list[Problem]) -> list[str]:
-    lines = []
-    for item in problems:
-        done = " Repaired." if item.repaired else " Handed to a worker." if item.scheduled else ""
-        name = f" ({item.file})" if item.file else ""
-        where = " of ".join(filter(None, (item.spec, item.source and repr(item.source))))
-        lines.append(f"{item.kind}: {where}{name}: {item.cause}.{done}")
-    kinds = sorted(Counter(item.kind for item in problems).items())
+def _in_words(item: Problem) -> str:
+    done = " Repaired." if item.repaired else " Handed to a worker." if item.scheduled else ""
+    name = f" ({item.file})" if item.file else ""
+    where = " of ".join(filter(None, (item.spec, item.source and repr(item.source))))
+    return f"{item.kind}: {where}{name}: {item.cause}.{done}"
+
+
+def _summary(counts: Counter[str], kinds: Counter[str]) -> str:
     others = (
         (counts[Kind.MISSING], "yet to be made"),
         (counts[Kind.UNRECORDED], "of which nothing was known"),
@@ -75,6 +81,6 @@ def _lines(counts: Counter[str], problems: list[Problem]) -> list[str]:
         (counts[Kind.UNCHECKED], "whose backend keeps no state"),
     )
     summary = [f"{counted(counts[Kind.GOOD], 'image')} in order"]
-    summary += [f"{number:,} {kind}" for kind, number in kinds]
+    summary += [f"{number:,} {kind}" for kind, number in sorted(kinds.items())]
     summary += [f"{number:,} {text}" for number, text in others if number]
-    return [*lines, f"{', '.join(summary)}."]
+    return f"{', '.join(summary)}."

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from argparse import RawDescriptionHelpFormatter
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 from django.core.management.base import CommandParser, DjangoHelpFormatter
 
-from imagekit_registry.maintenance.clean import Cleaner, Orphan, Reason
-from imagekit_registry.management._commands import ImageCommand, counted, describe, duration
+from imagekit_registry.maintenance.clean import Cleaner, Left, Orphan, Reason
+from imagekit_registry.maintenance.inventory import expected_count
+from imagekit_registry.management._commands import (
+    LISTED,
+    ImageCommand,
+    counted,
+    describe,
+    duration,
+)
+from imagekit_registry.registry import generator_registry
 
 __all__ = ["Command"]
-
-#: Names of a kind that are listed in words; JSON has them all.
-LISTED = 20
 
 _REASONS = "\n".join(f" - {reason};" for reason in Reason)
 _HELP = f"""\
@@ -73,56 +79,97 @@ class Command(ImageCommand):
             dry_run=options["dry_run"],
             unknown=options["unknown"],
         )
-        found: list[Orphan] = []
+        found = _Found(self.tell)
         is_quiet = options["json"] or options["verbosity"] < 1
         word = "would remove" if options["dry_run"] else "removed"
-        with self.progress("file", options) as step:
-            cleaner.on_progress = step
+        with self.progress("file", options, _expected) as step:
+            cleaner.on_progress, cleaner.on_left = step, found.leave
             for orphan in cleaner.run():
-                found.append(orphan)
-                if not (orphan.error or is_quiet):
-                    self.stdout.write(f"{word} {orphan.name}: {orphan.reason}")
-        removed = [orphan for orphan in found if not orphan.error]
-        failures = [orphan for orphan in found if orphan.error]
+                found.take(orphan, "" if is_quiet else f"{word} {orphan.name}: {orphan.reason}")
+        errors = cleaner.inventory.errors
+        for spec_id, error in errors if self.is_json else ():
+            self.tell("problem", describe(error, spec_id))
         document: dict[str, object] = {
             "dry_run": options["dry_run"],
-            "removed": [attrs.asdict(orphan) for orphan in removed],
-            "failures": [attrs.asdict(orphan) for orphan in failures],
-            "kept": len(cleaner.kept),
+            "removed": found.removed.total(),
+            "failures": found.failures,
+            "kept": found.left[Left.KEPT],
             "noted": cleaner.noted,
-            "left": cleaner.kept,
-            "foreign": cleaner.foreign,
-            "outside": cleaner.outside,
+            **{str(why): found.left[why] for why in Left},
             "unlisted": cleaner.unlisted,
-            "problems": [describe(error, spec_id) for spec_id, error in cleaner.inventory.errors],
+            "problems": len(errors),
         }
-        lines = [] if is_quiet else _lines(cleaner, removed)
-        self.report(options, document, lines, _complaints(cleaner, failures))
+        lines = [] if is_quiet else _lines(cleaner, found)
+        self.report(document, lines, _complaints(cleaner, found.failures))
 
 
-def _lines(cleaner: Cleaner, removed: list[Orphan]) -> list[str]:
+def _expected() -> int | None:
+    """Return how many files are named, and looked at; about as many as are called for, twice."""
+    named = expected_count(generator_registry.get_ids())
+    return None if named is None else 2 * named
+
+
+@attrs.define
+class _Found:
+    """What a cleaning has found, counted; told as it is found.
+
+    Args:
+        tell: Tells of one finding.
+
+    Attributes:
+        removed: How many files, by the reason.
+        size: Their bytes, as far as is known.
+        failures: How many could not be removed.
+        left: How many are left, by the reason; and the names of the first.
+    """
+
+    tell: Callable[..., None]
+    removed: Counter[Reason] = attrs.field(factory=Counter, init=False)
+    size: int = attrs.field(default=0, init=False)
+    failures: int = attrs.field(default=0, init=False)
+    left: Counter[Left] = attrs.field(factory=Counter, init=False)
+    names: dict[Left, list[str]] = attrs.field(factory=lambda: defaultdict(list), init=False)
+
+    def take(self, orphan: Orphan, text: str) -> None:
+        """Take note of an orphan that was removed, or could not be."""
+        if orphan.error:
+            self.failures += 1
+            text = f"{orphan.name} could not be removed: {orphan.error}"
+            self.tell("failure", attrs.asdict(orphan), text, is_error=True)
+        else:
+            self.removed[orphan.reason] += 1
+            self.size += orphan.size or 0
+            self.tell("removed", attrs.asdict(orphan), text)
+
+    def leave(self, why: Left, name: str) -> None:
+        """Take note of a file that is left."""
+        self.left[why] += 1
+        self.tell(why, {"file": name})
+        if len(self.names[why]) < LISTED:
+            self.names[why].append(name)
+
+
+def _lines(cleaner: Cleaner, found: _Found) -> list[str]:
     lines = []
-    for names, where in (
-        (cleaner.foreign, "of names that we do not give"),
-        (cleaner.outside, "outside of the folder"),
-        (cleaner.kept, "that no row calls for"),
+    for why, where in (
+        (Left.FOREIGN, "of names that we do not give"),
+        (Left.OUTSIDE, "outside of the folder"),
+        (Left.KEPT, "that no row calls for"),
     ):
-        if names:
-            lines.append(f"{counted(len(names), 'file')} {where}, left:")
-            lines += [f"  {name}" for name in names[:LISTED]]
+        if found.left[why]:
+            lines.append(f"{counted(found.left[why], 'file')} {where}, left:")
+            lines += [f"  {name}" for name in found.names[why]]
     if cleaner.noted:
         noted = counted(cleaner.noted, "file")
         lines.append(f"Obsolete since now: {noted}. --older-than counts from here.")
-    reasons = Counter(orphan.reason for orphan in removed)
-    lines += [f"  {number:,}: {reason}" for reason, number in sorted(reasons.items())]
-    size = sum(orphan.size or 0 for orphan in removed)
-    freed = f", {size:,} bytes that are known of" if size else ""
+    lines += [f"  {number:,}: {reason}" for reason, number in sorted(found.removed.items())]
+    freed = f", {found.size:,} bytes that are known of" if found.size else ""
     verb = "would be removed" if cleaner.dry_run else "removed"
-    return [*lines, f"{counted(len(removed), 'file')} {verb}{freed}."]
+    return [*lines, f"{counted(found.removed.total(), 'file')} {verb}{freed}."]
 
 
-def _complaints(cleaner: Cleaner, failures: list[Orphan]) -> list[str]:
-    lines = [f"{item.name} could not be removed: {item.error}" for item in failures]
+def _complaints(cleaner: Cleaner, failures: int) -> list[str]:
+    lines = [f"{counted(failures, 'file')} could not be removed."] if failures else []
     # That a storage cannot list is no fault; its records are there for it.
     unlisted = [text for text in cleaner.unlisted if "NotImplementedError" not in text]
     lines += [f"Not listed: {text}" for text in unlisted]

@@ -36,18 +36,18 @@ class Command(ImageCommand):
             CommandError: A pattern matches no id, or a storage did not answer.
         """
         forgetter = Forgetter(select(options["ids"]), options["ids"], options["dry_run"])
-        names: list[str] = []
+        count = 0
         is_quiet = options["json"] or options["verbosity"] < 1
         word = "would forget" if options["dry_run"] else "forgot"
         with self.progress("image", options) as step:
             forgetter.on_progress = step
             for record in forgetter.run():
-                names.append(record.published_name or record.name)
-                if not is_quiet:
-                    self.stdout.write(f"{word} {names[-1]}")
+                count += 1
+                name = record.published_name or record.name
+                self.tell("forgotten", {"file": name}, "" if is_quiet else f"{word} {name}")
         document: dict[str, object] = {
             "dry_run": options["dry_run"],
-            "forgotten": names,
+            "forgotten": count,
             "kept": forgetter.kept,
             "others_forgotten": forgetter.forgets_others,
             "unreachable": forgetter.unreachable,
@@ -55,7 +55,7 @@ class Command(ImageCommand):
         }
         others = " The cache has forgotten images that no row calls for." * forgetter.forgets_others
         ending = "would be forgotten" if options["dry_run"] else "forgotten"
-        lines = [f"{counted(len(names), 'image')} {ending}, {forgetter.kept:,} kept.{others}"]
+        lines = [f"{counted(count, 'image')} {ending}, {forgetter.kept:,} kept.{others}"]
         complaints = [f"{name}: its storage does not answer." for name in forgetter.unreachable]
         complaints += [str(error) for _, error in forgetter.errors]
-        self.report(options, document, [] if is_quiet else lines, complaints)
+        self.report(document, [] if is_quiet else lines, complaints)

@@ -41,7 +41,7 @@ class Command(ImageCommand):
     help = (
         "Make the images of specs, for every source that feeds them: those that do not exist yet,"
         " as far as their states tell. What specs share a source is made of one decode. Failures"
-        " are listed at the end; the exit status is 1 if there were any."
+        " are told as they come; the exit status is 1 if there were any."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -91,9 +91,10 @@ class Command(ImageCommand):
         part = Part(options, ids)
         generation = _generation(options)
         counts: Counter[ResultStatus] = Counter()
-        wanted: dict[str, dict[str, str]] = {}
-        failures: list[tuple[str, ImageKitError, str]] = []
+        # Several rows may call for one image, and what is lost be called for as well.
+        wanted: set[int] = set()
         errors: Errors = []
+        failed = 0
         waiting = Waiting()
         lost = Lost(options["ids"], options["dry_run"])
         with self.progress("image", options, part.count) as step:
@@ -104,17 +105,20 @@ class Command(ImageCommand):
                 counts[result.status] += 1
                 name = str(result.file.name)
                 if result.error is not None:
-                    failures.append(("", result.error, name))
+                    failed += self._fail(result.error, file=name)
                 elif result.status == ResultStatus.WANTED:
-                    wanted[name] = {"spec": result.file.spec_id, "file": name}
+                    if hash(name) not in wanted:
+                        what = {"spec": result.file.spec_id, "file": name}
+                        self.tell("wanted", what, f"would make {name}")
+                    wanted.add(hash(name))
                 elif result.status == ResultStatus.SCHEDULED and options["wait"]:
                     waiting.add(result.file)
                 if options["verbosity"] > 1 and not options["json"]:
                     self.stdout.write(f"{result.status:8} {name}")
-            failures += [("", error, name) for name, error in waiting.run() if error is not None]
-        # Several rows may call for one image, and what is lost be called for as well.
+                failed += self._fail_all(errors)
+            failed += sum(self._fail(e, file=name) for name, e in waiting.run() if e is not None)
+        failed += self._fail_all(errors)
         counts[ResultStatus.WANTED] = len(wanted)
-        failures += [(spec_id, error, "") for spec_id, error in errors]
         # Without ids, those for tags alone are not meant.
         unfed = [spec_id for spec_id in ids if options["ids"] and spec_id not in fed_ids()]
         document: dict[str, object] = {
@@ -126,20 +130,27 @@ class Command(ImageCommand):
             "unfed": unfed,
             "left_to_pages": lost.left,
             "next": part.next if part.is_cut or self.is_interrupted else "",
-            "failed": len(failures),
-            "failures": [describe(error, spec_id, file) for spec_id, error, file in failures],
+            "failed": failed,
         }
-        lines = [f"would make {name}" for name in wanted]
+        lines: list[str] = []
         if options["verbosity"] > 0:
             lines += [f"{spec_id}: no source feeds this spec. {UNFED}" for spec_id in unfed]
-            lines.append(self._summary(counts, len(failures), options["dry_run"]))
+            lines.append(self._summary(counts, failed, options["dry_run"]))
             lines += _more(part, lost, self.is_interrupted)
-        if options["dry_run"]:
-            document["wanted"] = list(wanted.values())
-        complaints = [f"{counted(len(failures), 'image')} could not be made:"] if failures else []
-        complaints += [f"  {error}" for _, error, _ in failures]
+        complaints = [f"{counted(failed, 'image')} could not be made."] if failed else []
         complaints += [f"{name}: its storage does not answer." for name in lost.unreachable]
-        self.report(options, document, lines, complaints)
+        self.report(document, lines, complaints)
+
+    def _fail(self, error: ImageKitError, spec_id: str = "", file: str = "") -> int:
+        """Tell of one image that could not be made."""
+        self.tell("failure", describe(error, spec_id, file), str(error), is_error=True)
+        return 1
+
+    def _fail_all(self, errors: Errors) -> int:
+        """Tell of what could not be named since the last time."""
+        told = [self._fail(error, spec_id) for spec_id, error in errors]
+        errors.clear()
+        return len(told)
 
     def _summary(self, counts: Counter[ResultStatus], failed: int, dry_run: bool) -> str:
         existing, scheduled = counts[ResultStatus.EXISTING], counts[ResultStatus.SCHEDULED]

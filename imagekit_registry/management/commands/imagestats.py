@@ -77,7 +77,7 @@ class Command(ImageCommand):
             "unlisted": statistics.unlisted,
             "problems": [describe(error, spec_id) for spec_id, error in statistics.errors],
         }
-        self.report(options, document, _lines(statistics, prices), [])
+        self.report(document, _lines(statistics, prices), [])
 
 
 def _amount(text: str) -> float:
