@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import features
 
 from demo.gallery.models import Photo
-from imagekit_registry import ImageSpec, register
+from imagekit_registry import ImageSpec, Picture, Source, register
 from imagekit_registry.cachefiles.strategies import OnDemand
 from imagekit_registry.processors import (
     Grayscale,
@@ -23,6 +23,26 @@ class Large(ImageSpec):
 
     processors = [ResizeToFit(1600, 1600, upscale=False)]
     format = "JPEG"
+    picture = Picture(widths=[480, 960, 1600], sizes="(max-width: 60rem) 100vw, 42rem")
+
+
+@register.generator("gallery:square")
+class Square(ImageSpec):
+    """What the photograph is about, for screens with little room."""
+
+    processors = [ResizeToFill(480, 480, anchor="focal")]
+    format = "JPEG"
+
+
+@register.generator("gallery:hero")
+class Hero(Large):
+    """The first photograph of the gallery: on telephones another crop of it is shown."""
+
+    picture = Picture(
+        widths=[480, 960],
+        sizes="(max-width: 60rem) 100vw, 36rem",
+        sources=[Source("(max-width: 30rem)", "gallery:square")],
+    )
 
 
 @register.generator("gallery:fit")
@@ -98,9 +118,7 @@ SPECS = {
     "gallery:webp": WebP,
 }
 
-#: What browsers are offered before JPEG; Pillow writes AVIF since 11.3, if it was built with it.
-MODERN_FORMATS = "AVIF WEBP" if features.check("avif") else "WEBP"
-
+# Pillow writes AVIF since 11.3, if it was built with it.
 if features.check("avif"):
 
     @register.generator("gallery:avif")
@@ -115,5 +133,5 @@ if features.check("avif"):
 
 # With these, `generateimages` makes them of every photograph.
 photos = ImageFieldSourceGroup(Photo, "image")
-for spec_id in ["gallery:large", *SPECS]:
+for spec_id in ["gallery:hero", "gallery:large", *SPECS]:
     register.source_group(spec_id, photos)

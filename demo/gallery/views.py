@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from django.views.generic import CreateView, DetailView, ListView
 
 from demo.gallery.forms import UploadForm
-from demo.gallery.imagegenerators import MODERN_FORMATS, SPECS
+from demo.gallery.imagegenerators import SPECS
 from demo.gallery.models import Photo
 from imagekit_registry import prefetch_images
 
@@ -29,7 +29,7 @@ class Gallery(ListView):
         """Fetch what is known of the images of one field for the whole page at once."""
         context = super().get_context_data(**kwargs)
         prefetch_images(context["photos"], "duotone")
-        return {**context, "formats": MODERN_FORMATS}
+        return context
 
 
 class ContactSheet(ListView):
@@ -87,12 +87,7 @@ class PhotoPage(DetailView):
         context = super().get_context_data(**kwargs)
         field = context["photo"].duotone
         duotone = _variant(field.spec_id, "In two inks", field.generator)
-        return {
-            **context,
-            "formats": MODERN_FORMATS,
-            "variants": list(_variants()),
-            "duotone": duotone,
-        }
+        return {**context, "variants": list(_variants()), "duotone": duotone}
 
 
 class Upload(CreateView):

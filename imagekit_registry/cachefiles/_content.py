@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import IO, Any, NoReturn, Self, TypedDict, TypeVar
+from typing import IO, Any, NoReturn, Self, TypedDict, TypeVar, cast
 
 from django.core.files.base import File
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 
+from imagekit_registry._loading import get_by_qname
 from imagekit_registry.cachefiles import existence
 from imagekit_registry.cachefiles.budget import is_spent
 from imagekit_registry.cachefiles.fallbacks import Fallback
@@ -20,6 +21,7 @@ from imagekit_registry.exceptions import GenerationError, MissingSource, Publish
 from imagekit_registry.imaging.formats import extension_to_mimetype, format_to_mimetype
 from imagekit_registry.imaging.placeholders import NO_PLACEHOLDER, Placeholder
 from imagekit_registry.signals import content_required
+from imagekit_registry.specs import Picture
 from imagekit_registry.state import Status
 
 T = TypeVar("T")
@@ -37,6 +39,29 @@ class ImageDict(TypedDict):
     size: int | None
     placeholder: dict[str, str] | None
     pending: bool
+
+
+class SourceDict(TypedDict):
+    """Files that a browser may choose from, as ``<source>`` has them."""
+
+    srcset: str
+    sizes: str
+    media: str
+    type: str
+    width: int | None
+    height: int | None
+
+
+class PictureDict(ImageDict):
+    """What an API tells of a picture; ``as_dict(picture=...)`` of a cache file gives it."""
+
+    srcset: str
+    sizes: str
+    sources: list[SourceDict]
+
+
+#: What knows that stands above this room, whose files it offers: here it is an address.
+_PICTURE_PARTS = "imagekit_registry.html.picture_parts"
 
 
 class StoredContent(CacheFile):
@@ -120,17 +145,22 @@ class StoredContent(CacheFile):
         """
         return self.url if self else None
 
-    def as_dict(self, request: HttpRequest | None = None) -> ImageDict:
+    def as_dict(
+        self, request: HttpRequest | None = None, picture: Picture | None = None
+    ) -> ImageDict:
         """Return what an API tells of the image; what cannot be had is told as well, not raised.
 
         Args:
-            request: The request that is answered; with it the URL is absolute.
+            request: The request that is answered; with it URLs are absolute.
+            picture: How the image is offered, over what its spec says; without it, only the image is
+                told of.
 
         Returns:
             ``url`` (that of the fallback, or None, if the image cannot be had), ``width`` and
             ``height`` in pixels, ``type`` (the media type), ``size`` in bytes, ``placeholder`` (a
             dict of those that there are), and whether it is ``pending``: yet to be made. What is
-            not known is None.
+            not known is None. With *picture* also ``srcset``, ``sizes`` and ``sources``, a list of
+            dicts of what ``<source>`` has; each is empty where there is nothing to choose.
 
         Example:
             >>> photo.thumbnail.as_dict()
@@ -148,7 +178,7 @@ class StoredContent(CacheFile):
         url = shown.url
         if request is not None and url and not url.startswith("data:"):
             url = request.build_absolute_uri(url)
-        return {
+        told: ImageDict = {
             "url": url or None,
             "width": None if shown.width is None else int(shown.width),
             "height": None if shown.height is None else int(shown.height),
@@ -157,6 +187,10 @@ class StoredContent(CacheFile):
             "placeholder": self._placeholder_dict() if is_shown else None,
             "pending": status in {Status.MISSING, Status.GENERATING},
         }
+        if picture is None:
+            return told
+        parts = get_by_qname(_PICTURE_PARTS, "maker of pictures")(self, picture, request)
+        return cast("PictureDict", {**told, **parts})
 
     def _placeholder_dict(self) -> dict[str, str] | None:
         return self.placeholder.as_dict() or None

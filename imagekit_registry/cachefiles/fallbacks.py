@@ -115,6 +115,7 @@ class Kept:
     Args:
         shown: URL, width and height; without a URL if the storage may give another one each time.
         record: The record of the file, which exists.
+        digest: The digest of its recipe and source.
         key: The key of the record.
         access: The way to it.
         storage: The storage of the file.
@@ -124,6 +125,7 @@ class Kept:
 
     shown: Fallback
     record: CacheFileRecord
+    digest: str
     key: str
     access: StateAccess
     storage: Any
@@ -146,7 +148,7 @@ def recall(file: CacheFile) -> Kept | None:
     kept = _kept.get(file.identity.key)
     if (
         kept is None
-        or kept.record.digest != file.identity.digest
+        or kept.digest != file.identity.digest
         or kept.storage is not file.storage
         or kept.access is not file.cachefile_backend.states
         or not file.cachefile_backend.is_plain
@@ -172,7 +174,8 @@ def keep(file: CacheFile, url: str) -> None:
         or not record.width
         or not record.height
         or not identity.name_is_unique
-        or record.digest != identity.digest
+        # That of a rendition says as well of which image it is one.
+        or record.digest.partition("/")[0] != identity.digest
     ):
         return
     due = next_looks.get((identity.key, record.fingerprint)) if record.fingerprint else math.inf
@@ -184,7 +187,9 @@ def keep(file: CacheFile, url: str) -> None:
     if len(_kept) >= _MOST_KEPT:
         _kept.clear()
     place = (storage.base_url, storage.location) if is_fixed else None
-    _kept[identity.key] = Kept(shown, record, identity.key, access, storage, place, due)
+    _kept[identity.key] = Kept(
+        shown, record, identity.digest, identity.key, access, storage, place, due
+    )
 
 
 @receiver(setting_changed, dispatch_uid="imagekit_registry.fallbacks")

@@ -25,7 +25,7 @@ from imagekit_registry.imaging.formats import extension_to_format, normalize_for
 from imagekit_registry.specs import Picture, settle_picture, storage_of
 from imagekit_registry.state import Status
 
-__all__ = ["Candidate", "Renditions", "fetch_possible", "offer", "offer_own"]
+__all__ = ["Candidate", "Renditions", "fetch_possible", "offer", "offer_own", "offer_with"]
 
 #: What has so much of the width of a wider one is not made beside it.
 _AS_WIDE = 0.95
@@ -171,6 +171,12 @@ def offer_own(file: ImageCacheFile) -> list[Renditions]:
     if not has_renditions(spec) or spec.picture is None:
         return []
     return offer(file, settle_picture(spec.picture))
+
+
+def offer_with(picture: Picture, file: ImageCacheFile) -> list[Renditions]:
+    """Return what *picture* offers of a file, over what the picture of its spec says."""
+    own = file.generator.picture if has_renditions(file.generator) else None
+    return offer(file, settle_picture(picture, own))
 
 
 def fetch_possible(renditions: Sequence[Renditions], others: Sequence[ImageCacheFile] = ()) -> None:

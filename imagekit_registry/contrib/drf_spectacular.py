@@ -11,21 +11,27 @@ from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent, build_object_type, resolve_type_hint
 
-from imagekit_registry.cachefiles import ImageDict
+from imagekit_registry.cachefiles import ImageDict, PictureDict
 
 __all__ = ["ImageSpecFieldExtension"]
 
 
 class ImageSpecFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
-    """Describes a serializer's ``ImageSpecField``: the component ``Image``, or several by name."""
+    """Describes a serializer's ``ImageSpecField``: one component ``Image``, or several by name.
+
+    With a ``picture`` it is the component ``Picture``.
+    """
 
     target_class = "imagekit_registry.contrib.rest_framework.ImageSpecField"
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
         """Return the schema of the field."""
-        schema = resolve_type_hint(ImageDict)  # type: ignore[no-untyped-call]
+        name, kind = (
+            ("Image", ImageDict) if self.target.picture is None else ("Picture", PictureDict)
+        )
+        schema = resolve_type_hint(kind)  # type: ignore[no-untyped-call]
         image = ResolvedComponent(  # type: ignore[no-untyped-call]
-            "Image", ResolvedComponent.SCHEMA, schema, ImageDict
+            name, ResolvedComponent.SCHEMA, schema, kind
         )
         auto_schema.registry.register_on_missing(image)
         specs = self.target.specs

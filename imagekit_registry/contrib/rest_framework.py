@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from django.apps import apps
@@ -11,8 +12,9 @@ from rest_framework import serializers
 
 from imagekit_registry.cachefiles import ImageCacheFile, ImageDict, get_image
 from imagekit_registry.cachefiles.existence import fetch
+from imagekit_registry.cachefiles.renditions import fetch_possible, offer_with
 from imagekit_registry.exceptions import InvalidArgumentType
-from imagekit_registry.specs import has_source
+from imagekit_registry.specs import Picture, has_source
 
 if apps.is_installed("drf_spectacular"):
     # It finds extensions by their having been imported.
@@ -31,6 +33,8 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
         spec: The id of a spec, for which ``source`` names the image field of the row. Without it
             the attribute is an image that knows its spec, such as a spec field of the model.
         specs: Ids of several specs, by the names that their dicts have.
+        picture: How the images are offered, over what their specs say: with it their dicts have
+            ``srcset``, ``sizes`` and ``sources`` as well, and a list costs one round trip more.
         **kwargs: As for any field, such as ``source``.
 
     Raises:
@@ -43,11 +47,15 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
     """
 
     def __init__(
-        self, spec: str | None = None, specs: Mapping[str, str] | None = None, **kwargs: Any
+        self,
+        spec: str | None = None,
+        specs: Mapping[str, str] | None = None,
+        picture: Picture | None = None,
+        **kwargs: Any,
     ) -> None:
         if spec and specs:
             raise InvalidArgumentType("ImageSpecField: give either 'spec' or 'specs', not both.")
-        self.spec, self.specs = spec, specs
+        self.spec, self.specs, self.picture = spec, specs, picture
         self._fetched: object = None
         super().__init__(**{"read_only": True, "allow_null": True, **kwargs})
 
@@ -57,7 +65,11 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
         if rows is not None and rows is not self._fetched:
             self._fetched = rows
             peers = self._peers(rows)
-            fetch([file for peer in peers for file in (self._images_of(peer) or {}).values()])
+            files = [file for peer in peers for file in (self._images_of(peer) or {}).values()]
+            fetch(files)
+            if self.picture is not None:
+                pictures = [offer_with(self.picture, file) for file in files]
+                fetch_possible(list(chain(*pictures)))
         return self._images_of(instance)
 
     def to_representation(
@@ -65,7 +77,7 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
     ) -> ImageDict | dict[str, ImageDict]:
         """Return the dict of an image, or of several by name."""
         request = self.context.get("request")
-        shown = {name: file.as_dict(request) for name, file in value.items()}
+        shown = {name: file.as_dict(request, self.picture) for name, file in value.items()}
         return shown if self.specs else shown[""]
 
     def _images_of(self, instance: Any) -> dict[str, ImageCacheFile] | None:

@@ -11,6 +11,7 @@ from imagekit_registry.html._elements import (
     build_attributes,
     is_attribute_name,
 )
+from imagekit_registry.html._parts import picture_parts
 from imagekit_registry.html._picture import PictureMarkup, ShownPicture, ShownSource
 from imagekit_registry.html._preload import PreloadMarkup
 from imagekit_registry.html._syntax import WrittenTag
@@ -50,6 +51,7 @@ __all__ = [
     "lend",
     "parse_dimensions",
     "picture_file",
+    "picture_parts",
     "plan_image",
     "plan_picture",
     "plan_preload",

@@ -89,6 +89,12 @@ def _write_now(markup: Markup, render: Render) -> SafeString:
         return _write(render, _make_missing([markup]))
 
 
+def made_together(markup: Markup, use: Callable[[Failures], T]) -> T:
+    """Return what *use* gives, which is called when all images of *markup* are made, or have failed."""
+    with state_scope():
+        return use(_make_missing([markup]))
+
+
 def _make_missing(markups: Sequence[Markup]) -> Failures:
     """Fetch the state of all images, and make or schedule together what is missing.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 
 import attrs
 from django.utils.safestring import SafeString
@@ -178,8 +177,10 @@ class PictureMarkup:
     @property
     def files(self) -> Sequence[ImageCacheFile]:
         """All images that are offered; their records tell which these are."""
-        images = [[some.file, *[each.file for each in some.offered]] for some in self.renditions]
-        return list(chain(*images))
+        # Of another crop it is enough to know how wide it is.
+        images = [each.file for each in self.renditions[:-1] if each.fixed_size is None]
+        offered = [each.file for some in self.renditions for each in some.offered]
+        return [self.renditions[-1].file, *images, *offered]
 
     def render(self, failures: Failures = NO_FAILURES) -> str:
         """Return the element; only the image that stands in, if the image cannot be made."""
@@ -200,6 +201,9 @@ class PictureMarkup:
         attributes: dict[str, object] = {**self.attributes}
         if own.file.spec.shown_placeholder is not None:
             add_placeholder(attributes, own.file.placeholder)
+        for crop in crops:
+            if crop.fixed_size is None:
+                look_up(crop.file, failures)
         sources = [each for crop in crops for each in self._sources(crop, failures).values()]
         choices = self._sources(own, failures, srcset_url(shown.url))
         last = choices.pop("", ShownSource(""))

@@ -82,9 +82,9 @@ class PreloadMarkup:
             html += f"<link{write_attributes({name: each or None for name, each in link.items()})}>"
         return SafeString(html)
 
-    def header(self) -> str:
+    def header(self, failures: Failures = NO_FAILURES) -> str:
         """Return the value of a ``Link`` header (RFC 8288) that says the same; empty without an image."""
-        shown = self.picture.resolve()
+        shown = self.picture.resolve(failures)
         if shown is None or not shown.is_picture:
             return ""
         links = []

@@ -29,6 +29,7 @@ from imagekit_registry.html._arguments import (
     parse_formats,
     parse_numbers,
 )
+from imagekit_registry.html._batch import made_together
 from imagekit_registry.html._elements import ImgMarkup, Markup, settle_attributes
 from imagekit_registry.html._picture import PictureMarkup, ShownPicture
 from imagekit_registry.html._preload import PreloadMarkup
@@ -172,7 +173,8 @@ def _urgency(picture: Picture) -> dict[str, object]:
 
 def picture_file(args: Unnamed, kwargs: Named) -> ShownPicture | None:
     """Return what is shown of a picture, for a variable; arguments as for `plan_picture`."""
-    return _find_picture(args, kwargs).resolve()
+    markup = _find_picture(args, kwargs)
+    return made_together(markup, markup.resolve)
 
 
 def _look_for_alt(args: Unnamed, html: Named | None) -> None:
@@ -226,7 +228,8 @@ def preload_header(*args: Any, **kwargs: Any) -> str:
         ...     response.headers["Link"] = preload_header("shop:hero", source=product.image)
         ...     return response
     """
-    return plan_preload(args, kwargs).header()
+    markup = plan_preload(args, kwargs)
+    return made_together(markup, markup.header)
 
 
 def _split(tag: str, args: Unnamed, kwargs: Named) -> tuple[dict[str, Any], dict[str, Any]]:

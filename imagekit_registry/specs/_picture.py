@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -147,8 +147,8 @@ class Picture:
     formats: tuple[str, ...] | None = attrs.field(
         default=None, converter=_normalized, validator=_check_formats
     )
-    widths: tuple[float, ...] | str | None = _numbers("'auto' or a tuple of pixels", _LONGEST_SIDE)
-    densities: tuple[float, ...] | None = _numbers("a tuple of numbers", 10)
+    widths: Sequence[float] | str | None = _numbers("'auto' or a tuple of pixels", _LONGEST_SIDE)
+    densities: Sequence[float] | None = _numbers("a tuple of numbers", 10)
     sizes: str | None = None
     placeholder: Any = None
     loading: str | None = _one_of(*_LOADING)

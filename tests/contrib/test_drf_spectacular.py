@@ -11,7 +11,8 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import generics, serializers
 
-from imagekit_registry.cachefiles import ImageDict
+from imagekit_registry import Picture
+from imagekit_registry.cachefiles import ImageDict, PictureDict
 from imagekit_registry.contrib.rest_framework import ImageSpecField
 from tests.testapp.models import Photo
 
@@ -21,13 +22,16 @@ class PhotoSerializer(serializers.ModelSerializer):  # type: ignore[misc]
 
     thumbnail = ImageSpecField()
     banner = ImageSpecField(spec="tests:banner", source="original_image", help_text="For the top.")
+    offered = ImageSpecField(
+        spec="tests:banner", source="original_image", picture=Picture(layout="full")
+    )
     images = ImageSpecField(
         specs={"small": "tests:banner", "large": "tests:wide"}, source="original_image"
     )
 
     class Meta:
         model = Photo
-        fields = ["title", "thumbnail", "banner", "images"]
+        fields = ["title", "thumbnail", "banner", "offered", "images"]
 
 
 class PhotoList(generics.ListCreateAPIView):  # type: ignore[misc]
@@ -55,6 +59,17 @@ def test_an_image_is_a_component_of_the_schema(components: Any) -> None:
     assert image["properties"]["url"] == {"type": "string", "nullable": True}
     assert image["properties"]["width"] == {"type": "integer", "nullable": True}
     assert image["properties"]["pending"] == {"type": "boolean"}
+
+
+def test_an_image_in_several_sizes_is_a_component_of_its_own(components: Any) -> None:
+    """With what a browser may choose from."""
+    picture = components["Picture"]
+    assert list(picture["properties"]) == list(PictureDict.__annotations__)
+    assert picture["properties"]["srcset"] == {"type": "string"}
+    source = picture["properties"]["sources"]["items"]
+    assert source["properties"]["media"] == {"type": "string"}
+    reference = {"$ref": "#/components/schemas/Picture"}
+    assert components["Photo"]["properties"]["offered"]["allOf"] == [reference]
 
 
 def test_fields_refer_to_the_component(components: Any) -> None:

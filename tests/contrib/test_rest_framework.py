@@ -14,7 +14,7 @@ from django.test import RequestFactory
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
-from imagekit_registry import get_image
+from imagekit_registry import Picture, get_image
 from imagekit_registry.contrib.rest_framework import ImageSpecField
 from imagekit_registry.exceptions import InvalidArgumentType
 from imagekit_registry.testing import forget_state
@@ -197,3 +197,42 @@ def test_one_spec_and_several_are_not_given_together() -> None:
     """It could not be told which names are wanted."""
     with pytest.raises(InvalidArgumentType, match="not both"):
         ImageSpecField(spec="tests:banner", specs={"a": "tests:wide"})
+
+
+class PictureSerializer(serializers.ModelSerializer):  # type: ignore[misc]
+    """Images in several sizes."""
+
+    banner = ImageSpecField(
+        spec="tests:banner", source="original_image", picture=Picture(formats=["WEBP"])
+    )
+    wide = ImageSpecField(
+        spec="tests:wide", source="original_image", picture=Picture(formats=[], widths=[100, 300])
+    )
+
+    class Meta:
+        model = Photo
+        fields = ["banner", "wide"]
+
+
+class TestPictures:
+    """Images that an API offers in several sizes and formats."""
+
+    def test_a_list_of_pictures_costs_two_round_trips(
+        self, stored_photo: Any, cache_calls: Counter[str]
+    ) -> None:
+        """That of the images, and that of what they are offered in."""
+        names = [stored_photo(name=f"photos/{number}.jpg") for number in range(5)]
+        Photo.objects.bulk_create(Photo(original_image=name) for name in names)
+        told = shown(PictureSerializer(Photo.objects.order_by("pk"), many=True))
+        for row in told:
+            assert [each["type"] for each in row["banner"]["sources"]] == ["image/webp"]
+            assert row["banner"]["srcset"].endswith(" 240w")
+            assert [part.split()[1] for part in row["wide"]["srcset"].split(", ")] == [
+                "100w",
+                "300w",
+            ]
+        forget_state()
+        cache_calls.clear()
+        assert shown(PictureSerializer(Photo.objects.order_by("pk"), many=True)) == told
+        # One of each for the two fields.
+        assert dict(cache_calls) == {"get_many": 4}

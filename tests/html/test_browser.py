@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,16 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 
 from imagekit_registry import ImageSpec, Picture
 from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.processors import ResizeToFill
-from tests.conftest import require_service
+from tests.browser import chromium_started
 from tests.pages import registered, render
 
 pytestmark = pytest.mark.browser
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 ADDRESS = "http://site.test"
 SCREENS = [
     (width, density) for width in (360, 800, 1400) for density in (1, 2, 3)
@@ -98,12 +95,8 @@ def site(name: str, settings: Any) -> dict[str, bytes]:
 @pytest.fixture
 def browser(site: dict[str, bytes]) -> Iterator[Browser]:
     """Return a Chromium."""
-    path = next(filter(None, map(shutil.which, _NAMES)), None)
-    require_service("Chromium", path is not None)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+    with chromium_started() as browser:
         yield browser
-        browser.close()
 
 
 def visit(

@@ -363,6 +363,55 @@ class TestFiles:
             with assert_storage_calls(0):
                 assert render(tag, name=name) == html
 
+    @pytest.mark.parametrize("use", ["variable", "header", "dict"])
+    def test_a_picture_for_other_uses_is_made_of_one_decode(
+        self, use: str, tmp_path: Path, photos: Path
+    ) -> None:
+        """A variable, a header, an API: not file by file."""
+        storage = CountingStorage(location=str(tmp_path / "sources"))
+        storage.save("a.jpg", ContentFile((photos / "rocket.jpg").read_bytes()))
+        source = StoredFile("a.jpg", storage)
+        storage.calls.clear()
+        if use == "variable":
+            render("{% picture 'tests:card' source=file as im %}{{ im }}", file=source)
+        elif use == "header":
+            assert preload_header("tests:card", source=source)
+        else:
+            get_image("tests:card", source=source).as_dict(picture=Picture())
+        assert len(cached()) == 6
+        # The header, and the pixels; an API asks for the image itself before.
+        assert storage.calls["open"] == (3 if use == "dict" else 2)
+
+    def test_an_api_tells_of_a_picture_what_a_page_shows(self, name: str, rf: Any) -> None:
+        """By parts, with absolute URLs for a request; without a picture no more than the image."""
+        file = get_image("tests:card", source=name)
+        told = file.as_dict(picture=Picture(layout="full"))
+        html = render("{% picture 'tests:card' source=name layout='full' priority=1 %}", name=name)
+        (source,), (img,) = elements(html, "source"), elements(html)
+        assert told["srcset"] == img["srcset"]  # type: ignore[typeddict-item]
+        assert told["sizes"] == img["sizes"]  # type: ignore[typeddict-item]
+        assert told["sources"] == [  # type: ignore[typeddict-item]
+            {
+                "srcset": source["srcset"],
+                "sizes": img["sizes"],
+                "media": "",
+                "type": "image/webp",
+                "width": None,
+                "height": None,
+            }
+        ]
+        absolute: Any = file.as_dict(rf.get("/"), Picture())
+        parts = absolute["srcset"].split(", ")
+        assert all(part.startswith("http://testserver/media/") for part in parts)
+        assert "srcset" not in file.as_dict()
+
+    def test_an_api_tells_that_a_picture_cannot_be_had(self, settings: Any) -> None:
+        """It is no error of the API."""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        storages["default"].save("bad.jpg", ContentFile(b"no image"))
+        told: Any = get_image("tests:card", source="bad.jpg").as_dict(picture=Picture())
+        assert (told["url"], told["srcset"], told["sources"]) == (None, "", [])
+
     def test_python_code_asks_for_the_same(self, name: str) -> None:
         """The element, or what is in it."""
         markup = plan_picture(["tests:card"], {"source": name}, {"alt": ""})

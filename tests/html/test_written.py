@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
+from django.template import Context, Template
 from django.test import override_settings
 from django.utils import translation
 from django.utils.functional import lazy
 from PIL import Image
 
-from imagekit_registry import ImageSpec, get_image, register, unregister
+from imagekit_registry import ImageSpec, Picture, get_image, register, unregister
 from imagekit_registry.cachefiles import existence
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import existence_required
@@ -85,6 +87,34 @@ class TestCosts:
         photos, none = list(Photo.objects.all()), list[Photo]()
         page = calls_of(lambda: render(loop, photos=photos))
         assert (page - calls_of(lambda: render(loop, photos=none))) / len(rows) <= most
+
+    @pytest.mark.parametrize(
+        "tag",
+        [
+            "{% picture 'tests:directed' source=name -- alt='x' %}",
+            "{% picture image -- alt='x' %}",
+            "{% picture 'tests:directed' source=name sources=crops -- alt='x' %}",
+        ],
+        ids=["spec", "image", "crops"],
+    )
+    def test_a_warm_picture_of_16_files_calls_few_functions(self, tag: str, name: str) -> None:
+        """Eight or so for each: none is looked up, and nothing is planned again."""
+
+        class Directed(Banner):
+            picture = Picture(
+                formats=["WEBP"],
+                widths=[20, 40, 80, 240],
+                sources=[("(max-width: 9px)", "tests:banner")],
+            )
+
+        crops = Directed.picture.sources
+        with registered(directed=Directed):
+            image = get_image("tests:directed", source=name)
+            context = Context({"name": name, "crops": crops, "image": image})
+            template = Template("{% load imagekit %}" + tag)
+            html = template.render(context)
+            assert len(re.findall(r"\.(?:jpg|webp) \d+w", html)) == 16
+            assert calls_of(lambda: template.render(context)) <= 200
 
     def test_a_warm_spec_field_calls_few_functions(self, stored_photo: Any, db: None) -> None:
         """For URL, width and height together."""
