@@ -109,6 +109,22 @@ TESTED_ELSEWHERE = {
     "contrib/sorl/templatetags/sorl_thumbnail": "contrib/sorl/templatetags/test_thumbnail.py",
     # The names of django-imagekit for what is known of files.
     "cachefiles/state": "cachefiles/test_conflicts.py",
+    # What the field and its keys are made of, each tested through them.
+    **dict.fromkeys(
+        (
+            *(
+                "contrib/versatile/apps",
+                "contrib/versatile/conf",
+                "contrib/versatile/datastructures",
+            ),
+            *("contrib/versatile/exceptions", "contrib/versatile/files"),
+            *("contrib/versatile/image_warmer", "contrib/versatile/imagegenerators"),
+            *("contrib/versatile/placeholder", "contrib/versatile/registry"),
+            *("contrib/versatile/serializers", "contrib/versatile/specs"),
+            *("contrib/versatile/utils", "contrib/versatile/validators"),
+        ),
+        "contrib/versatile/test_fields.py",
+    ),
     # Names of easy-thumbnails whose tests are those of what is behind them.
     "contrib/easy/apps": "moving/test_easy.py",
     "contrib/easy/exceptions": "contrib/easy/test_files.py",

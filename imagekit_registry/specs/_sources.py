@@ -191,6 +191,8 @@ def point_of(source: object) -> FocalPoint | None:
         return None
     column = point_column(type(source.instance), source.field.attname)
     value = None if column is None else getattr(source.instance, column)
+    # A field of another kind may give a pair of fractions.
+    value = FocalPoint(*value) if isinstance(value, tuple) else value
     return value if isinstance(value, FocalPoint) else None
 
 

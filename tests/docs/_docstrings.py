@@ -66,10 +66,10 @@ def make(name):
 
 def run_module(name: str) -> dict[str, Any]:
     """Run the examples of the module *name*."""
-    if name.startswith("imagekit_registry.contrib.easy"):
-        # An app of its own, whose tags have the names of another one's.
-        installed = [*settings.INSTALLED_APPS, "imagekit_registry.contrib.easy"]
-        override_settings(INSTALLED_APPS=installed).enable()
+    for guest in ("imagekit_registry.contrib.easy", "imagekit_registry.contrib.versatile"):
+        if name.startswith(guest):
+            # Apps for those who come from elsewhere have tags of one name.
+            override_settings(INSTALLED_APPS=[*settings.INSTALLED_APPS, guest]).enable()
     page = Page([])
     module = importlib.import_module(name)
     exec(_PRELUDE, page.names)

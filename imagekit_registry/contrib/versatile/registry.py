@@ -1,0 +1,166 @@
+"""Sizers and filters by name: the usual ones, and those of a project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any, Protocol
+
+import attrs
+from PIL import Image
+
+from imagekit_registry.contrib.versatile.exceptions import AlreadyRegistered, InvalidFilter
+from imagekit_registry.exceptions import NotRegistered
+from imagekit_registry.processors import Invert, Processor, ResizeToFill, ResizeToFit
+
+__all__ = [
+    "Called",
+    "Filter",
+    "Sizer",
+    "VersatileImageFieldRegistry",
+    "versatileimagefield_registry",
+]
+
+Point = tuple[float, float]
+
+
+class Sizer(Protocol):
+    """**Protocol**: gives what makes an image of a size."""
+
+    def build(self, width: int, height: int, ppoi: Point) -> Sequence[Processor]:
+        """Return the processors."""
+
+
+class Filter(Protocol):
+    """**Protocol**: gives what changes an image of any size."""
+
+    def build(self) -> Sequence[Processor]:
+        """Return the processors."""
+
+
+class _Thumbnail:
+    """The image within a box; nothing is enlarged."""
+
+    def build(self, width: int, height: int, ppoi: Point) -> Sequence[Processor]:
+        return [ResizeToFit(width, height, upscale=False)]
+
+
+class _Crop:
+    """Exactly a size, with a point in its middle as far as the edges allow."""
+
+    def build(self, width: int, height: int, ppoi: Point) -> Sequence[Processor]:
+        return [ResizeToFill(width, height, target=ppoi)]
+
+
+class _Invert:
+    """Each colour turned into its opposite."""
+
+    def build(self) -> Sequence[Processor]:
+        return [Invert()]
+
+
+@attrs.frozen
+class Called:
+    """A sizer or filter of a project, whose ``process_image`` writes a file, as a processor.
+
+    Args:
+        cls: Its class.
+        size: Width and height in pixels; None for a filter.
+        ppoi: The point of interest.
+    """
+
+    cls: type
+    size: tuple[int, int] | None = None
+    ppoi: Point = (0.5, 0.5)
+
+    def process(self, image: Image.Image) -> Image.Image:
+        """Return what is in the file."""
+        maker: Any = object.__new__(self.cls)
+        maker.ppoi = self.ppoi
+        sizes = {} if self.size is None else {"width": self.size[0], "height": self.size[1]}
+        saved = {"format": "PNG"}
+        made: BytesIO = maker.process_image(
+            image=image, image_format="PNG", save_kwargs=saved, **sizes
+        )
+        made.seek(0)
+        result = Image.open(made)
+        result.load()
+        return result
+
+
+@attrs.frozen
+class _OwnSizer:
+    cls: type
+
+    def build(self, width: int, height: int, ppoi: Point) -> Sequence[Processor]:
+        return [Called(self.cls, (width, height), ppoi)]
+
+
+@attrs.frozen
+class _OwnFilter:
+    cls: type
+
+    def build(self) -> Sequence[Processor]:
+        return [Called(self.cls)]
+
+
+class VersatileImageFieldRegistry:
+    """Sizers and filters by the names that templates use.
+
+    Example:
+        >>> sorted(versatileimagefield_registry.sizers)
+        ['crop', 'thumbnail']
+    """
+
+    def __init__(self) -> None:
+        self.sizers: dict[str, Sizer] = {"crop": _Crop(), "thumbnail": _Thumbnail()}
+        self.filters: dict[str, Filter] = {"invert": _Invert()}
+
+    def register_sizer(self, attr_name: str, sizedimage_cls: type) -> None:
+        """Register a subclass of `SizedImage`.
+
+        Raises:
+            AlreadyRegistered: Another one has the name.
+        """
+        _add(self.sizers, attr_name, _OwnSizer(sizedimage_cls))
+
+    def unregister_sizer(self, attr_name: str) -> None:
+        """Remove a sizer.
+
+        Raises:
+            NotRegistered: There is none of this name.
+        """
+        _remove(self.sizers, attr_name)
+
+    def register_filter(self, attr_name: str, filterimage_cls: type) -> None:
+        """Register a subclass of `FilteredImage`.
+
+        Raises:
+            AlreadyRegistered: Another one has the name.
+            InvalidFilter: The name begins with an underscore.
+        """
+        if attr_name.startswith("_"):
+            raise InvalidFilter(f"The filter {attr_name!r} must not begin with an underscore.")
+        _add(self.filters, attr_name, _OwnFilter(filterimage_cls))
+
+    def unregister_filter(self, attr_name: str) -> None:
+        """Remove a filter.
+
+        Raises:
+            NotRegistered: There is none of this name.
+        """
+        _remove(self.filters, attr_name)
+
+
+def _add(known: dict[str, Any], name: str, maker: Any) -> None:
+    if known.get(name, maker) != maker:
+        raise AlreadyRegistered(f"{name!r} is registered already; unregister it first.")
+    known[name] = maker
+
+
+def _remove(known: dict[str, Any], name: str) -> None:
+    if known.pop(name, None) is None:
+        raise NotRegistered(f"{name!r} is not registered. There are {', '.join(sorted(known))}.")
+
+
+versatileimagefield_registry = VersatileImageFieldRegistry()

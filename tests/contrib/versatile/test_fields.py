@@ -1,0 +1,422 @@
+"""The image field with keys, and the field of its point of interest."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core import serializers as django_serializers
+from django.core.exceptions import ValidationError
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.db import connection, models
+from django.db.migrations.writer import MigrationWriter
+from django.template import Context, Engine
+from django.test import RequestFactory
+from PIL import Image, ImageChops
+from rest_framework import serializers
+
+from imagekit_registry import ImageSpec
+from imagekit_registry.cachefiles.backends.messages import describe, generator_of
+from imagekit_registry.contrib.versatile.apps import check_settings
+from imagekit_registry.contrib.versatile.conf import DEFAULTS, REPLACED
+from imagekit_registry.contrib.versatile.datastructures import FilteredImage, SizedImage
+from imagekit_registry.contrib.versatile.exceptions import (
+    AlreadyRegistered,
+    InvalidFilter,
+    InvalidSizeKey,
+    MalformedSizedImageKey,
+)
+from imagekit_registry.contrib.versatile.fields import PPOIField, VersatileImageField
+from imagekit_registry.contrib.versatile.image_warmer import VersatileImageFieldWarmer
+from imagekit_registry.contrib.versatile.placeholder import (
+    OnDiscPlaceholderImage,
+    OnStoragePlaceholderImage,
+)
+from imagekit_registry.contrib.versatile.registry import versatileimagefield_registry
+from imagekit_registry.contrib.versatile.serializers import VersatileImageFieldSerializer
+from imagekit_registry.contrib.versatile.specs import IMAGE_ID, VersatileImage
+from imagekit_registry.contrib.versatile.utils import (
+    get_rendition_key_set,
+    validate_versatileimagefield_sizekey_list,
+)
+from imagekit_registry.contrib.versatile.validators import validate_ppoi
+from imagekit_registry.exceptions import InvalidArgumentType, InvalidConfiguration, NotRegistered
+from imagekit_registry.models import FocalPointField, ImageSpecField
+from imagekit_registry.processors import Invert, Processor, ResizeToFill, ResizeToFit
+from imagekit_registry.processors.anchors import FocalPoint
+from imagekit_registry.registry import register
+from tests.storages import content_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PHOTOS = Path(__file__).resolve().parents[3] / "demo" / "photos"
+SETS = {"all": [("full", "url"), ("small", "thumbnail__90x90"), ("cut", "crop__60x60")]}
+
+
+@pytest.fixture(autouse=True)
+def app(settings: Any) -> None:
+    """Register the spec of the app, which finds nothing without it."""
+    register.generator(IMAGE_ID, VersatileImage)
+    settings.VERSATILEIMAGEFIELD_RENDITION_KEY_SETS = SETS
+
+
+@pytest.fixture
+def model() -> Iterator[Any]:
+    """Return a model with the fields, and a table for it."""
+
+    class Picture(models.Model):
+        image = VersatileImageField(
+            upload_to="pictures", ppoi_field="point", width_field="width", blank=True
+        )
+        width = models.PositiveIntegerField(null=True)
+        point = PPOIField()
+        bare = VersatileImageField(upload_to="pictures", blank=True)
+        other = VersatileImageField(upload_to="pictures", blank=True, ppoi_field="middle")
+        middle = FocalPointField(image_field="other")
+        held = VersatileImageField(
+            blank=True,
+            placeholder_image=OnDiscPlaceholderImage(PHOTOS / "rocket.jpg"),
+        )
+        focal = ImageSpecField([ResizeToFill(40, 40, anchor="focal")], source="image", format="PNG")
+
+        class Meta:
+            app_label = "testapp"
+
+    with connection.schema_editor() as editor:
+        editor.create_model(Picture)
+    yield Picture
+    with connection.schema_editor() as editor:
+        editor.delete_model(Picture)
+    # Copies of rows look the model up, so that it could not be isolated.
+    del apps.all_models["testapp"]["picture"]
+    apps.clear_cache()
+
+
+@pytest.fixture
+def picture(model: Any, photos: Path) -> Any:
+    """Return a row with an image of 640 x 427 pixels."""
+    return model.objects.create(image=content_of(photos / "rocket.jpg"))
+
+
+def pixels_of(image: Any, processors: list[Processor]) -> Image.Image:
+    """Return what processors make of the file of a field."""
+    spec = ImageSpec(image)
+    spec.processors, spec.options = processors, {"quality": 70, "progressive": False}
+    return Image.open(spec.generate())
+
+
+def opened(file: Any) -> Any:
+    """Return an image, as Pillow opens it."""
+    with file.storage.open(file.name) as content:
+        return Image.open(io.BytesIO(content.read()))
+
+
+class TestKeys:
+    """Images by keys, as templates and code ask for them."""
+
+    @pytest.mark.parametrize(
+        ("text", "processors"),
+        [
+            ("thumbnail.200x200", [ResizeToFit(200, 200, upscale=False)]),
+            ("thumbnail.900x900", [ResizeToFit(900, 900, upscale=False)]),
+            ("crop.200x200", [ResizeToFill(200, 200, target=(0.5, 0.5))]),
+            ("crop.700x700", [ResizeToFill(700, 700, target=(0.5, 0.5))]),
+            ("filters.invert", [Invert()]),
+            ("filters.invert.thumbnail.90x90", [Invert(), ResizeToFit(90, 90, upscale=False)]),
+            ("filters.invert.crop.90x90", [Invert(), ResizeToFill(90, 90, target=(0.5, 0.5))]),
+        ],
+    )
+    def test_a_key_shows_what_our_recipe_shows(
+        self, text: str, processors: list[Processor], picture: Any
+    ) -> None:
+        """In templates: as a URL, with the attribute or without."""
+        template = Engine().from_string(f"{{{{ image.{text} }}}} {{{{ image.{text}.url }}}}")
+        one, other = template.render(Context({"image": picture.image})).split()
+        assert one == other
+        storage = storages["default"]
+        with storage.open(one.removeprefix("/media/")) as content:
+            shown = Image.open(io.BytesIO(content.read()))
+        expected = pixels_of(picture.image, processors)
+        assert shown.size == expected.size
+        assert ImageChops.difference(shown, expected).getbbox() is None
+
+    def test_a_crop_has_the_point_of_interest_in_its_middle(self, picture: Any) -> None:
+        """That of the row, or of the file."""
+        middle = picture.image.crop["200x200"].url
+        picture.image.ppoi = (0.1, 0.5)
+        assert picture.point == (0.1, 0.5)
+        left = picture.image.crop["200x200"]
+        assert left.url != middle
+        expected = pixels_of(picture.image, [ResizeToFill(200, 200, target=(0.1, 0.5))])
+        assert ImageChops.difference(opened(left), expected).getbbox() is None
+        picture.point = "0.5x0.5"
+        assert picture.image.crop["200x200"].url == middle
+        picture.bare = picture.image.name
+        picture.bare.ppoi = "0.1x0.5"
+        assert picture.bare.crop["200x200"].url == left.url
+
+    def test_nothing_is_made_where_it_is_not_demanded(self, picture: Any, settings: Any) -> None:
+        """The URL is that of the image to come; a setting says it, or the file."""
+        picture.image.create_on_demand = False
+        file = picture.image.thumbnail["90x90"]
+        assert not file.storage.exists(file.name)
+        assert file.url.endswith(file.name)
+        settings.VERSATILEIMAGEFIELD_SETTINGS = {"create_images_on_demand": False}
+        assert picture.bare.create_on_demand is False
+        picture.image.create_on_demand = True
+        assert picture.image.thumbnail["90x90"].url == file.url
+        assert file.storage.exists(file.name)
+
+    def test_options_are_those_of_the_settings(self, picture: Any, settings: Any) -> None:
+        """Quality 70 for JPEG and WebP; other formats stay as well."""
+        name = picture.image.thumbnail["90x90"].name
+        assert "progressive" not in opened(picture.image.thumbnail["90x90"]).info
+        settings.VERSATILEIMAGEFIELD_SETTINGS = {
+            "jpeg_resize_quality": 30,
+            "progressive_jpeg": True,
+            "lossless_webp": True,
+        }
+        assert picture.image.thumbnail["90x90"].name != name
+        assert "progressive" in opened(picture.image.thumbnail["90x90"]).info
+        for extension in ("webp", "png"):
+            content = io.BytesIO()
+            Image.new("RGB", (200, 200), "red").save(content, extension)
+            picture.image.save(f"a.{extension}", ContentFile(content.getvalue()))
+            assert opened(picture.image.thumbnail["90x90"]).format == extension.upper()
+
+    @pytest.mark.parametrize(
+        ("key", "error"),
+        [
+            (lambda image: image.thumbnail["90"], MalformedSizedImageKey),
+            (lambda image: image.crop["axb"], MalformedSizedImageKey),
+            (lambda image: image.filters.sepia, InvalidFilter),
+            (lambda image: image.filters["sepia"], InvalidFilter),
+            (lambda image: image.made("filters__sepia__url"), InvalidFilter),
+            (lambda image: image.made("stretch__9x9"), InvalidSizeKey),
+            (lambda image: image.stretch, AttributeError),
+            (lambda image: image.filters.invert.stretch, AttributeError),
+            (lambda image: image.filters._invert, AttributeError),
+        ],
+    )
+    def test_a_key_that_is_none_is_refused(
+        self, key: Any, error: type[Exception], picture: Any
+    ) -> None:
+        """With what there is."""
+        with pytest.raises(error):
+            key(picture.image)
+        shown = Engine().from_string("[{{ image.thumbnail.90 }}]")
+        assert shown.render(Context({"image": picture.image})) == "[]"
+
+    def test_a_worker_finds_an_image_by_what_json_holds(self, picture: Any) -> None:
+        """The key, and the point if it is not the middle."""
+        picture.image.ppoi = (0.2, 0.8)
+        file = picture.image.crop["90x90"]
+        message = json.loads(json.dumps(describe(file)))
+        assert message["spec"] == "versatile:image"
+        twin = type(file)(generator_of(message, source=picture.image))
+        assert twin.name == file.name
+
+    def test_all_images_of_a_file_are_deleted(self, picture: Any) -> None:
+        """The file itself stays."""
+        files = [picture.image.crop["90x90"], picture.image.filters.invert.file]
+        assert all(file.storage.exists(file.name) for file in files)
+        picture.image.delete_all_created_images()
+        assert not any(file.storage.exists(file.name) for file in files)
+        assert storages["default"].exists(picture.image.name)
+
+    def test_a_row_survives_pickling(self, picture: Any) -> None:
+        """With its point, and what it was told."""
+        picture.image.ppoi = (0.2, 0.8)
+        file = pickle.loads(pickle.dumps(picture.image.crop["90x90"]))
+        assert file.url == picture.image.crop["90x90"].url
+
+
+class TestPlaceholders:
+    """What an empty field shows."""
+
+    def test_an_empty_field_shows_its_placeholder(self, picture: Any) -> None:
+        """Itself, and in every size; without one it shows nothing."""
+        assert picture.held.url == "/media/__placeholder__/rocket.jpg"
+        assert opened(picture.held.thumbnail["90x90"]).size == (90, 60)
+        assert not picture.bare.thumbnail["90x90"]
+        shown = Engine().from_string("[{{ image.thumbnail.90x90 }}]")
+        assert shown.render(Context({"image": picture.bare})) == "[]"
+
+    def test_a_placeholder_may_lie_in_a_storage(self, photos: Path) -> None:
+        """It is called as there."""
+        content = ContentFile((photos / "rocket.jpg").read_bytes())
+        name = storages["default"].save("some/where.jpg", content)
+        placeholder = OnStoragePlaceholderImage(name)
+        assert placeholder.name == "some/where.jpg"
+        assert placeholder.read().size == content.size
+
+
+class TestPoints:
+    """The point of interest."""
+
+    def test_a_point_is_kept_as_text(self, model: Any, picture: Any) -> None:
+        """As rows of django-versatileimagefield have it."""
+        picture.image.ppoi = "0.25x0.75"
+        picture.save()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT point FROM testapp_picture")
+            assert cursor.fetchone() == ("0.25x0.75",)
+        again = model.objects.get()
+        assert (again.point, again.image.ppoi) == ((0.25, 0.75), (0.25, 0.75))
+        (told,) = json.loads(django_serializers.serialize("json", [again]))
+        assert told["fields"]["point"] == "0.25x0.75"
+        assert model(point=None).point == model().point == (0.5, 0.5)
+
+    def test_our_own_specs_know_the_point_as_focal_point(self, model: Any, picture: Any) -> None:
+        """Where it is moved, what was made around it goes."""
+        before = picture.focal
+        assert before.storage.exists(before.name) or before.url
+        picture.image.ppoi = (0.1, 0.9)
+        picture.save()
+        again = model.objects.get()
+        assert again.focal.name != before.name
+        assert opened_or_made(again.focal).size == (40, 40)
+
+    def test_a_focal_point_field_may_have_the_point(self, picture: Any) -> None:
+        """As the admin has an input for it; an empty one is the middle."""
+        picture.other = picture.image.name
+        assert picture.other.crop["90x90"].url == picture.image.crop["90x90"].url
+        picture.middle = (0.1, 0.5)
+        picture.image.ppoi = picture.other.ppoi
+        assert picture.image.ppoi == (0.1, 0.5)
+        assert picture.other.crop["90x90"].url == picture.image.crop["90x90"].url
+        picture.other.ppoi = (0.9, 0.5)
+        assert picture.middle == FocalPoint(0.9, 0.5)
+
+    @pytest.mark.parametrize("value", ["", "0.5", "0.5x1.5", (1, 2, 3), "axb", 7])
+    def test_what_is_no_point_is_refused(self, value: Any, picture: Any) -> None:
+        """With what to write."""
+        with pytest.raises(ValidationError, match=r"0\.5x0\.333"):
+            picture.image.ppoi = value
+        with pytest.raises(ValidationError):
+            validate_ppoi(value)
+        assert validate_ppoi("0.5x1", return_converted_tuple=True) == (0.5, 1.0)
+
+    def test_migrations_name_the_fields(self, model: Any) -> None:
+        """Points and placeholders are no part of them."""
+        for name, kind in (("image", "VersatileImageField"), ("point", "PPOIField")):
+            written, _ = MigrationWriter.serialize(model._meta.get_field(name))
+            assert written.startswith(f"imagekit_registry.contrib.versatile.fields.{kind}(")
+            assert "ppoi_field" not in written
+            assert "placeholder" not in written
+
+
+def opened_or_made(file: Any) -> Any:
+    """Return an image of a spec field, which is made now."""
+    file.generate()
+    return opened(file)
+
+
+class TestSets:
+    """Several images by name."""
+
+    def test_a_warmer_makes_a_set(self, model: Any, picture: Any) -> None:
+        """Of rows, by a set's name or by pairs; what cannot be made is named."""
+        assert VersatileImageFieldWarmer(picture, "all", "image").warm() == (2, [])
+        file = picture.image.file_of("crop__60x60")
+        assert file.storage.exists(file.name)
+        broken = model.objects.create(image=content_of(PHOTOS / "rocket.jpg"))
+        Path(broken.image.path).write_bytes(b"Lorem ipsum")
+        made, failed = VersatileImageFieldWarmer(
+            model.objects.all(), [("cut", "crop__50x50")], "image", verbose=True
+        ).warm()
+        assert (made, failed) == (1, [broken.image.file_of("crop__50x50").name])
+        with pytest.raises(InvalidArgumentType):
+            VersatileImageFieldWarmer([picture], "all", "image")  # type: ignore[arg-type]
+
+    def test_a_serializer_tells_the_urls_of_a_set(self, model: Any, picture: Any) -> None:
+        """Absolute ones, if it knows the request; none of an empty field."""
+
+        class PictureSerializer(serializers.ModelSerializer):  # type: ignore[misc]
+            image = VersatileImageFieldSerializer(sizes="all")
+            bare = VersatileImageFieldSerializer(sizes=[("small", "thumbnail__90x90")])
+
+            class Meta:
+                model = None
+                fields = ("image", "bare")
+
+        PictureSerializer.Meta.model = model
+        told = PictureSerializer(picture).data
+        assert told["image"]["small"] == picture.image.thumbnail["90x90"].url
+        assert set(told["image"]) == {"full", "small", "cut"}
+        assert told["bare"] in (None, {})
+        context = {"request": RequestFactory().get("/")}
+        urls = PictureSerializer(picture, context=context).data["image"].values()
+        assert all(url.startswith("http://testserver/media/") for url in urls)
+
+    def test_a_set_that_is_none_is_refused(self) -> None:
+        """With what there is."""
+        with pytest.raises(InvalidConfiguration, match="'all'"):
+            get_rendition_key_set("some")
+        for wrong in ([("a", "b", "c")], [("small", "thumbnail")]):
+            with pytest.raises(InvalidSizeKey):
+                validate_versatileimagefield_sizekey_list(wrong)  # type: ignore[arg-type]
+
+
+class Stretched(SizedImage):
+    """A sizer as its documentation has it."""
+
+    filename_key = "stretch"
+
+    def process_image(
+        self, image: Any, image_format: Any, save_kwargs: Any, width: Any, height: Any
+    ) -> Any:
+        made = io.BytesIO()
+        image.resize((width, height)).save(made, **save_kwargs)
+        return made
+
+
+class Grey(FilteredImage):
+    """A filter as its documentation has it."""
+
+    def process_image(self, image: Any, image_format: Any, save_kwargs: Any) -> Any:
+        made = io.BytesIO()
+        image.convert("L").save(made, **save_kwargs)
+        return made
+
+
+class TestOwn:
+    """Sizers and filters of a project."""
+
+    def test_sizers_and_filters_of_a_project_are_used(self, picture: Any) -> None:
+        """By their names, alone and together; once they are removed they are unknown."""
+        registry = versatileimagefield_registry
+        registry.register_sizer("stretch", Stretched)
+        registry.register_filter("grey", Grey)
+        try:
+            assert opened(picture.image.stretch["50x90"]).size == (50, 90)
+            both = opened(picture.image.filters.grey.stretch["50x90"])
+            assert (both.size, both.mode) == ((50, 90), "L")
+            with pytest.raises(AlreadyRegistered):
+                registry.register_filter("grey", Stretched)
+            with pytest.raises(InvalidFilter):
+                registry.register_filter("_grey", Grey)
+        finally:
+            registry.unregister_sizer("stretch")
+            registry.unregister_filter("grey")
+        with pytest.raises(NotRegistered):
+            registry.unregister_filter("grey")
+        with pytest.raises(AttributeError):
+            picture.image.stretch  # noqa: B018 -- that it is asked for is the point
+
+
+def test_settings_without_a_counterpart_are_told(settings: Any) -> None:
+    """With what takes their place."""
+    assert check_settings(None) == []
+    settings.VERSATILEIMAGEFIELD_SETTINGS = {**DEFAULTS, **dict.fromkeys(REPLACED, "x"), "slip": 1}
+    settings.VERSATILEIMAGEFIELD_USE_PLACEHOLDIT = True
+    messages = check_settings(None)
+    assert len(messages) == len(REPLACED) + 2
+    assert {message.id for message in messages} == {"imagekit.W041"}
