@@ -184,14 +184,21 @@ class _Properties(TypedDict, total=False):
     height: int | None
     format: str
     placeholder: str
+    quality: int | None
+    tries: int | None
 
 
 def properties_of(content: IO[bytes], spec: BaseImageSpec) -> _Properties:
     """Return what is to be known of an image: its own word for it, else what is read in it."""
     if isinstance(content, imaging.Encoded):
-        width, height, format = content.width, content.height, content.format
-        made = content.placeholder
-        return {"width": width, "height": height, "format": format, "placeholder": made}
+        return {
+            "width": content.width,
+            "height": content.height,
+            "format": content.format,
+            "placeholder": content.placeholder,
+            "quality": content.quality,
+            "tries": content.tries,
+        }
     content.seek(0)
     try:
         header = imaging.read_header(content, default_limits())

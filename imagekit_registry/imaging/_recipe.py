@@ -13,6 +13,7 @@ from imagekit_registry.processors import Processor
 
 from .formats import normalize_format
 from .placeholders import Maker
+from .qualities import Quality, check_quality
 
 _CHOICES = {"color": ("srgb", "keep"), "metadata": ("strip", "keep", "copyright")}
 
@@ -55,10 +56,12 @@ class Recipe:
         animated: Whether all frames are kept where the format can hold them.
         background: Colour under transparent pixels where the format has no alpha; None: white.
         decode_small: Whether a source may be decoded at a smaller scale where quality allows.
+        quality: ``'low'``, ``'medium'``, ``'high'``, ``'max'``, 0 to 100 or a `Target`, where *options*
+            say none; None for that of the format's options.
         placeholder: What makes the placeholders of the finished image, by kind.
 
     Raises:
-        InvalidArgument: *color* or *metadata* has another value.
+        InvalidArgument: *color*, *metadata* or *quality* has another value.
 
     Example:
         >>> Recipe(format="jpg").format
@@ -77,4 +80,7 @@ class Recipe:
     animated: bool = True
     background: str | int | Sequence[int] | None = None
     decode_small: bool = True
+    quality: Quality | None = attrs.field(
+        default=None, validator=lambda _recipe, _attribute, value: check_quality(value)
+    )
     placeholder: Mapping[str, Maker] = attrs.field(factory=dict)

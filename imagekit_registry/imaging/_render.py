@@ -23,10 +23,12 @@ from ._metadata import carried_options, finish
 from ._process import Job, check_result, plan_jobs, rendition_size, run
 from ._recipe import Recipe
 from ._scaling import Pyramid
+from ._search import USUAL, search
 from ._source import Readable
 from ._steps import step
 from .formats import AUTO, AUTO_FORMATS
 from .placeholders import make_placeholder
+from .qualities import HIGHEST, Target, quality_options
 
 FormatOptions = Mapping[str, Mapping[str, object]]
 
@@ -78,13 +80,15 @@ class _Work:
         profile = self.opened.header.profile if job.color == "keep" else None
         carried = carried_options(job.recipe, profile, self.opened.metadata, format)
         options = save_options(format, self.format_options)
+        options |= quality_options(job.recipe.quality, format)
         if format == "JPEG" and size[0] * size[1] <= SMALL_JPEG_PIXELS:
             options = {"optimize": True} | options
         asked = options.keys() | job.recipe.options.keys()
         if self.limits.is_large(size):
             options |= save_options(format, self.large_options)
         elif format == job.header.format and job.header.is_lossless and "lossless" not in asked:
-            options |= {} if "quality" in job.recipe.options else LOSSLESS_WEBP
+            is_lossy = "quality" in job.recipe.options or job.recipe.quality is not None
+            options |= {} if is_lossy else LOSSLESS_WEBP
         return carried | options | dict(job.recipe.options)
 
 
@@ -104,9 +108,26 @@ def _encode_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
     work.deadline.check()
     options = {**extra, **work.options(job, format, image.size)}
     with step("encode", format=format, width=image.width, height=image.height):
-        made = write(image, format, options)
+        made = _write_still(work, job, image, options)
     made.placeholder = make_placeholder(image, job.recipe.placeholder)
     return made
+
+
+def _write_still(work: _Work, job: Job, image: Image.Image, options: dict[str, object]) -> Encoded:
+    """Write a still, in the quality that is searched for if one is."""
+    format, target = job.format, job.recipe.quality
+    start = options.get("quality", USUAL)
+    is_fixed = "quality" in job.recipe.options or options.get("lossless") or format not in HIGHEST
+    if not isinstance(target, Target) or is_fixed or not isinstance(start, int):
+        return write(image, format, options)
+    return search(
+        target,
+        image,
+        lambda quality: write(image, format, {**options, "quality": quality}),
+        format,
+        start,
+        work.deadline,
+    )
 
 
 def _render_stills(work: _Work, jobs: list[Job]) -> None:

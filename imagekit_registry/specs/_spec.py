@@ -18,6 +18,7 @@ from imagekit_registry._loading import get_by_qname
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, MissingSource
 from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, normalize_format
+from imagekit_registry.imaging.qualities import Quality
 from imagekit_registry.processors import Processor, ProcessorPipeline
 from imagekit_registry.processors.anchors import place
 from imagekit_registry.specs._base import BaseImageSpec
@@ -64,6 +65,8 @@ class ImageSpec(BaseImageSpec):
         background: The colour under transparent parts where the format has no transparency; None
             is white.
         decode_small: Whether the source may be decoded at a fraction of its size.
+        quality: ``"low"``, ``"medium"``, ``"high"`` or ``"max"``, which look the same in every format
+            that has them, 0 to 100, or a `Target`; None: as options and settings say.
         limits: Limits for this spec alone; None: those of the settings.
         namer: What names the cache file: a callable or a dotted path; None: the setting's.
         placeholder: What pages show until the image has loaded: ``"lqip"``, ``"color"``, ``"css"``,
@@ -88,6 +91,7 @@ class ImageSpec(BaseImageSpec):
     animated: bool = True
     background: Any = None
     decode_small: bool = True
+    quality: Quality | None = None
     namer: Any = None
     placeholder: Any = None
     picture: Picture | None = None
@@ -140,6 +144,7 @@ class ImageSpec(BaseImageSpec):
             animated=self.animated,
             background=self.background,
             decode_small=self.decode_small,
+            quality=self.quality,
             placeholder=self.placeholder_makers(),
         )
 
@@ -288,7 +293,15 @@ def _text(
 
 _DIGESTED_DEFAULTS: Mapping[str, Any] = {
     name: inspect.getattr_static(ImageSpec, name)
-    for name in ("autoconvert", "auto_orient", "color", "metadata", "animated", "background")
+    for name in (
+        "autoconvert",
+        "auto_orient",
+        "color",
+        "metadata",
+        "animated",
+        "background",
+        "quality",
+    )
 }
 
 
