@@ -11,7 +11,7 @@ import attrs
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.processors import Processor
 
-from .formats import normalize_format
+from .formats import SMALLEST, normalize_format
 from .placeholders import Maker
 from .qualities import Quality, check_quality
 
@@ -45,7 +45,8 @@ class Recipe:
         processors: Objects with ``process(image)``, applied in this order.
         format: Pillow's name of the format to write; None for that of the source, or WebP or JPEG
             for what not every browser shows: see `formats.default_format`; ``"auto"`` for PNG if any
-            part of the result is transparent, else JPEG: then animations become stills.
+            part of the result is transparent, else JPEG: then animations become stills;
+            ``'smallest'`` for that with the fewest bytes of those that are given to `render_many`.
         options: Pillow's save options for that format.
         autoconvert: Whether colours are converted to a mode that the format can hold.
         auto_orient: Whether the camera's orientation tag is applied (and dropped) first.
@@ -84,3 +85,8 @@ class Recipe:
         default=None, validator=lambda _recipe, _attribute, value: check_quality(value)
     )
     placeholder: Mapping[str, Maker] = attrs.field(factory=dict)
+
+    @property
+    def is_smallest(self) -> bool:
+        """Whether the format is the one with the fewest bytes."""
+        return self.format == SMALLEST

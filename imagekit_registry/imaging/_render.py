@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import attrs
@@ -17,7 +17,7 @@ from ._colour import without_palette
 from ._decoder import Decoder, Frame, Header, OpenedImage, Plan, Size
 from ._decoder_pillow import PillowDecoder
 from ._decoder_vips import VipsDecoder
-from ._encode import Encoded, narrowed, prepare, require_format, save_options, write
+from ._encode import Encoded, holds, narrowed, prepare, require_format, save_options, write
 from ._limits import Deadline, Limits
 from ._metadata import carried_options, finish
 from ._process import Job, check_result, plan_jobs, rendition_size, run
@@ -26,7 +26,7 @@ from ._scaling import Pyramid
 from ._search import USUAL, search
 from ._source import Readable
 from ._steps import step
-from .formats import AUTO, AUTO_FORMATS
+from .formats import AUTO, AUTO_FORMATS, SMALLEST_OF, can_write
 from .placeholders import make_placeholder
 from .qualities import HIGHEST, Target, quality_options
 
@@ -93,10 +93,22 @@ class _Work:
 
 
 def _encode_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
+    """Write a still; in several formats, if the smallest of them is wanted."""
     if job.recipe.format == AUTO:
         image = frame_for(without_palette(image))
         job.format = AUTO_FORMATS[image.mode == "RGBA"]
-    format = job.format
+    formats = list(job.formats) or [job.format]
+    if image.has_transparency_data:
+        formats = [format for format in formats if holds(format, "RGBA")] or formats
+    best = _encode_as(work, job, image, formats[0])
+    for format in formats[1:]:
+        if not work.deadline.is_over:
+            made = _encode_as(work, job, image, format)
+            best = min(best, made, key=lambda each: len(each.getbuffer()))
+    return best
+
+
+def _encode_as(work: _Work, job: Job, image: Image.Image, format: str) -> Encoded:
     extra: dict[str, object] = {}
     if job.recipe.autoconvert:
         if format == job.header.format:
@@ -108,16 +120,18 @@ def _encode_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
     work.deadline.check()
     options = {**extra, **work.options(job, format, image.size)}
     with step("encode", format=format, width=image.width, height=image.height):
-        made = _write_still(work, job, image, options)
+        made = _write_still(work, job.recipe, image, format, options)
     made.placeholder = make_placeholder(image, job.recipe.placeholder)
     return made
 
 
-def _write_still(work: _Work, job: Job, image: Image.Image, options: dict[str, object]) -> Encoded:
+def _write_still(
+    work: _Work, recipe: Recipe, image: Image.Image, format: str, options: dict[str, object]
+) -> Encoded:
     """Write a still, in the quality that is searched for if one is."""
-    format, target = job.format, job.recipe.quality
+    target = recipe.quality
     start = options.get("quality", USUAL)
-    is_fixed = "quality" in job.recipe.options or options.get("lossless") or format not in HIGHEST
+    is_fixed = "quality" in recipe.options or options.get("lossless") or format not in HIGHEST
     if not isinstance(target, Target) or is_fixed or not isinstance(start, int):
         return write(image, format, options)
     return search(
@@ -242,6 +256,7 @@ def render_many(
     limits: Limits,
     format_options: FormatOptions,
     large_options: FormatOptions = _NO_OPTIONS,
+    smallest: Sequence[str] = SMALLEST_OF,
     decoder: Decoder | None = None,
     resizer: Resizer | None = None,
     source_name: str = "",
@@ -256,6 +271,9 @@ def render_many(
         format_options: Save options per format, under those of the recipes.
         large_options: The same for results of more than half the pixels that *limits* allow, over
             *format_options*: the largest would take too long otherwise.
+        smallest: The formats of which recipes of the format ``'smallest'`` write one; an animation the
+            first. Those that cannot be written, or hold no transparency where there is any, are
+            left out.
         decoder: What reads the source; None for Pillow.
         resizer: What scales for the processors; None for Pillow.
         source_name: The source's name, for messages, and for the format where a recipe has none.
@@ -269,7 +287,7 @@ def render_many(
     """
     wanted = tuple(recipes)
     for recipe in wanted:
-        if recipe.format:
+        if recipe.format and not (recipe.is_smallest and any(map(can_write, smallest))):
             require_format(recipe.format)
     if not wanted:
         return []
@@ -281,7 +299,7 @@ def render_many(
         ):
             work = _Work(opened, limits, clock, format_options, large_options)
             results = _render_opened(
-                work, [Job(recipe, opened.header, source_name) for recipe in wanted]
+                work, [Job(recipe, opened.header, source_name, smallest) for recipe in wanted]
             )
     except GenerationError as error:
         results = [error, *(copy.copy(error) for _ in wanted[1:])]
@@ -298,6 +316,7 @@ def render(
     limits: Limits,
     format_options: FormatOptions,
     large_options: FormatOptions = _NO_OPTIONS,
+    smallest: Sequence[str] = SMALLEST_OF,
     decoder: Decoder | None = None,
     resizer: Resizer | None = None,
     source_name: str = "",
@@ -310,6 +329,7 @@ def render(
         limits: How much source and result may cost.
         format_options: Save options per format, under those of the recipe.
         large_options: As for `render_many`.
+        smallest: As for `render_many`.
         decoder: What reads the source; None for Pillow.
         resizer: What scales for the processors; None for Pillow.
         source_name: As for `render_many`.
@@ -334,6 +354,7 @@ def render(
         limits=limits,
         format_options=format_options,
         large_options=large_options,
+        smallest=smallest,
         decoder=decoder,
         resizer=resizer,
         source_name=source_name,

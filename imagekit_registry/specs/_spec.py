@@ -28,6 +28,7 @@ from imagekit_registry.specs._engine import (
     format_options,
     load_decoder,
     load_resizer,
+    smallest_formats,
 )
 from imagekit_registry.specs._picture import Picture
 from imagekit_registry.specs._sources import (
@@ -54,7 +55,8 @@ class ImageSpec(BaseImageSpec):
         processors: What is done to the image, in this order.
         format: Pillow's name of the format to write; None: the source's own, or WebP or JPEG for
             what not every browser shows: see `~imagekit_registry.imaging.formats.default_format`;
-            ``"auto"``: PNG if any part of the result is transparent, else JPEG.
+            ``"auto"``: PNG if any part of the result is transparent, else JPEG;
+            ``"smallest"``: that of ``IMAGEKIT_SMALLEST`` in which the image has the fewest bytes.
         options: Options of Pillow's ``Image.save`` for the format, such as ``{"quality": 80}``.
         autoconvert: Whether the image's mode is converted to one that the format holds.
         auto_orient: Whether the EXIF orientation is applied before the processors.
@@ -189,6 +191,8 @@ class ImageSpec(BaseImageSpec):
         }
         if conf.FORMAT_OPTIONS:
             extras["format_options"] = _relevant_options(self.format)
+        if smallest := smallest_formats(self.format):
+            extras["smallest"] = smallest
         if cls.generate is not ImageSpec.generate:
             extras["generate"] = f"{cls.__module__}.{cls.__qualname__}"
         if not extras and all(map(is_value, processors)):
@@ -357,6 +361,7 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
                 limits=limits,
                 format_options=format_options(),
                 large_options=format_options(is_large=True),
+                smallest=conf.SMALLEST,
                 decoder=load_decoder(conf.DECODER),
                 resizer=load_resizer(conf.RESIZER),
                 source_name=name or "",
