@@ -15,7 +15,11 @@ from .formats import SMALLEST, normalize_format
 from .placeholders import Maker
 from .qualities import Quality, check_quality
 
-_CHOICES = {"color": ("srgb", "keep"), "metadata": ("strip", "keep", "copyright")}
+_CHOICES: Mapping[str, tuple[str | None, ...]] = {
+    "color": ("srgb", "keep"),
+    "metadata": ("strip", "keep", "copyright"),
+    "skip_if": (None, "fits"),
+}
 
 
 def _tuple(value: Iterable[Processor] | None) -> tuple[Processor, ...]:
@@ -59,10 +63,13 @@ class Recipe:
         decode_small: Whether a source may be decoded at a smaller scale where quality allows.
         quality: ``'low'``, ``'medium'``, ``'high'``, ``'max'``, 0 to 100 or a `Target`, where *options*
             say none; None for that of the format's options.
+        never_larger: Whether a still JPEG, PNG or WebP of which the result would show every pixel as
+            it is, in the same format and no fewer bytes, is taken itself, without its metadata.
+        skip_if: ``'fits'``: such a source is taken in any case, and nothing is encoded.
         placeholder: What makes the placeholders of the finished image, by kind.
 
     Raises:
-        InvalidArgument: *color*, *metadata* or *quality* has another value.
+        InvalidArgument: *color*, *metadata*, *quality* or *skip_if* has another value.
 
     Example:
         >>> Recipe(format="jpg").format
@@ -84,6 +91,8 @@ class Recipe:
     quality: Quality | None = attrs.field(
         default=None, validator=lambda _recipe, _attribute, value: check_quality(value)
     )
+    never_larger: bool = False
+    skip_if: Literal["fits"] | None = attrs.field(default=None, validator=_check_choice)
     placeholder: Mapping[str, Maker] = attrs.field(factory=dict)
 
     @property

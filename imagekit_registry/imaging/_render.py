@@ -24,8 +24,9 @@ from ._process import Job, check_result, plan_jobs, rendition_size, run
 from ._recipe import Recipe
 from ._scaling import Pyramid
 from ._search import USUAL, search
-from ._source import Readable
+from ._source import Readable, open_source
 from ._steps import step
+from ._unchanged import shows, stripped
 from .formats import AUTO, AUTO_FORMATS, SMALLEST_OF, can_write
 from .placeholders import make_placeholder
 from .qualities import HIGHEST, Target, quality_options
@@ -69,6 +70,7 @@ def get_decoder(name: str) -> Decoder:
 class _Work:
     """What all the results of one source share."""
 
+    file: Readable
     opened: OpenedImage
     limits: Limits
     deadline: Deadline
@@ -90,6 +92,36 @@ class _Work:
             is_lossy = "quality" in job.recipe.options or job.recipe.quality is not None
             options |= {} if is_lossy else LOSSLESS_WEBP
         return carried | options | dict(job.recipe.options)
+
+
+def _finish_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
+    """Write a still, or take the bytes of the source that shows the same, if that is wanted."""
+    recipe = job.recipe
+    if not recipe.never_larger and recipe.skip_if is None:
+        return _encode_still(work, job, image)
+    own = _unchanged(work, job, image)
+    if own is not None and recipe.skip_if == "fits":
+        return own
+    made = _encode_still(work, job, image)
+    is_larger = own is not None and len(made.getbuffer()) >= len(own.getbuffer())
+    return own if own is not None and recipe.never_larger and is_larger else made
+
+
+def _unchanged(work: _Work, job: Job, image: Image.Image) -> Encoded | None:
+    """Return the source's own file without metadata, if it is what *image* is to become."""
+    header, metadata = work.opened.header, work.opened.metadata
+    format, keeps_profile = header.format, job.color == "keep"
+    if format not in (job.formats or (job.format,)) or header.frames > 1:
+        return None
+    if image.size != header.size or carried_options(job.recipe, None, metadata, format):
+        return None
+    with open_source(work.file, work.limits, work.deadline) as source:
+        data = stripped(source.read(), format, keeps_profile=keeps_profile)
+    if data is None or not shows(data, format, image):
+        return None
+    made = Encoded(data, format=format, size=image.size, mode=header.mode)
+    made.placeholder = make_placeholder(image, job.recipe.placeholder)
+    return made
 
 
 def _encode_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
@@ -170,7 +202,7 @@ def _render_stills(work: _Work, jobs: list[Job]) -> None:
             rendition = rendition_size(job) if shared else None
             if pyramid is not None and rendition is not None:
                 pyramid.offer(made, size, rendition)
-            job.result = _encode_still(work, job, made)
+            job.result = _finish_still(work, job, made)
 
 
 def _decode(work: _Work, plan: Plan) -> Image.Image:
@@ -297,7 +329,7 @@ def render_many(
             (decoder or _PILLOW).open(file, limits, clock) as opened,
             resized_by(resizer or _PILLOW_RESIZER),
         ):
-            work = _Work(opened, limits, clock, format_options, large_options)
+            work = _Work(file, opened, limits, clock, format_options, large_options)
             results = _render_opened(
                 work, [Job(recipe, opened.header, source_name, smallest) for recipe in wanted]
             )

@@ -28,6 +28,8 @@ class FieldAttributes(TypedDict, total=False):
     limits: Limits | None
     decode_small: bool | None
     quality: Quality | None
+    never_larger: bool | None
+    skip_if: Literal["fits"] | None
 
 
 class FileAttributes(FieldAttributes, total=False):
@@ -58,6 +60,8 @@ class SpecAttributes(FileAttributes, total=False):
         limits: Limits for this spec alone; by default those of the settings.
         decode_small: Whether the source may be decoded at a fraction of its size.
         quality: ``"low"``, ``"medium"``, ``"high"``, ``"max"``, 0 to 100, or a `Target`.
+        never_larger: Whether a source that is smaller than the image, and shows the same, is taken.
+        skip_if: ``"fits"``: a source that shows the same as the image is taken in any case.
         namer: What names the cache file: a callable or a dotted path.
         placeholder: What pages show until the image has loaded, such as ``"lqip"``.
         fallback: What stands in while there is no image, as ``IMAGEKIT_ON_ERROR`` has it.

@@ -69,6 +69,9 @@ class ImageSpec(BaseImageSpec):
         decode_small: Whether the source may be decoded at a fraction of its size.
         quality: ``"low"``, ``"medium"``, ``"high"`` or ``"max"``, which look the same in every format
             that has them, 0 to 100, or a `Target`; None: as options and settings say.
+        never_larger: Whether a still source that the image would show pixel for pixel, in the same
+            format and no fewer bytes, is taken itself, without its metadata.
+        skip_if: ``"fits"``: such a source is taken in any case, and nothing is encoded; None: never.
         limits: Limits for this spec alone; None: those of the settings.
         namer: What names the cache file: a callable or a dotted path; None: the setting's.
         placeholder: What pages show until the image has loaded: ``"lqip"``, ``"color"``, ``"css"``,
@@ -94,6 +97,8 @@ class ImageSpec(BaseImageSpec):
     background: Any = None
     decode_small: bool = True
     quality: Quality | None = None
+    never_larger: bool = False
+    skip_if: Literal["fits"] | None = None
     namer: Any = None
     placeholder: Any = None
     picture: Picture | None = None
@@ -147,6 +152,8 @@ class ImageSpec(BaseImageSpec):
             background=self.background,
             decode_small=self.decode_small,
             quality=self.quality,
+            never_larger=self.never_larger,
+            skip_if=self.skip_if,
             placeholder=self.placeholder_makers(),
         )
 
@@ -305,6 +312,8 @@ _DIGESTED_DEFAULTS: Mapping[str, Any] = {
         "animated",
         "background",
         "quality",
+        "never_larger",
+        "skip_if",
     )
 }
 

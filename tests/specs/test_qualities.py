@@ -85,7 +85,10 @@ def test_the_two_formats_of_a_picture_have_the_quality_of_the_spec(name: str) ->
 def test_an_upload_is_written_in_the_quality_of_its_field(photos: Any) -> None:
     """Also in one that is searched for."""
     field = ProcessedImageField(
-        [ResizeToFit(400)], format="JPEG", quality=Target(bytes=9000), spec_id="tests:upload"
+        [ResizeToFit(400)],
+        format="JPEG",
+        quality=Target(bytes=9000),
+        spec_id="tests:quality-upload",
     )
     content = ContentFile((photos / "rocket.jpg").read_bytes(), name="a.jpg")
     found = field.clean(content)
@@ -97,3 +100,20 @@ def test_what_is_no_quality_fails_when_it_is_used(name: str) -> None:
     """And `manage.py check` tells of it before."""
     with pytest.raises(InvalidArgument, match="quality must be one of"):
         type("Bad", (Mail,), {"quality": "best"})(name).generate()
+
+
+def test_an_upload_is_never_larger_than_it_was(photos: Any) -> None:
+    """It is the same file, without what the camera has written into it."""
+    exif = Image.Exif()
+    exif[0x010E] = "somewhere at home"
+    file = io.BytesIO()
+    with Image.open(photos / "coffee.png") as image:
+        image.save(file, "JPEG", quality=40, exif=exif)
+    field = ProcessedImageField(
+        [ResizeToFit(800, upscale=False)], never_larger=True, spec_id="tests:never-larger"
+    )
+    found = field.clean(ContentFile(file.getvalue(), name="a.jpg"))
+    data = found.read()
+    assert len(data) < len(file.getvalue())
+    assert b"somewhere" not in data
+    assert Image.open(io.BytesIO(data)).tobytes() == Image.open(file).tobytes()

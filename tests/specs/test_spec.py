@@ -58,6 +58,8 @@ class TestDigest:
             {"format": "PNG"},
             {"options": {"quality": 50}},
             {"quality": "high"},
+            {"never_larger": True},
+            {"skip_if": "fits"},
             {"quality": 50},
             {"quality": Target(bytes=5000)},
             {"quality": Target(bytes=5001)},
