@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import MappingProxyType
 
 import attrs
@@ -14,30 +14,20 @@ from imagekit_registry.processors.resampling import PillowResizer, Resizer, resi
 
 from ._animation import ANIMATED_FORMATS, frame_for, write_animation
 from ._colour import without_palette
-from ._decoder import Decoder, Frame, Header, OpenedImage, Plan, Size
+from ._decoder import Decoder, Frame, Header, Plan
 from ._decoder_pillow import PillowDecoder
 from ._decoder_vips import VipsDecoder
-from ._encode import Encoded, holds, narrowed, prepare, require_format, save_options, write
+from ._encode import Encoded, require_format
 from ._limits import Deadline, Limits
-from ._metadata import carried_options, finish
+from ._metadata import finish
 from ._process import Job, check_result, plan_jobs, rendition_size, run
 from ._recipe import Recipe
 from ._scaling import Pyramid
-from ._search import USUAL, search
-from ._source import Readable, open_source
+from ._source import Readable
 from ._steps import step
-from ._unchanged import shows, stripped
-from .formats import AUTO, AUTO_FORMATS, SMALLEST_OF, can_write
+from ._stills import FormatOptions, Work, finish_still
+from .formats import SMALLEST_OF, can_write
 from .placeholders import make_placeholder
-from .qualities import HIGHEST, Target, quality_options
-
-FormatOptions = Mapping[str, Mapping[str, object]]
-
-#: JPEGs up to this size get tables of their own unless told otherwise: those of the standard are a
-#: third of the bytes of the smallest, and to find better ones takes less than a millisecond.
-SMALL_JPEG_PIXELS = 250_000
-#: Options of WebP without losses: half the time that the default effort takes, for 1% more bytes.
-LOSSLESS_WEBP = {"lossless": True, "quality": 50, "method": 2}
 
 _NO_OPTIONS: FormatOptions = MappingProxyType({})
 _PILLOW = PillowDecoder()
@@ -66,117 +56,7 @@ def get_decoder(name: str) -> Decoder:
     return maker()
 
 
-@attrs.frozen
-class _Work:
-    """What all the results of one source share."""
-
-    file: Readable
-    opened: OpenedImage
-    limits: Limits
-    deadline: Deadline
-    format_options: FormatOptions
-    large_options: FormatOptions
-
-    def options(self, job: Job, format: str, size: Size) -> dict[str, object]:
-        """Return the save options of a result of *size*."""
-        profile = self.opened.header.profile if job.color == "keep" else None
-        carried = carried_options(job.recipe, profile, self.opened.metadata, format)
-        options = save_options(format, self.format_options)
-        options |= quality_options(job.recipe.quality, format)
-        if format == "JPEG" and size[0] * size[1] <= SMALL_JPEG_PIXELS:
-            options = {"optimize": True} | options
-        asked = options.keys() | job.recipe.options.keys()
-        if self.limits.is_large(size):
-            options |= save_options(format, self.large_options)
-        elif format == job.header.format and job.header.is_lossless and "lossless" not in asked:
-            is_lossy = "quality" in job.recipe.options or job.recipe.quality is not None
-            options |= {} if is_lossy else LOSSLESS_WEBP
-        return carried | options | dict(job.recipe.options)
-
-
-def _finish_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
-    """Write a still, or take the bytes of the source that shows the same, if that is wanted."""
-    recipe = job.recipe
-    if not recipe.never_larger and recipe.skip_if is None:
-        return _encode_still(work, job, image)
-    own = _unchanged(work, job, image)
-    if own is not None and recipe.skip_if == "fits":
-        return own
-    made = _encode_still(work, job, image)
-    is_larger = own is not None and len(made.getbuffer()) >= len(own.getbuffer())
-    return own if own is not None and recipe.never_larger and is_larger else made
-
-
-def _unchanged(work: _Work, job: Job, image: Image.Image) -> Encoded | None:
-    """Return the source's own file without metadata, if it is what *image* is to become."""
-    header, metadata = work.opened.header, work.opened.metadata
-    format, keeps_profile = header.format, job.color == "keep"
-    if format not in (job.formats or (job.format,)) or header.frames > 1:
-        return None
-    if image.size != header.size or carried_options(job.recipe, None, metadata, format):
-        return None
-    with open_source(work.file, work.limits, work.deadline) as source:
-        data = stripped(source.read(), format, keeps_profile=keeps_profile)
-    if data is None or not shows(data, format, image):
-        return None
-    made = Encoded(data, format=format, size=image.size, mode=header.mode)
-    made.placeholder = make_placeholder(image, job.recipe.placeholder)
-    return made
-
-
-def _encode_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
-    """Write a still; in several formats, if the smallest of them is wanted."""
-    if job.recipe.format == AUTO:
-        image = frame_for(without_palette(image))
-        job.format = AUTO_FORMATS[image.mode == "RGBA"]
-    formats = list(job.formats) or [job.format]
-    if image.has_transparency_data:
-        formats = [format for format in formats if holds(format, "RGBA")] or formats
-    best = _encode_as(work, job, image, formats[0])
-    for format in formats[1:]:
-        if not work.deadline.is_over:
-            made = _encode_as(work, job, image, format)
-            best = min(best, made, key=lambda each: len(each.getbuffer()))
-    return best
-
-
-def _encode_as(work: _Work, job: Job, image: Image.Image, format: str) -> Encoded:
-    extra: dict[str, object] = {}
-    if job.recipe.autoconvert:
-        if format == job.header.format:
-            image = narrowed(image, job.header.mode, format)
-        image, extra = prepare(image, format, job.recipe.background)
-    elif "transparency" in image.info and image.mode in ("P", "L", "RGB"):
-        extra = {"transparency": image.info["transparency"]} if format in ("GIF", "PNG") else {}
-    work.limits.check_encoding(image.size, format, image.mode)
-    work.deadline.check()
-    options = {**extra, **work.options(job, format, image.size)}
-    with step("encode", format=format, width=image.width, height=image.height):
-        made = _write_still(work, job.recipe, image, format, options)
-    made.placeholder = make_placeholder(image, job.recipe.placeholder)
-    return made
-
-
-def _write_still(
-    work: _Work, recipe: Recipe, image: Image.Image, format: str, options: dict[str, object]
-) -> Encoded:
-    """Write a still, in the quality that is searched for if one is."""
-    target = recipe.quality
-    start = options.get("quality", USUAL)
-    is_fixed = "quality" in recipe.options or options.get("lossless") or format not in HIGHEST
-    if not isinstance(target, Target) or is_fixed or not isinstance(start, int):
-        return write(image, format, options)
-    return search(
-        target,
-        image,
-        lambda quality: write(image, format, {**options, "quality": quality}),
-        format,
-        start,
-        work.deadline,
-    )
-
-
-def _render_stills(work: _Work, jobs: list[Job]) -> None:
+def _render_stills(work: Work, jobs: list[Job]) -> None:
     """Make stills, the largest first, so that smaller ones can be made of larger ones."""
     header, several = work.opened.header, len(jobs) > 1
     plan = plan_jobs(header, jobs)
@@ -202,15 +82,15 @@ def _render_stills(work: _Work, jobs: list[Job]) -> None:
             rendition = rendition_size(job) if shared else None
             if pyramid is not None and rendition is not None:
                 pyramid.offer(made, size, rendition)
-            job.result = _finish_still(work, job, made)
+            job.result = finish_still(work, job, made)
 
 
-def _decode(work: _Work, plan: Plan) -> Image.Image:
+def _decode(work: Work, plan: Plan) -> Image.Image:
     with step("decode"):
         return work.opened.decode(plan)
 
 
-def _variant(work: _Work, plan: Plan, job: Job, base: Image.Image) -> Image.Image:
+def _variant(work: Work, plan: Plan, job: Job, base: Image.Image) -> Image.Image:
     """Return the decoded image as one recipe wants it oriented and coloured."""
     wanted = attrs.evolve(plan, orientation=job.orientation, color=job.color)
     if wanted != plan:
@@ -219,7 +99,7 @@ def _variant(work: _Work, plan: Plan, job: Job, base: Image.Image) -> Image.Imag
     return without_palette(base) if job.recipe.processors else base
 
 
-def _render_animations(work: _Work, jobs: list[Job]) -> None:
+def _render_animations(work: Work, jobs: list[Job]) -> None:
     """Make animations: each frame is decoded once and goes through every recipe before the next."""
     with step("decode"):
         _collect_frames(work, jobs)
@@ -237,7 +117,7 @@ def _render_animations(work: _Work, jobs: list[Job]) -> None:
                 job.result = made
 
 
-def _collect_frames(work: _Work, jobs: list[Job]) -> None:
+def _collect_frames(work: Work, jobs: list[Job]) -> None:
     for frame in work.opened.frames(Plan(color="keep")):
         work.deadline.check()
         for job in jobs:
@@ -248,7 +128,7 @@ def _collect_frames(work: _Work, jobs: list[Job]) -> None:
             break
 
 
-def _add_frame(work: _Work, job: Job, frame: Frame) -> None:
+def _add_frame(work: Work, job: Job, frame: Frame) -> None:
     plan = Plan(orientation=job.orientation, color=job.color)
     exif = work.opened.metadata.exif
     image = finish(frame.image.copy(), plan, job.header.profile, exif)
@@ -261,7 +141,7 @@ def _add_frame(work: _Work, job: Job, frame: Frame) -> None:
     work.limits.check_output(job.frames[0].image.size, len(job.frames))
 
 
-def _render_opened(work: _Work, jobs: list[Job]) -> list[Encoded | GenerationError]:
+def _render_opened(work: Work, jobs: list[Job]) -> list[Encoded | GenerationError]:
     header = work.opened.header
     stills: list[Job] = []
     moving: list[Job] = []
@@ -329,7 +209,7 @@ def render_many(
             (decoder or _PILLOW).open(file, limits, clock) as opened,
             resized_by(resizer or _PILLOW_RESIZER),
         ):
-            work = _Work(file, opened, limits, clock, format_options, large_options)
+            work = Work(file, opened, limits, clock, format_options, large_options)
             results = _render_opened(
                 work, [Job(recipe, opened.header, source_name, smallest) for recipe in wanted]
             )
