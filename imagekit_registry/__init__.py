@@ -8,6 +8,7 @@ from imagekit_registry._lazy import lazy_names
 
 if TYPE_CHECKING:
     from imagekit_registry.cachefiles import delete_images, get_image, prefetch_images
+    from imagekit_registry.imaging import Target
     from imagekit_registry.registry import register, unregister
     from imagekit_registry.specs import ImageSpec, Picture, Source
 else:
@@ -15,6 +16,7 @@ else:
         __name__,
         {
             "cachefiles": ["delete_images", "get_image", "prefetch_images"],
+            "imaging": ["Target"],
             "processors": [],
             "registry": ["register", "unregister"],
             "specs": ["ImageSpec", "Picture", "Source"],
@@ -25,6 +27,7 @@ __all__ = [
     "ImageSpec",
     "Picture",
     "Source",
+    "Target",
     "delete_images",
     "get_image",
     "prefetch_images",

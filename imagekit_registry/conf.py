@@ -273,6 +273,11 @@ class Conf:
         " each {% imagebatch %}) or 'class' (the project writes the rules).",
         rule_for("one of 'class', 'nonce', 'style'", ("class", "nonce", "style").__contains__),
     )
+    SMALLEST = Setting[Sequence[str]](
+        ("AVIF", "WEBP", "JPEG"),
+        "Formats of which format='smallest' writes the one with the fewest bytes.",
+        names,
+    )
     MAX_PIXELS = Setting[int | None](
         100_000_000,
         "Largest source that is decoded, in pixels: width x height.",

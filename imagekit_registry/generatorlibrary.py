@@ -109,7 +109,7 @@ class Rendition(ImageSpec):
         width: The largest width, in pixels; None for the other spec's. Nothing is enlarged.
         times: How many times as wide and high as the other spec makes it, as far as the source has the
             pixels, and the processors can be told.
-        quality: The quality of the format, in place of the one among the options.
+        quality: The quality, as a number or a word, in place of the one of the spec or among its options.
 
     Attributes:
         changes: What it was given beside *spec*, and what that was given if it is one as well.
@@ -127,7 +127,7 @@ class Rendition(ImageSpec):
         format: str | None = None,
         width: int | None = None,
         times: float | None = None,
-        quality: int | None = None,
+        quality: int | str | None = None,
     ) -> None:
         if not has_renditions(spec):
             called = adapt_generator(spec).spec_id or type(spec).__name__
@@ -159,6 +159,9 @@ class Rendition(ImageSpec):
         self.options = dict(spec.options or {}) if same else None
         if wanted := self.changes.get("quality"):
             self.options = {**(self.options or {}), "quality": wanted}
+            if isinstance(wanted, str):
+                # Options are Pillow's, which knows numbers.
+                self.quality = self.options.pop("quality")
 
 
 def has_renditions(spec: object) -> TypeGuard[ImageSpec]:

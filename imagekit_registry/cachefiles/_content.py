@@ -21,7 +21,7 @@ from imagekit_registry.exceptions import GenerationError, MissingSource, Publish
 from imagekit_registry.imaging.formats import extension_to_mimetype, format_to_mimetype
 from imagekit_registry.imaging.placeholders import NO_PLACEHOLDER, Placeholder
 from imagekit_registry.signals import content_required
-from imagekit_registry.specs import Picture
+from imagekit_registry.specs import Picture, smallest_formats
 from imagekit_registry.state import Status
 
 T = TypeVar("T")
@@ -205,7 +205,8 @@ class StoredContent(CacheFile):
     def media_type(self) -> str:
         """The media type, such as ``image/jpeg``; ``application/octet-stream`` if unknown."""
         format = self.state.format or self.spec.format
-        if format:
+        # Which is the smallest shows when it is made.
+        if format and not smallest_formats(format):
             return format_to_mimetype(format) or "application/octet-stream"
         dot = (self.name or "").rfind(".")
         extension = self.name[dot:] if self.name and dot >= 0 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imagekit_registry.cachefiles.existence import ask, refuse_conflict
+from imagekit_registry.cachefiles.identity import published_names
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.results import Item, News, Policy, refuse_retry
 from imagekit_registry.cachefiles.threads import is_far
@@ -47,7 +48,8 @@ def decide(item: Item, policy: Policy, news: News, *, here: bool = True) -> bool
 
 
 def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:
-    listed = answer_or(None, listing.has, item.file.storage, name or item.file.identity.name)
+    names = [name] if name else published_names(item.file)
+    listed = answer_or(None, listing.has_any, item.file.storage, names)
     # A storage that fails is asked once more, and what it raises then is explained.
     return not is_missing(item, []) if listed is None else listed
 

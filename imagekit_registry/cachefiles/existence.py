@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from imagekit_registry._breaker import breaker_of
-from imagekit_registry.cachefiles.identity import CacheFile, Identity
+from imagekit_registry.cachefiles.identity import CacheFile, Identity, other_name
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.threads import would_keep_waiting
@@ -340,7 +340,8 @@ def ask(file: CacheFile, before: CacheFileRecord | None) -> tuple[CacheFileRecor
     if exists and not _is_stale(file, before):
         if before is not None and before.status == Status.EXISTS:
             return before, True
-        return new_record(file, Status.EXISTS, fingerprint=seen(file.spec.source)), True
+        names = {"published_name": other_name(file)}
+        return new_record(file, Status.EXISTS, fingerprint=seen(file.spec.source), **names), True
     is_begun = before is not None and before.status == Status.GENERATING and not exists
     if before and is_begun and judge(identity, before, time.time()) is not None:
         # That it is not there yet is no news.

@@ -300,11 +300,10 @@ class Making:
 
 
 def _delete_predecessor(item: Item, record: CacheFileRecord) -> None:
-    """Delete what a storage with a will of its own had published under another name."""
-    before = item.before
-    if before is None or before.published_name in {"", record.name, record.published_name}:
+    """Delete what was published under another name, which the storage has chosen, or the format."""
+    name = (item.before.published_name or item.before.name) if item.before is not None else ""
+    if name in {"", record.published_name or record.name}:
         return
-    name = before.published_name
     with logged(_logger, "%s: %r is left over", item.file.identity.spec_id, name):
         item.file.storage.delete(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -19,13 +20,16 @@ from django.dispatch import receiver
 from imagekit_registry._loading import sanitize_cache_key, storage_place, storage_reference
 from imagekit_registry.cachefiles import namers
 from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import answer_or
 from imagekit_registry.imaging import Recipe
+from imagekit_registry.imaging.formats import suggest_extension
 from imagekit_registry.specs import (
     BaseImageSpec,
     ImageSpec,
     StoredFile,
     has_source,
     refer_to,
+    smallest_formats,
 )
 from imagekit_registry.state import CacheFileRecord
 
@@ -39,6 +43,8 @@ __all__ = [
     "identify",
     "is_told_by_class",
     "known_identity",
+    "other_name",
+    "published_names",
     "remember_identity",
     "state_key",
 ]
@@ -169,6 +175,34 @@ def state_key(storage: str, name: str) -> str:
     prefix, place = conf.CACHE_PREFIX, storage_place(storage)
     where = f"{storage}:{place}:" if storage or place else ""
     return sanitize_cache_key(f"{prefix}{where}{name}-state")
+
+
+# What only shows when the image is there.
+
+
+def published_names(file: CacheFile, format: str | None = None) -> list[str]:
+    """Return the names that *file* may have in its storage: its own, and one for each other format.
+
+    Args:
+        file: The cache file.
+        format: The format that it has, if that is known: there is one name for it.
+    """
+    name, own = file.identity.name, smallest_formats(file.spec.format)
+    if not own or not file.identity.name_is_unique:
+        return [name]
+    root = posixpath.splitext(name)[0]
+    if format is not None:
+        return [root + suggest_extension(name, format)]
+    return list(dict.fromkeys([name, *(root + suggest_extension(name, each) for each in own)]))
+
+
+def other_name(file: CacheFile) -> str:
+    """Return under which other name *file* is in its storage; empty if it is under its own."""
+    names = published_names(file)
+    if len(names) == 1:
+        return ""
+    found = next((name for name in names if answer_or(False, file.storage.exists, name)), "")
+    return "" if found == names[0] else found
 
 
 # What the same spec makes of the same source is the same each time.

@@ -97,6 +97,10 @@ class Listing:
             self._folders[place] = None if names is None else _Folder(storage, names)
         return self._folders[place]
 
+    def has_any(self, storage: Any, names: Iterable[str]) -> bool:
+        """Return whether *storage* has a file of one of *names*; see `has`."""
+        return any(self.has(storage, name) for name in names)
+
     def add(self, storage: Any, name: str) -> None:
         """Take note that *storage* has a file called *name* now."""
         folder, basename = posixpath.split(name)

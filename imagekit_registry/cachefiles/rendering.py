@@ -9,7 +9,7 @@ from collections.abc import Hashable, Sequence
 from typing import IO, TypedDict, cast
 
 from imagekit_registry import imaging
-from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.identity import CacheFile, published_names
 from imagekit_registry.exceptions import (
     EncodingError,
     GenerationError,
@@ -32,6 +32,7 @@ from imagekit_registry.specs import (
     format_options,
     generate_together,
     reading,
+    smallest_formats,
 )
 from imagekit_registry.state import current_scope
 
@@ -166,9 +167,12 @@ def log_failure(error: GenerationError, level: int = logging.WARNING, failures: 
 def name_for(file: CacheFile, content: IO[bytes]) -> str:
     """Return the name for the content of *file*: its own, whose extension says the format.
 
-    What is in a picture shows only now: what the format ``"auto"`` has chosen may have another.
+    What is in a picture shows only now: what the formats ``"auto"`` and ``"smallest"`` have chosen
+    may have another.
     """
     name = file.identity.name
+    if isinstance(content, imaging.Encoded) and smallest_formats(file.spec.format):
+        return published_names(file, content.format)[0]
     is_chosen = (file.spec.format or "").upper() == AUTO
     if (
         not isinstance(content, imaging.Encoded)
@@ -184,14 +188,21 @@ class _Properties(TypedDict, total=False):
     height: int | None
     format: str
     placeholder: str
+    quality: int | None
+    tries: int | None
 
 
 def properties_of(content: IO[bytes], spec: BaseImageSpec) -> _Properties:
     """Return what is to be known of an image: its own word for it, else what is read in it."""
     if isinstance(content, imaging.Encoded):
-        width, height, format = content.width, content.height, content.format
-        made = content.placeholder
-        return {"width": width, "height": height, "format": format, "placeholder": made}
+        return {
+            "width": content.width,
+            "height": content.height,
+            "format": content.format,
+            "placeholder": content.placeholder,
+            "quality": content.quality,
+            "tries": content.tries,
+        }
     content.seek(0)
     try:
         header = imaging.read_header(content, default_limits())

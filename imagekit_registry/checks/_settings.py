@@ -6,7 +6,7 @@ names is loaded, as it would be for an image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,7 @@ from imagekit_registry.conf import Conf, ServingOptions, Setting, all_settings, 
 from imagekit_registry.exceptions import InvalidConfiguration, UnknownFormat
 from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID, THUMBNAIL_ID
 from imagekit_registry.imaging import Recipe
+from imagekit_registry.imaging.formats import can_write
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import load_decoder, load_resizer, settle_picture
 from imagekit_registry.state import get_state_store
@@ -175,6 +176,12 @@ def _load_format_options(value: Mapping[str, Any]) -> object:
     return value
 
 
+def _load_smallest(value: Iterable[str]) -> object:
+    if not any(map(can_write, value)):
+        raise UnknownFormat(f"Pillow can write none of {', '.join(map(repr, value))}")
+    return value
+
+
 def _load_permission(value: ServingOptions) -> object:
     path = value.get("PERMISSION")
     return path and load_callable("function of request and file", path)
@@ -190,6 +197,7 @@ _LOADED: Mapping[str, tuple[str, Callable[[Any], object]]] = {
     "IMAGEKIT_DEFAULT_FILE_STORAGE": ("E007", load_storage),
     "IMAGEKIT_CACHE_BACKEND": ("E008", _load_cache),
     "IMAGEKIT_DEFAULT_THUMBNAIL_FORMAT": ("E011", lambda value: refusal(Recipe(format=value))),
+    "IMAGEKIT_SMALLEST": ("E011", _load_smallest),
     "IMAGEKIT_FORMAT_OPTIONS": ("E012", _load_format_options),
     "IMAGEKIT_PICTURE": ("E009", lambda value: settle_picture()),
     "IMAGEKIT_DECODER": ("E010", load_decoder),

@@ -33,6 +33,7 @@ from imagekit_registry.html._batch import made_together
 from imagekit_registry.html._elements import ImgMarkup, Markup, settle_attributes
 from imagekit_registry.html._picture import PictureMarkup, ShownPicture
 from imagekit_registry.html._preload import PreloadMarkup
+from imagekit_registry.imaging.qualities import QUALITIES
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import Picture, settle_picture
 
@@ -74,8 +75,10 @@ def _plan_img(
     densities: tuple[tuple[float, ImageCacheFile], ...] = (),
 ) -> ImgMarkup | PictureMarkup:
     if (quality := options.get("quality")) is not None:
-        (number,) = parse_numbers([quality], "quality", 100)
-        file = ImageCacheFile(Rendition(file.generator, quality=round(number)))
+        if str(quality) not in QUALITIES:
+            (number,) = parse_numbers([quality], "quality", 100)
+            quality = round(number)
+        file = ImageCacheFile(Rendition(file.generator, quality=quality))
     if _SIZES & options.keys():
         return _plan_picture(
             file, {**options, "formats": "", "sources": ()}, html, is_picture=False

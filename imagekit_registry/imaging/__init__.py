@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._steps import StepObserver, observe_steps, step
     from .formats import SAFE_FORMATS
     from .placeholders import Placeholder
+    from .qualities import Target
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -39,6 +40,7 @@ else:
             "compat": [],
             "formats": ["SAFE_FORMATS"],
             "placeholders": ["Placeholder"],
+            "qualities": ["Target"],
         },
     )
 
@@ -58,6 +60,7 @@ __all__ = [
     "Recipe",
     "SimdResizer",
     "StepObserver",
+    "Target",
     "VipsDecoder",
     "get_decoder",
     "get_resizer",

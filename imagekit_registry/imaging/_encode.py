@@ -50,9 +50,13 @@ class Encoded(io.BytesIO):
 
     Attributes:
         placeholder: The placeholders that the recipe asked for, as records have them.
+        quality: The quality that was searched for, if it was.
+        tries: Of how many tries.
     """
 
     placeholder = ""
+    quality: int | None = None
+    tries: int | None = None
 
     def __init__(
         self, data: bytes, *, format: str, size: tuple[int, int], mode: str, frames: int = 1

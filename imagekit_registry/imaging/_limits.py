@@ -176,9 +176,14 @@ class Deadline:
         self.seconds = seconds
         self._end = None if seconds is None else time.monotonic() + seconds
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is over."""
+        return self._end is not None and time.monotonic() > self._end
+
     def check(self) -> None:
         """Raise `LimitExceeded` if the time is over."""
-        if self._end is not None and time.monotonic() > self._end:
+        if self.is_over:
             cause = f"the work took longer than the {self.seconds} seconds that are allowed"
             hint = "Use a smaller or simpler image, or see why its storage is slow."
             raise LimitExceeded(cause, limit="seconds", hint=hint)

@@ -22,7 +22,7 @@ from ._limits import Deadline, Limits
 from ._metadata import carries
 from ._recipe import Recipe
 from ._scaling import SAFETY
-from .formats import AUTO, AUTO_FORMATS, default_format
+from .formats import AUTO, AUTO_FORMATS, SMALLEST_OF, can_write, default_format
 
 OUR_MODULES = "imagekit_registry.processors"
 
@@ -56,11 +56,15 @@ class Job:
         recipe: What to make.
         header: Of the source.
         source_name: The source's name, whose extension may decide on the format.
+        smallest: Formats of which the smallest is written, if the recipe says so.
     """
 
     recipe: Recipe
     header: Header
     source_name: str = ""
+    smallest: Sequence[str] = SMALLEST_OF
+    #: Of those, the ones that can be written.
+    formats: tuple[str, ...] = attrs.field(init=False)
     #: What is written, and in which colours; a transparent result may have another format still.
     format: str = attrs.field(init=False)
     color: Literal["srgb", "keep"] = attrs.field(init=False)
@@ -79,7 +83,10 @@ class Job:
 
     def __attrs_post_init__(self) -> None:
         """Ask the processors."""
-        chosen = AUTO_FORMATS[0] if self.recipe.format == AUTO else self.recipe.format
+        self.formats = tuple(filter(can_write, self.smallest)) if self.recipe.is_smallest else ()
+        chosen = self.formats[0] if self.formats else self.recipe.format
+        if chosen == AUTO:
+            chosen = AUTO_FORMATS[0]
         self.format = chosen or default_format(self.header.format, self.source_name)
         kept = carries(self.header.profile, self.header.mode, self.format)
         self.color = self.recipe.color if kept else "srgb"

@@ -11,10 +11,15 @@ import attrs
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.processors import Processor
 
-from .formats import normalize_format
+from .formats import SMALLEST, normalize_format
 from .placeholders import Maker
+from .qualities import Quality, check_quality
 
-_CHOICES = {"color": ("srgb", "keep"), "metadata": ("strip", "keep", "copyright")}
+_CHOICES: Mapping[str, tuple[str | None, ...]] = {
+    "color": ("srgb", "keep"),
+    "metadata": ("strip", "keep", "copyright"),
+    "skip_if": (None, "fits"),
+}
 
 
 def _tuple(value: Iterable[Processor] | None) -> tuple[Processor, ...]:
@@ -44,7 +49,8 @@ class Recipe:
         processors: Objects with ``process(image)``, applied in this order.
         format: Pillow's name of the format to write; None for that of the source, or WebP or JPEG
             for what not every browser shows: see `formats.default_format`; ``"auto"`` for PNG if any
-            part of the result is transparent, else JPEG: then animations become stills.
+            part of the result is transparent, else JPEG: then animations become stills;
+            ``'smallest'`` for that with the fewest bytes of those that are given to `render_many`.
         options: Pillow's save options for that format.
         autoconvert: Whether colours are converted to a mode that the format can hold.
         auto_orient: Whether the camera's orientation tag is applied (and dropped) first.
@@ -55,10 +61,15 @@ class Recipe:
         animated: Whether all frames are kept where the format can hold them.
         background: Colour under transparent pixels where the format has no alpha; None: white.
         decode_small: Whether a source may be decoded at a smaller scale where quality allows.
+        quality: ``'low'``, ``'medium'``, ``'high'``, ``'max'``, 0 to 100 or a `Target`, where *options*
+            say none; None for that of the format's options.
+        never_larger: Whether a still JPEG, PNG or WebP of which the result would show every pixel as
+            it is, in the same format and no fewer bytes, is taken itself, without its metadata.
+        skip_if: ``'fits'``: such a source is taken in any case, and nothing is encoded.
         placeholder: What makes the placeholders of the finished image, by kind.
 
     Raises:
-        InvalidArgument: *color* or *metadata* has another value.
+        InvalidArgument: *color*, *metadata*, *quality* or *skip_if* has another value.
 
     Example:
         >>> Recipe(format="jpg").format
@@ -77,4 +88,14 @@ class Recipe:
     animated: bool = True
     background: str | int | Sequence[int] | None = None
     decode_small: bool = True
+    quality: Quality | None = attrs.field(
+        default=None, validator=lambda _recipe, _attribute, value: check_quality(value)
+    )
+    never_larger: bool = False
+    skip_if: Literal["fits"] | None = attrs.field(default=None, validator=_check_choice)
     placeholder: Mapping[str, Maker] = attrs.field(factory=dict)
+
+    @property
+    def is_smallest(self) -> bool:
+        """Whether the format is the one with the fewest bytes."""
+        return self.format == SMALLEST

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from types import MappingProxyType
 
 import attrs
@@ -14,27 +14,20 @@ from imagekit_registry.processors.resampling import PillowResizer, Resizer, resi
 
 from ._animation import ANIMATED_FORMATS, frame_for, write_animation
 from ._colour import without_palette
-from ._decoder import Decoder, Frame, Header, OpenedImage, Plan, Size
+from ._decoder import Decoder, Frame, Header, Plan
 from ._decoder_pillow import PillowDecoder
 from ._decoder_vips import VipsDecoder
-from ._encode import Encoded, narrowed, prepare, require_format, save_options, write
+from ._encode import Encoded, require_format
 from ._limits import Deadline, Limits
-from ._metadata import carried_options, finish
+from ._metadata import finish
 from ._process import Job, check_result, plan_jobs, rendition_size, run
 from ._recipe import Recipe
 from ._scaling import Pyramid
 from ._source import Readable
 from ._steps import step
-from .formats import AUTO, AUTO_FORMATS
+from ._stills import FormatOptions, Work, finish_still
+from .formats import SMALLEST_OF, can_write
 from .placeholders import make_placeholder
-
-FormatOptions = Mapping[str, Mapping[str, object]]
-
-#: JPEGs up to this size get tables of their own unless told otherwise: those of the standard are a
-#: third of the bytes of the smallest, and to find better ones takes less than a millisecond.
-SMALL_JPEG_PIXELS = 250_000
-#: Options of WebP without losses: half the time that the default effort takes, for 1% more bytes.
-LOSSLESS_WEBP = {"lossless": True, "quality": 50, "method": 2}
 
 _NO_OPTIONS: FormatOptions = MappingProxyType({})
 _PILLOW = PillowDecoder()
@@ -63,53 +56,7 @@ def get_decoder(name: str) -> Decoder:
     return maker()
 
 
-@attrs.frozen
-class _Work:
-    """What all the results of one source share."""
-
-    opened: OpenedImage
-    limits: Limits
-    deadline: Deadline
-    format_options: FormatOptions
-    large_options: FormatOptions
-
-    def options(self, job: Job, format: str, size: Size) -> dict[str, object]:
-        """Return the save options of a result of *size*."""
-        profile = self.opened.header.profile if job.color == "keep" else None
-        carried = carried_options(job.recipe, profile, self.opened.metadata, format)
-        options = save_options(format, self.format_options)
-        if format == "JPEG" and size[0] * size[1] <= SMALL_JPEG_PIXELS:
-            options = {"optimize": True} | options
-        asked = options.keys() | job.recipe.options.keys()
-        if self.limits.is_large(size):
-            options |= save_options(format, self.large_options)
-        elif format == job.header.format and job.header.is_lossless and "lossless" not in asked:
-            options |= {} if "quality" in job.recipe.options else LOSSLESS_WEBP
-        return carried | options | dict(job.recipe.options)
-
-
-def _encode_still(work: _Work, job: Job, image: Image.Image) -> Encoded:
-    if job.recipe.format == AUTO:
-        image = frame_for(without_palette(image))
-        job.format = AUTO_FORMATS[image.mode == "RGBA"]
-    format = job.format
-    extra: dict[str, object] = {}
-    if job.recipe.autoconvert:
-        if format == job.header.format:
-            image = narrowed(image, job.header.mode, format)
-        image, extra = prepare(image, format, job.recipe.background)
-    elif "transparency" in image.info and image.mode in ("P", "L", "RGB"):
-        extra = {"transparency": image.info["transparency"]} if format in ("GIF", "PNG") else {}
-    work.limits.check_encoding(image.size, format, image.mode)
-    work.deadline.check()
-    options = {**extra, **work.options(job, format, image.size)}
-    with step("encode", format=format, width=image.width, height=image.height):
-        made = write(image, format, options)
-    made.placeholder = make_placeholder(image, job.recipe.placeholder)
-    return made
-
-
-def _render_stills(work: _Work, jobs: list[Job]) -> None:
+def _render_stills(work: Work, jobs: list[Job]) -> None:
     """Make stills, the largest first, so that smaller ones can be made of larger ones."""
     header, several = work.opened.header, len(jobs) > 1
     plan = plan_jobs(header, jobs)
@@ -135,15 +82,15 @@ def _render_stills(work: _Work, jobs: list[Job]) -> None:
             rendition = rendition_size(job) if shared else None
             if pyramid is not None and rendition is not None:
                 pyramid.offer(made, size, rendition)
-            job.result = _encode_still(work, job, made)
+            job.result = finish_still(work, job, made)
 
 
-def _decode(work: _Work, plan: Plan) -> Image.Image:
+def _decode(work: Work, plan: Plan) -> Image.Image:
     with step("decode"):
         return work.opened.decode(plan)
 
 
-def _variant(work: _Work, plan: Plan, job: Job, base: Image.Image) -> Image.Image:
+def _variant(work: Work, plan: Plan, job: Job, base: Image.Image) -> Image.Image:
     """Return the decoded image as one recipe wants it oriented and coloured."""
     wanted = attrs.evolve(plan, orientation=job.orientation, color=job.color)
     if wanted != plan:
@@ -152,7 +99,7 @@ def _variant(work: _Work, plan: Plan, job: Job, base: Image.Image) -> Image.Imag
     return without_palette(base) if job.recipe.processors else base
 
 
-def _render_animations(work: _Work, jobs: list[Job]) -> None:
+def _render_animations(work: Work, jobs: list[Job]) -> None:
     """Make animations: each frame is decoded once and goes through every recipe before the next."""
     with step("decode"):
         _collect_frames(work, jobs)
@@ -170,7 +117,7 @@ def _render_animations(work: _Work, jobs: list[Job]) -> None:
                 job.result = made
 
 
-def _collect_frames(work: _Work, jobs: list[Job]) -> None:
+def _collect_frames(work: Work, jobs: list[Job]) -> None:
     for frame in work.opened.frames(Plan(color="keep")):
         work.deadline.check()
         for job in jobs:
@@ -181,7 +128,7 @@ def _collect_frames(work: _Work, jobs: list[Job]) -> None:
             break
 
 
-def _add_frame(work: _Work, job: Job, frame: Frame) -> None:
+def _add_frame(work: Work, job: Job, frame: Frame) -> None:
     plan = Plan(orientation=job.orientation, color=job.color)
     exif = work.opened.metadata.exif
     image = finish(frame.image.copy(), plan, job.header.profile, exif)
@@ -194,7 +141,7 @@ def _add_frame(work: _Work, job: Job, frame: Frame) -> None:
     work.limits.check_output(job.frames[0].image.size, len(job.frames))
 
 
-def _render_opened(work: _Work, jobs: list[Job]) -> list[Encoded | GenerationError]:
+def _render_opened(work: Work, jobs: list[Job]) -> list[Encoded | GenerationError]:
     header = work.opened.header
     stills: list[Job] = []
     moving: list[Job] = []
@@ -221,6 +168,7 @@ def render_many(
     limits: Limits,
     format_options: FormatOptions,
     large_options: FormatOptions = _NO_OPTIONS,
+    smallest: Sequence[str] = SMALLEST_OF,
     decoder: Decoder | None = None,
     resizer: Resizer | None = None,
     source_name: str = "",
@@ -235,6 +183,9 @@ def render_many(
         format_options: Save options per format, under those of the recipes.
         large_options: The same for results of more than half the pixels that *limits* allow, over
             *format_options*: the largest would take too long otherwise.
+        smallest: The formats of which recipes of the format ``'smallest'`` write one; an animation the
+            first. Those that cannot be written, or hold no transparency where there is any, are
+            left out.
         decoder: What reads the source; None for Pillow.
         resizer: What scales for the processors; None for Pillow.
         source_name: The source's name, for messages, and for the format where a recipe has none.
@@ -248,7 +199,7 @@ def render_many(
     """
     wanted = tuple(recipes)
     for recipe in wanted:
-        if recipe.format:
+        if recipe.format and not (recipe.is_smallest and any(map(can_write, smallest))):
             require_format(recipe.format)
     if not wanted:
         return []
@@ -258,9 +209,9 @@ def render_many(
             (decoder or _PILLOW).open(file, limits, clock) as opened,
             resized_by(resizer or _PILLOW_RESIZER),
         ):
-            work = _Work(opened, limits, clock, format_options, large_options)
+            work = Work(file, opened, limits, clock, format_options, large_options)
             results = _render_opened(
-                work, [Job(recipe, opened.header, source_name) for recipe in wanted]
+                work, [Job(recipe, opened.header, source_name, smallest) for recipe in wanted]
             )
     except GenerationError as error:
         results = [error, *(copy.copy(error) for _ in wanted[1:])]
@@ -277,6 +228,7 @@ def render(
     limits: Limits,
     format_options: FormatOptions,
     large_options: FormatOptions = _NO_OPTIONS,
+    smallest: Sequence[str] = SMALLEST_OF,
     decoder: Decoder | None = None,
     resizer: Resizer | None = None,
     source_name: str = "",
@@ -289,6 +241,7 @@ def render(
         limits: How much source and result may cost.
         format_options: Save options per format, under those of the recipe.
         large_options: As for `render_many`.
+        smallest: As for `render_many`.
         decoder: What reads the source; None for Pillow.
         resizer: What scales for the processors; None for Pillow.
         source_name: As for `render_many`.
@@ -313,6 +266,7 @@ def render(
         limits=limits,
         format_options=format_options,
         large_options=large_options,
+        smallest=smallest,
         decoder=decoder,
         resizer=resizer,
         source_name=source_name,

@@ -13,6 +13,8 @@ __all__ = [
     "AUTO",
     "AUTO_FORMATS",
     "SAFE_FORMATS",
+    "SMALLEST",
+    "SMALLEST_OF",
     "WEB_FORMATS",
     "can_write",
     "default_format",
@@ -28,6 +30,9 @@ __all__ = [
 #: it is transparent. Its name must be known before: it is that of the first.
 AUTO = "AUTO"
 AUTO_FORMATS = ("JPEG", "PNG")
+#: What stands in place of a format where that with the fewest bytes is wanted.
+SMALLEST = "SMALLEST"
+SMALLEST_OF = ("AVIF", "WEBP", "JPEG")
 #: Formats that neither run a program nor read other files while they are opened.
 SAFE_FORMATS = frozenset(
     ["AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO"]

@@ -17,6 +17,7 @@ from django.db.models import FileField, Model, QuerySet
 from imagekit_registry._loading import get_storage, storage_reference
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.existence import fetch
+from imagekit_registry.cachefiles.identity import published_names
 from imagekit_registry.cachefiles.rendering import explained
 from imagekit_registry.cachefiles.renditions import Renditions, fetch_possible, offer_own
 from imagekit_registry.exceptions import GenerationError, ImageKitError
@@ -309,7 +310,7 @@ class Inventory:
             on_progress(len(batch))
             for file, record in zip(batch, fetch(batch), strict=True):
                 identity = file.identity
-                self.files.add(hash((identity.storage, identity.name)))
+                self.files |= {hash((identity.storage, name)) for name in published_names(file)}
                 self.digests.add(hash(identity.digest))
                 self.storages.setdefault(identity.storage, file.storage)
                 # A storage that gives names of its own has published some under other ones.

@@ -46,6 +46,8 @@ class CacheFileRecordRow(models.Model):
     retry_at = models.FloatField(null=True)
     published_name = models.TextField(blank=True)
     obsolete_at = models.FloatField(null=True)
+    quality = models.IntegerField(null=True)
+    tries = models.IntegerField(null=True)
 
     class Meta:  # noqa: D106
         indexes = (models.Index(fields=["source_digest"], name="imagekit_record_source"),)

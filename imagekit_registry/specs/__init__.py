@@ -19,6 +19,7 @@ from imagekit_registry.specs._engine import (
     load_decoder,
     load_placeholders,
     load_resizer,
+    smallest_formats,
 )
 from imagekit_registry.specs._host import SpecHost, create_spec_class, is_made_of_arguments
 from imagekit_registry.specs._picture import WEB_FORMATS, Picture, Source, settle_picture
@@ -86,6 +87,7 @@ __all__ = [
     "rendering_by",
     "settle_picture",
     "show_attributes",
+    "smallest_formats",
     "split_attributes",
     "storage_of",
 ]

@@ -10,6 +10,7 @@ from django.core.files.storage import Storage
 
 from imagekit_registry.exceptions import InvalidArgumentType
 from imagekit_registry.imaging import Limits
+from imagekit_registry.imaging.qualities import Quality
 from imagekit_registry.processors import Processor
 from imagekit_registry.specs._picture import Picture
 
@@ -26,6 +27,9 @@ class FieldAttributes(TypedDict, total=False):
     background: str | Sequence[int] | None
     limits: Limits | None
     decode_small: bool | None
+    quality: Quality | None
+    never_larger: bool | None
+    skip_if: Literal["fits"] | None
 
 
 class FileAttributes(FieldAttributes, total=False):
@@ -55,6 +59,9 @@ class SpecAttributes(FileAttributes, total=False):
             by default.
         limits: Limits for this spec alone; by default those of the settings.
         decode_small: Whether the source may be decoded at a fraction of its size.
+        quality: ``"low"``, ``"medium"``, ``"high"``, ``"max"``, 0 to 100, or a `Target`.
+        never_larger: Whether a source that is smaller than the image, and shows the same, is taken.
+        skip_if: ``"fits"``: a source that shows the same as the image is taken in any case.
         namer: What names the cache file: a callable or a dotted path.
         placeholder: What pages show until the image has loaded, such as ``"lqip"``.
         fallback: What stands in while there is no image, as ``IMAGEKIT_ON_ERROR`` has it.

@@ -13,6 +13,7 @@ from imagekit_registry import imaging
 from imagekit_registry._loading import get_singleton
 from imagekit_registry.conf import FORMAT_OPTIONS, LARGE_FORMAT_OPTIONS, conf
 from imagekit_registry.exceptions import InvalidConfiguration
+from imagekit_registry.imaging.formats import SMALLEST, normalize_format
 from imagekit_registry.registry import placeholder_registry
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ def format_options(is_large: bool = False) -> Mapping[str, Mapping[str, Any]]:
     for name, changed in conf.FORMAT_OPTIONS.items():
         options[name.upper()] = {**options.get(name.upper(), {}), **changed}
     return options
+
+
+def smallest_formats(format: str | None) -> tuple[str, ...]:
+    """Return the formats of which the smallest is written; none unless *format* says so."""
+    is_smallest = format is not None and normalize_format(format) == SMALLEST
+    return tuple(conf.SMALLEST) if is_smallest else ()
 
 
 @receiver(setting_changed, dispatch_uid="imagekit_registry.specs")

@@ -18,6 +18,7 @@ from imagekit_registry._loading import get_by_qname
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, MissingSource
 from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, normalize_format
+from imagekit_registry.imaging.qualities import Quality
 from imagekit_registry.processors import Processor, ProcessorPipeline
 from imagekit_registry.processors.anchors import place
 from imagekit_registry.specs._base import BaseImageSpec
@@ -27,6 +28,7 @@ from imagekit_registry.specs._engine import (
     format_options,
     load_decoder,
     load_resizer,
+    smallest_formats,
 )
 from imagekit_registry.specs._picture import Picture
 from imagekit_registry.specs._sources import (
@@ -53,7 +55,8 @@ class ImageSpec(BaseImageSpec):
         processors: What is done to the image, in this order.
         format: Pillow's name of the format to write; None: the source's own, or WebP or JPEG for
             what not every browser shows: see `~imagekit_registry.imaging.formats.default_format`;
-            ``"auto"``: PNG if any part of the result is transparent, else JPEG.
+            ``"auto"``: PNG if any part of the result is transparent, else JPEG;
+            ``"smallest"``: that of ``IMAGEKIT_SMALLEST`` in which the image has the fewest bytes.
         options: Options of Pillow's ``Image.save`` for the format, such as ``{"quality": 80}``.
         autoconvert: Whether the image's mode is converted to one that the format holds.
         auto_orient: Whether the EXIF orientation is applied before the processors.
@@ -64,6 +67,11 @@ class ImageSpec(BaseImageSpec):
         background: The colour under transparent parts where the format has no transparency; None
             is white.
         decode_small: Whether the source may be decoded at a fraction of its size.
+        quality: ``"low"``, ``"medium"``, ``"high"`` or ``"max"``, which look the same in every format
+            that has them, 0 to 100, or a `Target`; None: as options and settings say.
+        never_larger: Whether a still source that the image would show pixel for pixel, in the same
+            format and no fewer bytes, is taken itself, without its metadata.
+        skip_if: ``"fits"``: such a source is taken in any case, and nothing is encoded; None: never.
         limits: Limits for this spec alone; None: those of the settings.
         namer: What names the cache file: a callable or a dotted path; None: the setting's.
         placeholder: What pages show until the image has loaded: ``"lqip"``, ``"color"``, ``"css"``,
@@ -88,6 +96,9 @@ class ImageSpec(BaseImageSpec):
     animated: bool = True
     background: Any = None
     decode_small: bool = True
+    quality: Quality | None = None
+    never_larger: bool = False
+    skip_if: Literal["fits"] | None = None
     namer: Any = None
     placeholder: Any = None
     picture: Picture | None = None
@@ -140,6 +151,9 @@ class ImageSpec(BaseImageSpec):
             animated=self.animated,
             background=self.background,
             decode_small=self.decode_small,
+            quality=self.quality,
+            never_larger=self.never_larger,
+            skip_if=self.skip_if,
             placeholder=self.placeholder_makers(),
         )
 
@@ -184,6 +198,8 @@ class ImageSpec(BaseImageSpec):
         }
         if conf.FORMAT_OPTIONS:
             extras["format_options"] = _relevant_options(self.format)
+        if smallest := smallest_formats(self.format):
+            extras["smallest"] = smallest
         if cls.generate is not ImageSpec.generate:
             extras["generate"] = f"{cls.__module__}.{cls.__qualname__}"
         if not extras and all(map(is_value, processors)):
@@ -288,7 +304,17 @@ def _text(
 
 _DIGESTED_DEFAULTS: Mapping[str, Any] = {
     name: inspect.getattr_static(ImageSpec, name)
-    for name in ("autoconvert", "auto_orient", "color", "metadata", "animated", "background")
+    for name in (
+        "autoconvert",
+        "auto_orient",
+        "color",
+        "metadata",
+        "animated",
+        "background",
+        "quality",
+        "never_larger",
+        "skip_if",
+    )
 }
 
 
@@ -344,6 +370,7 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
                 limits=limits,
                 format_options=format_options(),
                 large_options=format_options(is_large=True),
+                smallest=conf.SMALLEST,
                 decoder=load_decoder(conf.DECODER),
                 resizer=load_resizer(conf.RESIZER),
                 source_name=name or "",

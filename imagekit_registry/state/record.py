@@ -24,6 +24,8 @@ LARGEST: dict[str, float] = {
     "height": 2**31 - 1,
     "size": 2**63 - 1,
     "failures": 2**31 - 1,
+    "quality": 100,
+    "tries": 2**31 - 1,
     "made_at": 1e11,  # the year 5138
     "retry_at": 1e11,
     "obsolete_at": 1e11,
@@ -68,7 +70,7 @@ class CacheFileRecord:
         spec_id: Id of the generator.
         source: Name of the source image.
         fingerprint: What the source's content was recognised by when the file was made.
-        placeholder: A tiny stand-in for the image, such as a colour or a data URI.
+        placeholder: What is shown until the image has loaded, as `make_placeholder` writes it.
         made_at: When the file was made, in seconds since the epoch.
         error: Why making it failed; cut to 300 characters.
         failures: How many tries in a row have failed.
@@ -77,6 +79,8 @@ class CacheFileRecord:
         published_name: The name that the storage gave the file, if it is not `name`.
         obsolete_at: When `cleanimages` first found that nothing calls for the file, in seconds since
             the epoch; None: something does, as far as is known.
+        quality: The quality in which the image was written, if that was searched for.
+        tries: Of how many tries.
 
     Raises:
         InvalidArgument: *status* is none of the four.
@@ -107,6 +111,8 @@ class CacheFileRecord:
     retry_at: float | None = None
     published_name: str = ""
     obsolete_at: float | None = None
+    quality: int | None = None
+    tries: int | None = None
 
     def as_missing(self, **changes: Any) -> CacheFileRecord:
         """Return the record of a file that is to be made anew, in what size is not known.

@@ -77,6 +77,8 @@ class TestSpecs:
             pytest.param({"fallback": "nothing"}, "E016", "'nothing'", id="fallback"),
             pytest.param({"serving_arguments": ("size",)}, "E016", "('size',)", id="serving"),
             pytest.param({"serving_arguments": ("width",)}, "E016", "width", id="no-width"),
+            pytest.param({"skip_if": "small"}, "E016", "skip_if must be", id="skip"),
+            pytest.param({"quality": "best"}, "E016", "quality must be", id="quality"),
             pytest.param({"placeholder": "lquip"}, "E016", "lqip", id="placeholder"),
             pytest.param(
                 {"placeholder": ["css", 5]}, "E016", "5 is neither", id="placeholder-number"

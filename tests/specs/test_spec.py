@@ -12,7 +12,7 @@ from django.core.files.storage import FileSystemStorage, storages
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.utils.translation import gettext_lazy
 
-from imagekit_registry import ImageSpec, unregister
+from imagekit_registry import ImageSpec, Target, unregister
 from imagekit_registry.exceptions import (
     AlreadyRegistered,
     InvalidArgumentType,
@@ -57,6 +57,12 @@ class TestDigest:
             {"processors": [ResizeToFill(5, 5)]},
             {"format": "PNG"},
             {"options": {"quality": 50}},
+            {"quality": "high"},
+            {"never_larger": True},
+            {"skip_if": "fits"},
+            {"quality": 50},
+            {"quality": Target(bytes=5000)},
+            {"quality": Target(bytes=5001)},
             {"options": {"quality": [50]}},
             {"autoconvert": False},
             {"auto_orient": False},

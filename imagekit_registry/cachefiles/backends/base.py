@@ -13,6 +13,7 @@ from imagekit_registry.cachefiles import existence
 from imagekit_registry.cachefiles.budget import images_left
 from imagekit_registry.cachefiles.bulk import generate_many
 from imagekit_registry.cachefiles.generation import generate
+from imagekit_registry.cachefiles.identity import published_names
 from imagekit_registry.cachefiles.results import Policy
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.threads import is_in_event_loop
@@ -234,7 +235,7 @@ class CachedFileBackend(AbstractCacheFileBackend):
 
     def _exists(self, file: Any) -> bool:
         """Ask the storage whether *file* exists."""
-        return bool(file.name and file.storage.exists(file.name))
+        return bool(file.name) and any(map(file.storage.exists, published_names(file)))
 
 
 class Simple(CachedFileBackend, plain=True):
