@@ -1,11 +1,14 @@
-"""Rules of settings: what ``manage.py check`` asks of a value by itself, without importing anything."""
+"""Rules of settings: what ``manage.py check`` asks of a value by itself, without importing anything.
+
+Those of the options in a setting that is a dict stand beside the options.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
-from typing import Any
+from typing import Any, TypedDict
 
 #: Says what a value must be, such as "a number, 0 or more"; None of a value that is right.
 Rule = Callable[[object], str | None]
@@ -122,3 +125,39 @@ attributes = rule_for(
 )
 more_than_one = rule_for("a number, more than 1", lambda value: _is_number(value) and value > 1)
 format_options = rule_for("a dict of formats, each with a dict of its options", _is_format_options)
+
+
+class ServingOptions(TypedDict, total=False):
+    """How on-demand URLs are answered, where a view does not say it itself; see the reference."""
+
+    MODE: str
+    PERMISSION: str | None
+    CONCURRENCY: int | None
+    WAITING: int
+    EXPIRES: float | None
+
+
+SERVING_DEFAULTS = ServingOptions(
+    MODE="auto", PERMISSION=None, CONCURRENCY=None, WAITING=64, EXPIRES=None
+)
+SERVING_MODES = ("accel", "auto", "redirect", "sendfile", "stream")
+SERVING_RULES: Mapping[str, Rule] = {
+    "MODE": rule_for(f"one of {', '.join(map(repr, SERVING_MODES))}", SERVING_MODES.__contains__),
+    "PERMISSION": optional(dotted_path("function of request and file")),
+    "CONCURRENCY": optional(one_or_more),
+    "WAITING": not_negative,
+    "EXPIRES": optional(one_or_more),
+}
+
+
+class RequestBudget(TypedDict, total=False):
+    """What one request may spend on making images; see the reference."""
+
+    images: int | None
+    seconds: float | None
+
+
+BUDGET_RULES: Mapping[str, Rule] = {
+    "images": optional(not_negative),
+    "seconds": optional(not_negative),
+}

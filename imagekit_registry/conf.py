@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from django.conf import settings
 
 from imagekit_registry._rules import (
+    BUDGET_RULES,
+    SERVING_DEFAULTS,
+    SERVING_MODES,
+    SERVING_RULES,
+    RequestBudget,
     Rule,
+    ServingOptions,
     anchor,
     attributes,
     boolean,
@@ -74,42 +80,6 @@ ALLOWED_FORMATS = frozenset(
     ["AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO"]
     + ["PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP"]
 )
-
-
-class ServingOptions(TypedDict, total=False):
-    """How on-demand URLs are answered, where a view does not say it itself; see the reference."""
-
-    MODE: str
-    PERMISSION: str | None
-    CONCURRENCY: int | None
-    WAITING: int
-    EXPIRES: float | None
-
-
-SERVING_DEFAULTS = ServingOptions(
-    MODE="auto", PERMISSION=None, CONCURRENCY=None, WAITING=64, EXPIRES=None
-)
-SERVING_MODES = ("accel", "auto", "redirect", "sendfile", "stream")
-_SERVING_RULES: Mapping[str, Rule] = {
-    "MODE": rule_for(f"one of {', '.join(map(repr, SERVING_MODES))}", SERVING_MODES.__contains__),
-    "PERMISSION": optional(dotted_path("function of request and file")),
-    "CONCURRENCY": optional(one_or_more),
-    "WAITING": not_negative,
-    "EXPIRES": optional(one_or_more),
-}
-
-
-class RequestBudget(TypedDict, total=False):
-    """What one request may spend on making images; see the reference."""
-
-    images: int | None
-    seconds: float | None
-
-
-_BUDGET_RULES: Mapping[str, Rule] = {
-    "images": optional(not_negative),
-    "seconds": optional(not_negative),
-}
 
 
 class Setting(property, Generic[T]):
@@ -343,13 +313,13 @@ class Conf:
     REQUEST_BUDGET = Setting[RequestBudget](
         {},
         "What a request may spend on making images: a number of images, and of seconds.",
-        options(_BUDGET_RULES),
+        options(BUDGET_RULES),
         example={"images": 4, "seconds": 2.0},
     )
     SERVING = Setting[ServingOptions](
         {},
         "How on-demand URLs are answered: MODE, PERMISSION, CONCURRENCY, WAITING, EXPIRES.",
-        options(_SERVING_RULES),
+        options(SERVING_RULES),
         example={"MODE": "accel"},
     )
     WIDTHS = Setting[Iterable[int]](

@@ -118,7 +118,7 @@ def _make_in_background(files: Sequence[CacheFile], force: bool) -> Outcome:
             results += item.results(ResultStatus.FAILED, error)
     if wanted:
         key = "\n".join(str(file.name) for file in wanted)
-        run_in_background(key, partial(_make_all, wanted, force))
+        run_in_background(key, partial(generate_many, wanted, force=force))
     return Outcome.of(results)
 
 
@@ -135,10 +135,6 @@ def _is_settled(file: CacheFile) -> bool:
     if record is not None and record.status == Status.FAILED:
         refuse_retry(file, record)
     return record is not None and record.status != Status.MISSING
-
-
-def _make_all(files: Sequence[CacheFile], force: bool) -> None:
-    generate_many(files, force=force)
 
 
 @attrs.define(eq=False)

@@ -35,6 +35,7 @@ class FieldAttributes(TypedDict, total=False):
 class FileAttributes(FieldAttributes, total=False):
     """The attributes of a spec that fields of cache files take besides, by name alone."""
 
+    fallback: object
     pending: str | None
     picture: Picture | None
     placeholder: object
@@ -80,7 +81,6 @@ class SpecAttributes(FileAttributes, total=False):
     options: Mapping[str, object] | None
     autoconvert: bool | None
     namer: Callable[[Any], str] | str | None
-    fallback: object
     cachefile_storage: Storage | str | Callable[[], Storage] | None
     cachefile_backend: object
     cachefile_strategy: object

@@ -68,4 +68,4 @@ class Command(ImageCommand):
             f"# Mean scores over {counted(number, 'photograph')}: {told}",
             f"IMAGEKIT_FORMAT_OPTIONS = {pprint.pformat(wanted, width=60)}",
         ]
-        self.report(options, document, lines, [])
+        self.report(document, lines, [])

@@ -157,7 +157,7 @@ class ImageSpecField(SpecHost):
         cachefile_storage, cachefile_backend, cachefile_strategy: As in `SpecAttributes`.
         spec: A spec, in place of attributes of one.
         id: The id under which the spec is registered; ``app:model:field`` if None.
-        namer, fallback: As in `SpecAttributes`.
+        namer: As in `SpecAttributes`.
         image_field: Old name of *source*.
         image_cache_backend: Old name of *cachefile_backend*: validate, invalidate, clear.
         storage: Old name of *cachefile_storage*.
@@ -190,7 +190,6 @@ class ImageSpecField(SpecHost):
         id: str | None = None,
         *,
         namer: _Namer | str | None = None,
-        fallback: object = None,
         image_field: str | None = None,
         image_cache_backend: object = None,
         storage: _Storage | None = None,
@@ -216,7 +215,6 @@ class ImageSpecField(SpecHost):
                 "cachefile_strategy", cachefile_strategy, "pre_cache", strategy
             ),
             namer=_either("namer", namer, "cache_to", naming),
-            fallback=fallback,
             **attributes,
         )
         self.name = ""
