@@ -7,6 +7,8 @@ from django.core import checks
 from django.db.models.signals import post_save, pre_save
 from django.utils.translation import gettext_lazy as _
 
+from imagekit_registry._lazy import later
+
 __all__ = ["EasyConfig"]
 
 
@@ -21,7 +23,6 @@ class EasyConfig(AppConfig):
         """Connect what must be connected once per process."""
         # What these modules import needs the models, which are loaded by now.
         from imagekit_registry.contrib.easy import signal_handlers
-        from imagekit_registry.contrib.easy._checks import check_settings, check_templates
         from imagekit_registry.contrib.easy.alias import aliases
         from imagekit_registry.signals import generated
 
@@ -30,5 +31,5 @@ class EasyConfig(AppConfig):
         pre_save.connect(signal_handlers.find_uncommitted_filefields, dispatch_uid=f"{uid}pre")
         post_save.connect(signal_handlers.signal_committed_filefields, dispatch_uid=f"{uid}post")
         generated.connect(signal_handlers.tell_of_generated, dispatch_uid=f"{uid}generated")
-        checks.register(check_settings, "imagekit")
-        checks.register(check_templates, "imagekit")
+        for name in ("check_settings", "check_templates"):
+            checks.register(later("imagekit_registry.contrib.easy._checks", name), "imagekit")

@@ -15,7 +15,7 @@ from imagekit_registry.contrib.easy.specs import EasyThumbnail
 from imagekit_registry.html import build_attributes
 from imagekit_registry.imaging import Encoded
 
-__all__ = ["ThumbnailFile"]
+__all__ = ["ThumbnailFile", "announce"]
 
 
 class ThumbnailFile(ImageCacheFile):
@@ -82,3 +82,17 @@ class ThumbnailFile(ImageCacheFile):
         if isinstance(content, Encoded):
             return content.width, content.height
         return super()._get_image_dimensions()
+
+
+def announce(file: ImageCacheFile, name: str) -> None:
+    """Send ``thumbnail_created`` for an image that was published, if it is one of this app.
+
+    Args:
+        file: The image.
+        name: The name that it has in its storage.
+    """
+    if isinstance(file, ThumbnailFile):
+        file.announce(name)
+    elif isinstance(file.generator, EasyThumbnail):
+        # Made by a worker or a command.
+        ThumbnailFile(file.generator, storage=file.storage).announce(name)

@@ -6,9 +6,8 @@ from typing import Any
 
 from django.db.models import FileField, Model
 
-from imagekit_registry.contrib.easy.files import ThumbnailFile, generate_all_aliases
+from imagekit_registry._lazy import later
 from imagekit_registry.contrib.easy.signals import saved_file, thumbnail_created
-from imagekit_registry.contrib.easy.specs import EasyThumbnail
 
 __all__ = [
     "find_uncommitted_filefields",
@@ -18,6 +17,8 @@ __all__ = [
     "tell_of_generated",
 ]
 
+_announce = later("imagekit_registry.contrib.easy.images", "announce")
+_generate_all_aliases = later("imagekit_registry.contrib.easy.files", "generate_all_aliases")
 _UNCOMMITTED = "_uncommitted_filefields"
 
 
@@ -47,10 +48,8 @@ def signal_committed_filefields(sender: type[Model], instance: Model, **kwargs: 
 
 def tell_of_generated(file: Any, name: str, **kwargs: object) -> None:
     """Send ``thumbnail_created`` for an image of this app; a receiver of ``generated``."""
-    if thumbnail_created.receivers and isinstance(file.generator, EasyThumbnail):
-        is_ours = isinstance(file, ThumbnailFile)
-        twin = file if is_ours else ThumbnailFile(file.generator, storage=file.storage)
-        twin.announce(name)
+    if thumbnail_created.receivers:
+        _announce(file, name)
 
 
 def generate_aliases(fieldfile: Any, **kwargs: object) -> None:
@@ -59,9 +58,9 @@ def generate_aliases(fieldfile: Any, **kwargs: object) -> None:
     Example:
         >>> saved_file.connect(generate_aliases)
     """
-    generate_all_aliases(fieldfile, include_global=False)
+    _generate_all_aliases(fieldfile, include_global=False)
 
 
 def generate_aliases_global(fieldfile: Any, **kwargs: object) -> None:
     """Make those of the project-wide aliases as well; a receiver of ``saved_file``."""
-    generate_all_aliases(fieldfile, include_global=True)
+    _generate_all_aliases(fieldfile, include_global=True)
