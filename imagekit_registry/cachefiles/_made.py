@@ -59,14 +59,14 @@ class Defaults:
 def defaults() -> Defaults:
     storage, backend = get_storage(), get_default_cachefile_backend()
     namer = get_by_qname(conf.SPEC_CACHEFILE_NAMER, "namer")
-    has_folders = namer is namers.source_name_as_path
+    has_folders = namer in {namers.source_name_as_path, namers.content_hash}
     is_ours = backend.strategy is None and backend.states is get_state_access()
     return Defaults(
         storage,
         storage_reference(storage),
         load_strategy(conf.DEFAULT_CACHEFILE_STRATEGY),
         has_folders,
-        has_folders and is_ours,
+        namer is namers.source_name_as_path and is_ours,
     )
 
 

@@ -259,7 +259,8 @@ def is_told_by_class(spec: BaseImageSpec) -> bool:
     ):
         return False
     namer = spec._namer()
-    return isinstance(namer, FunctionType) and namer.__module__ == namers.__name__
+    is_ours = isinstance(namer, FunctionType) and namer.__module__ == namers.__name__
+    return is_ours and namer is not namers.content_hash
 
 
 def _placed(spec: BaseImageSpec) -> _Parts:

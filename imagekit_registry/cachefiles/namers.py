@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from imagekit_registry._loading import storage_reference
+from imagekit_registry.cachefiles._source_content import content_digest
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgumentType, UnknownFormat
 from imagekit_registry.imaging.formats import (
@@ -29,6 +30,7 @@ from imagekit_registry.specs import digest, refer_to, storage_of
 
 __all__ = [
     "CacheTo",
+    "content_hash",
     "folder_of",
     "hash",
     "is_inside",
@@ -78,6 +80,25 @@ def folder_of(source_name: str) -> str:
     """
     stem = _safe_stem(source_name)
     return _under_dir(stem) if stem else ""
+
+
+def content_hash(generator: Any) -> str:
+    """Name the file after its source's path, with a digest of the source's content in it as well.
+
+    A source that is overwritten under its name gets new URLs, so that browsers and CDNs may keep an
+    image for ever. Each source is read once for its name; the digest is kept in the cache.
+
+    Args:
+        generator: A spec: ``source``, ``format`` and ``get_hash()`` are asked.
+
+    Example:
+        >>> content_hash(Thumbnail(source="photos/bulldog.jpg"))
+        'CACHE/images/photos/bulldog/...jpg'
+    """
+    name = f"{digest([generator.get_hash(), content_digest(generator.source)])}"
+    name += _extension(generator)
+    folder = folder_of(_source_name(generator))
+    return posixpath.join(folder, name) if folder else _under_dir(name)
 
 
 def source_name_dot_hash(generator: Any) -> str:

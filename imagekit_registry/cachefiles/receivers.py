@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import attrs
 
+from imagekit_registry._loading import get_by_qname
+from imagekit_registry.cachefiles import namers
 from imagekit_registry.cachefiles._made import Look, defaults, delete
+from imagekit_registry.cachefiles._source_content import forget_content
 from imagekit_registry.cachefiles.bulk import generate_many
 from imagekit_registry.cachefiles.existence import fetch, remember
 from imagekit_registry.cachefiles.files import ImageCacheFile, get_image
@@ -86,6 +89,7 @@ def on_source_moved(sender: object, source: Any, former: Any, **kwargs: object) 
 
 def on_source_written(sender: object, source: Any, **kwargs: object) -> None:
     """Have all that was made of *source* made anew when it is needed next; the files stay."""
+    forget_content(source)
     mark_stale(source, source_group_registry.ids_of(sender))
 
 
@@ -151,6 +155,7 @@ def _tell(event: Event, announced: Sequence[_Announced]) -> None:
         if has_source(source):
             reference = refer_to(source)
             roots.setdefault(str(reference), _Root(source, reference)).groups.append(group)
+    _forget_contents([root.source for root in roots.values()])
     look = Look()
     records = look.find([root.reference for root in roots.values()])
     deleted = _deleted_by_name(
@@ -174,6 +179,22 @@ def _tell(event: Event, announced: Sequence[_Announced]) -> None:
     finally:
         # An error that a developer is shown must not leave former images on the pages.
         _Others(event, roots, look, deleted).tell(files, records)
+
+
+def _forget_contents(sources: Iterable[Any]) -> None:
+    """Forget what *sources* held, if anything is named by it."""
+    if _is_any_named_by_content(generator_registry.version, conf.SPEC_CACHEFILE_NAMER):
+        for source in sources:
+            forget_content(source)
+
+
+@lru_cache(maxsize=1)
+def _is_any_named_by_content(version: int, default: str) -> bool:
+    """Return whether a spec of the registry, in its *version*, has the namer `content_hash`."""
+    specs = map(generator_registry.lookup, generator_registry.get_ids())
+    wanted = [default, *(getattr(spec, "namer", None) for spec in specs)]
+    loaded = [get_by_qname(each, "namer") if isinstance(each, str) else each for each in wanted]
+    return namers.content_hash in loaded
 
 
 def _by_name(roots: Iterable[_Root], spec_ids: set[str]) -> dict[str, CacheFileRecord]:
@@ -251,6 +272,8 @@ class _Others:
         """Tell the strategies of *records* by key, and of what was made of these and of *files*."""
         seen = set()
         sources = []
+        # What has another name by now is of a former content.
+        by_content = {f.spec_id for f, _ in files if f.spec._namer() is namers.content_hash}
         for file, root in files:
             identity = file.identity
             seen.add((identity.storage, identity.name))
@@ -261,7 +284,7 @@ class _Others:
             gone = {}
             for key, record in records.items():
                 place, root = (record.storage, record.name), self.roots[record.source]
-                is_deleted = record.spec_id in self.deleted
+                is_deleted = record.spec_id in self.deleted | by_content
                 if place in seen or (not is_deleted and record.spec_id in root.bound):
                     continue
                 seen.add(place)

@@ -8,6 +8,7 @@ import time
 from django.core.files.storage import FileSystemStorage
 
 from imagekit_registry._loading import storage_reference
+from imagekit_registry.cachefiles._source_content import is_looked_at, seen
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import answer_or
@@ -24,16 +25,6 @@ next_looks: dict[tuple[str, str], float] = {}
 _MOST_LOOKS = 10_000
 
 
-def _is_looked_at(source: object) -> bool:
-    """Return whether a source is looked at where the state is lost: far away each look is a request."""
-    return bool(conf.VERIFY_SOURCES_EVERY) or isinstance(storage_of(source), FileSystemStorage)
-
-
-def seen(source: object) -> str:
-    """Return the fingerprint of the source of a file whose state is lost; empty if nobody looks."""
-    return fingerprint(source) if _is_looked_at(source) else ""
-
-
 def is_older_than_source(file: CacheFile) -> bool:
     """Return whether an existing file without a record is older than its source.
 
@@ -44,7 +35,7 @@ def is_older_than_source(file: CacheFile) -> bool:
     other = storage_of(source)
     if other is None or storage_reference(other) != file.identity.storage:
         return False
-    if not _is_looked_at(source):
+    if not is_looked_at(source):
         return False
     made, changed = (
         answer_or(None, storage.get_modified_time, name)

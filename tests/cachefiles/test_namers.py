@@ -10,17 +10,21 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, default_storage, storages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagekit_registry import ImageSpec
-from imagekit_registry.cachefiles import namers
+from imagekit_registry.cachefiles import ImageCacheFile, _source_content, namers
 from imagekit_registry.processors import ColorOverlay, ResizeToFill
+from imagekit_registry.signals import retired
 from imagekit_registry.specs import StoredFile
 from tests.imaging.conftest import encode, sample
 from tests.pages import elements, render, served
+from tests.storages import CountingStorage
+from tests.testapp.models import Photo
 
 
 class Source:
@@ -259,3 +263,90 @@ def test_a_friendly_name_is_shown(name: str) -> None:
     (img,) = elements(html)
     assert not set(img["src"]) & set(' "<>#?ä')
     assert served(unquote(img["src"])).size == (20, 10)
+
+
+class TestContentHash:
+    """The namer that tells contents apart."""
+
+    NAMER = "imagekit_registry.cachefiles.namers.content_hash"
+
+    @pytest.fixture
+    def overwriting(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """Use a storage that counts and keeps the names that it is given, and the namer for a spec."""
+        path = f"{CountingStorage.__module__}.{CountingStorage.__qualname__}"
+        options = {"BACKEND": path, "OPTIONS": {"allow_overwrite": True}}
+        settings.STORAGES = {**settings.STORAGES, "default": options}
+        _source_content._known.clear()
+        monkeypatch.setattr(Thumbnail, "namer", self.NAMER)
+        monkeypatch.setattr(type(Photo(original_image="a").banner.spec), "namer", self.NAMER)
+        return storages["default"]
+
+    def name_of(self, name: str) -> str:
+        """Return what the image of a source is called."""
+        return str(ImageCacheFile(Thumbnail(name)).name)
+
+    def test_contents_tell_names_apart_and_sources_are_read_once(
+        self, overwriting: Any, stored_photo: Any
+    ) -> None:
+        """By all processes together; later pages ask the storage for nothing but its URLs."""
+        name = stored_photo(name="a/b.jpg")
+        found = self.name_of(name)
+        assert re.fullmatch(r"CACHE/images/a/b/[0-9a-f]{32}\.jpg", found)
+        assert ImageCacheFile(Thumbnail(name)).url == f"/media/{found}"
+        overwriting.calls.clear()
+        assert ImageCacheFile(Thumbnail(name)).url == f"/media/{found}"
+        _source_content._known.clear()
+        assert self.name_of(name) == found
+        assert overwriting.calls["open"] == 0
+        assert self.name_of(stored_photo("coffee.png", name="a/c.jpg")) != found
+
+    def test_a_source_that_is_overwritten_behind_our_back_gets_another_name(
+        self, overwriting: Any, stored_photo: Any, settings: Any
+    ) -> None:
+        """As soon as somebody looks."""
+        settings.IMAGEKIT_LOCAL_STATE_TTL = 0
+        before = self.name_of(stored_photo(name="a.jpg"))
+        assert self.name_of(stored_photo("coffee.png", name="a.jpg")) != before
+        assert self.name_of(stored_photo(name="a.jpg")) == before
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("store", ["cache", "database"])
+    def test_an_overwritten_upload_has_a_new_url_and_its_former_image_is_gone(
+        self, overwriting: Any, photos: Path, settings: Any, store: str
+    ) -> None:
+        """Its URL is retired, once."""
+        settings.IMAGEKIT_STATE_STORE = store
+        urls: list[str] = []
+        retired.connect(note := lambda **told: urls.extend(told["urls"]))
+        try:
+            photo = Photo.objects.create(
+                original_image=ContentFile((photos / "rocket.jpg").read_bytes(), "same.jpg")
+            )
+            first = photo.banner.url
+            assert served(first).size == (300, 100)
+            content = ContentFile((photos / "coffee.png").read_bytes(), "same.jpg")
+            photo.original_image.save("same.jpg", content)
+            second = Photo.objects.get().banner.url
+        finally:
+            retired.disconnect(note)
+        assert (second != first, urls) == (True, [first])
+        assert served(second).size == (300, 100)
+        assert not overwriting.exists(first.removeprefix("/media/"))
+
+    def test_a_source_that_cannot_be_read_breaks_no_page(self, overwriting: Any) -> None:
+        """Its image fails as others do."""
+        assert ImageCacheFile(Thumbnail("gone.jpg")).url.startswith("data:")
+
+    def test_a_cache_that_is_down_costs_reading_and_no_page(
+        self, overwriting: Any, stored_photo: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The name is what it was."""
+        name = stored_photo(name="a.jpg")
+        found = self.name_of(name)
+        _source_content._known.clear()
+
+        def fail(*_: Any) -> None:
+            raise ConnectionError
+
+        monkeypatch.setattr(type(caches["default"]), "get", fail)
+        assert self.name_of(name) == found
