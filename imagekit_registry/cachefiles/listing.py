@@ -6,8 +6,9 @@ import posixpath
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Hashable, Iterable, Iterator, Set
 from concurrent.futures import Executor
+from heapq import merge
 from typing import Any
 
 import attrs
@@ -16,10 +17,12 @@ from django.core.exceptions import ImproperlyConfigured
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.exceptions import answer_or
 
-__all__ = ["Entry", "Listing", "walk"]
+__all__ = ["Entry", "Hashes", "Listing", "walk"]
 
 #: Names that a listing keeps in memory for `names`, over all folders: some 100 MB in the worst case.
 MAX_NAMES = 500_000
+#: Hashes that are added before they are sorted in.
+FEW = 1_000
 #: Folders inside each other that a walk enters; a link that leads back would have no end.
 MAX_DEPTH = 100
 
@@ -27,29 +30,42 @@ MAX_DEPTH = 100
 _Place = tuple[int, str]
 
 
-class _Folder:
-    """The names of the files in a folder, each in 8 bytes: millions of them fit into memory.
+class Hashes:
+    """A set of names, or of whatever has a hash, in 16 bytes each or fewer: millions fit into memory.
 
-    They are hashes. Two names of one hash, which is as good as impossible, would be taken for one.
+    What is kept are hashes. Two names of one hash, which is as good as impossible, count as one.
+
+    Args:
+        items: What it holds from the beginning.
+
+    Example:
+        >>> seen = Hashes(["a.jpg"])
+        >>> seen.add("b.jpg")
+        >>> "a.jpg" in seen, "b.jpg" in seen, "c.jpg" in seen
+        (True, True, False)
     """
 
-    def __init__(self, storage: Any, names: Set[str]) -> None:
-        self.storage = storage
-        self._hashes = array("q", sorted(map(hash, names)))
+    def __init__(self, items: Iterable[Hashable] = ()) -> None:
+        self._sorted = array("q", sorted({hash(item) for item in items}))
         self._added: set[int] = set()
 
-    def __contains__(self, name: str) -> bool:
-        wanted = hash(name)
-        place = bisect_left(self._hashes, wanted)
-        is_there = place < len(self._hashes) and self._hashes[place] == wanted
+    def __contains__(self, item: Hashable) -> bool:
+        wanted = hash(item)
+        place = bisect_left(self._sorted, wanted)
+        is_there = place < len(self._sorted) and self._sorted[place] == wanted
         return is_there or wanted in self._added
 
-    def add(self, name: str) -> None:
-        self._added.add(hash(name))
-        # Sorted in seldom, for that goes through all of them.
-        if len(self._added) > 1_000 + len(self._hashes) // 8:
-            self._hashes = array("q", sorted([*self._hashes, *self._added]))
-            self._added.clear()
+    def __len__(self) -> int:
+        return len(self._sorted) + len(self._added)
+
+    def add(self, item: Hashable) -> None:
+        """Add *item*, unless it is there."""
+        if item not in self:
+            self._added.add(hash(item))
+            # Sorted in seldom, for that goes through all of them.
+            if len(self._added) > FEW + len(self._sorted) // 8:
+                self._sorted = array("q", merge(self._sorted, sorted(self._added)))
+                self._added.clear()
 
 
 class Listing:
@@ -66,7 +82,8 @@ class Listing:
     """
 
     def __init__(self) -> None:
-        self._folders: dict[_Place, _Folder | None] = {}
+        #: Each with its storage, whose id is its own only while it lives.
+        self._folders: dict[_Place, tuple[Any, Hashes | None]] = {}
         self._names: OrderedDict[_Place, tuple[Any, Set[str] | None]] = OrderedDict()
         self._count = 0
 
@@ -90,12 +107,13 @@ class Listing:
             # They are gone through so that no thread is left at it.
             deque(executor.map(self._look_into, asked.values(), [each for _, each in asked]), 0)
 
-    def _look_into(self, storage: Any, folder: str) -> _Folder | None:
+    def _look_into(self, storage: Any, folder: str) -> Hashes | None:
         place = (id(storage), folder)
         if place not in self._folders:
+            # Storages raise what they like where they cannot list.
             names = answer_or(None, _list, storage, folder)
-            self._folders[place] = None if names is None else _Folder(storage, names)
-        return self._folders[place]
+            self._folders[place] = storage, None if names is None else Hashes(names)
+        return self._folders[place][1]
 
     def has_any(self, storage: Any, names: Iterable[str]) -> bool:
         """Return whether *storage* has a file of one of *names*; see `has`."""
@@ -104,8 +122,8 @@ class Listing:
     def add(self, storage: Any, name: str) -> None:
         """Take note that *storage* has a file called *name* now."""
         folder, basename = posixpath.split(name)
-        known = self._folders.get((id(storage), folder))
-        if known is not None and basename not in known:
+        _, known = self._folders.get((id(storage), folder), (None, None))
+        if known is not None:
             known.add(basename)
 
     def names(self, storage: Any, folder: str) -> Set[str] | None:
@@ -114,9 +132,7 @@ class Listing:
         if place in self._names:
             self._names.move_to_end(place)
             return self._names[place][1]
-        # Storages raise what they like where they cannot list.
         names = answer_or(None, _list, storage, folder)
-        # The storage is kept as well: its id is its own only while it lives.
         self._names[place] = (storage, names)
         self._count += 1 + len(names or ())
         while self._count > MAX_NAMES and len(self._names) > 1:

@@ -22,7 +22,7 @@ from imagekit_registry.cachefiles.existence import (
 )
 from imagekit_registry.cachefiles.files import ImageCacheFile
 from imagekit_registry.cachefiles.identity import CacheFile, published_names
-from imagekit_registry.cachefiles.listing import Listing
+from imagekit_registry.cachefiles.listing import Hashes, Listing
 from imagekit_registry.cachefiles.rendering import explained, properties_of
 from imagekit_registry.cachefiles.results import ResultStatus
 from imagekit_registry.exceptions import GenerationError, ImageKitError, NameTaken
@@ -118,7 +118,7 @@ class Checker:
 
     counts: Counter[str] = attrs.field(factory=Counter, init=False)
     _listing: Listing = attrs.field(factory=Listing, init=False)
-    _seen: set[int] = attrs.field(factory=set, init=False)
+    _seen: Hashes = attrs.field(factory=Hashes, init=False)
     _accesses: set[StateAccess] = attrs.field(factory=lambda: {get_state_access()}, init=False)
 
     def run(self) -> Iterator[Problem]:
@@ -151,7 +151,7 @@ class Checker:
             if access is None:
                 self.counts[Kind.UNCHECKED] += 1
                 continue
-            self._seen.add(hash((identity.storage, identity.name)))
+            self._seen.add((identity.storage, identity.name))
             try:
                 kind, cause = self._compare(file, record, fingerprints)
                 if kind == Kind.GOOD and record is not None and not access.store.is_ledger:
@@ -212,7 +212,7 @@ class Checker:
         for key, record in access.iter_items():
             name = record.published_name or record.name
             is_told = record.status in {Status.EXISTS, Status.FAILED} and name
-            is_seen = hash((record.storage, record.name)) in self._seen
+            is_seen = (record.storage, record.name) in self._seen
             if is_seen or not is_told or not pattern.match(record.spec_id):
                 continue
             self.on_progress(1)

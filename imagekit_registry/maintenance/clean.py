@@ -19,7 +19,7 @@ from django.core.files.storage import FileSystemStorage, InvalidStorageError, St
 from imagekit_registry._loading import resolve_storage
 from imagekit_registry.cachefiles.existence import remember
 from imagekit_registry.cachefiles.identity import state_key
-from imagekit_registry.cachefiles.listing import Listing, walk
+from imagekit_registry.cachefiles.listing import Hashes, Listing, walk
 from imagekit_registry.cachefiles.namers import is_inside, source_stem
 from imagekit_registry.cachefiles.publishing import is_temporary
 from imagekit_registry.conf import Conf, conf
@@ -120,7 +120,7 @@ class Cleaner:
     _pattern: re.Pattern[str] = attrs.field(init=False)
     _reasons: _Reasons = attrs.field(init=False)
     # What has a record that was looked at is not looked at once more when it is listed.
-    _seen: set[int] = attrs.field(factory=set, init=False)
+    _seen: Hashes = attrs.field(factory=Hashes, init=False)
     # What is made while we work is not in the inventory, and is left.
     _started: float = attrs.field(factory=lambda: time.time(), init=False)  # noqa: PLW0108
 
@@ -160,7 +160,7 @@ class Cleaner:
             places = []
             for basename in entry.files:
                 place = (reference, posixpath.join(entry.folder, basename))
-                if place not in self.inventory and hash(place) not in self._seen:
+                if place not in self.inventory and place not in self._seen:
                     places.append(place)
             self.on_progress(len(entry.files) - len(places))
             for chunk in in_chunks(places):
@@ -216,7 +216,7 @@ class Cleaner:
             is_known = any((reference, each) in self.inventory for each in names)
             if is_known or not self._pattern.match(record.spec_id):
                 return None
-            self._seen.add(hash((reference, name)))
+            self._seen.add((reference, name))
             if not all(map(is_inside, names)):
                 if name:
                     self.on_left(Left.OUTSIDE, name)

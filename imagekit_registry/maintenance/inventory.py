@@ -18,6 +18,7 @@ from imagekit_registry._loading import get_storage, storage_reference
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.cachefiles.identity import published_names
+from imagekit_registry.cachefiles.listing import Hashes
 from imagekit_registry.cachefiles.rendering import explained
 from imagekit_registry.cachefiles.renditions import Renditions, fetch_possible, offer_own
 from imagekit_registry.exceptions import GenerationError, ImageKitError
@@ -261,14 +262,14 @@ def file_columns() -> Iterator[tuple[type[Model], FileField]]:
 class Inventory:
     """The files that rows and registered lists call for, and their sources.
 
-    Millions of them fit into memory: what is kept are hashes. Two names of one hash, which is as
-    good as impossible, would both be kept.
+    Millions of them fit into memory. Of two names of one hash, which is as good as impossible, both
+    would be kept.
 
     Attributes:
-        files: The hashes of pairs of a storage's reference and a file's name.
-        digests: The hashes of their digests.
-        names: The hashes of what any row, in any database, has in a file field, and of what source
-            groups yield: with extensions and without.
+        files: Pairs of a storage's reference and a file's name.
+        digests: Their digests.
+        names: What any row, in any database, has in a file field, and what source groups yield: with
+            extensions and without.
         errors: What kept some files from being named, or rows from being read. If there are any, a
             file that is not in the inventory may still be called for.
         storages: The storages that cache files lie in, by reference.
@@ -278,9 +279,7 @@ class Inventory:
     """
 
     def __init__(self) -> None:
-        self.files: set[int] = set()
-        self.digests: set[int] = set()
-        self.names: set[int] = set()
+        self.files, self.digests, self.names = Hashes(), Hashes(), Hashes()
         self.errors: Errors = FirstErrors()
         storage = get_storage()
         self.storages = {storage_reference(storage): storage}
@@ -290,15 +289,15 @@ class Inventory:
 
     def __contains__(self, place: tuple[str, str]) -> bool:
         """Return whether (storage reference, name) is called for."""
-        return hash(place) in self.files
+        return place in self.files
 
     def has_digest(self, digest: str) -> bool:
         """Return whether an image of this digest is called for: so are its renditions."""
-        return hash(digest) in self.digests
+        return digest in self.digests
 
     def holds(self, name: str) -> bool:
         """Return whether a row or a source group has a file of this name, in whatever storage."""
-        return hash(name) in self.names
+        return name in self.names
 
     def take(self, on_progress: Callable[[int], None] = lambda count: None) -> None:
         """Go through all sources of all generators, and the file fields of all rows.
@@ -310,14 +309,15 @@ class Inventory:
             on_progress(len(batch))
             for file, record in zip(batch, fetch(batch), strict=True):
                 identity = file.identity
-                self.files |= {hash((identity.storage, name)) for name in published_names(file)}
-                self.digests.add(hash(identity.digest))
+                for name in published_names(file):
+                    self.files.add((identity.storage, name))
+                self.digests.add(identity.digest)
                 self.storages.setdefault(identity.storage, file.storage)
                 # A storage that gives names of its own has published some under other ones.
                 if record is not None and record.obsolete_at is not None:
                     self.wanted_again.append((file, record))
                 if record is not None and record.published_name:
-                    self.files.add(hash((identity.storage, record.published_name)))
+                    self.files.add((identity.storage, record.published_name))
                 self._add_name(file.spec.source_name)
             backends = {file.cachefile_backend for file in batch}
             self.accesses |= {access for each in backends if (access := each.states) is not None}
@@ -342,7 +342,8 @@ class Inventory:
 
     def _add_name(self, name: str | None) -> None:
         if name:
-            self.names |= {hash(name), hash(posixpath.splitext(name)[0])}
+            self.names.add(name)
+            self.names.add(posixpath.splitext(name)[0])
 
 
 def _list_tables(alias: str) -> Set[str]:

@@ -13,7 +13,7 @@ from django.core.files.storage import FileSystemStorage, Storage
 from imagekit_registry._loading import resolve_storage
 from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.cachefiles.identity import state_key
-from imagekit_registry.cachefiles.listing import walk
+from imagekit_registry.cachefiles.listing import Hashes, walk
 from imagekit_registry.cachefiles.publishing import is_temporary
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import UnknownExtension, answer_or
@@ -163,10 +163,10 @@ class Statistics:
         own = get_state_access()
         ledgers = [access for access in accesses_in_use() if access.store.is_ledger]
         told = [(record for _, record in ledger.iter_items()) for ledger in ledgers]
-        seen, storages = set[int](), storages_in_use()
+        seen, storages = Hashes(), storages_in_use()
         references = set(storages)
         for record in chain(() if own in ledgers else self._of_rows(), *told):
-            place = hash((record.storage, record.published_name or record.name))
+            place = (record.storage, record.published_name or record.name)
             if record.name and place not in seen:
                 seen.add(place)
                 references.add(record.storage)
@@ -183,7 +183,7 @@ class Statistics:
             yield from filter(None, fetch(batch))
 
     def _unseen(
-        self, access: StateAccess, reference: str, storage: Storage, seen: set[int]
+        self, access: StateAccess, reference: str, storage: Storage, seen: Hashes
     ) -> Iterator[CacheFileRecord]:
         """Yield the records of what lies in a storage and is not *seen*."""
         for entry in walk(storage, conf.CACHEFILE_DIR.rstrip("/")):
@@ -191,7 +191,7 @@ class Statistics:
                 error = f"{type(entry.error).__name__}: {entry.error}"
                 self.unlisted.append(f"{entry.folder}: {error}")
             names = (posixpath.join(entry.folder, each) for each in entry.files)
-            unseen = (name for name in names if hash((reference, name)) not in seen)
+            unseen = (name for name in names if (reference, name) not in seen)
             for chunk in in_chunks(name for name in unseen if not is_temporary(name)):
                 keys = {state_key(reference, name): name for name in chunk}
                 known = access.get_many(keys)

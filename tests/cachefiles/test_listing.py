@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 from pathlib import Path
 from threading import Barrier
 from typing import Any
+from unittest.mock import patch
 
 from django.core.cache import caches
 from django.core.files.storage import FileSystemStorage
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imagekit_registry.cachefiles import generate_many
 from imagekit_registry.cachefiles.bulk import Generation
 from imagekit_registry.cachefiles.existence import new_record, remember
-from imagekit_registry.cachefiles.listing import Listing
+from imagekit_registry.cachefiles.listing import Hashes, Listing
 from imagekit_registry.specs import StoredFile
 from imagekit_registry.state import Status
 from tests.cachefiles.conftest import files_of
@@ -51,10 +55,10 @@ class Folders(FileSystemStorage):
 
 def test_each_folder_is_listed_once_in_whatever_order_files_are_asked_for() -> None:
     """Rows lie in the order of their keys, and their images in folders by the year, the user ..."""
-    storage, listing = Folders(200_000), Listing()
+    storage, listing = Folders(60_000), Listing()
     folders = [str(number) for number in range(4)]
 
-    for number, folder in itertools.product(range(0, 200_000, 9_999), folders):
+    for number, folder in itertools.product(range(0, 60_000, 2_999), folders):
         assert listing.has(storage, f"{folder}/{folder}-{number}.jpg")
         assert not listing.has(storage, f"{folder}/other-{number}.jpg")
 
@@ -73,6 +77,32 @@ def test_what_is_made_meanwhile_is_there() -> None:
     assert listing.has(storage, "a/a-9.jpg")
     assert not listing.has(storage, "a/new-5000.jpg")
     assert storage.listed == ["a"]
+
+
+@given(st.lists(st.integers(0, 60)))
+def test_a_set_of_hashes_holds_what_was_added(items: list[int]) -> None:
+    """Each once, also while many are added."""
+    with patch("imagekit_registry.cachefiles.listing.FEW", 3):
+        hashes = Hashes(items[:5])
+        for item in items:
+            hashes.add(item)
+    assert [number in hashes for number in range(61)] == [number in items for number in range(61)]
+    assert len(hashes) == len(set(items))
+
+
+def test_a_set_of_hashes_takes_little_memory() -> None:
+    """8 bytes a name, and what was added last."""
+    hashes = Hashes()
+    tracemalloc.start()
+    try:
+        for number in range(30_000):
+            hashes.add(("storage", f"CACHE/images/photos/{number}.jpg"))
+        size, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(hashes) == 30_000
+    assert size < 24 * 30_000
+    assert peak < 60 * 30_000
 
 
 def test_jobs_ask_a_storage_at_the_same_time(

@@ -1130,7 +1130,7 @@ class TestRequests:
         run_threads([lambda: [by_wsgi("look") for _ in range(25)]] * 4)
         assert site_store.calls == [("get_many", ["absent"])] * 100
         gc.collect()
-        assert [item for item in gc.get_objects() if isinstance(item, Scope)] == []
+        assert [item for item in gc.get_objects() if type(item) is Scope] == []
 
     def test_requests_whose_end_is_not_announced_do_not_pile_up(self) -> None:
         """A crash before the response leaves one scope to the thread, until its next request."""
