@@ -242,6 +242,18 @@ def test_the_admin_at_a_start_imports_nothing_that_makes_images() -> None:
     assert sorted(filter(late.fullmatch, imported)) == []
 
 
+@pytest.mark.parametrize("app", ["easy", "versatile"])
+def test_names_of_others_at_a_start_import_nothing_that_makes_images(app: str) -> None:
+    """Their specs and aliases are declared; a site that has the app pays for no more."""
+    imported = modules_at_start("imagekit_registry", f"imagekit_registry.contrib.{app}")
+
+    assert f"imagekit_registry.contrib.{app}.specs" in imported
+    late = re.compile(
+        r"imagekit_registry\.(html|cachefiles\.(files|backends)|imaging\._render)\b.*"
+    )
+    assert sorted(filter(late.fullmatch, imported)) == []
+
+
 @pytest.mark.parametrize("package", ["", ".cachefiles", ".imaging", ".processors"])
 def test_public_names_are_there_when_they_are_asked_for(package: str) -> None:
     """A package that imports its modules late has all its names, and says so."""
