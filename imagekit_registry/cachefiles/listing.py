@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from array import array
 from bisect import bisect_left
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Set
 from concurrent.futures import Executor
 from heapq import merge
@@ -82,8 +82,10 @@ class Listing:
     """
 
     def __init__(self) -> None:
-        #: Each with its storage, whose id is its own only while it lives.
-        self._folders: dict[_Place, tuple[Any, Hashes | None]] = {}
+        #: By their ids, which are their own only while they live.
+        self._storages: dict[int, Any] = {}
+        #: What was listed, what could not be, and the files in it. Many sources have a folder each.
+        self._folders, self._unlistable, self._files = Hashes(), Hashes(), Hashes()
         self._names: OrderedDict[_Place, tuple[Any, Set[str] | None]] = OrderedDict()
         self._count = 0
 
@@ -93,27 +95,25 @@ class Listing:
         A storage that cannot list is asked for the file itself; it may raise anything.
         """
         folder, basename = posixpath.split(name)
-        known = self._look_into(storage, folder)
-        return basename in known if known is not None else bool(storage.exists(name))
+        place = (id(storage), folder)
+        if place not in self._folders:
+            self._note(storage, folder, _names_in(storage, folder))
+        if place in self._unlistable:
+            return bool(storage.exists(name))
+        return (*place, basename) in self._files
 
     def prepare(self, files: Iterable[CacheFile], executor: Executor | None) -> None:
         """List the folders of *files* that will be asked for, by all threads of *executor* together."""
         asked = {
             (id(file.storage), posixpath.dirname(file.identity.name)): file.storage
             for file in files
-            if file.cachefile_backend.asks_storage
+            if executor is not None and file.cachefile_backend.asks_storage
         }
-        if executor is not None:
-            # They are gone through so that no thread is left at it.
-            deque(executor.map(self._look_into, asked.values(), [each for _, each in asked]), 0)
-
-    def _look_into(self, storage: Any, folder: str) -> Hashes | None:
-        place = (id(storage), folder)
-        if place not in self._folders:
-            # Storages raise what they like where they cannot list.
-            names = answer_or(None, _list, storage, folder)
-            self._folders[place] = storage, None if names is None else Hashes(names)
-        return self._folders[place][1]
+        places = [(asked[place], place[1]) for place in asked if place not in self._folders]
+        if executor is not None and places:
+            listed = executor.map(_names_in, *zip(*places, strict=True))
+            for (storage, folder), names in zip(places, listed, strict=True):
+                self._note(storage, folder, names)
 
     def has_any(self, storage: Any, names: Iterable[str]) -> bool:
         """Return whether *storage* has a file of one of *names*; see `has`."""
@@ -122,9 +122,17 @@ class Listing:
     def add(self, storage: Any, name: str) -> None:
         """Take note that *storage* has a file called *name* now."""
         folder, basename = posixpath.split(name)
-        _, known = self._folders.get((id(storage), folder), (None, None))
-        if known is not None:
-            known.add(basename)
+        if (id(storage), folder) in self._folders:
+            self._files.add((id(storage), folder, basename))
+
+    def _note(self, storage: Any, folder: str, names: Set[str] | None) -> None:
+        place = (id(storage), folder)
+        self._storages[place[0]] = storage
+        self._folders.add(place)
+        if names is None:
+            self._unlistable.add(place)
+        for name in names or ():
+            self._files.add((*place, name))
 
     def names(self, storage: Any, folder: str) -> Set[str] | None:
         """Return the base names of the files in *folder*; None if the storage cannot list."""
@@ -132,13 +140,19 @@ class Listing:
         if place in self._names:
             self._names.move_to_end(place)
             return self._names[place][1]
-        names = answer_or(None, _list, storage, folder)
+        names = _names_in(storage, folder)
         self._names[place] = (storage, names)
         self._count += 1 + len(names or ())
         while self._count > MAX_NAMES and len(self._names) > 1:
             _, (_, dropped) = self._names.popitem(last=False)
             self._count -= 1 + len(dropped or ())
         return names
+
+
+def _names_in(storage: Any, folder: str) -> set[str] | None:
+    """Return the names of the files in *folder*; None if the storage cannot list."""
+    # Storages raise what they like then.
+    return answer_or(None, _list, storage, folder)
 
 
 def _list(storage: Any, folder: str) -> set[str]:

@@ -17,7 +17,7 @@ from django.core.files.storage import Storage
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.existence import fetch, judge, new_record, remember
-from imagekit_registry.cachefiles.listing import Listing
+from imagekit_registry.cachefiles.listing import Hashes, Listing
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.publishing import publish
 from imagekit_registry.cachefiles.rendering import properties_of
@@ -109,7 +109,7 @@ class Adoption:
     errors: list[ImageKitError] = attrs.field(factory=list, init=False)
     notes: list[str] = attrs.field(factory=list, init=False)
     _listing: Listing = attrs.field(factory=Listing, init=False)
-    _seen: set[int] = attrs.field(factory=set, init=False)
+    _seen: Hashes = attrs.field(factory=Hashes, init=False)
 
     def run(self) -> None:
         """Take over what there is."""
@@ -126,8 +126,8 @@ class Adoption:
         for former in images:
             # Several rows may have one source.
             identity = former.file.identity
-            if pattern.match(identity.spec_id) and hash(identity.key) not in self._seen:
-                self._seen.add(hash(identity.key))
+            if pattern.match(identity.spec_id) and identity.key not in self._seen:
+                self._seen.add(identity.key)
                 yield former
 
     def _is_there(self, former: Former) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from imagekit_registry.cachefiles.bulk import Generation
+from imagekit_registry.cachefiles.listing import Hashes
 from imagekit_registry.cachefiles.results import ResultStatus
 from imagekit_registry.exceptions import ImageKitError
 from imagekit_registry.maintenance.again import Lost
@@ -92,7 +93,7 @@ class Command(ImageCommand):
         generation = _generation(options)
         counts: Counter[ResultStatus] = Counter()
         # Several rows may call for one image, and what is lost be called for as well.
-        wanted: set[int] = set()
+        wanted = Hashes()
         errors: Errors = []
         failed = 0
         waiting = Waiting()
@@ -107,10 +108,10 @@ class Command(ImageCommand):
                 if result.error is not None:
                     failed += self._fail(result.error, file=name)
                 elif result.status == ResultStatus.WANTED:
-                    if hash(name) not in wanted:
+                    if name not in wanted:
                         what = {"spec": result.file.spec_id, "file": name}
                         self.tell("wanted", what, f"would make {name}")
-                    wanted.add(hash(name))
+                    wanted.add(name)
                 elif result.status == ResultStatus.SCHEDULED and options["wait"]:
                     waiting.add(result.file)
                 if options["verbosity"] > 1 and not options["json"]:
