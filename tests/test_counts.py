@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import django
@@ -251,6 +253,34 @@ def test_a_cold_image_on_a_storage_without_paths_costs_few_requests(
     # One HEAD of those for each name is Django's, for storages that do not overwrite.
     assert make(10) == {"HEAD": 4, "GET": 1, "PUT": 1}
     assert make(20, 30, 40, 50) == {"HEAD": 10, "GET": 1, "PUT": 4}
+
+
+def test_an_image_on_a_storage_without_paths_is_made_once_however_many_ask(
+    photos: list[Photo], settings: Any
+) -> None:
+    """One by one or in batches: the storage is looked at under the lock, by one after the other."""
+    remote = {"BACKEND": f"{__name__}.CountingRemoteStorage"}
+    settings.STORAGES = {**settings.STORAGES, "remote": remote}
+    storage: Any = storages["remote"]
+    storage.save("a.jpg", ContentFile(Path(photos[0].original_image.path).read_bytes()))
+    asking = 8
+    barrier = Barrier(asking)
+
+    def ask(number: int, widths: range) -> None:
+        files = [
+            ImageCacheFile(Shrunk(StoredFile("a.jpg", storage), width), storage=storage)
+            for width in widths
+        ]
+        barrier.wait()
+        if number % 2:
+            assert generate_many(files).failures == ()
+        assert all(file.url for file in files)
+
+    storage.calls.clear()
+    for start in range(10, 100, 10):
+        with ThreadPoolExecutor(asking) as threads:
+            list(threads.map(ask, range(asking), [range(start, start + 3)] * asking))
+    assert storage.calls["PUT"] == 9 * 3
 
 
 class Shrunk(ImageSpec):
