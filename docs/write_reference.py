@@ -37,6 +37,7 @@ _HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 _SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises|Examples?):$")
 _ITEM = re.compile(r"^(?P<name>[*\w.,` ]+?): (?P<text>.*)$")
 _TITLES = {"Args": "Arguments", "Attributes": "Attributes", "Raises": "Raises"}
+_CONSTANTS = (str, int, float, tuple, list, dict, frozenset)
 #: Longer signatures have one argument a line.
 _WIDTH = 88
 
@@ -92,6 +93,9 @@ def _members_of(cls: Any) -> list[str]:
 
 def _entry(name: str, member: Any, level: int) -> str:
     parts = [f"{'#' * level} `{name}`"]
+    if isinstance(member, _CONSTANTS):
+        # What a constant is documented by is its type's.
+        return f"{parts[0]}\n\n```py\n{name} = {_shown(member)}\n```"
     if signature := _signature(name, member):
         parts.append(f"```py\n{signature}\n```")
     if isinstance(member, type) and issubclass(member, Exception):
@@ -156,16 +160,19 @@ def _parameter(parameter: inspect.Parameter, *, with_type: bool) -> str:
         text += f": {parameter.annotation}"
     if parameter.default is inspect.Parameter.empty:
         return text
-    default = parameter.default
-    if default is attrs.NOTHING:
-        shown = "..."
-    elif isinstance(default, type) or inspect.isroutine(default):
-        shown = default.__name__
-    elif isinstance(default, frozenset):
-        shown = f"frozenset({sorted(default)!r})"
-    else:
-        shown = "..." if " at 0x" in repr(default) else repr(default)
+    shown = _shown(parameter.default)
     return f"{text} = {shown}" if has_type else f"{text}={shown}"
+
+
+def _shown(value: Any) -> str:
+    """Return a value as each Python and each process shows it."""
+    if value is attrs.NOTHING:
+        return "..."
+    if isinstance(value, type) or inspect.isfunction(value):
+        return value.__name__
+    if isinstance(value, frozenset):
+        return f"frozenset({sorted(value)!r})"
+    return "..." if " at 0x" in repr(value) else repr(value)
 
 
 # Docstrings: Google's sections, with the marks of reStructuredText for code.

@@ -16,7 +16,6 @@ from imagekit_registry.cachefiles import ImageCacheFile, generate_many
 from imagekit_registry.imaging.formats import can_write
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.testing import forget_state
-from tests.conftest import require
 from tests.management.conftest import Group, Result, cached, files_of
 from tests.pages import render
 from tests.testapp.models import Photo
@@ -110,7 +109,8 @@ def test_failures_are_told_by_their_cause(store: str, run: Run) -> None:
 
 def test_what_avif_has_saved_is_told(store: str, name: str, run: Run) -> None:
     """Against the smallest other format of the same image in the same size."""
-    require(can_write("AVIF"), "this Pillow writes no AVIF")
+    if not can_write("AVIF"):
+        pytest.skip("this Pillow has no AVIF")
 
     class Wide(ImageSpec):
         processors = [ResizeToFit(300)]

@@ -79,7 +79,7 @@ class EasyThumbnail(ImageSpec):
         return ThumbnailOptions((name, item) for name, item in self._given if name not in OVERRIDES)
 
 
-@attrs.frozen(hash=False)
+@attrs.frozen(unsafe_hash=False)
 class AliasedThumbnail:
     """What is registered for an alias: it makes the spec for a source.
 
