@@ -11,6 +11,7 @@ import attrs
 from django.apps import apps
 from django.core.checks import CheckMessage, Warning
 from django.db import Error, connections, models, router, transaction
+from django.db.utils import ConnectionDoesNotExist
 
 from imagekit_registry.exceptions import InvalidArgument, answer_or
 from imagekit_registry.state.record import CacheFileRecord
@@ -49,7 +50,10 @@ class DatabaseStateStore(BaseStateStore):
     def space(self) -> str:
         """Return the schema, of databases that give one to each tenant; empty for all others."""
         alias = self.using or router.db_for_write(_model())
-        return str(getattr(connections[alias], "schema_name", None) or "")
+        try:
+            return str(getattr(connections[alias], "schema_name", None) or "")
+        except ConnectionDoesNotExist:
+            return ""  # The query that follows says so, where that fails no page.
 
     def get_many(self, keys: Iterable[str]) -> dict[str, CacheFileRecord]:
         """Return the records that are there, by key: one query."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import time
 from collections import Counter
@@ -128,6 +129,8 @@ def lost_database(django_db_blocker: Any) -> Iterator[None]:
     connections.settings["lost"] = {**connections.settings["default"], "NAME": name}
     with django_db_blocker.unblock():
         yield
+    # What a store could not be told is told again at the end of each request, while it lives.
+    gc.collect()
     del connections["lost"]
     del connections.settings["lost"]
 
@@ -200,6 +203,15 @@ class TestCaches:
         settings.IMAGEKIT_STATE_STORE = f"{__name__}.LostStore"
         _look_twice(spec_id, names)
         _assert_one_line_each(caplog, "unable to open database file")
+
+    def test_pages_are_right_where_no_setting_names_the_database_of_the_state(
+        self, names: list[str], spec_id: str, settings: Any, caplog: Any, client: Any
+    ) -> None:
+        """A wrong alias fails no page, nor the end of a request."""
+        settings.IMAGEKIT_STATE_STORE = f"{__name__}.LostStore"
+        _look_twice(spec_id, names)
+        assert client.get("/media/" + names[0]).status_code in {200, 404}
+        _assert_one_line_each(caplog, "The connection 'lost' doesn't exist")
 
     @pytest.mark.parametrize(
         "value",
