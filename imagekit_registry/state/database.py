@@ -11,7 +11,7 @@ import attrs
 from django.apps import apps
 from django.core.checks import CheckMessage, Warning
 from django.db import Error, connections, models, router, transaction
-from django.db.utils import ConnectionDoesNotExist
+from django.utils.connection import ConnectionDoesNotExist
 
 from imagekit_registry.exceptions import InvalidArgument, answer_or
 from imagekit_registry.state.record import CacheFileRecord
