@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from imagekit_registry.imaging import Target
     from imagekit_registry.registry import register, unregister
     from imagekit_registry.specs import ImageSpec, Picture, Source
+    from imagekit_registry.specs.static import static_image
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -20,6 +21,7 @@ else:
             "processors": [],
             "registry": ["register", "unregister"],
             "specs": ["ImageSpec", "Picture", "Source"],
+            "specs.static": ["static_image"],
         },
     )
 
@@ -32,6 +34,7 @@ __all__ = [
     "get_image",
     "prefetch_images",
     "register",
+    "static_image",
     "unregister",
 ]
 

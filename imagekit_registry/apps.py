@@ -30,9 +30,11 @@ class ImageKitConfig(AppConfig):
         """Connect what must be connected once per process."""
         # What these modules import needs the models, which are loaded by now.
         from imagekit_registry import generatorlibrary
+        from imagekit_registry._openers import register_heif
         from imagekit_registry.specs.sourcegroups import watch_all_images
 
         publish_defaults()
+        register_heif()
         generatorlibrary.register_all()
         _connect()
         watch_all_images()

@@ -280,6 +280,12 @@ class Conf:
         names,
         example=["JPEG", "PNG", "WEBP"],
     )
+    OPENER_PROCESS = Setting(
+        False,
+        "Whether files that an opener reads are opened in a process of their own, which is killed"
+        " when its time is over.",
+        boolean,
+    )
     URL_PROVIDER = Setting[str | None](
         None,
         "Dotted path of what gives the URLs of images that exist; None: their storages.",

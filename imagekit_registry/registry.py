@@ -10,11 +10,13 @@ from typing import Any, Protocol, TypeVar, overload
 
 import attrs
 
+from imagekit_registry._openers import OpenerRegistry, opener_registry
 from imagekit_registry.exceptions import AlreadyRegistered, InvalidArgumentType, NotRegistered
 
 __all__ = [
     "CacheFileRegistry",
     "GeneratorRegistry",
+    "OpenerRegistry",
     "PlaceholderRegistry",
     "RegisteredGroup",
     "SourceGroup",
@@ -22,6 +24,7 @@ __all__ = [
     "SourceGroupRegistry",
     "cachefile_registry",
     "generator_registry",
+    "opener_registry",
     "placeholder_registry",
     "register",
     "source_group_registry",
@@ -317,6 +320,7 @@ class _Register:
         self.cachefiles = cachefile_registry.register
         self.source_group = source_group_registry.register
         self.placeholder = placeholder_registry.register
+        self.opener = opener_registry.register
 
 
 class _Unregister:
@@ -327,6 +331,7 @@ class _Unregister:
         self.cachefiles = cachefile_registry.unregister
         self.source_group = source_group_registry.unregister
         self.placeholder = placeholder_registry.unregister
+        self.opener = opener_registry.unregister
 
 
 generator_registry = GeneratorRegistry()

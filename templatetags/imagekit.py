@@ -5,6 +5,7 @@
 {% picture 'app:id' source=photo.image formats='AVIF WEBP' widths='320 640' -- alt="text" %}
 {% imagepreload 'app:id' source=photo.image %}
 {% imagebatch %} ... {% endimagebatch %}
+{% static_image 'img/hero.jpg' as hero %}
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from django.utils.safestring import SafeString
 
 from imagekit_registry.generatorlibrary import THUMBNAIL_ID
 from imagekit_registry.html import TagNode, WrittenTag, batched, lend, show, waiting
+from imagekit_registry.specs.static import static_image as static_file
 
 __all__ = ["DEFAULT_THUMBNAIL_GENERATOR", "register"]
 
@@ -67,6 +69,18 @@ class ImageBatchNode(TagNode):
         if self.waits:
             return nodelist.render(context)
         return batched(lambda: nodelist.render(context), context.get("csp_nonce"))
+
+
+class StaticImageNode(template.Node):
+    """Puts a static file into a variable, for the other tags to take as a source."""
+
+    def __init__(self, path: FilterExpression, variable: str) -> None:
+        self.path, self.variable = path, variable
+
+    def render(self, context: Context) -> SafeString:
+        """Return nothing."""
+        context[self.variable] = static_file(self.path.resolve(context))
+        return SafeString("")
 
 
 def _compile(parser: Parser, token: Token) -> ImageNode:
@@ -138,3 +152,15 @@ def imagebatch(parser: Parser, token: Token) -> ImageBatchNode:
     nodelist = parser.parse(["endimagebatch"])
     parser.delete_first_token()
     return ImageBatchNode(nodelist)
+
+
+@register.tag
+def static_image(parser: Parser, token: Token) -> StaticImageNode:
+    """Take a static file as a source."""
+    name, *bits = token.split_contents()
+    if len(bits) != 3 or bits[1] != "as":
+        _refuse(name, "takes a path and a variable: {% static_image 'img/hero.jpg' as hero %}")
+    return StaticImageNode(parser.compile_filter(bits[0]), bits[2])
+
+
+register.filter("static_image", static_file)

@@ -16,7 +16,7 @@ from imagekit_registry.cachefiles.rendering import log_failure
 from imagekit_registry.exceptions import GenerationError, MissingSource
 from imagekit_registry.imaging.formats import extension_to_mimetype, format_to_mimetype
 from imagekit_registry.imaging.placeholders import NO_PLACEHOLDER, Placeholder
-from imagekit_registry.specs import Picture, smallest_formats
+from imagekit_registry.specs import Picture, StoredFile, smallest_formats
 from imagekit_registry.state import Status
 
 
@@ -183,7 +183,7 @@ class ToldFile(CacheFile):
         raise NotImplementedError
 
     def _refuse_without_source(self) -> NoReturn:
-        if isinstance(self.source, FieldFile):
+        if isinstance(self.source, FieldFile | StoredFile):
             raise MissingSource(
                 f"An image of {self.spec_id} was asked for, but it has no source: the image field is"
                 " empty. Check the field before, or check whether the image is true.",

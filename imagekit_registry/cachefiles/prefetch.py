@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from inspect import getmembers_static
+from inspect import getattr_static, getmembers_static
+from itertools import chain
 from typing import Any
+
+from django.db.models import prefetch_related_objects
 
 from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.cachefiles.files import ImageCacheFile
@@ -27,7 +30,8 @@ def prefetch_images(objects: Iterable[Any], *spec_fields: str) -> list[Any]:
         *spec_fields: Names of their image spec fields; ``"author__avatar"`` or ``"author.avatar"``
             is one of a related object, or of all related objects. Fetch those before
             (``select_related``, ``prefetch_related``): each one that is not there is a query. All
-            of the instances' own if none is named.
+            of the instances' own if none is named. Rows that hold the sources of fields such as
+            ``ImageSpecField(source="photo__image")`` are fetched here, if they are not there.
 
     Returns:
         The instances, as a list.
@@ -41,11 +45,24 @@ def prefetch_images(objects: Iterable[Any], *spec_fields: str) -> list[Any]:
     instances = list(objects)
     paths = [name.replace(".", "__").split("__") for name in spec_fields]
     own = {} if paths else {model: _spec_fields_of(model) for model in set(map(type, instances))}
-    fetch_together(
-        [each for path in paths or own[type(item)] for each in _follow(item, path)]
+    shown = [
+        [(row, path[-1]) for path in paths or own[type(item)] for row in _rows(item, path[:-1])]
         for item in instances
-    )
+    ]
+    _fetch_source_rows(chain(*shown))
+    fetch_together([_attribute(row, name) for row, name in each] for each in shown)
     return instances
+
+
+def _fetch_source_rows(shown: Iterable[tuple[Any, str]]) -> None:
+    """Fetch the related rows that hold the sources of images, by one query for each relation."""
+    rows: dict[tuple[type, str], list[Any]] = {}
+    for row, name in shown:
+        rows.setdefault((type(row), name), []).append(row)
+    for (model, name), each in rows.items():
+        host = getattr_static(model, name, None)
+        if isinstance(host, SpecHost) and host.relation:
+            prefetch_related_objects(each, host.relation)
 
 
 def fetch_together(groups: Iterable[Iterable[object]]) -> None:
@@ -77,29 +94,31 @@ def _spec_fields_of(model: type) -> list[list[str]]:
     return [[name] for name, value in getmembers_static(model) if isinstance(value, SpecHost)]
 
 
-def _follow(item: Any, path: Sequence[str]) -> Iterator[Any]:
-    """Yield what *path* leads to; nothing where a relation is empty."""
+def _rows(item: Any, path: Sequence[str]) -> Iterator[Any]:
+    """Yield the objects that *path* leads to; nothing where a relation is empty."""
     if item is None:
         return
     if not path:
         yield item
         return
+    value = _attribute(item, path[0])
+    for each in value.all() if hasattr(value, "all") else (value,):
+        yield from _rows(each, path[1:])
+
+
+def _attribute(item: Any, name: str) -> Any:
+    """Return an attribute; None where a relation is empty."""
     try:
-        value = getattr(item, path[0])
+        return getattr(item, name)
     except ImageKitError:
         # Whoever asks this one for its image is told.
-        return
+        return None
     except AttributeError as error:
-        if hasattr(type(item), path[0]):
+        if hasattr(type(item), name):
             # A relation to one object that is not there, or an error inside of a property.
-            if hasattr(getattr(type(item), path[0]), "related"):
-                return
+            if hasattr(getattr(type(item), name), "related"):
+                return None
             raise
         raise InvalidArgument(
-            f"prefetch_images: {type(item).__name__} has no attribute {path[0]!r}"
+            f"prefetch_images: {type(item).__name__} has no attribute {name!r}"
         ) from error
-    if len(path) > 1 and hasattr(value, "all"):
-        for related in value.all():
-            yield from _follow(related, path[1:])
-    else:
-        yield from _follow(value, path[1:])

@@ -12,9 +12,11 @@ from collections.abc import Iterator, Sequence
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Info
 from django.core.signals import request_started
+from django.db.models import ImageField
 
 from imagekit_registry.checks._settings import check_settings
 from imagekit_registry.checks._specs import (
+    check_openers,
     check_parts,
     check_source_groups,
     check_specs,
@@ -23,7 +25,13 @@ from imagekit_registry.checks._specs import (
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import answer_or, how_to_install
 from imagekit_registry.models.fields import spec_fields_of
-from imagekit_registry.specs import load_resizer
+from imagekit_registry.registry import source_group_registry
+from imagekit_registry.specs import SpecHost, load_resizer
+from imagekit_registry.specs.sourcegroups import (
+    ImageFieldSourceGroup,
+    get_nonabstract_descendants,
+)
+from imagekit_registry.validators import ImageLimits
 
 __all__ = ["check_all", "check_deployed", "log_errors"]
 
@@ -47,6 +55,7 @@ def check_all(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list
         *check_source_groups(),
         *check_parts(),
         *check_urls(),
+        *check_openers(),
     ]
     # Proxies and subclasses have their parents' fields.
     unique = {(message.id, str(message.msg)): message for message in reversed(found)}
@@ -69,18 +78,46 @@ def log_errors(**kwargs: object) -> None:
 
 
 def check_deployed(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list[CheckMessage]:
-    """Return what is in use where the site runs: ``check --deploy`` says so.
+    """Return what is in use where the site runs, and what it takes: ``check --deploy`` says so.
 
     Args:
         app_configs: Not looked at.
         **kwargs: What Django passes besides.
     """
+    found: list[CheckMessage] = []
     name = answer_or(None, lambda: load_resizer(conf.RESIZER).name)
-    if name is None:
-        return []  # `check_settings` says why
-    text = f"Images are resized by {name!r}; IMAGEKIT_RESIZER is {conf.RESIZER!r}."
-    hint = f"The fastest is 'simd': {how_to_install('simd')}"
-    return [Info(text, hint=hint, id="imagekit.I001")]
+    if name is not None:  # else `check_settings` says why
+        text = f"Images are resized by {name!r}; IMAGEKIT_RESIZER is {conf.RESIZER!r}."
+        hint = f"The fastest is 'simd': {how_to_install('simd')}"
+        found.append(Info(text, hint=hint, id="imagekit.I001"))
+    if unlimited := [str(field) for field in _source_fields() if _takes_anything(field)]:
+        text = f"Uploads of any size and format are stored by {', '.join(unlimited)}."
+        hint = (
+            "Give the fields validators=[ImageLimits(...)], from imagekit_registry.validators. What no"
+            " spec can read is then refused in the form, and not found out by a page."
+        )
+        found.append(Info(text, hint=hint, id="imagekit.I002"))
+    return found
+
+
+def _source_fields() -> list[ImageField]:
+    """Return the image fields that feed specs, each once."""
+    groups = {group for group, _ in source_group_registry.pairs()}
+    fields = {
+        field
+        for group in groups
+        if isinstance(group, ImageFieldSourceGroup)
+        for model in get_nonabstract_descendants(group.model_class)
+        for field in model._meta.fields
+        if field.attname == group.image_field and isinstance(field, ImageField)
+    }
+    return sorted(fields, key=str)
+
+
+def _takes_anything(field: ImageField) -> bool:
+    # Our own field looks at its uploads itself.
+    is_own = isinstance(field, SpecHost) or not field.editable
+    return not is_own and not any(isinstance(each, ImageLimits) for each in field.validators)
 
 
 def _check_fields(app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:

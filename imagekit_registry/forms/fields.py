@@ -54,6 +54,7 @@ __all__ = [
     "ProcessedImageField",
     "ProcessedUpload",
     "explain_failure",
+    "explain_limit",
     "process_upload",
 ]
 
@@ -282,7 +283,7 @@ def explain_failure(
     if isinstance(error, UnreadableImage | SourceUnavailable):
         return ValidationError(messages["invalid_image"], code="invalid_image")
     if isinstance(error, LimitExceeded):
-        code, params = _limit_params(error.limit, _limits_of(host, upload))
+        code, params = explain_limit(error.limit, _limits_of(host, upload))
         return ValidationError(messages[code], code=code, params=params)
     if conf.ON_ERROR == "raise":
         raise error
@@ -290,7 +291,13 @@ def explain_failure(
     return ValidationError(messages["unprocessable"], code="unprocessable")
 
 
-def _limit_params(limit: str, limits: Limits) -> tuple[str, dict[str, str] | None]:
+def explain_limit(limit: str, limits: Limits) -> tuple[str, dict[str, str] | None]:
+    """Return the key of what is said of a limit in `ERROR_MESSAGES`, and its parameters.
+
+    Args:
+        limit: Which was exceeded, as `LimitExceeded` has it.
+        limits: All of them.
+    """
     if limit == "pixels" and limits.max_pixels:
         side = math.isqrt(limits.max_pixels)
         return "too_many_pixels", {"limit": f"{limits.max_pixels:,}", "side": f"{side:,}"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 from collections.abc import Iterator
 
+import attrs
 from PIL import Image, ImageFile, IptcImagePlugin, UnidentifiedImageError
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from imagekit_registry._openers import SNIFFED_BYTES, Opener, explain_unread, opener_registry
 from imagekit_registry.exceptions import UnreadableImage
 
 from ._colour import to_standard_range
@@ -51,25 +52,6 @@ MAX_PROFILE_BYTES = 4 * 1024 * 1024
 PREFIX_BYTES = 16
 #: The number of IPTC data among the resources of Photoshop, and the most that is read of them.
 IPTC_RESOURCE, MAX_IPTC_BYTES = 0x0404, 64 * 1024
-#: How formats begin that Pillow does not read by itself, what they are called, and what to do.
-UNREAD_FORMATS = (
-    (
-        re.compile(rb"....ftyp(?:hei[cfmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL),
-        "HEIC",
-        "Install pillow-heif and register its opener, or upload a JPEG.",
-    ),
-    (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "), "JPEG XL", "Upload a JPEG, PNG or WebP."),
-    (
-        re.compile(
-            rb"(?:\xef\xbb\xbf)?\s*<(?:svg|!doctype svg|(?:\?xml|!--).*?<svg)\b",
-            re.DOTALL | re.IGNORECASE,
-        ),
-        "SVG",
-        "Show the file itself, which browsers scale, or upload a PNG of it, as CairoSVG makes one.",
-    ),
-)
-#: Bytes in which those are looked for.
-UNREAD_BYTES = 2048
 #: Formats whose decoders give the rows that are there, and modes in which they can be told.
 CUT_FORMATS, CUT_MODES = ("BMP", "GIF", "JPEG", "PNG"), ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 #: Two rows of blocks of 16 pixels: the decoder looks at the next one to smooth colours.
@@ -129,11 +111,7 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
                     cause = f"images of the format {name} are not allowed"
                     raise UnreadableImage(cause, hint="Upload a JPEG, PNG or WebP.")
             source.seek(0)
-            start = source.read(UNREAD_BYTES)
-            for pattern, name, hint in UNREAD_FORMATS:
-                if pattern.match(start):
-                    raise UnreadableImage(f"images of the format {name} are not read", hint=hint)
-            raise UnidentifiedImageError
+            raise explain_unread(source.read(SNIFFED_BYTES)) or UnidentifiedImageError
     limits.check_pixels(image.size, SMALL_DECODE_PIXELS if isinstance(image, JpegImageFile) else 1)
     return image
 
@@ -345,6 +323,16 @@ class PillowImage:
             yield frame
 
 
+def _read_by(opener: Opener, source: BufferedSource, limits: Limits, deadline: Deadline) -> bytes:
+    """Return what an opener makes of a file, as a PNG."""
+    if opener.format not in limits.allowed_formats:
+        cause = f"images of the format {opener.format} are not allowed"
+        raise UnreadableImage(cause, hint="Upload a JPEG, PNG or WebP.")
+    source.seek(0)
+    read = opener.read_apart if opener_registry.runs_apart() else opener.read
+    return read(source, limits, deadline)
+
+
 class PillowDecoder:
     """Decodes with Pillow: JPEG at 1/2, 1/4 or 1/8, other formats in full and then averaged down.
 
@@ -370,12 +358,19 @@ class PillowDecoder:
         with contextlib.ExitStack() as stack:
             source = stack.enter_context(open_source(file, limits, clock))
             with translated(source):
-                sound = sound_png(source) or whole_webp(source)
+                opener = opener_registry.find(source.read(SNIFFED_BYTES))
+                sound = _read_by(opener, source, limits, clock) if opener else None
+                sound = sound or sound_png(source) or whole_webp(source)
                 if sound is None:
                     source.view.tail = missing_of_webp(source, limits.max_missing)
+            if opener is not None:
+                limits = attrs.evolve(limits, allowed_formats=["PNG"], max_bytes=None)
             if sound is not None:
                 source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
-            yield self._adapt(PillowImage(open_pillow(source, limits), source, limits))
+            opened = PillowImage(open_pillow(source, limits), source, limits)
+            if opener is not None:
+                opened.header = attrs.evolve(opened.header, format=opener.format)
+            yield self._adapt(opened)
 
     def _adapt(self, opened: PillowImage) -> OpenedImage:
         """Return what decodes an image whose header has been read; for subclasses."""

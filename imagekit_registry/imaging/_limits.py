@@ -181,6 +181,11 @@ class Deadline:
         """Whether the time is over."""
         return self._end is not None and time.monotonic() > self._end
 
+    @property
+    def left(self) -> float | None:
+        """The seconds that are left, 0 if none are; None for any number."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
     def check(self) -> None:
         """Raise `LimitExceeded` if the time is over."""
         if self.is_over:

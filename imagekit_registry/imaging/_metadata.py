@@ -48,12 +48,33 @@ _CLAIMED = (
 )
 _XMP_CLAIMS = re.compile(rb"(?<!\s)\s+" + _CLAIMED + rb':\w+\s*=\s*("[^"]*"|\'[^\']*\')')
 _XMP_CLAIMING = re.compile(rb"[<\s]" + _CLAIMED + rb":")
+#: What lists the pictures that stand behind the first one: the gain map of an Ultra HDR photograph.
+_XMP_DIRECTORIES = (b"Container:Directory", b"GContainer:Directory")
 #: Where XMP data name the rights and their holder, first of all in the language "x-default".
 _XMP_RIGHTS = {
     tag: re.compile(rb"<dc:%b>\s*<rdf:\w+>\s*<rdf:li[^<>]*>([^<>]{1,2000})</rdf:li>" % name)
     for tag, name in ((ARTIST_TAG, b"creator"), (COPYRIGHT_TAG, b"rights"))
 }
-#: The same in IPTC data.
+#: Where they say how the picture came to be: by a camera, or by a machine that was trained.
+_XMP_SOURCE_TYPE = re.compile(
+    rb"Iptc4xmpExt:DigitalSourceType(?:\s*=\s*[\"']|>)([\w:/.#-]{1,200})[\"'<]"
+)
+#: What XML does not hold, not even escaped.
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+#: XMP data of nothing but rights; each line is there if it says something.
+_XMP_OF_RIGHTS = (
+    "<dc:creator><rdf:Seq><rdf:li>{}</rdf:li></rdf:Seq></dc:creator>",
+    '<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">{}</rdf:li></rdf:Alt></dc:rights>',
+    "<Iptc4xmpExt:DigitalSourceType>{}</Iptc4xmpExt:DigitalSourceType>",
+)
+_XMP_PACKET = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+    ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">{}</rdf:Description>'
+    "</rdf:RDF></x:xmpmeta>"
+)
+#: The same as in XMP data in IPTC data.
 IPTC_RIGHTS = {ARTIST_TAG: (2, 80), COPYRIGHT_TAG: (2, 116)}
 
 
@@ -144,7 +165,7 @@ def without_orientation(exif: object) -> bytes:
     return (isinstance(data, bytes) and _edited(data, _without_orientation)) or b""
 
 
-def _rights(metadata: Metadata) -> bytes | None:
+def _rights(metadata: Metadata) -> Image.Exif:
     """Return EXIF data of nothing but artist and copyright, from EXIF, IPTC or else XMP."""
     kept = Image.Exif()
 
@@ -160,7 +181,20 @@ def _rights(metadata: Metadata) -> bytes | None:
         text = found and html.unescape(found[1].decode("utf-8", "replace")).strip().encode()
         if not kept.get(tag) and (text := metadata.rights.get(tag) or text):
             kept[tag] = text
-    return kept.tobytes() if len(kept) else None
+    return kept
+
+
+def _xmp_of_rights(rights: Image.Exif, xmp: bytes | None) -> bytes | None:
+    """Return XMP data of artist and copyright, and of the kind of source that other XMP data name."""
+    kind = _XMP_SOURCE_TYPE.search(xmp or b"")
+    values = [rights.get(ARTIST_TAG), rights.get(COPYRIGHT_TAG), kind and kind[1]]
+    texts = [str(each, "utf-8", "replace") if isinstance(each, bytes) else each for each in values]
+    said = "".join(
+        line.format(html.escape(_CONTROLS.sub("", text), quote=False))
+        for line, text in zip(_XMP_OF_RIGHTS, texts, strict=True)
+        if isinstance(text, str) and text
+    )
+    return _XMP_PACKET.format(said).encode() if said else None
 
 
 def read_orientation(exif: bytes | None) -> int:
@@ -182,6 +216,10 @@ def _true_xmp(xmp: bytes) -> bytes | None:
     A gain map, a video or further images stand behind the picture in the source's file, and a small
     picture of the whole in the data themselves.
     """
+    for name in _XMP_DIRECTORIES:
+        before, _, rest = xmp.partition(b"<" + name)
+        _, closed, after = rest.partition(b"</" + name + b">")
+        xmp = before + after if closed else xmp
     xmp = _XMP_CLAIMS.sub(b"", xmp)
     return None if _XMP_CLAIMING.search(xmp) else xmp
 
@@ -201,8 +239,10 @@ def carried_options(
     """Return the save options that carry on what a source says, as far as the recipe wants it."""
     exif: bytes | None = None
     xmp: bytes | None = None
-    if recipe.metadata == "copyright":
-        exif = _rights(metadata)
+    if recipe.metadata in ("copyright", "rights"):
+        rights = _rights(metadata)
+        exif = rights.tobytes() if len(rights) else None
+        xmp = _xmp_of_rights(rights, metadata.xmp) if recipe.metadata == "rights" else None
     elif recipe.metadata == "keep":
         # Pillow's encoders for TIFF read what they are given: it must be readable. Written anew, it
         # is without the thumbnail, which shows the source.

@@ -17,7 +17,7 @@ from .qualities import Quality, check_quality
 
 _CHOICES: Mapping[str, tuple[str | None, ...]] = {
     "color": ("srgb", "keep"),
-    "metadata": ("strip", "keep", "copyright"),
+    "metadata": ("strip", "keep", "copyright", "rights"),
     "skip_if": (None, "fits"),
 }
 
@@ -56,8 +56,9 @@ class Recipe:
         auto_orient: Whether the camera's orientation tag is applied (and dropped) first.
         color: ``'srgb'`` converts an embedded profile to sRGB; ``'keep'`` keeps it and its values,
             where mode and format of the result can carry them. PQ and HLG become sRGB always.
-        metadata: ``'strip'``, ``'keep'`` or ``'copyright'`` (artist and copyright only, from EXIF,
-            IPTC or XMP data). What is kept holds no thumbnail, and promises no gain map and no video.
+        metadata: ``'strip'``, ``'keep'``, ``'copyright'`` (artist and copyright only, from EXIF,
+            IPTC or XMP data) or ``'rights'`` (these and the digital source type, in XMP as well).
+            What is kept holds no thumbnail, and promises no gain map and no video.
         animated: Whether all frames are kept where the format can hold them.
         background: Colour under transparent pixels where the format has no alpha; None: white.
         decode_small: Whether a source may be decoded at a smaller scale where quality allows.
@@ -82,7 +83,7 @@ class Recipe:
     autoconvert: bool = True
     auto_orient: bool = True
     color: Literal["srgb", "keep"] = attrs.field(default="srgb", validator=_check_choice)
-    metadata: Literal["strip", "keep", "copyright"] = attrs.field(
+    metadata: Literal["strip", "keep", "copyright", "rights"] = attrs.field(
         default="strip", validator=_check_choice
     )
     animated: bool = True

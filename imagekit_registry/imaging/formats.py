@@ -7,6 +7,7 @@ import os
 
 from PIL import Image
 
+from imagekit_registry._openers import opener_registry
 from imagekit_registry.exceptions import UnknownExtension, UnknownFormat, answer_or
 
 __all__ = [
@@ -44,6 +45,9 @@ WEB_FORMATS = frozenset(["AVIF", "GIF", "JPEG", "PNG", "WEBP"])
 #: before anything is read of the source, so that it cannot depend on what is in it.
 _STAND_INS = dict.fromkeys(SAFE_FORMATS - WEB_FORMATS, "JPEG")
 _STAND_INS |= dict.fromkeys(["HEIF", "JPEG2000", "SGI", "TGA", "TIFF"], "WEBP") | {"ICO": "PNG"}
+#: What stands for the formats of files that openers read.
+_OPENED = "opened"
+_STAND_INS[_OPENED] = "WEBP"
 #: The extension that people expect, where Pillow's table lists another one first.
 _PREFERRED = {
     "AVIF": ".avif",
@@ -61,6 +65,7 @@ _MEDIA_TYPES = {
     ".heic": "image/heic",
     ".heif": "image/heif",
     ".jp2": "image/jp2",
+    ".jxl": "image/jxl",
     ".webp": "image/webp",
 }
 _ALIASES = {"JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000", "APNG": "PNG"}
@@ -130,14 +135,16 @@ def _format_of(name: str) -> str | None:
     extension = os.path.splitext(name)[1].lower()
     if extension in (".heic", ".heif"):  # known to a plugin, which need not be installed
         return "HEIF"
+    if opener_registry.takes(extension_to_mimetype(extension)):
+        return _OPENED
     return answer_or(None, extension_to_format, extension)
 
 
 def default_format(source_format: str, name: str = "") -> str:
     """Return the format in which an image is written that is asked for without one.
 
-    A format that every browser shows is kept. Of the others those that can be transparent become
-    WebP (icons: PNG), the rest becomes JPEG; the extension of the source's name, if it has one,
+    A format that every browser shows is kept. Of the others those that can be transparent, and what
+    openers read, become WebP (icons: PNG), the rest becomes JPEG; the extension of the source's name, if it has one,
     decides as far as it can, so that the image's name (see `suggest_extension`) is right.
 
     Args:

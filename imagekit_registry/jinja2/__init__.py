@@ -32,6 +32,7 @@ from imagekit_registry.html import (
     thumbnail_file,
 )
 from imagekit_registry.jinja2._reader import TagReader
+from imagekit_registry.specs.static import static_image
 
 __all__ = ["ImagekitExtension"]
 
@@ -124,7 +125,8 @@ class ImagekitExtension(Extension):
     """Adds the tags to Jinja2: as statements, with the syntax of Django's tags, and as functions.
 
     ``{% generateimage %}``, ``{% thumbnail %}`` and the others stand in the marks of the
-    environment. As functions they give HTML, and ``get_image`` and ``get_thumbnail`` cache files.
+    environment. As functions they give HTML, and ``get_image`` and ``get_thumbnail`` cache files;
+    ``static_image`` gives a static file as a source for all of them.
 
     ``{% imagebatch %}`` fetches the state of the images that are printed in it, in its template:
     what is filtered or captured, or stands in a macro or an included template, fetches its own.
@@ -140,7 +142,9 @@ class ImagekitExtension(Extension):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         functions = {name: _Function(name) for name in TAGS}
-        environment.globals.update(functions, get_image=get_image, get_thumbnail=get_thumbnail)
+        environment.globals.update(
+            functions, get_image=get_image, get_thumbnail=get_thumbnail, static_image=static_image
+        )
 
     def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
         """Return the node of a tag, or of an ``imagebatch`` block.

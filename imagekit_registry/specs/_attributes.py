@@ -22,7 +22,7 @@ class FieldAttributes(TypedDict, total=False):
 
     auto_orient: bool | None
     color: Literal["srgb", "keep"] | None
-    metadata: Literal["strip", "copyright", "keep"] | None
+    metadata: Literal["strip", "copyright", "rights", "keep"] | None
     animated: bool | None
     background: str | Sequence[int] | None
     limits: Limits | None
@@ -54,7 +54,8 @@ class SpecAttributes(FileAttributes, total=False):
         autoconvert: Whether the mode is converted to one that the format holds.
         auto_orient: Whether the EXIF orientation is applied before the processors.
         color: ``"srgb"`` converts embedded colour profiles, ``"keep"`` leaves them.
-        metadata: What is kept of it: ``"strip"`` (nothing), ``"copyright"`` or ``"keep"``.
+        metadata: What is kept of it: ``"strip"`` (nothing), ``"copyright"``, ``"rights"`` (that
+            and the kind of source, in XMP too) or ``"keep"``.
         animated: Whether an animation stays one where the format can hold it.
         background: The colour under transparent parts where the format has no transparency; white
             by default.

@@ -11,6 +11,7 @@ from django.dispatch import receiver
 
 from imagekit_registry import imaging
 from imagekit_registry._loading import get_singleton
+from imagekit_registry._openers import opener_registry
 from imagekit_registry.conf import FORMAT_OPTIONS, LARGE_FORMAT_OPTIONS, conf
 from imagekit_registry.exceptions import InvalidConfiguration
 from imagekit_registry.imaging.formats import SMALLEST, normalize_format
@@ -21,13 +22,19 @@ if TYPE_CHECKING:
     from imagekit_registry.imaging.placeholders import Maker
     from imagekit_registry.processors.resampling import Resizer
 
+opener_registry.runs_apart = lambda: conf.OPENER_PROCESS
+
 #: What records call the placeholder of a function that has no name.
 OWN_PLACEHOLDER = "own"
 
 
-@cache
 def default_limits() -> Limits:
-    """Return the limits that the settings give."""
+    """Return the limits that the settings give; what openers read is allowed."""
+    return _limits(opener_registry.formats())
+
+
+@cache
+def _limits(opened: frozenset[str]) -> Limits:
     return imaging.Limits(
         max_bytes=conf.MAX_BYTES,
         max_pixels=conf.MAX_PIXELS,
@@ -35,7 +42,7 @@ def default_limits() -> Limits:
         max_seconds=conf.MAX_SECONDS,
         max_output_pixels=conf.MAX_OUTPUT_PIXELS,
         max_missing=conf.MAX_MISSING,
-        allowed_formats=frozenset(conf.ALLOWED_FORMATS),
+        allowed_formats=opened.union(conf.ALLOWED_FORMATS),
     )
 
 
@@ -62,7 +69,7 @@ def smallest_formats(format: str | None) -> tuple[str, ...]:
 def _forget_on_change(*, setting: str, **_: object) -> None:
     """Drop what was built from settings, so that ``override_settings`` works."""
     if setting.startswith("IMAGEKIT_"):
-        default_limits.cache_clear()
+        _limits.cache_clear()
         format_options.cache_clear()
 
 

@@ -100,6 +100,11 @@ class SpecHost:
     #: The id that the host would have had by its name, if another one had it before.
     taken_id: str | None = None
 
+    @property
+    def relation(self) -> str:
+        """What leads from a row with the spec to the row with its source; empty if that is the same."""
+        return ""
+
     @show_attributes(SpecAttributes)
     def __init__(
         self,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol
 
 import attrs
+from django.conf import STATICFILES_STORAGE_ALIAS
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage, storages
@@ -20,6 +21,7 @@ from django.db.models import Model
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import get_by_qname, storage_reference
+from imagekit_registry.conf import settings
 from imagekit_registry.exceptions import (
     ImageKitError,
     SourceNotFound,
@@ -244,6 +246,11 @@ _READER_OF = "imagekit_registry.contrib.storages.reader_of"
 
 
 def _reader_of(storage: Any) -> SourceReader | None:
+    if settings.DEBUG and storage_reference(storage) == STATICFILES_STORAGE_ALIAS:
+        # With the first static file: no other one needs finders.
+        from imagekit_registry.specs._finders import FoundReader
+
+        return FoundReader()
     if isinstance(storage, FileSystemStorage | InMemoryStorage) or hasattr(storage, "get_etag"):
         return None
     reader: SourceReader | None = get_by_qname(_READER_OF, "reader of sources")(storage)

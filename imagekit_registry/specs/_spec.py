@@ -62,7 +62,8 @@ class ImageSpec(BaseImageSpec):
         auto_orient: Whether the EXIF orientation is applied before the processors.
         color: ``"srgb"`` converts embedded colour profiles; ``"keep"`` leaves colours and profile,
             where the result can carry them.
-        metadata: What is kept of it: ``"strip"`` (nothing), ``"copyright"`` or ``"keep"``.
+        metadata: What is kept of it: ``"strip"`` (nothing), ``"copyright"``, ``"rights"`` (that
+            and the kind of source, in XMP too) or ``"keep"``.
         animated: Whether an animation stays one where the format can hold it.
         background: The colour under transparent parts where the format has no transparency; None
             is white.
@@ -92,7 +93,7 @@ class ImageSpec(BaseImageSpec):
     autoconvert: bool = True
     auto_orient: bool = True
     color: Literal["srgb", "keep"] = "srgb"
-    metadata: Literal["strip", "copyright", "keep"] = "strip"
+    metadata: Literal["strip", "copyright", "rights", "keep"] = "strip"
     animated: bool = True
     background: Any = None
     decode_small: bool = True

@@ -39,6 +39,7 @@ from imagekit_registry.specs._sources import point_column
 __all__ = [
     "ImageFieldSourceGroup",
     "SourceGroupFilesGenerator",
+    "call_when_models_are_there",
     "get_nonabstract_descendants",
     "is_watched",
     "watch_all_images",
@@ -356,6 +357,20 @@ def is_watched(model: type[Model], name: str) -> bool:
     return is_connected and all(watch_descriptor(owner, name) for owner in owners(model, name))
 
 
+#: What is called when all models are there.
+_awaited: list[Callable[[], object]] = []
+
+
+def call_when_models_are_there(call: Callable[[], object]) -> None:
+    """Call *call* when all models are loaded, by `watch_all_images`; at once if they are."""
+    if apps.models_ready:
+        call()
+    else:
+        _awaited.append(call)
+
+
 def watch_all_images() -> None:
     """Announce what becomes of every image field, also where tags alone show its images."""
     _watcher.watch_all()
+    while _awaited:
+        _awaited.pop()()

@@ -247,13 +247,21 @@ class TestDeployed:
     def test_resizer_that_is_in_use_is_told_on_deployment_only(self, settings: Any) -> None:
         """It names the resizer; one that cannot be loaded is told by the setting's own check."""
         settings.IMAGEKIT_RESIZER = "pillow"
-        (message,) = run_checks(tags=["imagekit"], include_deployment_checks=True)
+        message = run_checks(tags=["imagekit"], include_deployment_checks=True)[0]
         assert message.id == "imagekit.I001"
         assert "resized by 'pillow'" in str(message.msg)
         assert run_checks(tags=["imagekit"]) == []
         settings.IMAGEKIT_RESIZER = "magick"
         found = run_checks(tags=["imagekit"], include_deployment_checks=True)
-        assert ids(found) == ["imagekit.E010"]
+        assert ids(found) == ["imagekit.E010", "imagekit.I002"]
+
+    def test_fields_that_take_uploads_of_any_size_are_told_on_deployment_in_one_line(self) -> None:
+        """Not those that limit them, nor those that process them."""
+        message = run_checks(tags=["imagekit"], include_deployment_checks=True)[-1]
+        assert (message.id, message.is_serious()) == ("imagekit.I002", False)
+        assert " testapp.Photo.original_image, testapp.Portrait.image." in str(message.msg)
+        for name in ("Limited.image", "Cover.image", "Plain.image"):
+            assert f"testapp.{name}" not in str(message.msg)
 
 
 def test_apps_that_are_made_ready_again_are_checked_once(settings: Any) -> None:
@@ -261,7 +269,7 @@ def test_apps_that_are_made_ready_again_are_checked_once(settings: Any) -> None:
     settings.IMAGEKIT_RESIZER = "pillow"
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "django.contrib.humanize"]
     found = run_checks(tags=["imagekit"], include_deployment_checks=True)
-    assert ids(found) == ["imagekit.I001"]
+    assert ids(found) == ["imagekit.I001", "imagekit.I002"]
 
 
 class Checked(CacheStateStore):

@@ -120,7 +120,7 @@ class TestFits:
         with Image.open(made) as image:
             assert image.info["icc_profile"] == profile
 
-    @pytest.mark.parametrize("metadata", ["keep", "copyright"])
+    @pytest.mark.parametrize("metadata", ["keep", "copyright", "rights"])
     def test_metadata_that_is_to_be_kept_is_written_anew(
         self, metadata: Any, photo: Image.Image
     ) -> None:

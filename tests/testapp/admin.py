@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from imagekit_registry.admin import AdminThumbnail, ImageAdminMixin
-from tests.testapp.models import Album, AlbumPhoto, Photo, Portrait, Profile
+from tests.testapp.models import Album, AlbumPhoto, Limited, Photo, Portrait, Profile
 
 
 @admin.register(Photo)
@@ -42,3 +42,6 @@ class ProfileAdmin(ImageAdminMixin, admin.ModelAdmin):  # type: ignore[type-arg]
 @admin.register(Portrait)
 class PortraitAdmin(ImageAdminMixin, admin.ModelAdmin):  # type: ignore[type-arg]
     """A focal point."""
+
+
+admin.site.register(Limited)

@@ -11,6 +11,7 @@ from imagekit_registry.cachefiles.backends import DatabaseImageCacheBackend
 from imagekit_registry.models import FocalPointField, ImageSpecField, ProcessedImageField
 from imagekit_registry.processors import Adjust, ResizeToFill, ResizeToFit
 from imagekit_registry.utils import get_field_info
+from imagekit_registry.validators import ImageLimits
 
 
 class Thumbnail(ImageSpec):
@@ -280,3 +281,46 @@ class OldPhoto(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Limited(models.Model):
+    """An image that must not be of any size and format."""
+
+    title = models.CharField(max_length=50, blank=True)
+    image = models.ImageField(
+        upload_to="limited",
+        blank=True,
+        validators=[
+            ImageLimits(
+                max_pixels=300_000, max_bytes=500_000, min_size=(50, 40), formats=["JPEG", "PNG"]
+            )
+        ],
+    )
+    small = ImageSpecField([ResizeToFill(20, 20)], source="image", format="JPEG")
+
+
+class Owner(models.Model):
+    """Has an account, which has an image."""
+
+    name = models.CharField(max_length=50, blank=True)
+    icon = ImageSpecField([ResizeToFill(12, 12)], source="account__image", format="PNG")
+
+
+class Account(models.Model):
+    """A row to which others relate for the sake of its image."""
+
+    owner = models.OneToOneField(Owner, models.CASCADE, null=True, related_name="account")
+    image = models.ImageField(upload_to="accounts", blank=True)
+
+
+class Article(models.Model):
+    """Shows the image of a related row, and that of a row behind that."""
+
+    title = models.CharField(max_length=50, blank=True)
+    account = models.ForeignKey(Account, models.SET_NULL, null=True)
+
+    thumbnail = ImageSpecField([ResizeToFill(30, 20)], source="account__image", format="PNG")
+    icon = ImageSpecField([ResizeToFill(9, 9)], source="account__image", format="PNG")
+    far = ImageSpecField(
+        [ResizeToFill(8, 8)], source="account__owner__account__image", format="PNG"
+    )

@@ -25,11 +25,8 @@ from imagekit_registry.forms.fields import (
     process_upload,
 )
 from imagekit_registry.forms.fields import ProcessedImageField as ProcessedFormField
-from imagekit_registry.models.fields._spec import (
-    call_when_prepared,
-    set_field_spec_id,
-    spec_id_errors,
-)
+from imagekit_registry.models.fields._ids import set_field_spec_id, spec_id_errors
+from imagekit_registry.models.fields._spec import call_when_prepared
 from imagekit_registry.processors import Processor
 from imagekit_registry.specs import FieldAttributes, SpecHost, show_attributes, split_attributes
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack, overload
 from weakref import ref
 
@@ -21,65 +23,24 @@ from imagekit_registry.exceptions import (
     InvalidArgumentType,
     InvalidConfiguration,
 )
+from imagekit_registry.models.fields._ids import set_field_spec_id, spec_id_errors
+from imagekit_registry.models.fields._relations import follow, is_loaded, related_model, steps
 from imagekit_registry.processors import Processor
 from imagekit_registry.registry import generator_registry, register
 from imagekit_registry.specs import FileAttributes, SpecHost, show_attributes
 from imagekit_registry.specs.sourcegroups import (
     ImageFieldSourceGroup,
+    call_when_models_are_there,
     get_nonabstract_descendants,
     is_watched,
 )
+from imagekit_registry.validators import ImageLimits
 
 if TYPE_CHECKING:
     from imagekit_registry.cachefiles import ImageCacheFile
 
 _Namer = Callable[[Any], str]
 _Storage = Storage | str | Callable[[], Storage]
-
-
-def default_spec_id(model: type[models.Model], name: str) -> str:
-    """Return the id of the spec of a field that has been given none: ``app:model:field``."""
-    meta = model._meta
-    # An abstract model may lie outside of all apps.
-    return f"{meta.app_label or model.__module__}:{meta.object_name}:{name}".lower()
-
-
-def set_field_spec_id(host: SpecHost, model: type[models.Model], name: str) -> None:
-    """Register the spec of a model's field, under the id that it was given or one by its name.
-
-    Two models of an app may have one name, if they are abstract. The second gets an id by its
-    module, and the system checks tell of it.
-
-    Raises:
-        AlreadyRegistered: Another field was given the same id, for another recipe.
-    """
-    path = f"{model.__module__}.{model.__qualname__}"
-    owner = f"{path}.{name}"
-    spec_id = host.spec_id or default_spec_id(model, name)
-    if not host.spec_id and host.other_host_of(spec_id) not in {None, owner}:
-        host.taken_id, spec_id = spec_id, f"{model._meta.app_label}:{path}:{name}".lower()
-    host.set_spec_id(spec_id, owner)
-
-
-def spec_id_errors(host: SpecHost, where: str) -> list[checks.CheckMessage]:
-    """Return an error if the registry knows nothing under a host's id, or another one has its id."""
-    errors: list[checks.CheckMessage] = []
-    if host.spec_id not in generator_registry.get_ids():
-        text = f"{where} uses the image spec {host.spec_id!r}, which is not registered."
-        hint = (
-            "Give the field processors, a format or a spec, or register a spec with this id in an"
-            " imagegenerators.py of an installed app."
-        )
-        errors.append(checks.Error(text, hint=hint, obj=host, id="imagekit.E001"))
-    other = host.other_host_of(host.taken_id) if host.taken_id else None
-    if other is not None:
-        text = (
-            f"{where} would have the spec id {host.taken_id!r}, which is that of {other} and of"
-            f" another recipe; it has {host.spec_id!r}."
-        )
-        hint = "Give the field an id of its own: id=, or spec_id= for a ProcessedImageField."
-        errors.append(checks.Error(text, hint=hint, obj=host, id="imagekit.E020"))
-    return errors
 
 
 def spec_fields_of(model: type[models.Model]) -> Iterator[ImageSpecField]:
@@ -153,7 +114,9 @@ class ImageSpecField(SpecHost):
 
     Args:
         processors, format, options, autoconvert: As in `SpecAttributes`.
-        source: The name of the image field; may be left out if the model has exactly one.
+        source: The name of the image field; may be left out if the model has exactly one. That of a
+            related row is named through the relation: ``"photo__image"``. The images are those of
+            the related row then: of all of them, whether something relates to it or not.
         cachefile_storage, cachefile_backend, cachefile_strategy: As in `SpecAttributes`.
         spec: A spec, in place of attributes of one.
         id: The id under which the spec is registered; ``app:model:field`` if None.
@@ -226,22 +189,40 @@ class ImageSpecField(SpecHost):
 
     # On the model.
 
+    @property
+    def relation(self) -> str:
+        """What leads to the row with the source, as queries have it; empty for the own row."""
+        return "__".join(steps(self.source or "")[0])
+
     def contribute_to_class(self, cls: type[models.Model], name: str) -> None:
         """Take a place on a model: register the spec, and feed it from the source's images."""
         self.name, self.model = name, cls
         self._memo_name, self._given_name = f"_imagekit_file_{name}", f"_imagekit_given_{name}"
         setattr(cls, name, self)
         set_field_spec_id(self, cls, name)
-        if self.source:
+        if self.relation:
+            call_when_prepared(cls, self._await_related)
+        elif self.source:
             self._feed_from(cls, self.source)
         else:
             # The image field may come further down, or in a subclass of an abstract model.
             call_when_prepared(cls, self._find_source)
 
+    def _await_related(self, sender: type[models.Model], **kwargs: object) -> None:
+        if self in spec_fields_of(sender):
+            # Which model it leads to is known when all models are.
+            call_when_models_are_there(partial(self._feed_from_related, sender))
+
+    def _feed_from_related(self, model: type[models.Model]) -> None:
+        source = self.source_of(model)
+        with suppress(InvalidConfiguration):  # told by the checks
+            self._feed_from(related_model(model, source), steps(source)[1])
+
     def _find_source(self, sender: type[models.Model], **kwargs: object) -> None:
         if self in spec_fields_of(sender) and not self._known_source(sender):
             candidates = self._candidates(sender)
             if len(candidates) == 1:
+                self._found[sender] = candidates[0]
                 self._feed_from(sender, candidates[0])
 
     @staticmethod
@@ -249,7 +230,6 @@ class ImageSpecField(SpecHost):
         return [f.attname for f in model._meta.fields if isinstance(f, models.ImageField)]
 
     def _feed_from(self, model: type[models.Model], source: str) -> None:
-        self._found[model] = source
         register.source_group(str(self.spec_id), ImageFieldSourceGroup.shared(model, source))
 
     def _known_source(self, model: type[models.Model]) -> str | None:
@@ -257,7 +237,7 @@ class ImageSpecField(SpecHost):
         return self.source or next(found, None)
 
     def source_of(self, model: type[models.Model]) -> str:
-        """Return the name of the field that holds the source in instances of *model*.
+        """Return the name of what holds the source in instances of *model*, relations and all.
 
         Raises:
             InvalidConfiguration: None was given, and the model has no image field, or several.
@@ -298,19 +278,29 @@ class ImageSpecField(SpecHost):
         text = f"{where} has the source {source!r}, which is no ImageField."
         hint = "Name an ImageField of the model with source=."
         try:
-            field = model._meta.get_field(source)
+            model, name = related_model(model, source), steps(source)[1]
+            field = model._meta.get_field(name)
+        except InvalidConfiguration as problem:
+            text = f"{where} has the source {source!r}, which leads to no image: {problem}."
+            hint = "Name foreign keys or one-to-one relations, and then an ImageField."
+            return [*errors, checks.Error(text, hint=hint, obj=self, id="imagekit.E023")]
         except FieldDoesNotExist:
-            if not hasattr(model, source):
+            if not hasattr(model, name):
                 text = f"{where} has the source {source!r}, which the model does not have."
                 errors.append(checks.Error(text, hint=hint, obj=self, id="imagekit.E003"))
             return errors
         if isinstance(field, models.FileField) and not isinstance(field, models.ImageField):
-            hint = "An ImageField checks that what is uploaded to it is an image."
+            if any(isinstance(each, ImageLimits) for each in field.validators):
+                return errors
+            hint = (
+                "An ImageField checks that what is uploaded to it is an image; so does another one"
+                " with validators=[ImageLimits()]."
+            )
             errors.append(checks.Warning(text, hint=hint, obj=self, id="imagekit.W003"))
         elif not isinstance(field, models.ImageField):
             errors.append(checks.Error(text, hint=hint, obj=self, id="imagekit.E004"))
         elif not (model._meta.abstract or is_watched(model, field.attname)):
-            text = f"Nobody is told what becomes of {model._meta.label}.{source}, {where}'s source."
+            text = f"Nobody is told what becomes of {model._meta.label}.{name}, {where}'s source."
             hint = "What stands in the place of its descriptor needs an attribute 'descriptor'."
             errors.append(checks.Warning(text, hint=hint, obj=self, id="imagekit.W004"))
         return errors
@@ -333,7 +323,7 @@ class ImageSpecField(SpecHost):
             override: ImageCacheFile = values[self._given_name]
             return override
         # Asked for once: it may be a property that makes a query.
-        source = getattr(instance, self.source_of(type(instance)))
+        source = follow(instance, self.source_of(type(instance)))
         memo: _Memo | None = values.get(self._memo_name)
         if memo is not None and self._is_current(memo, instance, source):
             return memo.file
@@ -378,10 +368,10 @@ class ImageSpecField(SpecHost):
             if peer is instance or self._given_name in values or values.get(self._memo_name):
                 continue
             source_name = self.source_of(type(peer))
-            if source_name not in peer.__dict__:
+            if not is_loaded(peer, source_name):
                 continue
             try:
-                self._build(peer, getattr(peer, source_name))
+                self._build(peer, follow(peer, source_name))
             except ImageKitError:
                 # Whoever asks the peer itself for its image is told.
                 continue

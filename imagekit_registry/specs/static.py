@@ -1,0 +1,64 @@
+"""Static files as sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from django.conf import STATICFILES_STORAGE_ALIAS
+from django.contrib.staticfiles import finders
+from django.core.files.storage import storages
+
+from imagekit_registry.exceptions import InvalidArgumentType
+from imagekit_registry.specs._sources import StoredFile
+
+__all__ = ["StaticSourceGroup", "static_image"]
+
+
+def static_image(path: object) -> StoredFile:
+    """Return a static file as a source.
+
+    Where ``DEBUG`` is on it is read from where ``runserver`` finds it, else from where ``collectstatic``
+    has put it. Its images have the same names in both.
+
+    Args:
+        path: What ``static()`` takes, such as ``"img/hero.jpg"``.
+
+    Raises:
+        ImproperlyConfigured: There are no static files: ``STATIC_URL`` is not set.
+
+    Example:
+        >>> static_image("img/hero.jpg").name
+        'img/hero.jpg'
+    """
+    return StoredFile(str(path or ""), storages[STATICFILES_STORAGE_ALIAS])
+
+
+class StaticSourceGroup:
+    """Static files that feed specs, for the commands that make and clean images.
+
+    Args:
+        *patterns: Of their paths, such as ``"img/heroes/*.jpg"``; ``*`` stands for folders as well.
+
+    Raises:
+        InvalidArgumentType: There is no pattern.
+
+    Example:
+        >>> register.source_group("shop:hero", StaticSourceGroup("img/heroes/*.jpg"))
+    """
+
+    def __init__(self, *patterns: str) -> None:
+        if not patterns:
+            raise InvalidArgumentType("StaticSourceGroup needs a pattern, such as 'img/*.jpg'.")
+        self.patterns = patterns
+
+    def files(self) -> Iterator[StoredFile]:
+        """Yield what the finders find, each path once."""
+        listed = (path for finder in finders.get_finders() for path, _ in finder.list(None))
+        names = dict.fromkeys(path.replace("\\", "/") for path in listed)
+        for name in names:
+            if any(fnmatchcase(name, pattern) for pattern in self.patterns):
+                yield static_image(name)
+
+    def __repr__(self) -> str:
+        return f"<StaticSourceGroup: {', '.join(self.patterns)}>"
