@@ -23,6 +23,7 @@ from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.imaging.formats import suggest_extension
+from imagekit_registry.registry import detector_registry
 from imagekit_registry.specs import (
     BaseImageSpec,
     ImageSpec,
@@ -275,7 +276,8 @@ def _parts(spec: BaseImageSpec, source: FieldFile | StoredFile, storage: Storage
     # An upload that is not stored yet is told by its content; a tenant's storage may move.
     is_stored, places = vars(source).get("_committed"), (getattr(storage, "location", None),)
     processors = spec.processors or () if isinstance(spec, ImageSpec) else ()
-    return (source.storage, is_stored, storage, *places, *_recipe_of(spec), *processors)
+    others = (*places, detector_registry.names, *_recipe_of(spec), *processors)
+    return (source.storage, is_stored, storage, *others)
 
 
 @receiver(setting_changed, dispatch_uid="imagekit_registry.identity")
