@@ -122,7 +122,7 @@ def load_storage(value: Any) -> object:
     return storage
 
 
-def load_callable(what: str, value: Any) -> object:
+def load_callable(what: str, value: object) -> object:
     """Return a function from itself or its dotted path.
 
     Raises:
@@ -134,7 +134,7 @@ def load_callable(what: str, value: Any) -> object:
     return found
 
 
-def load_fallback(value: Any) -> object:
+def load_fallback(value: object) -> object:
     """Return a fallback from one of the known words, a function or its dotted path.
 
     Raises:
@@ -162,7 +162,7 @@ def _load_backend(what: str, path: str) -> object:
     return load_backend(get_by_qname(path, what))
 
 
-def _load_cache(alias: Any) -> object:
+def _load_cache(alias: object) -> object:
     if alias not in list(caches):
         raise InvalidConfiguration(f"it is no alias in CACHES, which has {sorted(caches)}")
     return caches[alias]
