@@ -65,7 +65,7 @@ def former_images(notes: list[str]) -> Iterator[Former]:
     notes += [str(error) for _, error in errors if isinstance(error, GenerationError)]
 
 
-def _as_former(processor: Any, library: Any) -> Any:
+def _as_former(processor: object, library: object) -> Any:
     """Return a processor of ours as that of pilkit; one of the project as it is."""
     cls = type(processor)
     former = getattr(library, cls.__name__, None)

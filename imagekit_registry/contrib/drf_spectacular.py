@@ -24,7 +24,7 @@ class ImageSpecFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[
 
     target_class = "imagekit_registry.contrib.rest_framework.ImageSpecField"
 
-    def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: object) -> dict[str, Any]:
         """Return the schema of the field."""
         name, kind = (
             ("Image", ImageDict) if self.target.picture is None else ("Picture", PictureDict)
