@@ -1,8 +1,10 @@
-"""What is told of the making of a file: by a signal, and by one line in the log."""
+"""What is told of the making of a file: by one line in the log at once, and by a signal when it is known."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 from django.dispatch import Signal
 
@@ -18,13 +20,17 @@ if not _made.level:
     _made.setLevel(logging.WARNING)
 
 
-def report_made(file: CacheFile, record: CacheFileRecord, seconds: float) -> None:
-    """Tell that *file* was made.
+def report_made(file: CacheFile, record: CacheFileRecord, seconds: float) -> Callable[[], None]:
+    """Log that *file* was made.
 
     Args:
         file: The file.
         record: What is known of it now.
         seconds: How long the files of its source have taken until it was there.
+
+    Returns:
+        What sends the signal: for when the record is remembered, so that a receiver may ask the
+        file for its URL.
     """
     identity, name = file.identity, record.published_name or record.name
     _made.info(
@@ -38,22 +44,25 @@ def report_made(file: CacheFile, record: CacheFileRecord, seconds: float) -> Non
         seconds,
         name,
     )
-    _send(generated, file, seconds, bytes=record.size, name=name)
+    return partial(_send, generated, file, seconds, bytes=record.size, name=name)
 
 
 def report_failure(
     file: CacheFile, error: GenerationError, seconds: float, failures: int = 1
-) -> None:
-    """Tell that *file* could not be made.
+) -> Callable[[], None]:
+    """Log that *file* could not be made.
 
     Args:
         file: The file.
         error: Why.
         seconds: How long the files of its source have taken.
         failures: How many tries in a row have failed.
+
+    Returns:
+        What sends the signal, as above.
     """
     log_failure(error, failures=failures)
-    _send(generation_failed, file, seconds, cause=error.cause, error=error)
+    return partial(_send, generation_failed, file, seconds, cause=error.cause, error=error)
 
 
 def _send(signal: Signal, file: CacheFile, seconds: float, **more: object) -> None:
