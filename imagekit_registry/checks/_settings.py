@@ -58,7 +58,7 @@ def check_settings() -> Iterator[CheckMessage]:
         yield from guarded(name, None, partial(_check_setting, name, setting))
 
 
-def _check_setting(name: str, setting: Setting[Any]) -> Iterator[CheckMessage]:
+def _check_setting(name: str, setting: Setting[object]) -> Iterator[CheckMessage]:
     value = getattr(conf, name.removeprefix("IMAGEKIT_"))
     default = ", which is the default" if setting.example == setting.default else ""
     hint = f"{setting.doc} Write {name} = {setting.example!r}{default}."

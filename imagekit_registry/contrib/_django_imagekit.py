@@ -24,7 +24,7 @@ _OURS = "imagekit_registry.processors"
 class _Renamed:
     """A spec with another digest, as namers take it."""
 
-    source: Any
+    source: object
     format: str | None
     digest: str
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any
 
 from django.apps import apps
 from django.db.models import QuerySet
@@ -89,7 +88,7 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
         ids = self.specs or {"": str(self.spec)}
         return {name: get_image(id, source=value) for name, id in ids.items()}
 
-    def _peers(self, rows: Iterable[object]) -> list[Any]:
+    def _peers(self, rows: Iterable[object]) -> list[object]:
         """Return what this field is asked of for all *rows*; nothing where these have lists inside."""
         inner, serializer = [], self.parent
         while serializer.parent is not self.root:
@@ -103,7 +102,7 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
         return peers
 
 
-def _rows_of(root: object) -> Iterable[Any] | None:
+def _rows_of(root: object) -> Iterable[object] | None:
     """Return the rows that a list is made of, if they can be gone through more than once."""
     rows = root.instance if isinstance(root, serializers.ListSerializer) else None
     return rows if isinstance(rows, QuerySet | list | tuple) else None

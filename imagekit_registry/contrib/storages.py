@@ -21,7 +21,7 @@ _OF_READERS = frozenset(
 
 
 #: Copies of storages that send other headers, by these.
-_twins: WeakKeyDictionary[Any, dict[frozenset[tuple[str, str]], Any]] = WeakKeyDictionary()
+_twins: WeakKeyDictionary[object, dict[frozenset[tuple[str, str]], object]] = WeakKeyDictionary()
 
 
 def _has(storage: object, *names: str) -> bool:

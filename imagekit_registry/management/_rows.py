@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldError, ValidationError
@@ -153,7 +152,7 @@ def _rows_of(options: Options) -> QuerySet[Model] | None:
     return rows
 
 
-def _lookup(text: str) -> tuple[str, Any]:
+def _lookup(text: str) -> tuple[str, object]:
     name, separator, value = text.partition("=")
     if not separator:
         raise CommandError(f"{text!r} is no lookup. Write one such as pk__gte=1000.")

@@ -82,7 +82,7 @@ def _former(
         yield Former(file, name, storage)
 
 
-def _options(told: str, option: re.Pattern[str]) -> dict[str, Any]:
+def _options(told: str, option: re.Pattern[str]) -> dict[str, object]:
     """Return the options that a part of a name tells; none if it is no such part."""
     found = _SIZE.match(told)
     if found is None or option.sub("", told[found.end() :]):

@@ -117,7 +117,7 @@ class Aliases:
                     group = ImageFieldSourceGroup.shared(field.model, field.attname)
                     source_group_registry.register(spec_id_of(alias, place), group)
 
-    def get(self, alias: str, target: object = None) -> dict[str, Any] | None:
+    def get(self, alias: str, target: object = None) -> dict[str, object] | None:
         """Return the options of an alias; None if there is none for the target.
 
         Args:
@@ -132,14 +132,16 @@ class Aliases:
         place = self._place_of(alias, _target_of(target))
         return None if place is None else spec_id_of(alias, place)
 
-    def all(self, target: object = None, include_global: bool = True) -> dict[str, dict[str, Any]]:
+    def all(
+        self, target: object = None, include_global: bool = True
+    ) -> dict[str, dict[str, object]]:
         """Return the options of all aliases for a target, by alias.
 
         Args:
             target: As for `get`.
             include_global: Whether those for all the project are among them.
         """
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, dict[str, object]] = {}
         for place in _places(_target_of(target)):
             if place or include_global:
                 known = self._aliases.get(place, {})

@@ -52,7 +52,7 @@ class ThumbnailerImageField(ThumbnailerField, ImageField):
     attr_class = ThumbnailerImageFieldFile
 
     def __init__(
-        self, *args: object, resize_source: Mapping[str, Any] | None = None, **kwargs: object
+        self, *args: object, resize_source: Mapping[str, object] | None = None, **kwargs: object
     ) -> None:
         self.resize_source = resize_source
         super().__init__(*args, **kwargs)

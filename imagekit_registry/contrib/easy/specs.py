@@ -96,8 +96,8 @@ class AliasedThumbnail:
 
 @lru_cache(maxsize=1024, typed=True)
 def _recipe_of(
-    source_extension: str, given: tuple[tuple[str, Any], ...]
-) -> tuple[Recipe, dict[str, Any]]:
+    source_extension: str, given: tuple[tuple[str, object], ...]
+) -> tuple[Recipe, dict[str, object]]:
     """Return what is made of a source with this extension, and save options that can be pickled.
 
     They are the very same for the same options, as what is known of files hangs on that.
@@ -156,7 +156,7 @@ def _format_of(extension: str) -> str:
     return extension_to_format(extension) if extension else "JPEG"
 
 
-def _save_options(format: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def _save_options(format: str, options: Mapping[str, Any]) -> dict[str, object]:
     """Return Pillow's save options for a format."""
     saved = dict(settings.THUMBNAIL_IMAGE_SAVE_OPTIONS.get(format, {}))
     if format in _WITH_QUALITY:

@@ -26,7 +26,7 @@ _quality = rule_for(
 )
 
 #: Defaults and rules, by name.
-READ: Mapping[str, tuple[Any, Rule]] = {
+READ: Mapping[str, tuple[object, Rule]] = {
     "THUMBNAIL_BLUR": (0, not_negative),
     "THUMBNAIL_COLORSPACE": ("RGB", optional(name)),
     "THUMBNAIL_DUMMY": (False, boolean),

@@ -175,7 +175,7 @@ def parse_geometry(geometry: str) -> tuple[int | None, int | None]:
     return parse_dimensions(f"{geometry}x" if geometry.strip().isdigit() else geometry)
 
 
-def scale_options(options: Mapping[str, object], times: float) -> dict[str, Any]:
+def scale_options(options: Mapping[str, object], times: float) -> dict[str, object]:
     """Return *options* for an image that is so many times as large: lengths grow with it.
 
     Example:

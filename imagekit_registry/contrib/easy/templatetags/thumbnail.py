@@ -40,7 +40,7 @@ _PROBLEMS = (ImageKitError, KeyError, OSError, TypeError, ValueError)
 _Values = Mapping[str, FilterExpression | bool]
 
 
-def _attempt(make: Callable[[], Any]) -> Any:
+def _attempt(make: Callable[[], object]) -> Any:
     """Return what *make* gives; nothing if it fails, unless ``THUMBNAIL_DEBUG`` is on."""
     try:
         return make()
