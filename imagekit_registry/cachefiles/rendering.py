@@ -165,22 +165,24 @@ def log_failure(error: GenerationError, level: int = logging.WARNING, failures: 
 
 
 def name_for(file: CacheFile, content: IO[bytes]) -> str:
-    """Return the name for the content of *file*: its own, whose extension says the format.
+    """Return the name for the content of *file*; a generator may make no image."""
+    if isinstance(content, imaging.Encoded):
+        return name_with(file, content.format)
+    return file.identity.name
+
+
+def name_with(file: CacheFile, format: str) -> str:
+    """Return the name of *file* in a format: its own, whose extension says the format.
 
     What is in a picture shows only now: what the formats ``"auto"`` and ``"smallest"`` have chosen
     may have another.
     """
     name = file.identity.name
-    if isinstance(content, imaging.Encoded) and smallest_formats(file.spec.format):
-        return published_names(file, content.format)[0]
-    is_chosen = (file.spec.format or "").upper() == AUTO
-    if (
-        not isinstance(content, imaging.Encoded)
-        or not is_chosen
-        or content.format == AUTO_FORMATS[0]
-    ):
+    if smallest_formats(file.spec.format):
+        return published_names(file, format)[0]
+    if (file.spec.format or "").upper() != AUTO or format == AUTO_FORMATS[0]:
         return name
-    return f"{posixpath.splitext(name)[0]}{format_to_extension(content.format)}"
+    return f"{posixpath.splitext(name)[0]}{format_to_extension(format)}"
 
 
 class _Properties(TypedDict, total=False):

@@ -236,7 +236,7 @@ def _listed(
 
 
 def _name(
-    spec_id: str, errors: Errors, *, source: Any = None, file: ImageCacheFile | None = None
+    spec_id: str, errors: Errors, *, source: object = None, file: ImageCacheFile | None = None
 ) -> ImageCacheFile | None:
     """Return the file of a source, or one that is registered, if it can be named."""
     try:

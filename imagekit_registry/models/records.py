@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.apps import apps
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from imagekit_registry.exceptions import InvalidConfiguration
 
@@ -53,8 +54,8 @@ class CacheFileRecordRow(models.Model):
 
     class Meta:  # noqa: D106
         indexes = (models.Index(fields=["source_digest"], name="imagekit_record_source"),)
-        verbose_name = "cache file record"
-        verbose_name_plural = "cache file records"
+        verbose_name = _("cache file record")
+        verbose_name_plural = _("cache file records")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.status})"
