@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -175,6 +175,7 @@ class Generation:
 
     _policy: Policy = attrs.field(init=False)
     _news: News = attrs.field(factory=list, init=False)
+    _signals: deque[Callable[[], None]] = attrs.field(factory=deque, init=False)
     _queue: deque[_Running | Result] = attrs.field(factory=deque, init=False)
     _contended: deque[list[Item]] = attrs.field(factory=deque, init=False)
     _running: int = attrs.field(default=0, init=False)
@@ -208,7 +209,6 @@ class Generation:
                 yield from self._emit(window)
                 if len(self._contended) >= MAX_CONTENDED:
                     yield from self._wait_for_others()
-            yield from self._emit(0)
             yield from self._wait_for_others()
         finally:
             self._close()
@@ -337,8 +337,6 @@ class Generation:
 
     def _wait_for_others(self) -> Iterator[Result]:
         """Take care of the files that others were making when we came to them."""
-        if not self._contended:
-            return
         yield from self._emit(0)
         self._flush()
         ends_at = time.monotonic() + conf.LOCK_WAIT
@@ -372,6 +370,7 @@ class Generation:
         with making.locks:
             results = making.finish()
             self._news += making.news
+            self._signals += making.signals
             is_full = self.remember_every is not None and len(self._news) >= self.remember_every
             if is_full or any(not item.file.identity.name_is_unique for item in making.todo):
                 # Whoever wants such a name for another image must find it taken.
@@ -382,6 +381,8 @@ class Generation:
         news, self._news = self._news, []
         if not self.dry_run:
             remember(news)
+        while self._signals:
+            self._signals.popleft()()
 
 
 def _make(making: Making) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from typing import IO
 
@@ -80,6 +80,7 @@ class Making:
     Attributes:
         locks: What is to be closed in the end.
         news: What is to be remembered in the end.
+        signals: What is to be called when that is remembered: it sends the signals.
     """
 
     items: list[Item]
@@ -87,6 +88,7 @@ class Making:
     contended: bool = False
     locks: ExitStack = attrs.field(factory=ExitStack, init=False)
     news: News = attrs.field(factory=list, init=False)
+    signals: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     todo: list[Item] = attrs.field(factory=list, init=False)
     _results: list[Result] = attrs.field(factory=list, init=False)
     _answers: list[tuple[Item, CacheFileRecord | ImageKitError]] = attrs.field(
@@ -250,13 +252,13 @@ class Making:
             published_name=name if name != identity.name else "",
             **properties,
         )
-        report_made(file, record, time.monotonic() - self._started)
+        self.signals.append(report_made(file, record, time.monotonic() - self._started))
         if item.before is not None and item.before.was_made and not item.is_name_free:
             retire([(file, name, file.spec.url_provider)])
         return record
 
     def finish(self) -> list[Result]:
-        """Say what became of the files, and log what failed; `news` is for the caller."""
+        """Say what became of the files, and log what failed; `news`, `signals` are the caller's."""
         if self._answers:
             spend(len(self._answers), time.monotonic() - self._started)
         failed: list[tuple[Item, ImageKitError]] = []
@@ -292,7 +294,8 @@ class Making:
         # Others may have made it meanwhile.
         (before,) = fetch([file])
         failures = (before.failures if before else 0) + 1
-        report_failure(file, error, time.monotonic() - self._started, failures)
+        seconds = time.monotonic() - self._started
+        self.signals.append(report_failure(file, error, seconds, failures))
         if isinstance(error, NameTaken) or (before is not None and _is_still_good(file, before)):
             return None
         delay = min(conf.RETRY_AFTER * 2 ** min(failures - 1, 30), conf.RETRY_AFTER_MAX)
@@ -365,5 +368,7 @@ def generate(files: Sequence[CacheFile], policy: Policy | None = None) -> list[R
         with making.locks:
             results += making.finish()
             remember(making.news)
+        for send in making.signals:
+            send()
         making = Making(left, policy, contended=True)
     return sorted(results, key=lambda result: result.position)

@@ -1,11 +1,12 @@
-"""From the generators of files of one source to their content, and to errors of ours."""
+"""From the generators of files of one source to their content, and to errors of ours; and what is told of both."""
 
 from __future__ import annotations
 
 import copy
 import logging
 import posixpath
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import IO, TypedDict, cast
 
 from django.dispatch import Signal
@@ -249,13 +250,17 @@ def placeholder_of(spec: BaseImageSpec, content: IO[bytes]) -> str:
     return made.placeholder
 
 
-def report_made(file: CacheFile, record: CacheFileRecord, seconds: float) -> None:
-    """Tell that *file* was made.
+def report_made(file: CacheFile, record: CacheFileRecord, seconds: float) -> Callable[[], None]:
+    """Log that *file* was made.
 
     Args:
         file: The file.
         record: What is known of it now.
         seconds: How long the files of its source have taken until it was there.
+
+    Returns:
+        What sends the signal: for when the record is remembered, so that a receiver may ask the
+        file for its URL.
     """
     identity, name = file.identity, record.published_name or record.name
     _made.info(
@@ -269,22 +274,25 @@ def report_made(file: CacheFile, record: CacheFileRecord, seconds: float) -> Non
         seconds,
         name,
     )
-    _send(generated, file, seconds, bytes=record.size, name=name)
+    return partial(_send, generated, file, seconds, bytes=record.size, name=name)
 
 
 def report_failure(
     file: CacheFile, error: GenerationError, seconds: float, failures: int = 1
-) -> None:
-    """Tell that *file* could not be made.
+) -> Callable[[], None]:
+    """Log that *file* could not be made.
 
     Args:
         file: The file.
         error: Why.
         seconds: How long the files of its source have taken.
         failures: How many tries in a row have failed.
+
+    Returns:
+        What sends the signal, as above.
     """
     log_failure(error, failures=failures)
-    _send(generation_failed, file, seconds, cause=error.cause, error=error)
+    return partial(_send, generation_failed, file, seconds, cause=error.cause, error=error)
 
 
 def _send(signal: Signal, file: CacheFile, seconds: float, **more: object) -> None:
