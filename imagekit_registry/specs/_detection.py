@@ -17,7 +17,7 @@ from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.processors.anchors import FocalPoint
 from imagekit_registry.registry import detector_registry
 from imagekit_registry.specs._digest import digest
-from imagekit_registry.specs._sources import fingerprint, refer_to
+from imagekit_registry.specs._sources import fingerprint, reference_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -67,7 +67,7 @@ def with_suggestions(specs: Sequence[ImageSpec], render: Render) -> list[Recipe]
 def _suggest_point(source: object, render: Render) -> FocalPoint | None:
     """Return the point that detectors suggest; they look at a source once, and what they say is kept."""
     names, seen, store = detector_registry.names, fingerprint(source), get_cache()
-    key = f"{conf.CACHE_PREFIX}point:{digest([str(refer_to(source)), seen, names])}"
+    key = f"{conf.CACHE_PREFIX}point:{digest([reference_of(source), seen, names])}"
     kept = answer_or(None, store.get, key) if seen else None
     if isinstance(kept, str):
         return answer_or(None, FocalPoint.parse, kept)
