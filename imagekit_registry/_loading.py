@@ -37,13 +37,29 @@ _only_storages: list[Storage] = []
 _MOST_STORAGES = 200
 
 
+#: The settings of Django under which nothing of what was built or remembered is right any more.
+_SETTINGS = {"CACHES", "DATABASES", "MEDIA_ROOT", "STORAGES"}
+_forgetting: list[Callable[[], object]] = []
+
+
+def forget_on_change(forget: Callable[[], object]) -> Callable[[], object]:
+    """Have *forget*, which drops what was built from settings, called when one of them changes.
+
+    So ``override_settings`` works. Returns *forget*, as a decorator does.
+    """
+    _forgetting.append(forget)
+    return forget
+
+
 @receiver(setting_changed, dispatch_uid="imagekit_registry.loading")
-def _forget_built_objects(*, setting: str, **kwargs: Any) -> None:
-    """Drop what was built from settings, so that ``override_settings`` works."""
-    if setting.startswith("IMAGEKIT_") or setting in {"STORAGES", "CACHES", "MEDIA_ROOT"}:
-        _imported.clear()
-        _singletons.clear()
-        _storage_references.clear()
+def _on_change(*, setting: str, **kwargs: object) -> None:
+    if setting.startswith("IMAGEKIT_") or setting in _SETTINGS:
+        for forget in _forgetting:
+            forget()
+
+
+for _built in (_imported, _singletons, _storage_references):
+    forget_on_change(_built.clear)
 
 
 def get_by_qname(path: str, desc: str) -> Any:

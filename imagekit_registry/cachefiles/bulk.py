@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from django.db import connections
 
-from imagekit_registry.cachefiles._decision import decide
 from imagekit_registry.cachefiles.existence import fetch, invalidate, known, look_up, remember
 from imagekit_registry.cachefiles.generation import Making
 from imagekit_registry.cachefiles.identity import CacheFile
@@ -24,6 +23,7 @@ from imagekit_registry.cachefiles.results import (
     Policy,
     Result,
     ResultStatus,
+    decide,
     refuse_retry,
 )
 from imagekit_registry.cachefiles.threads import is_in_event_loop, run_in_background
@@ -105,17 +105,16 @@ def _make_in_background(files: Sequence[CacheFile], force: bool) -> Outcome:
     """Have files made in a thread, unless their state says that this is done, or is in vain."""
     results: list[Result] = []
     wanted: list[CacheFile] = []
-    fetch([file for file in files if file.name])
-    for item in (Item(file, positions=[at]) for at, file in enumerate(files)):
-        file = item.file
+    fetch(files)
+    for at, file in enumerate(files):
         try:
             if not force and _is_settled(file):
-                results += item.results(ResultStatus.EXISTING)
+                results.append(Result(at, file, ResultStatus.EXISTING))
             else:
                 wanted.append(file)
-                results += item.results(ResultStatus.SCHEDULED)
+                results.append(Result(at, file, ResultStatus.SCHEDULED))
         except ImageKitError as error:
-            results += item.results(ResultStatus.FAILED, error)
+            results.append(Result(at, file, ResultStatus.FAILED, error))
     if wanted:
         key = "\n".join(str(file.name) for file in wanted)
         run_in_background(key, partial(generate_many, wanted, force=force))
@@ -258,7 +257,8 @@ class Generation:
         for item, record in zip(items.values(), records, strict=True):
             item.before = record
             try:
-                worker = self._worker_of(item)
+                backend = item.file.cachefile_backend
+                worker = backend if backend.is_async and not self.here else None
                 if decide(item, self._policy, self._news, here=worker is None):
                     groups.setdefault((source_key(item.file), worker), []).append(item)
                 else:
@@ -267,11 +267,6 @@ class Generation:
                 failure = explained(error, item.file)
                 self._queue.extend(item.results(ResultStatus.FAILED, failure))
         return list(groups.values())
-
-    def _worker_of(self, item: Item) -> AbstractCacheFileBackend | None:
-        """Return the backend that hands a file to a worker; None if it is made here."""
-        backend = item.file.cachefile_backend
-        return backend if backend.is_async and not self.here else None
 
     def _make_elsewhere(self, file: CacheFile, position: int) -> Result:
         """Have a file made by a backend that has its own way to do so."""
@@ -322,9 +317,9 @@ class Generation:
             for item in group:
                 self._queue.extend(item.results(ResultStatus.WANTED))
             return
-        worker = self._worker_of(group[0])
-        if worker is not None:
-            self._hand_over(group, worker)
+        backend = group[0].file.cachefile_backend
+        if backend.is_async and not self.here:
+            self._hand_over(group, backend)
             return
         making = Making(group, self._policy, contended=wait > 0)
         running = _Running(making)

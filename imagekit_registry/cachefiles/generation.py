@@ -6,14 +6,11 @@ import io
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import IO
 
 import attrs
 
-from imagekit_registry.cachefiles._decision import decide, is_missing
-from imagekit_registry.cachefiles._reports import report_failure, report_made
-from imagekit_registry.cachefiles.budget import spend
 from imagekit_registry.cachefiles.existence import (
     fetch,
     judge,
@@ -24,13 +21,22 @@ from imagekit_registry.cachefiles.existence import (
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.publishing import publish
-from imagekit_registry.cachefiles.rendering import explained, name_for, properties_of, render
+from imagekit_registry.cachefiles.rendering import (
+    explained,
+    name_for,
+    properties_of,
+    render,
+    report_failure,
+    report_made,
+)
 from imagekit_registry.cachefiles.results import (
     Item,
     News,
     Policy,
     Result,
     ResultStatus,
+    decide,
+    is_missing,
     refuse_retry,
 )
 from imagekit_registry.cachefiles.urls import retire
@@ -49,7 +55,7 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.imaging import step
 from imagekit_registry.imaging.formats import format_to_mimetype
 from imagekit_registry.specs import fingerprint
-from imagekit_registry.state import CacheFileRecord, Status, state_scope
+from imagekit_registry.state import CacheFileRecord, Status, spend, state_scope
 
 __all__ = ["Making", "generate"]
 
@@ -154,7 +160,8 @@ class Making:
                 self._results += item.results(ResultStatus.FAILED, error)
 
     def _is_still_wanted(self, item: Item, before: CacheFileRecord | None) -> bool:
-        refuse_conflict(item.file.identity, item.before)
+        if not item.file.identity.name_is_unique:
+            refuse_conflict(item.file.identity, item.before)
         if self.policy.force:
             return True
         if item.before != before:
@@ -250,25 +257,28 @@ class Making:
             retire([(file, name, file.spec.url_provider)])
         return record
 
-    @state_scope()  # in which one source's failure is logged once
     def finish(self) -> list[Result]:
         """Say what became of the files, and log what failed; `news`, `signals` are the caller's."""
         if self._answers:
             spend(len(self._answers), time.monotonic() - self._started)
+        failed: list[tuple[Item, ImageKitError]] = []
         for item, answer in self._answers:
-            if isinstance(answer, CacheFileRecord):
-                _delete_predecessor(item, answer)
-                self.news.append((item.file, answer))
-                if self.policy.listing is not None:
-                    # Another row may have the same source.
-                    self.policy.listing.add(item.file.storage, answer.published_name or answer.name)
-                self._results += item.results(ResultStatus.MADE)
+            if isinstance(answer, ImageKitError):
+                failed.append((item, answer))
                 continue
-            if isinstance(answer, GenerationError):
-                record = self._fail(item, answer)
-                if record is not None:
+            if item.before is not None:
+                _delete_predecessor(item, item.before, answer)
+            self.news.append((item.file, answer))
+            if self.policy.listing is not None:
+                # Another row may have the same source.
+                self.policy.listing.add(item.file.storage, answer.published_name or answer.name)
+            self._results += item.results(ResultStatus.MADE)
+        # In which one source's failure is logged once.
+        with state_scope() if failed else nullcontext():
+            for item, error in failed:
+                if isinstance(error, GenerationError) and (record := self._fail(item, error)):
                     self.news.append((item.file, record))
-            self._results += item.results(ResultStatus.FAILED, answer)
+                self._results += item.results(ResultStatus.FAILED, error)
         self._answers = []
         return sorted(self._results, key=lambda result: result.position)
 
@@ -302,9 +312,9 @@ class Making:
         )
 
 
-def _delete_predecessor(item: Item, record: CacheFileRecord) -> None:
+def _delete_predecessor(item: Item, before: CacheFileRecord, record: CacheFileRecord) -> None:
     """Delete what was published under another name, which the storage has chosen, or the format."""
-    name = (item.before.published_name or item.before.name) if item.before is not None else ""
+    name = before.published_name or before.name
     if name in {"", record.published_name or record.name}:
         return
     with logged(_logger, "%s: %r is left over", item.file.identity.spec_id, name):

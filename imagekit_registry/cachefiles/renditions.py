@@ -167,15 +167,15 @@ def offer(file: ImageCacheFile, picture: Picture) -> list[Renditions]:
 
 def offer_own(file: ImageCacheFile) -> list[Renditions]:
     """Return what the picture of a file's spec offers; nothing if the spec has none."""
-    spec = file.generator
-    if not has_renditions(spec) or spec.picture is None:
+    spec = file.spec
+    if spec.picture is None or not has_renditions(spec):
         return []
     return offer(file, settle_picture(spec.picture))
 
 
 def offer_with(picture: Picture, file: ImageCacheFile) -> list[Renditions]:
     """Return what *picture* offers of a file, over what the picture of its spec says."""
-    own = file.generator.picture if has_renditions(file.generator) else None
+    own = file.spec.picture if has_renditions(file.spec) else None
     return offer(file, settle_picture(picture, own))
 
 

@@ -18,7 +18,7 @@ from django.db.models.signals import post_migrate
 from imagekit_registry._loading import resolve_storage
 from imagekit_registry.cachefiles.bulk import Generation
 from imagekit_registry.cachefiles.deletion import find_images
-from imagekit_registry.cachefiles.identity import published_names, state_key
+from imagekit_registry.cachefiles.identity import state_key
 from imagekit_registry.cachefiles.results import Result, ResultStatus
 from imagekit_registry.exceptions import answer_or, logged
 from imagekit_registry.maintenance.inventory import Errors, every_batch
@@ -124,7 +124,7 @@ class AlterSpec(Operation):
         files = [result.file for result in results]
         is_there = all(result.status in _THERE for result in results)
         digests = {file.identity.digest for file in files}
-        names = {name for file in files for name in published_names(file)}
+        names = {name for file in files for name in file.identity.names}
         for record in answer_or((), find_images, files[0].spec.source):
             is_current = record.name in names or record.digest.partition("/")[2] in digests
             if record.spec_id != self.spec_id or is_current:

@@ -22,11 +22,13 @@ class CacheFileRecordRow(models.Model):
 
     Names are looked up by their digests. These have the same length for any name, so that an
     index holds them on every database (MariaDB's ends at 768 characters), and they tell ``A`` from
-    ``a``, which MariaDB's usual collations do not.
+    ``a``, which MariaDB's usual collations do not. They are 128 bits, as a UUID is. Who walks over
+    all rows does so by a number of their own: in the order of digests each would be elsewhere.
     """
 
-    key_digest = models.CharField(max_length=32, primary_key=True)
-    source_digest = models.CharField(max_length=32)
+    id = models.BigAutoField(primary_key=True)
+    key_digest = models.UUIDField(unique=True)
+    source_digest = models.UUIDField()
     key = models.TextField()
 
     name = models.TextField()
