@@ -155,7 +155,8 @@ class Opener:
             return done.stdout
         said = (done.stderr.decode("utf-8", "replace").splitlines() or [""])[-1]
         if done.returncode != SAID:
-            raise UnreadableImage(f"its opener failed ({said or f'code {done.returncode}'})")
+            cause = f"its opener failed ({said or f'code {done.returncode}'})"
+            raise UnreadableImage(cause, hint="Keep openers in a module that needs no Django apps.")
         cause, limit, hint = json.loads(said)
         if limit is None:
             raise UnreadableImage(cause, hint=hint)

@@ -94,7 +94,7 @@ def _spec_fields_of(model: type) -> list[list[str]]:
     return [[name] for name, value in getmembers_static(model) if isinstance(value, SpecHost)]
 
 
-def _rows(item: Any, path: Sequence[str]) -> Iterator[Any]:
+def _rows(item: object, path: Sequence[str]) -> Iterator[Any]:
     """Yield the objects that *path* leads to; nothing where a relation is empty."""
     if item is None:
         return
