@@ -144,12 +144,11 @@ class TestMany:
             assert all(each.thumbnail.url for each in articles)
 
     def test_a_command_makes_the_images_of_related_rows(
-        self, article: Article, django_assert_num_queries: Any
+        self, article: Article, photos: Path, django_assert_num_queries: Any
     ) -> None:
         """However many rows relate to one; those of the rows that are chosen, by a lookup."""
         Article.objects.create(account=article.account)
-        lonely = Account.objects.create(image=article.account.image.name)  # type: ignore[union-attr]
-        lonely.image.save("lonely.jpg", article.account.image)  # type: ignore[union-attr]
+        lonely = Account.objects.create(image=content_of(photos / "coffee.png"))
         with django_assert_num_queries(1):
             call_command(
                 "generateimages",
