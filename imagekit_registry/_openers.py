@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from operator import attrgetter
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 import attrs
-from PIL import Image, ImageFile
+from PIL import Image
 
 from imagekit_registry.exceptions import (
     AlreadyRegistered,
@@ -24,6 +24,9 @@ from imagekit_registry.exceptions import (
     answer_or,
     how_to_install,
 )
+
+if TYPE_CHECKING:
+    from PIL import ImageFile
 
 #: How much of a file openers are told by, in bytes.
 SNIFFED_BYTES = 2048
