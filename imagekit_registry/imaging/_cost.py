@@ -17,10 +17,9 @@ from PIL import ImageFile
 
 from imagekit_registry.exceptions import LimitExceeded
 
+from ._containers import EXIF_PREFIX, MAX_METADATA_BYTES, PNG_SIGNATURE
 from ._decoder import Header
-from ._limits import Limits
-from ._png import EXIF_PREFIX, MAX_METADATA_BYTES, PNG_SIGNATURE
-from ._source import BufferedSource
+from ._source import BufferedSource, Limits
 
 #: Segments of a JPEG before its pixels: metadata of 64 KB each, and what a decoder needs.
 MAX_JPEG_SEGMENTS = 10_000
@@ -267,13 +266,21 @@ def count_scans(source: BufferedSource, start: int, most: int) -> int:
     return found if markers < MAX_JPEG_SEGMENTS else most + 1
 
 
-def check_cost(image: ImageFile.ImageFile, source: BufferedSource, limits: Limits) -> None:
-    """Raise `LimitExceeded` if decoding would take far longer than the number of pixels tells."""
+def check_cost(
+    image: ImageFile.ImageFile, source: BufferedSource, start: int, limits: Limits
+) -> None:
+    """Raise `LimitExceeded` if decoding would take far longer than the number of pixels tells.
+
+    Args:
+        image: Opened, not loaded.
+        source: The file.
+        start: Where that was left: behind the header of the first scan of a JPEG.
+        limits: For what is decoded.
+    """
     if any(tile[0] == "bmp_rle" for tile in image.tile):
         _check_run_lengths(source, image.size)
     if image.format != "JPEG":
         return
-    start = source.tell()  # behind the header of the first scan
     bands = len(image.getbands())
     length = 6 + 2 * bands
     source.seek(max(0, start - length))
