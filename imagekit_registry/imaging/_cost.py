@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 from PIL import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 
 from imagekit_registry.exceptions import LimitExceeded
 
@@ -323,7 +324,8 @@ _REDUCED_BYTES = 5
 _TRANSPARENT_BYTES = 4
 #: What decoders take on top: canvases and coefficients of their own.
 _DECODER_BYTES = {"AVIF": 4, "HEIF": 4, "JPEG2000": 16, "WEBP": 8}
-_COEFFICIENT_BYTES = 2
+#: What a progressive JPEG takes while it is decoded: each of its coefficients, and its pixels.
+_COEFFICIENT_BYTES, _BLOCK_SIDE, _DECODED_BYTES = 2, 8, 4
 #: A pixel of length costs something by itself: the place of a row, and the weights by which it is
 #: scaled. That is seen where millions of rows have one pixel each.
 LONG_SIDE = 1_000_000
@@ -345,8 +347,19 @@ def check_memory(
     if "transparency" in image.info and not reduced:
         each += _TRANSPARENT_BYTES
     each += _DECODER_BYTES.get(image.format or "", 0)
-    total = image.size[0] * image.size[1] * each
-    total += max(0, max(image.size) - LONG_SIDE) * _SIDE_BYTES
-    if image.format == "JPEG" and image.info.get("progressive"):
-        total += header.width * header.height * len(image.getbands()) * _COEFFICIENT_BYTES
+    pixels = image.size[0] * image.size[1]
+    total = pixels * each + max(0, max(image.size) - LONG_SIDE) * _SIDE_BYTES
+    if isinstance(image, JpegImageFile) and image.info.get("progressive"):
+        # These are gone before it is scaled.
+        total = max(total, _coefficient_bytes(image, header) + pixels * _DECODED_BYTES)
     limits.check_memory(total)
+
+
+def _coefficient_bytes(image: JpegImageFile, header: Header) -> int:
+    """Return how many bytes the coefficients of a JPEG take, of which colours may have fewer."""
+    across, down = (max(1, *(layer[each] for layer in image.layer)) for each in (1, 2))
+    count = 0
+    for _number, wide, high, _table in image.layer:
+        columns = -(-header.width * wide // (across * _BLOCK_SIDE))
+        count += columns * -(-header.height * high // (down * _BLOCK_SIDE)) * _BLOCK_SIDE**2
+    return count * _COEFFICIENT_BYTES
