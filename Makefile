@@ -11,7 +11,7 @@ JOBS ?= auto
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help test demo bench lint format types docs changelog clean
+.PHONY: help test demo bench lint format types docs changelog messages clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make types   mypy"
 	@echo "make docs    docs/_build/html, warnings are errors"
 	@echo "make changelog  what the release notes would be"
+	@echo "make messages  the translations, with what modules and templates show by now"
 	@echo "make clean   remove what these made, but the environment"
 
 $(BIN)/python:
@@ -81,6 +82,11 @@ docs: $(VENV)/.installed-docs
 
 changelog: $(VENV)/.installed-dev
 	$(BIN)/towncrier build --draft --version unreleased
+
+# Needs GNU gettext; what it writes is committed, the compiled catalogs too.
+messages: $(VENV)/.installed-dev
+	cd imagekit_registry && ../$(BIN)/django-admin makemessages --all --no-obsolete --no-wrap --add-location file
+	cd imagekit_registry && ../$(BIN)/django-admin compilemessages
 
 clean:
 	rm -rf build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

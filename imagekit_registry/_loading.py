@@ -25,8 +25,8 @@ _UNSAFE_IN_KEYS = re.compile("[\u0000-\u0020\u007f-\u009f\\s]+")
 _LONGEST_KEY = 200
 
 #: A page looks the same few up for each of its images.
-_imported: dict[str, Any] = {}
-_singletons: dict[Any, Any] = {}
+_imported: dict[str, object] = {}
+_singletons: dict[object, object] = {}
 _storage_references: dict[int, tuple[Storage, str]] = {}
 #: What storages say of their place, those of Django and of django-storages; tenants' may change.
 _PLACES = ("location", "bucket_name", "azure_container", "root_path", "endpoint_url")
@@ -37,13 +37,29 @@ _only_storages: list[Storage] = []
 _MOST_STORAGES = 200
 
 
+#: The settings of Django under which nothing of what was built or remembered is right any more.
+_SETTINGS = {"CACHES", "DATABASES", "MEDIA_ROOT", "STORAGES"}
+_forgetting: list[Callable[[], object]] = []
+
+
+def forget_on_change(forget: Callable[[], object]) -> Callable[[], object]:
+    """Have *forget*, which drops what was built from settings, called when one of them changes.
+
+    So ``override_settings`` works. Returns *forget*, as a decorator does.
+    """
+    _forgetting.append(forget)
+    return forget
+
+
 @receiver(setting_changed, dispatch_uid="imagekit_registry.loading")
-def _forget_built_objects(*, setting: str, **kwargs: Any) -> None:
-    """Drop what was built from settings, so that ``override_settings`` works."""
-    if setting.startswith("IMAGEKIT_") or setting in {"STORAGES", "CACHES", "MEDIA_ROOT"}:
-        _imported.clear()
-        _singletons.clear()
-        _storage_references.clear()
+def _on_change(*, setting: str, **kwargs: object) -> None:
+    if setting.startswith("IMAGEKIT_") or setting in _SETTINGS:
+        for forget in _forgetting:
+            forget()
+
+
+for _built in (_imported, _singletons, _storage_references):
+    forget_on_change(_built.clear)
 
 
 def get_by_qname(path: str, desc: str) -> Any:

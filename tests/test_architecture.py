@@ -174,7 +174,6 @@ TESTED_ELSEWHERE = {
     "state/cache": "state/test_stores.py",
     "state/database": "state/test_stores.py",
     "state/store": "state/test_stores.py",
-    "state/memory": "state/test_access.py",
     "state/scope": "state/test_access.py",
     # Real queues with real workers, each by the same tests.
     "tasks": "workers/test_workers.py",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from imagekit_registry.cachefiles import namers as namers
     from imagekit_registry.cachefiles import prefetch as prefetch
     from imagekit_registry.cachefiles import strategies as strategies
-    from imagekit_registry.cachefiles._told import ImageDict, PictureDict
+    from imagekit_registry.cachefiles._content import ImageDict, PictureDict
     from imagekit_registry.cachefiles.bulk import Failure, Outcome, generate_many
     from imagekit_registry.cachefiles.deletion import delete_images
     from imagekit_registry.cachefiles.files import (
@@ -26,7 +26,7 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "_told": ["ImageDict", "PictureDict"],
+            "_content": ["ImageDict", "PictureDict"],
             "backends": [],
             "bulk": ["Failure", "Outcome", "generate_many"],
             "deletion": ["delete_images"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from django.db import connections
 
-from imagekit_registry.cachefiles._decision import decide
 from imagekit_registry.cachefiles.existence import fetch, invalidate, known, look_up, remember
 from imagekit_registry.cachefiles.generation import Making
 from imagekit_registry.cachefiles.identity import CacheFile
@@ -24,6 +23,7 @@ from imagekit_registry.cachefiles.results import (
     Policy,
     Result,
     ResultStatus,
+    decide,
     refuse_retry,
 )
 from imagekit_registry.cachefiles.threads import is_in_event_loop, run_in_background
@@ -105,17 +105,16 @@ def _make_in_background(files: Sequence[CacheFile], force: bool) -> Outcome:
     """Have files made in a thread, unless their state says that this is done, or is in vain."""
     results: list[Result] = []
     wanted: list[CacheFile] = []
-    fetch([file for file in files if file.name])
-    for item in (Item(file, positions=[at]) for at, file in enumerate(files)):
-        file = item.file
+    fetch(files)
+    for at, file in enumerate(files):
         try:
             if not force and _is_settled(file):
-                results += item.results(ResultStatus.EXISTING)
+                results.append(Result(at, file, ResultStatus.EXISTING))
             else:
                 wanted.append(file)
-                results += item.results(ResultStatus.SCHEDULED)
+                results.append(Result(at, file, ResultStatus.SCHEDULED))
         except ImageKitError as error:
-            results += item.results(ResultStatus.FAILED, error)
+            results.append(Result(at, file, ResultStatus.FAILED, error))
     if wanted:
         key = "\n".join(str(file.name) for file in wanted)
         run_in_background(key, partial(generate_many, wanted, force=force))
@@ -176,6 +175,7 @@ class Generation:
 
     _policy: Policy = attrs.field(init=False)
     _news: News = attrs.field(factory=list, init=False)
+    _signals: deque[Callable[[], None]] = attrs.field(factory=deque, init=False)
     _queue: deque[_Running | Result] = attrs.field(factory=deque, init=False)
     _contended: deque[list[Item]] = attrs.field(factory=deque, init=False)
     _running: int = attrs.field(default=0, init=False)
@@ -209,7 +209,6 @@ class Generation:
                 yield from self._emit(window)
                 if len(self._contended) >= MAX_CONTENDED:
                     yield from self._wait_for_others()
-            yield from self._emit(0)
             yield from self._wait_for_others()
         finally:
             self._close()
@@ -258,7 +257,8 @@ class Generation:
         for item, record in zip(items.values(), records, strict=True):
             item.before = record
             try:
-                worker = self._worker_of(item)
+                backend = item.file.cachefile_backend
+                worker = backend if backend.is_async and not self.here else None
                 if decide(item, self._policy, self._news, here=worker is None):
                     groups.setdefault((source_key(item.file), worker), []).append(item)
                 else:
@@ -267,11 +267,6 @@ class Generation:
                 failure = explained(error, item.file)
                 self._queue.extend(item.results(ResultStatus.FAILED, failure))
         return list(groups.values())
-
-    def _worker_of(self, item: Item) -> AbstractCacheFileBackend | None:
-        """Return the backend that hands a file to a worker; None if it is made here."""
-        backend = item.file.cachefile_backend
-        return backend if backend.is_async and not self.here else None
 
     def _make_elsewhere(self, file: CacheFile, position: int) -> Result:
         """Have a file made by a backend that has its own way to do so."""
@@ -322,9 +317,9 @@ class Generation:
             for item in group:
                 self._queue.extend(item.results(ResultStatus.WANTED))
             return
-        worker = self._worker_of(group[0])
-        if worker is not None:
-            self._hand_over(group, worker)
+        backend = group[0].file.cachefile_backend
+        if backend.is_async and not self.here:
+            self._hand_over(group, backend)
             return
         making = Making(group, self._policy, contended=wait > 0)
         running = _Running(making)
@@ -342,8 +337,6 @@ class Generation:
 
     def _wait_for_others(self) -> Iterator[Result]:
         """Take care of the files that others were making when we came to them."""
-        if not self._contended:
-            return
         yield from self._emit(0)
         self._flush()
         ends_at = time.monotonic() + conf.LOCK_WAIT
@@ -377,6 +370,7 @@ class Generation:
         with making.locks:
             results = making.finish()
             self._news += making.news
+            self._signals += making.signals
             is_full = self.remember_every is not None and len(self._news) >= self.remember_every
             if is_full or any(not item.file.identity.name_is_unique for item in making.todo):
                 # Whoever wants such a name for another image must find it taken.
@@ -387,6 +381,8 @@ class Generation:
         news, self._news = self._news, []
         if not self.dry_run:
             remember(news)
+        while self._signals:
+            self._signals.popleft()()
 
 
 def _make(making: Making) -> None:

@@ -1,33 +1,169 @@
-"""Every image of a source, found by records, names and folders: to know of them, or to delete them."""
+"""What was made of sources, found by records, names and folders: to know of it, or to delete it."""
 
 from __future__ import annotations
 
+import logging
 import posixpath
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 
+import attrs
 from django.apps import apps
-from django.core.files.storage import storages
+from django.core.files.storage import Storage, storages
 from django.db.models import FileField
 
-from imagekit_registry._loading import storage_place, storage_reference
+from imagekit_registry._loading import (
+    forget_on_change,
+    get_by_qname,
+    get_storage,
+    resolve_storage,
+    storage_place,
+    storage_reference,
+)
 from imagekit_registry.cachefiles import namers
-from imagekit_registry.cachefiles._made import Look, defaults, delete, records_of
+from imagekit_registry.cachefiles.backends import get_default_cachefile_backend
 from imagekit_registry.cachefiles.existence import known
 from imagekit_registry.cachefiles.files import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.identity import state_key
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.rendering import log_failure
+from imagekit_registry.cachefiles.state import get_active_state_cache
+from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
+from imagekit_registry.cachefiles.urls import retire
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import GenerationError, PublishError, answer_or
+from imagekit_registry.exceptions import GenerationError, PublishError, answer_or, logged
 from imagekit_registry.registry import generator_registry
-from imagekit_registry.specs import ImageSpec, SourceReference, has_source, refer_to
+from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile, has_source, refer_to
 from imagekit_registry.state import CacheFileRecord, Status, get_state_access
 
-__all__ = ["delete_images", "find_images"]
+__all__ = ["Look", "defaults", "delete", "delete_images", "find_images"]
 
 
-def delete_images(source: Any) -> None:
+_logger = logging.getLogger("imagekit_registry.cachefiles")
+
+
+@attrs.frozen
+class Defaults:
+    """What the settings say of files whose specs say nothing.
+
+    Args:
+        storage: Their storage.
+        reference: The reference of that.
+        strategy: Their strategy.
+        has_folders: Whether their namer gives a folder to each source.
+        is_plain: Whether that, their backend and its store are all ours, so that names and records
+            are enough to delete them.
+    """
+
+    storage: Storage
+    reference: str
+    strategy: Strategy
+    has_folders: bool
+    is_plain: bool
+
+
+@cache
+def defaults() -> Defaults:
+    """Return what the settings say of files whose specs say nothing."""
+    storage, backend = get_storage(), get_default_cachefile_backend()
+    namer = get_by_qname(conf.SPEC_CACHEFILE_NAMER, "namer")
+    has_folders = namer in {namers.source_name_as_path, namers.content_hash}
+    is_ours = backend.strategy is None and backend.states is get_state_access()
+    return Defaults(
+        storage,
+        storage_reference(storage),
+        load_strategy(conf.DEFAULT_CACHEFILE_STRATEGY),
+        has_folders,
+        namer is namers.source_name_as_path and is_ours,
+    )
+
+
+forget_on_change(defaults.cache_clear)
+
+
+@attrs.define(eq=False)
+class Look:
+    """Looks for what was made of sources.
+
+    Attributes:
+        is_complete: Whether every file that the default namer has given to the sources so far has
+            a record.
+        is_answered: Whether a ledger has told of all records, and not only of some.
+    """
+
+    is_complete: bool = attrs.field(factory=lambda: defaults().has_folders)
+    is_answered: bool = True
+
+    def find(self, sources: Sequence[SourceReference]) -> dict[str, CacheFileRecord]:
+        """Return the records of what was made of *sources*, by key."""
+        access, usual = get_state_access(), defaults()
+        names = [str(source) for source in sources]
+        if access.store.is_ledger:
+            self.is_complete = False
+            found = access.by_source(names)
+            self.is_answered = self.is_answered and found is not None
+            return {state_key(record.storage, record.name): record for record in found or ()}
+        listing = Listing()
+        keys: dict[str, str] = {}
+        for source, name in zip(sources, names, strict=True) if usual.has_folders else ():
+            folder = namers.folder_of(source.name)
+            files = listing.names(usual.storage, folder) if folder else None
+            self.is_complete = self.is_complete and files is not None
+            for basename in files or ():
+                key = state_key(usual.reference, posixpath.join(folder, basename))
+                keys[key] = name
+        records = access.get_many(keys, fresh=True) if keys else {}
+        self.is_complete = self.is_complete and len(records) == len(keys)
+        # Another source may have the same folder: "a.png" beside "a.jpg".
+        return {key: record for key, record in records.items() if record.source == keys[key]}
+
+    def known(self, keys: Collection[str]) -> Collection[str]:
+        """Return those of *keys* that may have a record which `find` has not found."""
+        access = get_state_access()
+        if not access.store.is_ledger:
+            return access.get_many(keys)
+        return () if self.is_answered else keys
+
+
+def delete(records: Mapping[str, CacheFileRecord]) -> int:
+    """Delete the files of *records* by key, and drop these.
+
+    Returns:
+        How many cannot be deleted: the log says why.
+    """
+    gone, left = [], {}
+    retired: list[tuple[StoredFile, str, object]] = []
+    usual, access = defaults(), get_state_access()
+    there = {key: each for key, each in records.items() if each.status == Status.EXISTS}
+    access.put_many({key: record.replaced() for key, record in there.items()})
+    for key, record in records.items():
+        names = sorted({record.name, record.published_name} - {""})
+        if not all(map(namers.is_inside, names)):
+            continue
+        # Of a file that nothing was known of it is not said yet.
+        left[key] = record.replaced()
+        with logged(_logger, "%s: %r is left over", record.spec_id, record.name):
+            is_default = record.storage == usual.reference
+            storage = usual.storage if is_default else resolve_storage(record.storage or "default")
+            for name in names:
+                storage.delete(name)
+            gone.append(key)
+            del left[key]
+            if record.was_made:
+                spec = answer_or(None, generator_registry.lookup, record.spec_id)
+                name = record.published_name or record.name
+                provider = getattr(spec, "url_provider", None)
+                retired.append((StoredFile(name, storage), name, provider))
+    access.drop(gone)
+    access.put_many(left)
+    words = get_active_state_cache() or {}
+    for key in records:
+        words.pop(key, None)
+    retire(retired)
+    return len(left)
+
+
+def delete_images(source: object) -> None:
     """Delete every image that was made of a source, and in turn of those; the source itself stays.
 
     An image is found by its record, which says the source; by the name that a registered spec gives
@@ -76,20 +212,20 @@ def delete_images(source: Any) -> None:
         )
 
 
-def find_images(source: Any) -> list[CacheFileRecord]:
+def find_images(source: object) -> list[CacheFileRecord]:
     """Return the records of the images that were made of a source, as far as that is known.
 
-    A database of records knows all of them. Otherwise the folder of the source's images is listed,
-    if the storage can.
+    A database of records, which is a ledger, knows all of them by one query. Otherwise the folder that
+    the default namer gives to the source is listed, if the storage can.
 
     Args:
         source: As for `delete_images`.
     """
     source = ImageSpec(source).source
-    return records_of([refer_to(source)]) if has_source(source) else []
+    return list(Look().find([refer_to(source)]).values()) if has_source(source) else []
 
 
-def _files_of(source: Any, own: SourceReference) -> Iterator[ImageCacheFile]:
+def _files_of(source: object, own: SourceReference) -> Iterator[ImageCacheFile]:
     """Yield the files that registered specs make of a source which need nothing else for it."""
     for spec_id in generator_registry.get_ids():
         file = answer_or(None, get_image, spec_id, source=source)
@@ -147,7 +283,7 @@ def _place_of(reference: str) -> str:
     return storage_place(reference) or reference
 
 
-def _storages() -> dict[str, Any]:
+def _storages() -> dict[str, Storage]:
     """Return the storages that have aliases or fields, by reference; not those that cannot be made."""
     built = [answer_or(None, storages.__getitem__, alias) for alias in storages.backends]
     fields = (field for model in apps.get_models() for field in model._meta.local_concrete_fields)

@@ -20,7 +20,7 @@ from imagekit_registry.cachefiles.verification import (
     is_older_than_source,
     is_overwritten,
     next_looks,
-    note_look,
+    note_looks,
     seen,
 )
 from imagekit_registry.conf import conf
@@ -151,9 +151,6 @@ def fetch(files: Sequence[CacheFile], *, fresh: bool = False) -> list[CacheFileR
     Returns:
         A record or None for each file, in the order of *files*.
     """
-    if len(files) == 1 and not fresh:
-        access = files[0].cachefile_backend.states
-        return [access.get(files[0].identity.key) if access is not None else None]
     places = [
         (file.cachefile_backend.states, file.identity.key) if file.name else (None, "")
         for file in files
@@ -255,15 +252,18 @@ def new_record(file: CacheFile, status: str, **values: Any) -> CacheFileRecord:
 def remember(records: Iterable[tuple[CacheFile, CacheFileRecord]]) -> None:
     """Write down the records of files, in one write for each store involved."""
     by_access: dict[StateAccess, dict[str, CacheFileRecord]] = {}
-    words = get_active_state_cache()
+    records = list(records)
+    words = get_active_state_cache() if records else None
     for file, record in records:
         access, key = file.cachefile_backend.states, file.identity.key
         if access is not None:
             by_access.setdefault(access, {})[key] = record
-        if record.status == Status.EXISTS and record.fingerprint:
-            note_look(file, record)
         if words is not None:
             words[key] = record.status
+    if seen := [
+        each for each in records if each[1].status == Status.EXISTS and each[1].fingerprint
+    ]:
+        note_looks(seen)
     for access, mapping in by_access.items():
         access.put_many(mapping)
 

@@ -11,10 +11,8 @@ from typing import Any, NoReturn, SupportsIndex
 from urllib.parse import quote
 
 import attrs
-from django.core.signals import setting_changed
-from django.dispatch import receiver
 
-from imagekit_registry._loading import get_by_qname
+from imagekit_registry._loading import forget_on_change, get_by_qname
 from imagekit_registry.cachefiles.dimensions import dimensions, expected_size
 from imagekit_registry.cachefiles.existence import complete, known
 from imagekit_registry.cachefiles.identity import CacheFile
@@ -159,14 +157,15 @@ def recall(file: CacheFile) -> Kept | None:
     return kept
 
 
-def keep(file: CacheFile, url: str) -> None:
+def keep(file: CacheFile, record: CacheFileRecord | None, url: str) -> None:
     """Keep what is shown of *file*, if its record says all of it.
 
     Args:
         file: The cache file, which its strategy has had its chance to make.
+        record: What is known of it.
         url: The URL that its storage gives it.
     """
-    identity, access, record = file.identity, file.cachefile_backend.states, known(file)
+    identity, access = file.identity, file.cachefile_backend.states
     if (
         access is None
         or record is None
@@ -192,15 +191,7 @@ def keep(file: CacheFile, url: str) -> None:
     )
 
 
-@receiver(setting_changed, dispatch_uid="imagekit_registry.fallbacks")
-def _forget_on_change(*, setting: str, **_: object) -> None:
-    if setting.startswith("IMAGEKIT_") or setting in {
-        "CACHES",
-        "DATABASES",
-        "MEDIA_ROOT",
-        "STORAGES",
-    }:
-        _kept.clear()
+forget_on_change(_kept.clear)
 
 
 def placeholder_url(width: int, height: int) -> str:
@@ -307,7 +298,7 @@ def _known_size(file: CacheFile, error: GenerationError | None) -> tuple[int, in
     return (width, height) if width and height else None
 
 
-def _asked_size(generator: Any) -> tuple[int, int]:
+def _asked_size(generator: object) -> tuple[int, int]:
     """Return the width and height that the last sized processor of a spec was given."""
     for processor in reversed(list(getattr(generator, "processors", None) or [])):
         width, height = getattr(processor, "width", None), getattr(processor, "height", None)

@@ -8,11 +8,14 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.files.storage import Storage
-from django.core.signals import setting_changed
-from django.dispatch import receiver
 from django.utils.functional import SimpleLazyObject
 
-from imagekit_registry._loading import get_storage, resolve_storage, storage_reference
+from imagekit_registry._loading import (
+    forget_on_change,
+    get_storage,
+    resolve_storage,
+    storage_reference,
+)
 from imagekit_registry.cachefiles import existence
 from imagekit_registry.cachefiles._content import REACH_IT, StoredContent
 from imagekit_registry.cachefiles.backends import (
@@ -20,7 +23,6 @@ from imagekit_registry.cachefiles.backends import (
     get_default_cachefile_backend,
     load_backend,
 )
-from imagekit_registry.cachefiles.budget import is_spent
 from imagekit_registry.cachefiles.dimensions import dimensions
 from imagekit_registry.cachefiles.fallbacks import (
     Fallback,
@@ -30,11 +32,8 @@ from imagekit_registry.cachefiles.fallbacks import (
     recall,
 )
 from imagekit_registry.cachefiles.generation import generate
-from imagekit_registry.cachefiles.identity import (
-    Identity,
-    known_identity,
-)
-from imagekit_registry.cachefiles.pending import on_demand
+from imagekit_registry.cachefiles.identity import Identity, identify
+from imagekit_registry.cachefiles.pending import is_spent, on_demand
 from imagekit_registry.cachefiles.results import Policy
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
 from imagekit_registry.cachefiles.urls import url_of
@@ -49,7 +48,7 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.signals import existence_required
 from imagekit_registry.specs import BaseImageSpec, BrokenSpec, adapt_generator
-from imagekit_registry.state import CacheFileRecord
+from imagekit_registry.state import CacheFileRecord, state_scope
 
 __all__ = ["Identity", "ImageCacheFile", "LazyImageCacheFile", "get_image"]
 
@@ -80,11 +79,11 @@ class ImageCacheFile(StoredContent):
 
     def __init__(
         self,
-        generator: Any,
+        generator: object,
         name: str | None = None,
         storage: Storage | str | Callable[[], Storage] | None = None,
-        cachefile_backend: Any = None,
-        cachefile_strategy: Any = None,
+        cachefile_backend: object = None,
+        cachefile_strategy: object = None,
     ) -> None:
         self.generator = generator
         self.spec, self.storage, known, own_name = _place(generator, name, storage)
@@ -92,7 +91,7 @@ class ImageCacheFile(StoredContent):
         self._is_named = bool(name)
         if known is not None:
             self.__dict__["identity"] = known
-        super().__init__(None, own_name)
+        self._file, self.name = None, own_name  # as Django's own does
         _, default_backend, default_strategy = _defaults()
         backend = cachefile_backend or spec.cachefile_backend
         self.cachefile_backend = load_backend(backend) if backend else default_backend
@@ -145,9 +144,10 @@ class ImageCacheFile(StoredContent):
         shown = self._require_existence()
         if shown is not None and shown.url:
             return shown.url
-        return self._fallback.url if self._fallback else self._url_of(self.published_name)
+        return self._fallback.url if self._fallback else self._url_by(existence.known(self))
 
-    def _url_of(self, name: str) -> str:
+    def _url_by(self, record: CacheFileRecord | None) -> str:
+        name = self._name_by(record)
         try:
             url = url_of(self, name, self.spec.url_provider)
         except Exception as error:  # noqa: BLE001 -- what client libraries raise
@@ -155,7 +155,7 @@ class ImageCacheFile(StoredContent):
             failure = located(self.identity, cause, wrap=PublishError, hint=REACH_IT).error(error)
             self._fallback = fallback_for(self, failure)
             return self._fallback.url
-        keep(self, url)
+        keep(self, record, url)
         return url
 
     def shown(self) -> Fallback:
@@ -173,7 +173,7 @@ class ImageCacheFile(StoredContent):
         record = existence.known(self)
         if record is None or record.width is None or record.height is None:
             return Fallback(self.url, self.width, self.height)
-        url = self._url_of(record.published_name or record.name)
+        url = self._url_by(record)
         return self.fallback or Fallback(url, record.width, record.height)
 
     @property
@@ -215,19 +215,20 @@ class ImageCacheFile(StoredContent):
         if kept is not None or self._file is not None:
             self._fallback = self._fallback if kept is None else None
             return kept.shown if kept is not None else None
-        shown = None
-        try:
-            if existence_required.receivers:
-                existence_required.send(sender=self, file=self)
-            if not is_spent(self):
-                self.cachefile_strategy.on_existence_required(self)
-            shown = on_demand(self, may_make=self._may_be_made())
-            is_on_its_way = shown is None and self._is_on_its_way()
-        except GenerationError as error:
-            self._fallback = fallback_for(self, error)
-        else:
+        with state_scope():
+            try:
+                if existence_required.receivers:
+                    existence_required.send(sender=self, file=self)
+                if not (spent := is_spent(self)):
+                    self.cachefile_strategy.on_existence_required(self)
+                may_make = self.cachefile_strategy.may_make and not spent
+                shown = on_demand(self, may_make=may_make)
+                is_on_its_way = shown is None and self._is_on_its_way(may_make)
+            except GenerationError as error:
+                self._fallback = fallback_for(self, error)
+                return None
             self._fallback = fallback_for(self, None) if is_on_its_way else None
-        return shown
+            return shown
 
     # What is done with it.
 
@@ -277,7 +278,7 @@ class ImageCacheFile(StoredContent):
 
     # Pickles and copies.
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Leave out the content, and a storage that can be found again."""
         state = {**self.__dict__, "_file": None, "_fallback": None}
         for name in ("identity", "siblings", "spec"):
@@ -305,18 +306,19 @@ class ImageCacheFile(StoredContent):
 
 
 def _place(
-    generator: Any, name: str | None, storage: Any
+    generator: object, name: str | None, storage: Any
 ) -> tuple[BaseImageSpec, Storage, Identity | None, str | None]:
     """Return the spec of a file, one that is broken if its code fails; storage, identity and name."""
     spec = generator if isinstance(generator, BaseImageSpec) else adapt_generator(generator)
     try:
         wanted = storage or spec.cachefile_storage
         found = get_storage(wanted) if wanted else _defaults()[0]
-        known = None if name else known_identity(spec, found)
+        # What else is the project's code, and asked on each page, is tried as well.
+        _ = spec.cachefile_backend, spec.cachefile_strategy, spec.fallback
+        known = None if name else identify(spec, found)
         if known is not None:
             return spec, found, known, known.name
-        # What else is the project's code, and asked on each page, is tried as well.
-        _ = spec.cachefile_backend, spec.cachefile_strategy, spec.fallback, spec.source_name
+        _ = spec.source_name
         return spec, found, None, name or spec.cachefile_name
     except ImageKitError:
         raise
@@ -334,11 +336,7 @@ def _defaults() -> tuple[Storage, AbstractCacheFileBackend, Strategy]:
     return get_storage(), get_default_cachefile_backend(), strategy
 
 
-@receiver(setting_changed, dispatch_uid="imagekit_registry.files")
-def _forget_on_change(*, setting: str, **_: object) -> None:
-    """Drop what was built from settings, so that ``override_settings`` works."""
-    if setting.startswith("IMAGEKIT_") or setting in {"STORAGES", "CACHES", "MEDIA_ROOT"}:
-        _defaults.cache_clear()
+forget_on_change(_defaults.cache_clear)
 
 
 class LazyImageCacheFile(SimpleLazyObject):  # type: ignore[type-arg]

@@ -5,15 +5,12 @@ from __future__ import annotations
 import io
 import logging
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
 from typing import IO
 
 import attrs
 
-from imagekit_registry.cachefiles._decision import decide, is_missing
-from imagekit_registry.cachefiles._reports import report_failure, report_made
-from imagekit_registry.cachefiles.budget import spend
 from imagekit_registry.cachefiles.existence import (
     fetch,
     judge,
@@ -24,13 +21,22 @@ from imagekit_registry.cachefiles.existence import (
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.publishing import publish
-from imagekit_registry.cachefiles.rendering import explained, name_for, properties_of, render
+from imagekit_registry.cachefiles.rendering import (
+    explained,
+    name_for,
+    properties_of,
+    render,
+    report_failure,
+    report_made,
+)
 from imagekit_registry.cachefiles.results import (
     Item,
     News,
     Policy,
     Result,
     ResultStatus,
+    decide,
+    is_missing,
     refuse_retry,
 )
 from imagekit_registry.cachefiles.urls import retire
@@ -49,7 +55,7 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.imaging import step
 from imagekit_registry.imaging.formats import format_to_mimetype
 from imagekit_registry.specs import fingerprint
-from imagekit_registry.state import CacheFileRecord, Status, state_scope
+from imagekit_registry.state import CacheFileRecord, Status, spend, state_scope
 
 __all__ = ["Making", "generate"]
 
@@ -74,6 +80,7 @@ class Making:
     Attributes:
         locks: What is to be closed in the end.
         news: What is to be remembered in the end.
+        signals: What is to be called when that is remembered: it sends the signals.
     """
 
     items: list[Item]
@@ -81,6 +88,7 @@ class Making:
     contended: bool = False
     locks: ExitStack = attrs.field(factory=ExitStack, init=False)
     news: News = attrs.field(factory=list, init=False)
+    signals: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     todo: list[Item] = attrs.field(factory=list, init=False)
     _results: list[Result] = attrs.field(factory=list, init=False)
     _answers: list[tuple[Item, CacheFileRecord | ImageKitError]] = attrs.field(
@@ -152,7 +160,8 @@ class Making:
                 self._results += item.results(ResultStatus.FAILED, error)
 
     def _is_still_wanted(self, item: Item, before: CacheFileRecord | None) -> bool:
-        refuse_conflict(item.file.identity, item.before)
+        if not item.file.identity.name_is_unique:
+            refuse_conflict(item.file.identity, item.before)
         if self.policy.force:
             return True
         if item.before != before:
@@ -243,30 +252,33 @@ class Making:
             published_name=name if name != identity.name else "",
             **properties,
         )
-        report_made(file, record, time.monotonic() - self._started)
+        self.signals.append(report_made(file, record, time.monotonic() - self._started))
         if item.before is not None and item.before.was_made and not item.is_name_free:
             retire([(file, name, file.spec.url_provider)])
         return record
 
-    @state_scope()  # in which one source's failure is logged once
     def finish(self) -> list[Result]:
-        """Say what became of the files, and log what failed; `news` is for the caller."""
+        """Say what became of the files, and log what failed; `news`, `signals` are the caller's."""
         if self._answers:
             spend(len(self._answers), time.monotonic() - self._started)
+        failed: list[tuple[Item, ImageKitError]] = []
         for item, answer in self._answers:
-            if isinstance(answer, CacheFileRecord):
-                _delete_predecessor(item, answer)
-                self.news.append((item.file, answer))
-                if self.policy.listing is not None:
-                    # Another row may have the same source.
-                    self.policy.listing.add(item.file.storage, answer.published_name or answer.name)
-                self._results += item.results(ResultStatus.MADE)
+            if isinstance(answer, ImageKitError):
+                failed.append((item, answer))
                 continue
-            if isinstance(answer, GenerationError):
-                record = self._fail(item, answer)
-                if record is not None:
+            if item.before is not None:
+                _delete_predecessor(item, item.before, answer)
+            self.news.append((item.file, answer))
+            if self.policy.listing is not None:
+                # Another row may have the same source.
+                self.policy.listing.add(item.file.storage, answer.published_name or answer.name)
+            self._results += item.results(ResultStatus.MADE)
+        # In which one source's failure is logged once.
+        with state_scope() if failed else nullcontext():
+            for item, error in failed:
+                if isinstance(error, GenerationError) and (record := self._fail(item, error)):
                     self.news.append((item.file, record))
-            self._results += item.results(ResultStatus.FAILED, answer)
+                self._results += item.results(ResultStatus.FAILED, error)
         self._answers = []
         return sorted(self._results, key=lambda result: result.position)
 
@@ -282,7 +294,8 @@ class Making:
         # Others may have made it meanwhile.
         (before,) = fetch([file])
         failures = (before.failures if before else 0) + 1
-        report_failure(file, error, time.monotonic() - self._started, failures)
+        seconds = time.monotonic() - self._started
+        self.signals.append(report_failure(file, error, seconds, failures))
         if isinstance(error, NameTaken) or (before is not None and _is_still_good(file, before)):
             return None
         delay = min(conf.RETRY_AFTER * 2 ** min(failures - 1, 30), conf.RETRY_AFTER_MAX)
@@ -299,9 +312,9 @@ class Making:
         )
 
 
-def _delete_predecessor(item: Item, record: CacheFileRecord) -> None:
+def _delete_predecessor(item: Item, before: CacheFileRecord, record: CacheFileRecord) -> None:
     """Delete what was published under another name, which the storage has chosen, or the format."""
-    name = (item.before.published_name or item.before.name) if item.before is not None else ""
+    name = before.published_name or before.name
     if name in {"", record.published_name or record.name}:
         return
     with logged(_logger, "%s: %r is left over", item.file.identity.spec_id, name):
@@ -355,5 +368,7 @@ def generate(files: Sequence[CacheFile], policy: Policy | None = None) -> list[R
         with making.locks:
             results += making.finish()
             remember(making.news)
+        for send in making.signals:
+            send()
         making = Making(left, policy, contended=True)
     return sorted(results, key=lambda result: result.position)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cached_property
 from operator import attrgetter, is_
 from types import FunctionType
@@ -13,22 +12,25 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from django.core.files.images import ImageFile
 from django.core.files.storage import Storage
-from django.core.signals import setting_changed
 from django.db.models.fields.files import FieldFile
-from django.dispatch import receiver
 
-from imagekit_registry._loading import sanitize_cache_key, storage_place, storage_reference
+from imagekit_registry._loading import (
+    forget_on_change,
+    sanitize_cache_key,
+    storage_place,
+    storage_reference,
+)
 from imagekit_registry.cachefiles import namers
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.imaging.formats import suggest_extension
+from imagekit_registry.registry import detector_registry
 from imagekit_registry.specs import (
     BaseImageSpec,
     ImageSpec,
     StoredFile,
-    has_source,
-    refer_to,
+    reference_of,
     smallest_formats,
 )
 from imagekit_registry.state import CacheFileRecord
@@ -42,10 +44,7 @@ __all__ = [
     "Identity",
     "identify",
     "is_told_by_class",
-    "known_identity",
     "other_name",
-    "published_names",
-    "remember_identity",
     "state_key",
 ]
 
@@ -56,6 +55,7 @@ class Identity:
 
     Args:
         name: Its name in its storage; empty without a source.
+        names: Those that it may have there: its own, and one for each other format that may be chosen.
         storage: The reference of that storage, as ``storage_reference`` gives it.
         spec_id: The id of its generator, or the dotted path of the generator's class.
         source: How records name its source; empty without one.
@@ -67,6 +67,7 @@ class Identity:
     """
 
     name: str
+    names: tuple[str, ...]
     storage: str
     spec_id: str
     source: str
@@ -92,11 +93,19 @@ class CacheFile(ImageFile):
     @cached_property
     def identity(self) -> Identity:
         """What the file is: name, storage, spec id, source, digest and the key of its record."""
-        is_unique = self._is_named or not self.spec.name_needs_record
-        identity = identify(self, name_is_unique=is_unique)
-        if not self._is_named:
-            remember_identity(self.spec, self.storage, identity)
-        return identity
+        spec, storage, name = self.spec, storage_reference(self.storage), self.name or ""
+        is_unique = self._is_named or not spec.name_needs_record
+        return Identity(
+            name=name,
+            names=_names(name, spec) if is_unique else (name,),
+            storage=storage,
+            spec_id=spec.describe(),
+            source=reference_of(spec.source),
+            source_name=spec.source_name,
+            digest=spec.get_hash(),
+            key=state_key(storage, name),
+            name_is_unique=is_unique,
+        )
 
     @property
     def source(self) -> Any:
@@ -141,28 +150,6 @@ class CacheFile(ImageFile):
         raise NotImplementedError
 
 
-def identify(file: CacheFile, *, name_is_unique: bool) -> Identity:
-    """Return what *file* is.
-
-    Args:
-        file: The cache file.
-        name_is_unique: Whether its name says source and recipe.
-    """
-    spec = file.spec
-    source = spec.source
-    name, storage = file.name or "", storage_reference(file.storage)
-    return Identity(
-        name=name,
-        storage=storage,
-        spec_id=spec.describe(),
-        source=str(refer_to(source)) if has_source(source) else "",
-        source_name=spec.source_name,
-        digest=spec.get_hash(),
-        key=state_key(storage, name),
-        name_is_unique=name_is_unique,
-    )
-
-
 def state_key(storage: str, name: str) -> str:
     """Return the key under which the record of a cache file is kept.
 
@@ -177,43 +164,32 @@ def state_key(storage: str, name: str) -> str:
     return sanitize_cache_key(f"{prefix}{where}{name}-state")
 
 
-# What only shows when the image is there.
-
-
-def published_names(file: CacheFile, format: str | None = None) -> list[str]:
-    """Return the names that *file* may have in its storage: its own, and one for each other format.
-
-    Args:
-        file: The cache file.
-        format: The format that it has, if that is known: there is one name for it.
-    """
-    name, own = file.identity.name, smallest_formats(file.spec.format)
-    if not own or not file.identity.name_is_unique:
-        return [name]
-    root = posixpath.splitext(name)[0]
-    if format is not None:
-        return [root + suggest_extension(name, format)]
-    return list(dict.fromkeys([name, *(root + suggest_extension(name, each) for each in own)]))
+def _names(name: str, spec: BaseImageSpec) -> tuple[str, ...]:
+    """Return *name*, and one for each other format of which the smallest is written."""
+    root, formats = posixpath.splitext(name)[0], smallest_formats(spec.format)
+    return tuple(dict.fromkeys([name, *(root + suggest_extension(name, each) for each in formats)]))
 
 
 def other_name(file: CacheFile) -> str:
     """Return under which other name *file* is in its storage; empty if it is under its own."""
-    names = published_names(file)
-    if len(names) == 1:
+    name, *others = file.identity.names
+    if not others:
         return ""
-    found = next((name for name in names if answer_or(False, file.storage.exists, name)), "")
-    return "" if found == names[0] else found
+    found = next(
+        (each for each in (name, *others) if answer_or(False, file.storage.exists, each)), name
+    )
+    return "" if found == name else found
 
 
 # What the same spec makes of the same source is the same each time.
 
 #: All that a name and a digest hang on, beside the class, its source and the settings.
-_recipe_of = attrgetter(
-    "spec_id",
-    "namer",
-    *(field.name for field in attrs.fields(Recipe) if field.name != "processors"),
+_RECIPE = ("spec_id", "namer", *(field.name for field in attrs.fields(Recipe)))
+_recipe_of = attrgetter(*(name for name in _RECIPE if name != "processors"))
+_PLAIN = (
+    *("get_hash", "cachefile_name", "name_needs_record", "source_name"),
+    *("describe", "_namer", "_recipe_text"),
 )
-_PLAIN = ("get_hash", "cachefile_name", "name_needs_record", "describe", "_namer", "_recipe_text")
 _Parts = tuple[object, ...]
 #: By class, id, source and arguments: the parts, the identity, and what hangs on the row beside these.
 _known: dict[_Parts, tuple[_Parts, Identity, _Parts]] = {}
@@ -221,64 +197,83 @@ _known: dict[_Parts, tuple[_Parts, Identity, _Parts]] = {}
 _MOST_KNOWN = 10_000
 
 
-def known_identity(spec: BaseImageSpec, storage: Storage) -> Identity | None:
-    """Return what the file of *spec* in *storage* is, if that was worked out before."""
+def identify(spec: BaseImageSpec, storage: Storage) -> Identity | None:
+    """Return what the file of *spec* in *storage* is, worked out once for all files like it.
+
+    Returns:
+        None if that hangs on more than the spec's class, its attributes and its source.
+    """
     source = spec.source
-    if not isinstance(source, FieldFile | StoredFile):
+    if not isinstance(spec, ImageSpec) or not isinstance(source, FieldFile | StoredFile):
         return None
+    # An upload that is not stored yet is told by its content.
+    if not source.name or not vars(source).get("_committed", True):
+        return None
+    key = (type(spec), spec.spec_id, source.name, *spec.spec_arguments.values())
     try:
-        known = _known.get((type(spec), spec.spec_id, source.name, *spec.spec_arguments.values()))
+        known = _known.get(key)
     except TypeError:
         return None  # an argument that cannot be hashed
-    if known is None:
+    namer = _own_namer_of(spec) if known is None else None
+    if known is None and namer is None:
         return None
+    # A tenant's storage may move.
+    place = (source.storage, storage, getattr(storage, "location", None))
+    parts = (*place, detector_registry.names, *_recipe_of(spec), *(spec.processors or ()))
     # The very same objects: what is equal may be written down in another way.
-    parts = _parts(spec, source, storage)
-    if len(parts) != len(known[0]) or not all(map(is_, known[0], parts)):
+    if known is not None and _are_same(known[0], parts):
+        _, same, of_row = known
+        if not of_row or _are_same(of_row, spec.placed_processors()):
+            return same
+    namer = namer or _own_namer_of(spec)
+    if namer is None:
         return None
-    is_of_row = known[2] and not all(map(is_, known[2], _placed(spec)))
-    return None if is_of_row else known[1]
+    reference = storage_reference(storage)
+    source_reference, digest, name = spec.named_by(namer)
+    is_unique = not getattr(namer, "needs_record", False)
+    identity = Identity(
+        name=name,
+        names=_names(name, spec) if is_unique else (name,),
+        storage=reference,
+        spec_id=spec.spec_id or spec.describe(),
+        source=source_reference,
+        source_name=str(source.name),
+        digest=digest,
+        key=state_key(reference, name),
+        name_is_unique=is_unique,
+    )
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    placed = spec.placed_processors()
+    # Those of a row whose focal point is their anchor.
+    _known[key] = (
+        parts,
+        identity,
+        () if _are_same(placed, spec.processors or ()) else tuple(placed),
+    )
+    return identity
 
 
-def remember_identity(spec: BaseImageSpec, storage: Storage, identity: Identity) -> None:
-    """Remember what the file of *spec* is, if its class, its source and its recipe say all of it."""
-    source = spec.source
-    if isinstance(source, FieldFile | StoredFile) and is_told_by_class(spec):
-        if len(_known) >= _MOST_KNOWN:
-            _known.clear()
-        key = (type(spec), spec.spec_id, source.name, *spec.spec_arguments.values())
-        with suppress(TypeError):
-            _known[key] = (_parts(spec, source, storage), identity, _placed(spec))
+def _are_same(some: Sequence[object], others: Sequence[object]) -> bool:
+    return len(some) == len(others) and all(map(is_, some, others))
 
 
 def is_told_by_class(spec: BaseImageSpec) -> bool:
     """Return whether name and digest hang on nothing but what specs have by their attributes."""
+    return isinstance(spec, ImageSpec) and _own_namer_of(spec) is not None
+
+
+def _own_namer_of(spec: ImageSpec) -> FunctionType | None:
+    """Return the namer of a spec whose name and digest are told by its attributes; None for others."""
     cls = type(spec)
-    if not isinstance(spec, ImageSpec) or any(
-        getattr(cls, name) is not getattr(ImageSpec, name) for name in _PLAIN
+    # What a property gives may be another thing the next time.
+    if any(getattr(cls, name) is not getattr(ImageSpec, name) for name in _PLAIN) or any(
+        isinstance(getattr(cls, name), property) for name in _RECIPE
     ):
-        return False
+        return None
     namer = spec._namer()
     is_ours = isinstance(namer, FunctionType) and namer.__module__ == namers.__name__
-    return is_ours and namer is not namers.content_hash
+    return namer if is_ours and namer is not namers.content_hash else None
 
 
-def _placed(spec: BaseImageSpec) -> _Parts:
-    """Return the processors with their anchors; none if these hang on nothing but the spec."""
-    if not isinstance(spec, ImageSpec):
-        return ()
-    placed = spec.placed_processors()
-    return () if all(map(is_, placed, spec.processors or ())) else tuple(placed)
-
-
-def _parts(spec: BaseImageSpec, source: FieldFile | StoredFile, storage: Storage) -> _Parts:
-    # An upload that is not stored yet is told by its content; a tenant's storage may move.
-    is_stored, places = vars(source).get("_committed"), (getattr(storage, "location", None),)
-    processors = spec.processors or () if isinstance(spec, ImageSpec) else ()
-    return (source.storage, is_stored, storage, *places, *_recipe_of(spec), *processors)
-
-
-@receiver(setting_changed, dispatch_uid="imagekit_registry.identity")
-def _forget_on_change(*, setting: str, **_: object) -> None:
-    if setting.startswith("IMAGEKIT_") or setting in {"STORAGES", "MEDIA_ROOT"}:
-        _known.clear()
+forget_on_change(_known.clear)

@@ -9,10 +9,10 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Set
 from concurrent.futures import Executor
 from heapq import merge
-from typing import Any
 
 import attrs
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import Storage
 
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.exceptions import answer_or
@@ -83,13 +83,13 @@ class Listing:
 
     def __init__(self) -> None:
         #: By their ids, which are their own only while they live.
-        self._storages: dict[int, Any] = {}
+        self._storages: dict[int, Storage] = {}
         #: What was listed, what could not be, and the files in it. Many sources have a folder each.
         self._folders, self._unlistable, self._files = Hashes(), Hashes(), Hashes()
-        self._names: OrderedDict[_Place, tuple[Any, Set[str] | None]] = OrderedDict()
+        self._names: OrderedDict[_Place, tuple[Storage, Set[str] | None]] = OrderedDict()
         self._count = 0
 
-    def has(self, storage: Any, name: str) -> bool:
+    def has(self, storage: Storage, name: str) -> bool:
         """Return whether *storage* has a file called *name*.
 
         A storage that cannot list is asked for the file itself; it may raise anything.
@@ -115,17 +115,17 @@ class Listing:
             for (storage, folder), names in zip(places, listed, strict=True):
                 self._note(storage, folder, names)
 
-    def has_any(self, storage: Any, names: Iterable[str]) -> bool:
+    def has_any(self, storage: Storage, names: Iterable[str]) -> bool:
         """Return whether *storage* has a file of one of *names*; see `has`."""
         return any(self.has(storage, name) for name in names)
 
-    def add(self, storage: Any, name: str) -> None:
+    def add(self, storage: Storage, name: str) -> None:
         """Take note that *storage* has a file called *name* now."""
         folder, basename = posixpath.split(name)
         if (id(storage), folder) in self._folders:
             self._files.add((id(storage), folder, basename))
 
-    def _note(self, storage: Any, folder: str, names: Set[str] | None) -> None:
+    def _note(self, storage: Storage, folder: str, names: Set[str] | None) -> None:
         place = (id(storage), folder)
         self._storages[place[0]] = storage
         self._folders.add(place)
@@ -134,7 +134,7 @@ class Listing:
         for name in names or ():
             self._files.add((*place, name))
 
-    def names(self, storage: Any, folder: str) -> Set[str] | None:
+    def names(self, storage: Storage, folder: str) -> Set[str] | None:
         """Return the base names of the files in *folder*; None if the storage cannot list."""
         place = (id(storage), folder)
         if place in self._names:
@@ -149,13 +149,13 @@ class Listing:
         return names
 
 
-def _names_in(storage: Any, folder: str) -> set[str] | None:
+def _names_in(storage: Storage, folder: str) -> set[str] | None:
     """Return the names of the files in *folder*; None if the storage cannot list."""
     # Storages raise what they like then.
     return answer_or(None, _list, storage, folder)
 
 
-def _list(storage: Any, folder: str) -> set[str]:
+def _list(storage: Storage, folder: str) -> set[str]:
     """Return the names of the files in *folder*."""
     try:
         return set(storage.listdir(folder)[1])
@@ -181,7 +181,7 @@ class Entry:
     error: Exception | None = None
 
 
-def walk(storage: Any, folder: str) -> Iterator[Entry]:
+def walk(storage: Storage, folder: str) -> Iterator[Entry]:
     """Yield *folder* and all folders below it, in the order of their names."""
     waiting = [(folder, 0)]
     while waiting:

@@ -130,13 +130,9 @@ def lock_of(
         timeout=conf.LOCK_TIMEOUT,
         wait=wait,
         until_done=until_done,
-        place=_place_of(file),
+        # A storage may have no paths; a name that it refuses is refused when it is written.
+        place=str(answer_or("", file.storage.path, file.identity.name)),
     )
-
-
-def _place_of(file: CacheFile) -> str:
-    # A storage may have no paths; a name that it refuses is refused when it is written.
-    return str(answer_or("", file.storage.path, file.identity.name))
 
 
 def _acquire(

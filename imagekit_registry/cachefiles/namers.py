@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from imagekit_registry._loading import storage_reference
-from imagekit_registry.cachefiles._source_content import content_digest
+from imagekit_registry.cachefiles.verification import content_digest
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgumentType, UnknownFormat
 from imagekit_registry.imaging.formats import (
@@ -26,7 +26,7 @@ from imagekit_registry.imaging.formats import (
     format_to_extension,
     suggest_extension,
 )
-from imagekit_registry.specs import digest, refer_to, storage_of
+from imagekit_registry.specs import BaseImageSpec, digest, refer_to, storage_of
 
 __all__ = [
     "CacheTo",
@@ -54,7 +54,7 @@ _DIGEST_ALONE = re.compile(r"^[0-9a-f]{32}(_\w{7})?(\.\w{1,10})?$")
 _DIGEST_LAST = re.compile(r"^(?P<stem>.+)\.[0-9a-f]{12}(_\w{7})?(\.\w{1,10})?$")
 
 
-def source_name_as_path(generator: Any) -> str:
+def source_name_as_path(generator: BaseImageSpec) -> str:
     """Name the file after its source's path: ``DIR/photos/bulldog/DIGEST.jpg``.
 
     Args:
@@ -67,8 +67,11 @@ def source_name_as_path(generator: Any) -> str:
         >>> source_name_as_path(Thumbnail(source="photos/bulldog.png"))
         'CACHE/images/photos/bulldog/5ff3233527c5ac3e4b596343b440ff67.jpg'
     """
-    name = f"{generator.get_hash()}{_extension(generator)}"
-    folder = folder_of(_source_name(generator))
+    return _in_folder(generator, generator.get_hash())
+
+
+def _in_folder(generator: BaseImageSpec, digest: str) -> str:
+    name, folder = digest + _extension(generator), folder_of(_source_name(generator))
     return posixpath.join(folder, name) if folder else _under_dir(name)
 
 
@@ -82,7 +85,7 @@ def folder_of(source_name: str) -> str:
     return _under_dir(stem) if stem else ""
 
 
-def content_hash(generator: Any) -> str:
+def content_hash(generator: BaseImageSpec) -> str:
     """Name the file after its source's path, with a digest of the source's content in it as well.
 
     A source that is overwritten under its name gets new URLs, so that browsers and CDNs may keep an
@@ -95,13 +98,10 @@ def content_hash(generator: Any) -> str:
         >>> content_hash(Thumbnail(source="photos/bulldog.jpg"))
         'CACHE/images/photos/bulldog/...jpg'
     """
-    name = f"{digest([generator.get_hash(), content_digest(generator.source)])}"
-    name += _extension(generator)
-    folder = folder_of(_source_name(generator))
-    return posixpath.join(folder, name) if folder else _under_dir(name)
+    return _in_folder(generator, digest([generator.get_hash(), content_digest(generator.source)]))
 
 
-def source_name_dot_hash(generator: Any) -> str:
+def source_name_dot_hash(generator: BaseImageSpec) -> str:
     """Name the file beside its source's path: ``DIR/photos/bulldog.DIGEST12.jpg``.
 
     Args:
@@ -119,7 +119,7 @@ def source_name_dot_hash(generator: Any) -> str:
     return _under_dir(f"{stem}.{digest[:12]}{_extension(generator)}")
 
 
-def source_name_and_field(generator: Any) -> str:
+def source_name_and_field(generator: BaseImageSpec) -> str:
     """Name the file as the first ImageKit did: ``DIR/photos/birthday_thumbnail.jpg``.
 
     The last part is the field's name: the last segment of the spec's id. A source that lies in
@@ -138,7 +138,7 @@ def source_name_and_field(generator: Any) -> str:
         >>> source_name_and_field(Thumbnail(source="photos/bulldog.png"))
         'CACHE/images/photos/bulldog_thumbnail.jpg'
     """
-    spec_id = getattr(generator, "spec_id", None) or type(generator).__name__
+    spec_id = generator.spec_id or type(generator).__name__
     field = re.sub(r"[^\w-]", "_", spec_id.rsplit(":", 1)[-1]).lower()
     reference = refer_to(generator.source)
     # An upload that is not stored yet may have the name of another one.
@@ -150,7 +150,7 @@ def source_name_and_field(generator: Any) -> str:
 source_name_and_field.needs_record = True  # type: ignore[attr-defined]
 
 
-def hash(generator: Any) -> str:
+def hash(generator: BaseImageSpec) -> str:
     """Name the file by its digest alone: ``DIR/DIGEST.jpg``.
 
     Args:
@@ -166,7 +166,7 @@ def _under_dir(*segments: str) -> str:
     return posixpath.join(conf.CACHEFILE_DIR, *(segment for segment in segments if segment))
 
 
-def _source_name(generator: Any) -> str:
+def _source_name(generator: BaseImageSpec) -> str:
     name = getattr(generator.source, "name", None)
     return name if isinstance(name, str) else ""
 
@@ -187,14 +187,14 @@ def _safe_stem(name: str) -> str:
     return stem if is_plain else ""
 
 
-def _storage_mark(source: Any) -> str:
+def _storage_mark(source: object) -> str:
     """Return what tells a source from one of the same name in the default storage."""
     storage = storage_of(source)
     reference = storage_reference(storage) if storage is not None else ""
     return f".{digest(reference)[:8]}" if reference else ""
 
 
-def _extension(generator: Any) -> str:
+def _extension(generator: BaseImageSpec) -> str:
     return _extension_for(posixpath.splitext(_source_name(generator))[1], generator.format)
 
 
@@ -271,7 +271,7 @@ class CacheTo:
         self.target = target
         self.needs_record = isinstance(target, str) or bool(getattr(target, "needs_record", False))
 
-    def __call__(self, generator: Any) -> str:
+    def __call__(self, generator: BaseImageSpec) -> str:
         """Return the name of the cache file of a spec with a model field's source."""
         if isinstance(self.target, str):
             name = posixpath.relpath(source_name_and_field(generator), conf.CACHEFILE_DIR)

@@ -10,11 +10,13 @@ from imagekit_registry.cachefiles.dimensions import size_to_come
 from imagekit_registry.cachefiles.existence import fetch, is_known_to_exist, judge
 from imagekit_registry.cachefiles.fallbacks import Fallback
 from imagekit_registry.cachefiles.identity import CacheFile
+from imagekit_registry.cachefiles.strategies import reacts_to
 from imagekit_registry.cachefiles.threads import is_in_event_loop
+from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgument, InvalidConfiguration
-from imagekit_registry.state import Status, current_scope
+from imagekit_registry.state import Status, current_scope, images_left
 
-__all__ = ["PENDING", "demand_url", "on_demand", "parse_pending", "wait_for"]
+__all__ = ["PENDING", "demand_url", "is_spent", "on_demand", "parse_pending", "wait_for"]
 
 #: What ``ImageSpec.pending`` may say, beside a time to wait.
 PENDING = ("demand", "placeholder", "source")
@@ -77,6 +79,13 @@ def on_demand(file: CacheFile, *, may_make: bool) -> Fallback | None:
             file.cachefile_backend.generate(file)
         return None
     return Fallback(url, *size_to_come(file))
+
+
+def is_spent(file: CacheFile) -> bool:
+    """Return whether *file*, which this request would make, is left to later ones by its budget."""
+    if not conf.REQUEST_BUDGET or file.cachefile_backend.is_async or is_in_event_loop():
+        return False
+    return images_left() < 1 and reacts_to(file.cachefile_strategy, "on_existence_required")
 
 
 def wait_for(file: CacheFile) -> None:

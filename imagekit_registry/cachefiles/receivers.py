@@ -14,9 +14,8 @@ import attrs
 
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.cachefiles import namers
-from imagekit_registry.cachefiles._made import Look, defaults, delete
-from imagekit_registry.cachefiles._source_content import forget_content
 from imagekit_registry.cachefiles.bulk import generate_many
+from imagekit_registry.cachefiles.deletion import Look, defaults, delete
 from imagekit_registry.cachefiles.existence import fetch, remember
 from imagekit_registry.cachefiles.files import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.identity import state_key
@@ -28,6 +27,7 @@ from imagekit_registry.cachefiles.strategies import (
     makes_when_saved,
     reacts_to,
 )
+from imagekit_registry.cachefiles.verification import forget_content
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, ImageKitError, NotRegistered, answer_or
 from imagekit_registry.registry import generator_registry, source_group_registry
@@ -46,13 +46,13 @@ __all__ = [
 
 Event = Literal["on_source_saved", "on_source_deleted"]
 #: A source group, and the source that it tells of.
-_Announced = tuple[object, Any]
+_Announced = tuple[object, object]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
 
 def on_source_saved(
-    sender: object, source: Any, is_one_of_many: bool = False, **kwargs: object
+    sender: object, source: object, is_one_of_many: bool = False, **kwargs: object
 ) -> None:
     """Tell the strategies of what is made of *source*; those of many are told together."""
     if not is_one_of_many:
@@ -60,7 +60,7 @@ def on_source_saved(
 
 
 def on_source_deleted(
-    sender: object, source: Any, is_one_of_many: bool = False, **kwargs: object
+    sender: object, source: object, is_one_of_many: bool = False, **kwargs: object
 ) -> None:
     """Tell the strategies of what was made of *source*; those of many are told together."""
     if not is_one_of_many:
@@ -77,7 +77,7 @@ def on_sources_deleted(sources: Sequence[_Announced], **kwargs: object) -> None:
     _tell("on_source_deleted", sources)
 
 
-def on_source_moved(sender: object, source: Any, former: Any, **kwargs: object) -> None:
+def on_source_moved(sender: object, source: object, former: Any, **kwargs: object) -> None:
     """Tell the strategies of what is cropped around the point: the file that was, and that to be."""
     for spec_id in source_group_registry.ids_of(sender):
         old, new = get_image(spec_id, source=former), get_image(spec_id, source=source)
@@ -87,13 +87,13 @@ def on_source_moved(sender: object, source: Any, former: Any, **kwargs: object) 
             _call(new.cachefile_strategy.on_source_saved, new)
 
 
-def on_source_written(sender: object, source: Any, **kwargs: object) -> None:
+def on_source_written(sender: object, source: object, **kwargs: object) -> None:
     """Have all that was made of *source* made anew when it is needed next; the files stay."""
     forget_content(source)
     mark_stale(source, source_group_registry.ids_of(sender))
 
 
-def mark_stale(source: Any, spec_ids: Iterable[str]) -> None:
+def mark_stale(source: object, spec_ids: Iterable[str]) -> None:
     """Have all that was made of *source* made anew when it is needed next; the files stay.
 
     Args:
@@ -122,7 +122,7 @@ class _Root:
         reference: How records name it.
     """
 
-    source: Any
+    source: object
     reference: SourceReference
     groups: list[object] = attrs.field(factory=list, init=False)
 
@@ -181,7 +181,7 @@ def _tell(event: Event, announced: Sequence[_Announced]) -> None:
         _Others(event, roots, look, deleted).tell(files, records)
 
 
-def _forget_contents(sources: Iterable[Any]) -> None:
+def _forget_contents(sources: Iterable[object]) -> None:
     """Forget what *sources* held, if anything is named by it."""
     if _is_any_named_by_content(generator_registry.version, conf.SPEC_CACHEFILE_NAMER):
         for source in sources:
@@ -297,7 +297,7 @@ class _Others:
             delete(gone)
             records, sources = self.look.find(sources) if sources else {}, []
 
-    def _is_told(self, record: CacheFileRecord, source: Any) -> bool:
+    def _is_told(self, record: CacheFileRecord, source: object) -> bool:
         """Tell a strategy of the file of *record*; return False if that comes to deleting it."""
         strategy = _strategy_of(record.spec_id)
         if deletes_when(strategy, self.event):
@@ -308,7 +308,7 @@ class _Others:
         return file is not None or not reacts_to(strategy, self.event)
 
 
-def _built_anew(record: CacheFileRecord, source: Any) -> ImageCacheFile | None:
+def _built_anew(record: CacheFileRecord, source: object) -> ImageCacheFile | None:
     """Return the file of *record*, if its spec needs nothing but the source for it."""
     file = answer_or(None, get_image, record.spec_id, source=source)
     return file if file is not None and file.name == record.name else None

@@ -1,15 +1,18 @@
-"""From the generators of files of one source to their content, and to errors of ours."""
+"""From the generators of files of one source to their content, and to errors of ours; and what is told of both."""
 
 from __future__ import annotations
 
 import copy
 import logging
 import posixpath
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import IO, TypedDict, cast
 
+from django.dispatch import Signal
+
 from imagekit_registry import imaging
-from imagekit_registry.cachefiles.identity import CacheFile, published_names
+from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.exceptions import (
     EncodingError,
     GenerationError,
@@ -22,8 +25,14 @@ from imagekit_registry.exceptions import (
     UnreadableImage,
     answer_or,
 )
-from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, format_to_extension
+from imagekit_registry.imaging.formats import (
+    AUTO,
+    AUTO_FORMATS,
+    format_to_extension,
+    suggest_extension,
+)
 from imagekit_registry.processors import ResizeToFit
+from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.specs import (
     BaseImageSpec,
     ImageSpec,
@@ -32,9 +41,8 @@ from imagekit_registry.specs import (
     format_options,
     generate_together,
     reading,
-    smallest_formats,
 )
-from imagekit_registry.state import current_scope
+from imagekit_registry.state import CacheFileRecord, current_scope
 
 __all__ = [
     "explained",
@@ -43,10 +51,16 @@ __all__ = [
     "placeholder_of",
     "properties_of",
     "render",
+    "report_failure",
+    "report_made",
     "source_key",
 ]
 
 _logger = logging.getLogger("imagekit_registry.cachefiles")
+_made = logging.getLogger("imagekit_registry.made")
+if not _made.level:
+    # A project that logs all that is INFO did not ask for a line for each image; it names this logger.
+    _made.setLevel(logging.WARNING)
 
 #: More pixels to a side than a placeholder is made of.
 _SMALL = 256
@@ -165,22 +179,26 @@ def log_failure(error: GenerationError, level: int = logging.WARNING, failures: 
 
 
 def name_for(file: CacheFile, content: IO[bytes]) -> str:
-    """Return the name for the content of *file*: its own, whose extension says the format.
+    """Return the name for the content of *file*; a generator may make no image."""
+    if isinstance(content, imaging.Encoded):
+        return name_with(file, content.format)
+    return file.identity.name
+
+
+def name_with(file: CacheFile, format: str) -> str:
+    """Return the name of *file* in a format: its own, whose extension says the format.
 
     What is in a picture shows only now: what the formats ``"auto"`` and ``"smallest"`` have chosen
     may have another.
     """
-    name = file.identity.name
-    if isinstance(content, imaging.Encoded) and smallest_formats(file.spec.format):
-        return published_names(file, content.format)[0]
+    name, *others = file.identity.names
+    root = posixpath.splitext(name)[0]
+    if others:
+        return root + suggest_extension(name, format)
     is_chosen = (file.spec.format or "").upper() == AUTO
-    if (
-        not isinstance(content, imaging.Encoded)
-        or not is_chosen
-        or content.format == AUTO_FORMATS[0]
-    ):
+    if not is_chosen or format == AUTO_FORMATS[0]:
         return name
-    return f"{posixpath.splitext(name)[0]}{format_to_extension(content.format)}"
+    return root + format_to_extension(format)
 
 
 class _Properties(TypedDict, total=False):
@@ -235,3 +253,59 @@ def placeholder_of(spec: BaseImageSpec, content: IO[bytes]) -> str:
     )
     made = imaging.render(content, recipe, limits=default_limits(), format_options=format_options())
     return made.placeholder
+
+
+def report_made(file: CacheFile, record: CacheFileRecord, seconds: float) -> Callable[[], None]:
+    """Log that *file* was made.
+
+    Args:
+        file: The file.
+        record: What is known of it now.
+        seconds: How long the files of its source have taken until it was there.
+
+    Returns:
+        What sends the signal: for when the record is remembered, so that a receiver may ask the
+        file for its URL.
+    """
+    identity, name = file.identity, record.published_name or record.name
+    _made.info(
+        "%s of %r: %s of %s x %s pixels, %s bytes, in %.3f s, as %s",
+        identity.spec_id,
+        identity.source_name,
+        record.format or "a file",
+        record.width,
+        record.height,
+        record.size,
+        seconds,
+        name,
+    )
+    return partial(_send, generated, file, seconds, bytes=record.size, name=name)
+
+
+def report_failure(
+    file: CacheFile, error: GenerationError, seconds: float, failures: int = 1
+) -> Callable[[], None]:
+    """Log that *file* could not be made.
+
+    Args:
+        file: The file.
+        error: Why.
+        seconds: How long the files of its source have taken.
+        failures: How many tries in a row have failed.
+
+    Returns:
+        What sends the signal, as above.
+    """
+    log_failure(error, failures=failures)
+    return partial(_send, generation_failed, file, seconds, cause=error.cause, error=error)
+
+
+def _send(signal: Signal, file: CacheFile, seconds: float, **more: object) -> None:
+    signal.send_robust(
+        sender=type(file.generator),
+        file=file,
+        spec_id=file.identity.spec_id,
+        source=file.identity.source_name,
+        seconds=seconds,
+        **more,
+    )

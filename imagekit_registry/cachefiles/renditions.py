@@ -158,24 +158,28 @@ def offer(file: ImageCacheFile, picture: Picture) -> list[Renditions]:
     Raises:
         NotRegistered: The spec of another crop is not there.
     """
-    crops = [
-        Renditions(get_image(each.spec, source=file.spec.source), picture, each.media)
-        for each in picture.sources or ()
-    ]
+    spec = file.generator
+    quality = spec.changes.get("quality") if isinstance(spec, Rendition) else None
+    crops = []
+    for each in picture.sources or ():
+        crop = get_image(each.spec, source=file.spec.source)
+        if quality is not None:
+            crop = ImageCacheFile(Rendition(crop.generator, quality=quality))  # type: ignore[arg-type]
+        crops.append(Renditions(crop, picture, each.media))
     return [*crops, Renditions(file, picture)]
 
 
 def offer_own(file: ImageCacheFile) -> list[Renditions]:
     """Return what the picture of a file's spec offers; nothing if the spec has none."""
-    spec = file.generator
-    if not has_renditions(spec) or spec.picture is None:
+    spec = file.spec
+    if spec.picture is None or not has_renditions(spec):
         return []
     return offer(file, settle_picture(spec.picture))
 
 
 def offer_with(picture: Picture, file: ImageCacheFile) -> list[Renditions]:
     """Return what *picture* offers of a file, over what the picture of its spec says."""
-    own = file.generator.picture if has_renditions(file.generator) else None
+    own = file.spec.picture if has_renditions(file.spec) else None
     return offer(file, settle_picture(picture, own))
 
 

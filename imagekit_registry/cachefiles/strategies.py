@@ -151,7 +151,7 @@ class DictStrategy(Strategy):
         callbacks: Names of strategy methods, and what is called with the file for each.
     """
 
-    def __init__(self, callbacks: Mapping[str, Callable[[Any], Any]]) -> None:
+    def __init__(self, callbacks: Mapping[str, Callable[[Any], object]]) -> None:
         self.__dict__.update(callbacks)
 
 

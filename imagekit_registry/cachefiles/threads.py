@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Any
 from weakref import WeakSet
 
 from django.core.files.storage import FileSystemStorage, InMemoryStorage
@@ -42,12 +41,12 @@ def is_in_event_loop() -> bool:
     return True
 
 
-def is_far(storage: Any) -> bool:
+def is_far(storage: object) -> bool:
     """Return whether each question to *storage* is a request to another machine."""
     return storage is not None and not isinstance(storage, FileSystemStorage | InMemoryStorage)
 
 
-def would_keep_waiting(storage: Any) -> bool:
+def would_keep_waiting(storage: object) -> bool:
     """Return whether an event loop would stand still while *storage* is asked: it is far away."""
     return is_far(storage) and is_in_event_loop()
 

@@ -154,7 +154,7 @@ def has_fixed_url(file: Any) -> bool:
     return is_own and type(file.storage).url is FileSystemStorage.url
 
 
-def url_of(file: Located, name: str, provider: Any = None) -> str:
+def url_of(file: Located, name: str, provider: object = None) -> str:
     """Return the URL of a file by its provider; the storage's own if that raises.
 
     Args:
@@ -178,7 +178,7 @@ def url_of(file: Located, name: str, provider: Any = None) -> str:
     return url or file.storage.url(name)
 
 
-def retire(files: Iterable[tuple[Located, str, Any]]) -> None:
+def retire(files: Iterable[tuple[Located, str, object]]) -> None:
     """Announce that the URLs of files are not right any more, by `retired`.
 
     Args:

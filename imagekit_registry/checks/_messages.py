@@ -19,86 +19,18 @@ T = TypeVar("T")
 
 #: Options of `Image.save` that Pillow documents. It says nothing of one that it does not know.
 _OPTIONS = frozenset(
-    [
-        "advanced",
-        "alpha_premultiplied",
-        "alpha_quality",
-        "append_images",
-        "artist",
-        "autotiling",
-        "background",
-        "big_tiff",
-        "bits",
-        "blend",
-        "cinema_mode",
-        "codec",
-        "codeblock_size",
-        "colors",
-        "comment",
-        "compress_level",
-        "compress_type",
-        "compression",
-        "copyright",
-        "date_time",
-        "default_image",
-        "description",
-        "dictionary",
-        "disposal",
-        "dpi",
-        "duration",
-        "exact",
-        "exif",
-        "icc_profile",
-        "include_color_table",
-        "interlace",
-        "irreversible",
-        "keep_rgb",
-        "kmax",
-        "kmin",
-        "lossless",
-        "loop",
-        "max_threads",
-        "mct",
-        "method",
-        "minimize_size",
-        "no_jp2",
-        "num_resolutions",
-        "offset",
-        "optimize",
-        "palette",
-        "plt",
-        "pnginfo",
-        "precinct_size",
-        "progression",
-        "progressive",
-        "qtables",
-        "quality",
-        "quality_layers",
-        "quality_mode",
-        "range",
-        "resolution",
-        "resolution_unit",
-        "restart_marker_blocks",
-        "restart_marker_rows",
-        "rle",
-        "save_all",
-        "signed",
-        "smooth",
-        "software",
-        "speed",
-        "streamtype",
-        "strip_size",
-        "subsampling",
-        "tile_cols",
-        "tile_offset",
-        "tile_rows",
-        "tile_size",
-        "tiffinfo",
-        "transparency",
-        "x_resolution",
-        "xmp",
-        "y_resolution",
-    ]
+    """
+    advanced alpha_premultiplied alpha_quality append_images artist autotiling background
+    big_tiff bits blend cinema_mode codec codeblock_size colors comment compress_level
+    compress_type compression copyright date_time default_image description dictionary disposal
+    dpi duration exact exif icc_profile include_color_table interlace irreversible keep_rgb kmax
+    kmin lossless loop max_threads mct method minimize_size no_jp2 num_resolutions offset
+    optimize palette plt pnginfo precinct_size progression progressive qtables quality
+    quality_layers quality_mode range resolution resolution_unit restart_marker_blocks
+    restart_marker_rows rle save_all signed smooth software speed streamtype strip_size
+    subsampling tile_cols tile_offset tile_rows tile_size tiffinfo transparency x_resolution xmp
+    y_resolution
+    """.split()  # noqa: SIM905 -- a word to a line takes eighty
 )
 
 #: A grey PNG of one pixel.

@@ -58,7 +58,7 @@ def check_settings() -> Iterator[CheckMessage]:
         yield from guarded(name, None, partial(_check_setting, name, setting))
 
 
-def _check_setting(name: str, setting: Setting[Any]) -> Iterator[CheckMessage]:
+def _check_setting(name: str, setting: Setting[object]) -> Iterator[CheckMessage]:
     value = getattr(conf, name.removeprefix("IMAGEKIT_"))
     default = ", which is the default" if setting.example == setting.default else ""
     hint = f"{setting.doc} Write {name} = {setting.example!r}{default}."
@@ -122,7 +122,7 @@ def load_storage(value: Any) -> object:
     return storage
 
 
-def load_callable(what: str, value: Any) -> object:
+def load_callable(what: str, value: object) -> object:
     """Return a function from itself or its dotted path.
 
     Raises:
@@ -134,7 +134,7 @@ def load_callable(what: str, value: Any) -> object:
     return found
 
 
-def load_fallback(value: Any) -> object:
+def load_fallback(value: object) -> object:
     """Return a fallback from one of the known words, a function or its dotted path.
 
     Raises:
@@ -162,7 +162,7 @@ def _load_backend(what: str, path: str) -> object:
     return load_backend(get_by_qname(path, what))
 
 
-def _load_cache(alias: Any) -> object:
+def _load_cache(alias: object) -> object:
     if alias not in list(caches):
         raise InvalidConfiguration(f"it is no alias in CACHES, which has {sorted(caches)}")
     return caches[alias]

@@ -62,7 +62,7 @@ def _load_picture(value: Any) -> object:
 _Findings = Iterator[tuple[str, str, str]]
 
 #: What else a spec may have: the error if it cannot be loaded, what loads it, and what to write.
-_LOADED: Mapping[str, tuple[str, Callable[[Any], object], str]] = {
+_LOADED: Mapping[str, tuple[str, Callable[[object], object], str]] = {
     "cachefile_storage": ("E015", load_storage, "a storage, its alias or its dotted path"),
     "cachefile_backend": ("E015", load_backend, "a backend, its class or its dotted path"),
     "cachefile_strategy": ("E015", load_strategy, "a strategy, its class, its path or a dict"),

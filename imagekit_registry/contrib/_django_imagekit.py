@@ -24,7 +24,7 @@ _OURS = "imagekit_registry.processors"
 class _Renamed:
     """A spec with another digest, as namers take it."""
 
-    source: Any
+    source: object
     format: str | None
     digest: str
 
@@ -65,7 +65,7 @@ def former_images(notes: list[str]) -> Iterator[Former]:
     notes += [str(error) for _, error in errors if isinstance(error, GenerationError)]
 
 
-def _as_former(processor: Any, library: Any) -> Any:
+def _as_former(processor: object, library: object) -> Any:
     """Return a processor of ours as that of pilkit; one of the project as it is."""
     cls = type(processor)
     former = getattr(library, cls.__name__, None)

@@ -62,7 +62,7 @@ class CloudFrontSigned:
         # A signature takes a millisecond.
         return lru_cache(maxsize=10_000)(self._sign)
 
-    def url(self, file: Any, name: str) -> str:
+    def url(self, file: object, name: str) -> str:
         """Return the URL of the file of a name, with its signature."""
         ends_at = (int(time.time()) // self.bucket + 1) * self.bucket + self.seconds
         url: str = self._signed(self.prefix.url(file, name), ends_at)

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent, build_object_type, resolve_type_hint
@@ -24,7 +22,7 @@ class ImageSpecFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[
 
     target_class = "imagekit_registry.contrib.rest_framework.ImageSpecField"
 
-    def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: object) -> dict[str, object]:
         """Return the schema of the field."""
         name, kind = (
             ("Image", ImageDict) if self.target.picture is None else ("Picture", PictureDict)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -38,17 +39,22 @@ class _Spans:
             for key, value in attributes.items()
             if value is not None and (key != "source" or self.sources)
         }
-        with self.tracer.start_as_current_span(
-            f"imagekit.{name}",
-            attributes=told,
-            record_exception=self.sources,
-            set_status_on_exception=self.sources,
-        ) as span:
-            try:
-                yield lambda error: self._fail(span, error)
-            except Exception as error:
-                self._fail(span, error)
-                raise
+        with (
+            self.tracer.start_as_current_span(
+                f"imagekit.{name}",
+                attributes=told,
+                record_exception=self.sources,
+                set_status_on_exception=self.sources,
+            ) as span,
+            ExitStack() as stack,
+        ):
+            stack.push(partial(self._on_exit, span))
+            yield partial(self._fail, span)
+
+    def _on_exit(self, span: Span, kind: object, error: BaseException | None, _: object) -> None:
+        # What somebody ends the process by is no failure of the image.
+        if isinstance(error, Exception):
+            self._fail(span, error)
 
     def _fail(self, span: Span, error: Exception) -> None:
         text = str(error) if self.sources else type(error).__name__

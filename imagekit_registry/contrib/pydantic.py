@@ -35,7 +35,7 @@ class ImageSchema(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _read_file(cls, value: Any, info: ValidationInfo) -> Any:
+    def _read_file(cls, value: object, info: ValidationInfo) -> Any:
         if not isinstance(value, ImageCacheFile):
             return value
         context = info.context if isinstance(info.context, dict) else {}

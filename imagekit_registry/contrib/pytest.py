@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -26,7 +26,7 @@ def fake_images() -> Iterator[list[ImageCacheFile]]:
 
 
 @pytest.fixture
-def make_image() -> Callable[..., Any]:
+def make_image() -> Callable[..., object]:
     """Return the function that makes an image to upload."""
     from imagekit_registry import testing
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any
 
 from django.apps import apps
 from django.db.models import QuerySet
@@ -51,7 +50,7 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
         spec: str | None = None,
         specs: Mapping[str, str] | None = None,
         picture: Picture | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         if spec and specs:
             raise InvalidArgumentType("ImageSpecField: give either 'spec' or 'specs', not both.")
@@ -59,7 +58,7 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
         self._fetched: object = None
         super().__init__(**{"read_only": True, "allow_null": True, **kwargs})
 
-    def get_attribute(self, instance: Any) -> dict[str, ImageCacheFile] | None:
+    def get_attribute(self, instance: object) -> dict[str, ImageCacheFile] | None:
         """Return the images of *instance*, each with its name; None if it has no source."""
         rows = _rows_of(self.root)
         if rows is not None and rows is not self._fetched:
@@ -80,7 +79,7 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
         shown = {name: file.as_dict(request, self.picture) for name, file in value.items()}
         return shown if self.specs else shown[""]
 
-    def _images_of(self, instance: Any) -> dict[str, ImageCacheFile] | None:
+    def _images_of(self, instance: object) -> dict[str, ImageCacheFile] | None:
         value = super().get_attribute(instance)
         if isinstance(value, ImageCacheFile) and not (self.spec or self.specs):
             return {"": value} if value.name else None
@@ -89,7 +88,7 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
         ids = self.specs or {"": str(self.spec)}
         return {name: get_image(id, source=value) for name, id in ids.items()}
 
-    def _peers(self, rows: Iterable[Any]) -> list[Any]:
+    def _peers(self, rows: Iterable[object]) -> list[object]:
         """Return what this field is asked of for all *rows*; nothing where these have lists inside."""
         inner, serializer = [], self.parent
         while serializer.parent is not self.root:
@@ -103,7 +102,7 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
         return peers
 
 
-def _rows_of(root: Any) -> Iterable[Any] | None:
+def _rows_of(root: object) -> Iterable[object] | None:
     """Return the rows that a list is made of, if they can be gone through more than once."""
     rows = root.instance if isinstance(root, serializers.ListSerializer) else None
     return rows if isinstance(rows, QuerySet | list | tuple) else None

@@ -21,15 +21,15 @@ _OF_READERS = frozenset(
 
 
 #: Copies of storages that send other headers, by these.
-_twins: WeakKeyDictionary[Any, dict[frozenset[tuple[str, str]], Any]] = WeakKeyDictionary()
+_twins: WeakKeyDictionary[object, dict[frozenset[tuple[str, str]], object]] = WeakKeyDictionary()
 
 
-def _has(storage: Any, *names: str) -> bool:
+def _has(storage: object, *names: str) -> bool:
     """Return whether the class of *storage* has these names; also if it is Django's lazy default."""
     return all(hasattr(storage.__class__, name) for name in names)
 
 
-def _is_s3(storage: Any) -> bool:
+def _is_s3(storage: object) -> bool:
     """Return whether *storage* is one of django-storages for S3, or like it."""
     return _has(storage, "connection", "get_object_parameters", "_normalize_name")
 

@@ -16,7 +16,6 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
 
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many
-from imagekit_registry.cachefiles.budget import images_left
 from imagekit_registry.cachefiles.existence import fetch, known
 from imagekit_registry.cachefiles.rendering import source_key
 from imagekit_registry.cachefiles.renditions import fetch_possible
@@ -39,7 +38,7 @@ from imagekit_registry.html._elements import (
 )
 from imagekit_registry.html._picture import ShownPicture
 from imagekit_registry.html._written import Key, key_of, note_written, written
-from imagekit_registry.state import Status, state_scope
+from imagekit_registry.state import Status, images_left, state_scope
 
 _logger = logging.getLogger("imagekit_registry.html")
 

@@ -7,12 +7,11 @@ from operator import attrgetter, is_
 from types import MappingProxyType
 
 import attrs
-from django.core.signals import setting_changed
 from django.db.models.fields.files import FieldFile
-from django.dispatch import receiver
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 
+from imagekit_registry._loading import forget_on_change
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.fallbacks import Kept, recall
 from imagekit_registry.cachefiles.identity import is_told_by_class
@@ -158,18 +157,10 @@ def _is_told_by_arguments(spec: BaseImageSpec) -> bool:
     if changes is None or not is_told_by_class(spec):
         return False
     # What a property gives may be another thing the next time.
-    own = vars(original).keys() - {"_source", "spec_arguments", "spec_id"}
+    own = vars(original).keys() - {"source", "spec_arguments", "spec_id"}
     return own <= changes and not any(
         isinstance(value, property) for value in _attributes_of(type(original))
     )
 
 
-@receiver(setting_changed, dispatch_uid="imagekit_registry.html")
-def _forget_on_change(*, setting: str, **_: object) -> None:
-    if setting.startswith("IMAGEKIT_") or setting in {
-        "CACHES",
-        "DATABASES",
-        "MEDIA_ROOT",
-        "STORAGES",
-    }:
-        _written.clear()
+forget_on_change(_written.clear)

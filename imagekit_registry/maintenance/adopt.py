@@ -20,7 +20,7 @@ from imagekit_registry.cachefiles.existence import fetch, judge, new_record, rem
 from imagekit_registry.cachefiles.listing import Hashes, Listing
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.publishing import publish
-from imagekit_registry.cachefiles.rendering import properties_of
+from imagekit_registry.cachefiles.rendering import name_with, properties_of
 from imagekit_registry.exceptions import (
     ImageKitError,
     LockTimeout,
@@ -37,8 +37,10 @@ __all__ = ["LIBRARIES", "Adoption", "Former", "FormerLibrary", "Outcome"]
 
 #: What finds the images of other libraries, by their names: apps of ours, which stand above this room.
 LIBRARIES: Mapping[str, str] = {
+    "easy": "imagekit_registry.contrib.easy._former.former_images",
     "imagekit": "imagekit_registry.contrib._django_imagekit.former_images",
     "sorl": "imagekit_registry.contrib.sorl._former.former_images",
+    "versatile": "imagekit_registry.contrib.versatile._former.former_images",
 }
 
 
@@ -175,7 +177,7 @@ class Adoption:
                 raise UnreadableImage(
                     f"the former image {former.name!r} is damaged", hint="Delete it."
                 )
-            name = identity.name
+            name = name_with(file, properties["format"])
             if self.link:
                 target = Path(file.storage.path(name))
                 target.parent.mkdir(parents=True, exist_ok=True)

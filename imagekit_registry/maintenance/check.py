@@ -21,7 +21,7 @@ from imagekit_registry.cachefiles.existence import (
     remember,
 )
 from imagekit_registry.cachefiles.files import ImageCacheFile
-from imagekit_registry.cachefiles.identity import CacheFile, published_names
+from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Hashes, Listing
 from imagekit_registry.cachefiles.rendering import explained, properties_of
 from imagekit_registry.cachefiles.results import ResultStatus
@@ -186,7 +186,7 @@ class Checker:
         is_unique = identity.name_is_unique
         if record is None or (not is_unique and is_of_another(identity, record)):
             # Nothing is known of this one.
-            is_there = is_unique and self._listing.has_any(file.storage, published_names(file))
+            is_there = is_unique and self._listing.has_any(file.storage, file.identity.names)
             return Kind.UNRECORDED if is_there else Kind.MISSING, ""
         status = judge(identity, record, time.time())
         is_there = self._listing.has(file.storage, record.published_name or identity.name)

@@ -17,7 +17,6 @@ from django.db.models import FileField, Model, QuerySet
 from imagekit_registry._loading import get_storage, storage_reference
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.existence import fetch
-from imagekit_registry.cachefiles.identity import published_names
 from imagekit_registry.cachefiles.listing import Hashes
 from imagekit_registry.cachefiles.rendering import explained
 from imagekit_registry.cachefiles.renditions import Renditions, fetch_possible, offer_own
@@ -236,7 +235,7 @@ def _listed(
 
 
 def _name(
-    spec_id: str, errors: Errors, *, source: Any = None, file: ImageCacheFile | None = None
+    spec_id: str, errors: Errors, *, source: object = None, file: ImageCacheFile | None = None
 ) -> ImageCacheFile | None:
     """Return the file of a source, or one that is registered, if it can be named."""
     try:
@@ -309,7 +308,7 @@ class Inventory:
             on_progress(len(batch))
             for file, record in zip(batch, fetch(batch), strict=True):
                 identity = file.identity
-                for name in published_names(file):
+                for name in file.identity.names:
                     self.files.add((identity.storage, name))
                 self.digests.add(identity.digest)
                 self.storages.setdefault(identity.storage, file.storage)

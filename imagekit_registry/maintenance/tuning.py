@@ -106,7 +106,7 @@ class Tuner:
             self._known[key] = fmean(scores)
         return self._known[key]
 
-    def _score_one(self, photo: bytes, format: str, options: Mapping[str, Any]) -> float:
+    def _score_one(self, photo: bytes, format: str, options: Mapping[str, object]) -> float:
         file = io.BytesIO()
         with Image.open(io.BytesIO(photo)) as image:
             image.convert("RGB").save(file, format, **options)

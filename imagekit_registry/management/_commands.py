@@ -33,25 +33,41 @@ PATTERN_HELP = (
     " within a segment, ** for any text across segments (put such a pattern in quotes); what lies"
     " under a match is matched as well: shop means every spec of the app shop."
 )
+#: Arguments by name, each as `argparse` takes it.
+Arguments = Mapping[str, Mapping[str, Any]]
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def flag(help: str) -> Mapping[str, Any]:
+    """Return an argument that is given or not."""
+    return {"action": "store_true", "help": help}
+
+
+#: What all the commands take.
+COMMON: Arguments = {
+    "ids": {"nargs": "*", "metavar": "ID", "help": PATTERN_HELP},
+    "--json": flag(
+        "Write JSON to the standard output, and nothing else there: a line for each thing that is"
+        " found, when it is, and the summary as the last one."
+    ),
+}
 
 
 class ImageCommand(BaseCommand):
     """A command over image specs, which may write its report as JSON."""
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Add what all the commands take."""
-        parser.add_argument("ids", nargs="*", metavar="ID", help=PATTERN_HELP)
-        parser.add_argument(
-            "--json",
-            action="store_true",
-            help="Write JSON to the standard output, and nothing else there: a line for each thing that"
-            " is found, when it is, and the summary as the last one.",
-        )
+    #: What this one takes besides.
+    arguments: Arguments = {}
 
-    def execute(self, *args: Any, **options: Any) -> str | None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add what all the commands take, and what this one takes besides."""
+        for name, argument in {**COMMON, **self.arguments}.items():
+            parser.add_argument(name, **argument)
+
+    def execute(self, *args: object, **options: Any) -> str | None:
         """Run the command; what our exceptions say is enough for who has called it."""
         self.is_json: bool = options["json"]
+        self.is_quiet: bool = self.is_json or options["verbosity"] < 1
         try:
             return super().execute(*args, **options)
         except ImageKitError as error:
@@ -59,7 +75,7 @@ class ImageCommand(BaseCommand):
 
     @contextmanager
     def progress(
-        self, unit: str, options: Options, total: Callable[[], int | None] = lambda: None
+        self, unit: str, total: Callable[[], int | None] = lambda: None
     ) -> Iterator[Callable[[int], None]]:
         """Show that the command is alive: a bar on a terminal, a line now and then elsewhere.
 
@@ -67,14 +83,12 @@ class ImageCommand(BaseCommand):
 
         Args:
             unit: What is counted: ``"image"``.
-            options: The options of the command.
             total: Tells how many there are, or None; asked when something is shown.
 
         Returns:
             What is to be called with the number of those that were done since.
         """
         count, expected = 0, cache(total)
-        is_quiet = self.is_json or options["verbosity"] < 1
         bar: Any = None
         self.started, self.is_interrupted = time.monotonic(), False
         next_line = self.started + FIRST_LINE
@@ -84,13 +98,13 @@ class ImageCommand(BaseCommand):
             count += number
             if bar is not None:
                 bar.update(number)
-            elif not is_quiet and time.monotonic() >= next_line:
+            elif not self.is_quiet and time.monotonic() >= next_line:
                 next_line = time.monotonic() + LINE_INTERVAL
                 of = "" if (most := expected()) is None else f" of {most:,}"
                 self.stderr.write(f"{count:,}{of} {unit}s ...", lambda text: text)
 
         try:
-            if not is_quiet and sys.stderr.isatty():
+            if not self.is_quiet and sys.stderr.isatty():
                 with suppress(ImportError):
                     # The extra "progress".
                     from tqdm import tqdm

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldError, ValidationError
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandError
 from django.db.models import Model, QuerySet
 from django.db.models.fields.files import FieldFile
 
@@ -21,33 +20,31 @@ from imagekit_registry.maintenance.inventory import (
     feeds_of,
     has_pictures,
 )
-from imagekit_registry.management._commands import Options
+from imagekit_registry.management._commands import Arguments, Options
 
 _TRUE = {"1", "true", "yes"}
 
 
-def add_arguments(parser: CommandParser) -> None:
-    """Add the options that choose a part."""
-    parser.add_argument(
-        "--model",
-        metavar="APP.MODEL",
-        help="Only what the image fields of this model feed, in the order of its rows: shop.Photo.",
-    )
-    parser.add_argument(
-        "--filter",
-        action="append",
-        default=[],
-        metavar="LOOKUP=VALUE",
-        help="Only those rows, as of a queryset: pk__gte=1000. May be given several times; values of"
+#: The options that choose a part.
+ARGUMENTS: Arguments = {
+    "--model": {
+        "metavar": "APP.MODEL",
+        "help": "Only what the image fields of this model feed, in the order of its rows: shop.Photo.",
+    },
+    "--filter": {
+        "action": "append",
+        "default": [],
+        "metavar": "LOOKUP=VALUE",
+        "help": "Only those rows, as of a queryset: pk__gte=1000. May be given several times; values of"
         " __in are parted by commas.",
-    )
-    parser.add_argument(
-        "--limit",
-        type=int,
-        metavar="N",
-        help="Stop when N images were made or handed to workers; those of one source are not parted."
+    },
+    "--limit": {
+        "type": int,
+        "metavar": "N",
+        "help": "Stop when N images were made or handed to workers; those of one source are not parted."
         " Called again, the command goes on, since what exists is passed over.",
-    )
+    },
+}
 
 
 class Part:
@@ -155,7 +152,7 @@ def _rows_of(options: Options) -> QuerySet[Model] | None:
     return rows
 
 
-def _lookup(text: str) -> tuple[str, Any]:
+def _lookup(text: str) -> tuple[str, object]:
     name, separator, value = text.partition("=")
     if not separator:
         raise CommandError(f"{text!r} is no lookup. Write one such as pk__gte=1000.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.apps import apps
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from imagekit_registry.exceptions import InvalidConfiguration
 
@@ -21,11 +22,13 @@ class CacheFileRecordRow(models.Model):
 
     Names are looked up by their digests. These have the same length for any name, so that an
     index holds them on every database (MariaDB's ends at 768 characters), and they tell ``A`` from
-    ``a``, which MariaDB's usual collations do not.
+    ``a``, which MariaDB's usual collations do not. They are 128 bits, as a UUID is. Who walks over
+    all rows does so by a number of their own: in the order of digests each would be elsewhere.
     """
 
-    key_digest = models.CharField(max_length=32, primary_key=True)
-    source_digest = models.CharField(max_length=32)
+    id = models.BigAutoField(primary_key=True)
+    key_digest = models.UUIDField(unique=True)
+    source_digest = models.UUIDField()
     key = models.TextField()
 
     name = models.TextField()
@@ -51,8 +54,8 @@ class CacheFileRecordRow(models.Model):
 
     class Meta:  # noqa: D106
         indexes = (models.Index(fields=["source_digest"], name="imagekit_record_source"),)
-        verbose_name = "cache file record"
-        verbose_name_plural = "cache file records"
+        verbose_name = _("cache file record")
+        verbose_name_plural = _("cache file records")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.status})"

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from imagekit_registry.exceptions import MissingSource
-from imagekit_registry.specs._attributes import (
-    FieldAttributes,
-    FileAttributes,
-    SpecAttributes,
-    show_attributes,
-    split_attributes,
-)
-from imagekit_registry.specs._base import BaseImageSpec, BrokenSpec, adapt_generator
-from imagekit_registry.specs._descriptors import note_moved_point
-from imagekit_registry.specs._digest import canonical_text, digest
-from imagekit_registry.specs._engine import (
+from imagekit_registry.specs._base import (
+    BaseImageSpec,
+    BrokenSpec,
+    adapt_generator,
     default_limits,
     format_options,
     load_decoder,
@@ -21,9 +14,19 @@ from imagekit_registry.specs._engine import (
     load_resizer,
     smallest_formats,
 )
-from imagekit_registry.specs._host import SpecHost, create_spec_class, is_made_of_arguments
+from imagekit_registry.specs._digest import canonical_text, digest
+from imagekit_registry.specs._host import (
+    FieldAttributes,
+    FileAttributes,
+    SpecAttributes,
+    SpecHost,
+    create_spec_class,
+    is_made_of_arguments,
+    show_attributes,
+    split_attributes,
+)
 from imagekit_registry.specs._picture import WEB_FORMATS, Picture, Source, settle_picture
-from imagekit_registry.specs._rows import iterate_rows
+from imagekit_registry.specs._rows import iterate_rows, note_moved_point
 from imagekit_registry.specs._sources import (
     SourceReader,
     SourceReference,
@@ -40,6 +43,7 @@ from imagekit_registry.specs._sources import (
     point_of,
     reading,
     refer_to,
+    reference_of,
     storage_of,
 )
 from imagekit_registry.specs._spec import ImageSpec, generate_together, rendering_by
@@ -84,6 +88,7 @@ __all__ = [
     "point_of",
     "reading",
     "refer_to",
+    "reference_of",
     "rendering_by",
     "settle_picture",
     "show_attributes",

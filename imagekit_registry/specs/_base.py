@@ -1,21 +1,133 @@
-"""What every generator has: a spec's attributes, with their defaults."""
+"""What every generator has: a spec's attributes with their defaults, and what the settings say of making images."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType, MethodType
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from imagekit_registry._loading import get_by_qname
-from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import MissingSource, ProcessingError, answer_or
+from imagekit_registry import imaging
+from imagekit_registry._loading import forget_on_change, get_by_qname, get_singleton
+from imagekit_registry.conf import FORMAT_OPTIONS, LARGE_FORMAT_OPTIONS, conf
+from imagekit_registry.exceptions import (
+    InvalidConfiguration,
+    MissingSource,
+    ProcessingError,
+    answer_or,
+)
+from imagekit_registry.imaging.formats import SMALLEST
+from imagekit_registry.registry import placeholder_registry
 from imagekit_registry.specs._digest import digest
-from imagekit_registry.specs._engine import load_placeholders
 from imagekit_registry.specs._sources import has_source, name_of, refer_to
 
 if TYPE_CHECKING:
-    from imagekit_registry.imaging import Limits
+    from imagekit_registry.imaging import Decoder, Limits
     from imagekit_registry.imaging.placeholders import Maker
+    from imagekit_registry.processors.resampling import Resizer
+    from imagekit_registry.specs._picture import Picture
+
+
+#: What records call the placeholder of a function that has no name.
+OWN_PLACEHOLDER = "own"
+
+
+@cache
+def default_limits() -> Limits:
+    """Return the limits that the settings give."""
+    return imaging.Limits(
+        max_bytes=conf.MAX_BYTES,
+        max_pixels=conf.MAX_PIXELS,
+        max_frames=conf.MAX_FRAMES,
+        max_seconds=conf.MAX_SECONDS,
+        max_output_pixels=conf.MAX_OUTPUT_PIXELS,
+        max_missing=conf.MAX_MISSING,
+        allowed_formats=frozenset(conf.ALLOWED_FORMATS),
+    )
+
+
+@cache
+def format_options(is_large: bool = False) -> Mapping[str, Mapping[str, Any]]:
+    """Return Pillow's save options per format: the built-in ones with the project's over them.
+
+    Args:
+        is_large: Whether they are those that lie over the others for very large results.
+    """
+    options = dict(LARGE_FORMAT_OPTIONS if is_large else FORMAT_OPTIONS)
+    for name, changed in conf.FORMAT_OPTIONS.items():
+        options[name.upper()] = {**options.get(name.upper(), {}), **changed}
+    return options
+
+
+def smallest_formats(format: str | None) -> tuple[str, ...]:
+    """Return the formats of which the smallest is written; none unless *format* says so."""
+    is_smallest = format is not None and format.upper() == SMALLEST
+    return tuple(conf.SMALLEST) if is_smallest else ()
+
+
+forget_on_change(default_limits.cache_clear)
+forget_on_change(format_options.cache_clear)
+
+
+def load_decoder(name: str) -> Decoder:
+    """Return the decoder that a setting names.
+
+    Args:
+        name: ``'pillow'``, ``'vips'``, or the dotted path of a class of one.
+
+    Raises:
+        InvalidConfiguration: There is no such decoder, or what it needs is not installed.
+    """
+    needs = "open(file, limits, deadline), which gives an image whose header has been read"
+    return imaging.get_decoder(name) if "." not in name else _load(name, "decoder", needs)
+
+
+def load_resizer(name: str) -> Resizer:
+    """Return the resizer that a setting names.
+
+    Args:
+        name: ``'auto'``, ``'pillow'``, ``'simd'``, or the dotted path of a class of one.
+
+    Raises:
+        InvalidConfiguration: There is no such resizer, or what it needs is not installed.
+    """
+    needs = "resize(image, size, box)"
+    return imaging.get_resizer(name) if "." not in name else _load(name, "resizer", needs)
+
+
+def _load(name: str, kind: str, needs: str) -> Any:
+    """Return the one object of the class at a dotted path, which *needs* a method."""
+    found = get_singleton(name, kind)
+    if not callable(getattr(found, needs.partition("(")[0], None)):
+        raise InvalidConfiguration(f"{name!r} is no {kind}: it needs {needs}.")
+    return found
+
+
+def load_placeholders(value: object) -> dict[str, Maker]:
+    """Return what makes the placeholders that a spec asks for, by kind.
+
+    Args:
+        value: None, a kind, a function of the image, or several of these.
+
+    Raises:
+        InvalidConfiguration: There is no such kind, or what it needs is not installed.
+    """
+    makers: dict[str, Maker] = {}
+    is_several = isinstance(value, Iterable) and not isinstance(value, str)
+    for each in value if is_several else (value,):  # type: ignore[attr-defined]
+        if isinstance(each, str):
+            own = placeholder_registry.get(each)
+            if own is not None and each in imaging.placeholders.KINDS:
+                raise InvalidConfiguration(
+                    f"The placeholder {each!r} that is registered has the name of one of ours:"
+                    " register it under another one."
+                )
+            makers[each] = own or imaging.placeholders.get_maker(each)
+        elif callable(each):
+            makers[OWN_PLACEHOLDER] = each
+        elif each is not None:
+            raise InvalidConfiguration(f"{each!r} is neither a kind of placeholder nor a function")
+    return makers
 
 
 class BaseImageSpec:
@@ -50,13 +162,14 @@ class BaseImageSpec:
     url_provider: Any = None
     serving_arguments: Sequence[str] = ()
     spec_id: str | None = None
-    spec_arguments: Mapping[str, Any] = MappingProxyType({})
+    spec_arguments: Mapping[str, object] = MappingProxyType({})
     rendition_of: BaseImageSpec | None = None
 
     source: Any = None
     format: str | None = None
     limits: Limits | None = None
     placeholder: Any = None
+    picture: Picture | None = None
 
     MissingSource = MissingSource
 
@@ -116,8 +229,9 @@ class BaseImageSpec:
 
     @property
     def shown_placeholder(self) -> Any:
-        """What pages show until the image has loaded; None for nothing."""
-        return self.placeholder
+        """What pages show until the image has loaded: as it says itself, else as its picture does."""
+        own, picture = self.placeholder, self.picture
+        return own if own is not None or picture is None else picture.placeholder
 
     def placeholder_makers(self) -> Mapping[str, Maker]:
         """Return what makes the placeholders of the image, by kind; nothing for none.
@@ -154,7 +268,7 @@ class _AdaptedGenerator(BaseImageSpec):
         generator: Anything with ``generate()``.
     """
 
-    def __init__(self, generator: Any) -> None:
+    def __init__(self, generator: object) -> None:
         self.generator = generator
 
     def __getattribute__(self, name: str) -> Any:
@@ -212,7 +326,7 @@ class BrokenSpec(BaseImageSpec):
         raise ProcessingError(self.cause) from self.error
 
 
-def adapt_generator(generator: Any) -> BaseImageSpec:
+def adapt_generator(generator: object) -> BaseImageSpec:
     """Return *generator* itself if it is a spec, else one that has all that a spec has.
 
     Args:

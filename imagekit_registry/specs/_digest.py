@@ -43,7 +43,7 @@ _OF_INSTANCE = object()
 _OWN_PROCESSOR = re.compile(r"^imagekit_registry\.processors\.[\w.]+$")
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """Return the digest of *value*: 32 hexadecimal characters.
 
     Raises:
@@ -62,7 +62,7 @@ def digest_of(*texts: str) -> str:
     return blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def canonical_text(value: Any) -> str:
+def canonical_text(value: object) -> str:
     """Return *value* written down canonically, as JSON.
 
     Raises:
@@ -71,7 +71,7 @@ def canonical_text(value: Any) -> str:
     return _to_json(canonical(value))
 
 
-def canonical(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 -- a table of kinds
+def canonical(value: object, depth: int = 0) -> object:  # noqa: PLR0911 -- a table of kinds
     """Return *value* as nested lists, dicts, strings and numbers that say all of it.
 
     attrs fields that equal their default are left out: a new argument of a processor must not
@@ -115,13 +115,13 @@ def canonical(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 -- a table of
     return ["object", _class_name(type(value)), _object_state(value, deeper)]
 
 
-def is_value(processor: Any) -> bool:
+def is_value(processor: object) -> bool:
     """Return whether *processor* is one of ours: frozen, so that its text can be remembered."""
     cls = type(processor)
     return "__attrs_attrs__" in cls.__dict__ and bool(_OWN_PROCESSOR.match(cls.__module__))
 
 
-def _canonical_simple(value: Any) -> Any:  # noqa: PLR0911 -- a table of kinds
+def _canonical_simple(value: object) -> object:  # noqa: PLR0911 -- a table of kinds
     """Return the form of a number, text, date or path, or None for anything else."""
     if isinstance(value, int):
         return int(value)
@@ -146,11 +146,11 @@ def _canonical_simple(value: Any) -> Any:  # noqa: PLR0911 -- a table of kinds
     return None
 
 
-def _sort_key(value: Any) -> str:
+def _sort_key(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _canonical_sequence(value: Sequence[Any], depth: int) -> Any:
+def _canonical_sequence(value: Sequence[object], depth: int) -> object:
     items = [canonical(item, depth) for item in value]
     plain = type(value) in {list, tuple} or not getattr(value, "__dict__", None)
     if plain:
@@ -172,7 +172,7 @@ def _class_name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _importable_name(value: Any) -> str:
+def _importable_name(value: object) -> str:
     name = getattr(value, "__qualname__", "<unnamed>")
     if "<" in name:
         raise NotCanonical(
@@ -183,8 +183,8 @@ def _importable_name(value: Any) -> str:
     return f"{value.__module__}.{name}"
 
 
-def _attrs_state(value: Any, depth: int) -> dict[str, Any]:
-    state: dict[str, Any] = {}
+def _attrs_state(value: object, depth: int) -> dict[str, object]:
+    state: dict[str, object] = {}
     cls: type = type(value)
     for field, default in _fields(cls):
         if default is _OF_INSTANCE:
@@ -216,13 +216,13 @@ def _fields(cls: type) -> list[tuple[Any, Any]]:
     return found
 
 
-def _converted(field: Any, default: Any) -> Any:
+def _converted(field: Any, default: object) -> object:
     # attrs has converters that take more since 24.1.
     takes_more = isinstance(field.converter, attrs.Converter)
     return default if field.converter is None or takes_more else field.converter(default)
 
 
-def _field_form(value: Any, field: Any, item: Any, depth: int) -> Any:
+def _field_form(value: object, field: Any, item: object, depth: int) -> object:
     """Return the form of what makes values of *field* equal, where it says what that is.
 
     An ordinary subclass may keep anything under the name of a field.
@@ -231,7 +231,7 @@ def _field_form(value: Any, field: Any, item: Any, depth: int) -> Any:
     return canonical(field.eq_key(item) if is_checked and field.eq_key else item, depth)
 
 
-def _object_state(value: Any, depth: int) -> Any:
+def _object_state(value: object, depth: int) -> object:
     """Return the state of an ordinary object: what its ``__init__`` has set."""
     cls = type(value)
     name = f"{cls.__module__}.{cls.__qualname__}"
@@ -241,7 +241,7 @@ def _object_state(value: Any, depth: int) -> Any:
     if not is_plain or is_native or cls.__module__.split(".")[0] in _OPAQUE:
         raise NotCanonical(f"A {name} cannot be written down canonically. {_REMEDY}.")
     slots = [slot for base in cls.__mro__ for slot in _slots(base)]
-    state: dict[str, Any] = _dict_state(value, depth)
+    state: dict[str, object] = _dict_state(value, depth)
     for name in slots:
         if name not in {"__dict__", "__weakref__"} and hasattr(value, name):
             state[name] = canonical(getattr(value, name), depth)
@@ -253,6 +253,6 @@ def _slots(cls: type) -> tuple[str, ...]:
     return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
-def _dict_state(value: Any, depth: int) -> dict[str, Any]:
+def _dict_state(value: object, depth: int) -> dict[str, object]:
     state = getattr(value, "__dict__", {})
     return {name: canonical(item, depth) for name, item in sorted(state.items())}

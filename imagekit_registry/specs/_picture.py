@@ -29,23 +29,24 @@ def _refuse(name: str, expected: str, value: object) -> None:
 
 
 def _one_of(*words: str) -> Any:
-    def check(picture: Picture, attribute: attrs.Attribute[Any], value: object) -> None:
+    def check(picture: Picture, attribute: attrs.Attribute[object], value: object) -> None:
         if value is not None and value not in words:
             _refuse(attribute.name, f"one of {', '.join(map(repr, words))}", value)
 
     return attrs.field(default=None, validator=check)
 
 
-def _as_tuple(value: Any) -> Any:
-    is_list = isinstance(value, Iterable) and not isinstance(value, str | Mapping)
-    return tuple(value) if is_list else value
+def _as_tuple(value: object) -> Any:
+    if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
+        return tuple(value)
+    return value
 
 
 def _numbers(what: str, most: float) -> Any:
     def is_right(each: object) -> bool:
         return type(each) in {int, float} and 1 <= each <= most  # type: ignore[operator]
 
-    def check(picture: Picture, attribute: attrs.Attribute[Any], value: object) -> None:
+    def check(picture: Picture, attribute: attrs.Attribute[object], value: object) -> None:
         if value is None or (value == "auto" and attribute.name == "widths"):
             return
         if not isinstance(value, tuple) or not 0 < len(value) <= _MOST:
@@ -56,14 +57,14 @@ def _numbers(what: str, most: float) -> Any:
     return attrs.field(default=None, converter=_as_tuple, validator=check)
 
 
-def _check_formats(picture: Picture, attribute: attrs.Attribute[Any], value: Any) -> None:
+def _check_formats(picture: Picture, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not (
         isinstance(value, tuple) and len(value) <= _MOST and set(value) <= set(WEB_FORMATS)
     ):
         _refuse("formats", f"a tuple of {', '.join(WEB_FORMATS)}", value)
 
 
-def _normalized(value: Any) -> Any:
+def _normalized(value: object) -> Any:
     value = _as_tuple(value)
     if not isinstance(value, tuple):
         return value
@@ -92,7 +93,7 @@ class Source:
     spec: str = attrs.field(validator=_check_text)
 
 
-def _as_sources(value: Any) -> Any:
+def _as_sources(value: object) -> Any:
     value = _as_tuple(value)
     if not isinstance(value, tuple):
         return value
@@ -102,7 +103,7 @@ def _as_sources(value: Any) -> Any:
     )
 
 
-def _check_sources(picture: Picture, attribute: attrs.Attribute[Any], value: Any) -> None:
+def _check_sources(picture: Picture, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not (
         isinstance(value, tuple) and all(isinstance(each, Source) for each in value)
     ):

@@ -56,7 +56,7 @@ class StoredFile(_File):
         """The URL of the file."""
         return self.storage.url(str(self.name))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         reference = storage_reference(self.storage) or "default"
         # What is no alias is a class with arguments, which only the storage itself knows.
         storage = reference if reference in storages.backends else self.storage
@@ -114,21 +114,26 @@ def is_stored(source: object) -> bool:
     return bool(getattr(source, "_committed", True))
 
 
-def has_source(source: Any) -> bool:
+def has_source(source: object) -> bool:
     """Return whether there is anything to read: an empty image field is no source."""
     if source is None:
         return False
     if isinstance(source, FieldFile | StoredFile) or has_generator(source):
-        return bool(source.name)
+        return name_of(source) is not None
     return bool(source) or hasattr(source, "read")
 
 
-def has_generator(source: Any) -> bool:
+def has_generator(source: object) -> bool:
     """Return whether *source* is what another generator makes, and may not be there yet."""
     return hasattr(source, "generator")
 
 
-def refer_to(source: Any) -> SourceReference:
+def reference_of(source: object) -> str:
+    """Return how records and digests name *source*; empty if there is none."""
+    return str(refer_to(source)) if has_source(source) else ""
+
+
+def refer_to(source: object) -> SourceReference:
     """Return how *source* is written down.
 
     A file without a name is told by its content, which is read for that. So is an upload that is not
@@ -144,12 +149,12 @@ def refer_to(source: Any) -> SourceReference:
     return SourceReference(_content_digest(source), "content")
 
 
-def _is_upload(source: Any) -> bool:
+def _is_upload(source: object) -> bool:
     """Return whether the name of an open file is one that was given to it, and no path."""
     if not is_open(source):
         return False
     inner = getattr(source, "file", source)
-    return isinstance(inner, io.BytesIO) or getattr(inner, "name", None) != source.name
+    return isinstance(inner, io.BytesIO) or name_of(inner) != name_of(source)
 
 
 def _with_slashes(name: str) -> str:
@@ -157,7 +162,7 @@ def _with_slashes(name: str) -> str:
     return name.replace(os.sep, "/")
 
 
-def _content_digest(source: Any) -> str:
+def _content_digest(source: object) -> str:
     digest = blake2b(digest_size=16)
     with open_source(source) as file:
         while chunk := file.read(_CHUNK_BYTES):
@@ -196,7 +201,7 @@ def point_of(source: object) -> FocalPoint | None:
     return value if isinstance(value, FocalPoint) else None
 
 
-def fingerprint(source: Any) -> str:
+def fingerprint(source: object) -> str:
     """Return what tells whether the file under a source's name is still the same.
 
     Returns:
@@ -210,16 +215,15 @@ def fingerprint(source: Any) -> str:
     reader = _reader_of(storage)
     if reader is not None:
         return answer_or("", reader.fingerprint, name)
-    etag = _told(storage, "get_etag", name) if hasattr(storage, "get_etag") else ""
-    changed = etag or _told(storage, "get_modified_time", name)
+    etag = (
+        answer_or("", lambda: str(storage.get_etag(name))) if hasattr(storage, "get_etag") else ""
+    )
+    # Many storages lack them, and each says so in its way.
+    changed = etag or answer_or("", lambda: str(storage.get_modified_time(name)))
     if changed and not isinstance(storage, FileSystemStorage):
         return changed
-    return "/".join(filter(None, (_told(storage, "size", name), changed)))
-
-
-def _told(storage: Any, method: str, name: str) -> str:
-    # Many storages lack it, and each says so in its way.
-    return str(answer_or("", lambda: getattr(storage, method)(name)))
+    size = answer_or("", lambda: str(storage.size(name)))
+    return "/".join(filter(None, (size, changed)))
 
 
 class SourceReader(Protocol):
@@ -243,7 +247,7 @@ class SourceReader(Protocol):
 _READER_OF = "imagekit_registry.contrib.storages.reader_of"
 
 
-def _reader_of(storage: Any) -> SourceReader | None:
+def _reader_of(storage: object) -> SourceReader | None:
     if isinstance(storage, FileSystemStorage | InMemoryStorage) or hasattr(storage, "get_etag"):
         return None
     reader: SourceReader | None = get_by_qname(_READER_OF, "reader of sources")(storage)
@@ -251,11 +255,11 @@ def _reader_of(storage: Any) -> SourceReader | None:
 
 
 #: A source that was opened before it is asked for, and what gives its content or raises the reason.
-_opened: ContextVar[tuple[Any, Callable[[], Any]] | None] = ContextVar("_opened", default=None)
+_opened: ContextVar[tuple[object, Callable[[], Any]] | None] = ContextVar("_opened", default=None)
 
 
 @contextmanager
-def reading(source: Any) -> Iterator[str]:
+def reading(source: object) -> Iterator[str]:
     """Give the fingerprint of what `open_source` reads of *source* in the block, when it is first asked.
 
     It is asked for before that; or comes with the content, by one request, where a storage can
@@ -286,12 +290,8 @@ def _raise(error: Exception) -> NoReturn:
     raise error
 
 
-def _name_of(source: Any) -> str | None:
-    return str(getattr(source, "name", "")) or None
-
-
 @contextmanager
-def open_source(source: Any) -> Iterator[IO[bytes]]:
+def open_source(source: object) -> Iterator[IO[bytes]]:
     """Open *source* for reading from its start, and leave it as it was.
 
     A source that is open stays open, at the position that it had. A closed one that lies in a
@@ -331,7 +331,7 @@ def open_source(source: Any) -> Iterator[IO[bytes]]:
         yield handle
 
 
-def is_open(source: Any) -> bool:
+def is_open(source: object) -> bool:
     """Return whether *source* is open for reading, at a position that whoever opened it relies on."""
     closed = getattr(source, "closed", None)
     if closed is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -20,23 +20,23 @@ from imagekit_registry.exceptions import GenerationError, MissingSource
 from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, normalize_format
 from imagekit_registry.imaging.qualities import Quality
 from imagekit_registry.processors import Processor, ProcessorPipeline
-from imagekit_registry.processors.anchors import place
-from imagekit_registry.specs._base import BaseImageSpec
-from imagekit_registry.specs._digest import canonical_text, digest_of, is_value
-from imagekit_registry.specs._engine import (
+from imagekit_registry.processors.anchors import FocalPoint, place
+from imagekit_registry.specs._base import (
+    BaseImageSpec,
     default_limits,
     format_options,
     load_decoder,
     load_resizer,
     smallest_formats,
 )
-from imagekit_registry.specs._picture import Picture
+from imagekit_registry.specs._detection import asked_detectors, with_suggestions
+from imagekit_registry.specs._digest import canonical_text, digest_of, is_value
 from imagekit_registry.specs._sources import (
     StoredFile,
     has_source,
     open_source,
     point_of,
-    refer_to,
+    reference_of,
 )
 
 if TYPE_CHECKING:
@@ -100,8 +100,6 @@ class ImageSpec(BaseImageSpec):
     never_larger: bool = False
     skip_if: Literal["fits"] | None = None
     namer: Any = None
-    placeholder: Any = None
-    picture: Picture | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Keep what a generator expression gives: it gives it once."""
@@ -112,30 +110,19 @@ class ImageSpec(BaseImageSpec):
     def __init__(self, source: Any = None) -> None:
         self.source = source
 
-    @property
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute; a *source* may be the name of a file in the default storage."""
+        if name == "source" and isinstance(value, str | Promise | PurePath):
+            # It may be translated later, or be a path.
+            path = value.as_posix() if isinstance(value, PurePath) else str.__str__(str(value))
+            value = StoredFile(path) if path else None
+        super().__setattr__(name, value)
+
+    @cached_property
     def source(self) -> Any:
-        """The source image: a file, or None."""
-        state = self.__dict__
-        source = state.get("_source")
-        if source is None and "_field_data" in state:
-            data = state.pop("_field_data")
-            source = state["_source"] = getattr(data["instance"], data["attname"])
-        return source
-
-    @source.setter
-    def source(self, value: Any) -> None:
-        self.__dict__.pop("_field_data", None)
-        if isinstance(value, str | Promise | PurePath):
-            # The name of a file in the default storage; it may be translated later, or be a path.
-            name = value.as_posix() if isinstance(value, PurePath) else str.__str__(str(value))
-            value = StoredFile(name) if name else None
-        self.__dict__["_source"] = value
-
-    @property
-    def shown_placeholder(self) -> Any:
-        """What pages show until the image has loaded: as it says itself, else as its picture does."""
-        own, picture = self.placeholder, self.picture
-        return own if own is not None or picture is None else picture.placeholder
+        """The source image: a file, or None; after unpickling, that of the instance's field."""
+        instance, attname = self.__dict__.pop("_field_data", (None, ""))
+        return instance and getattr(instance, attname)
 
     @property
     def recipe(self) -> Recipe:
@@ -181,9 +168,23 @@ class ImageSpec(BaseImageSpec):
         Raises:
             NotCanonical: A processor's state cannot be written down.
         """
-        source = self.source
-        reference = str(refer_to(source)) if has_source(source) else None
-        return _known_digest(reference, self._recipe_text())
+        known: str | None = self.__dict__.get("_digest")
+        return known or _known_digest(reference_of(self.source) or None, self._recipe_text())
+
+    def named_by(self, namer: Callable[[ImageSpec], str]) -> tuple[str, str, str]:
+        """Return how records name the source, the digest, and the name that *namer* gives.
+
+        Each is worked out once, of a spec that has this class's own digest.
+
+        Args:
+            namer: What asks for the digest.
+        """
+        reference = reference_of(self.source)
+        digest = self.__dict__["_digest"] = _known_digest(reference or None, self._recipe_text())
+        try:
+            return reference, digest, namer(self)
+        finally:
+            self.__dict__.pop("_digest", None)
 
     def _recipe_text(self) -> str:
         """Return all but the source, written down canonically."""
@@ -200,6 +201,8 @@ class ImageSpec(BaseImageSpec):
             extras["format_options"] = _relevant_options(self.format)
         if smallest := smallest_formats(self.format):
             extras["smallest"] = smallest
+        if detectors := asked_detectors(self):
+            extras["detectors"] = detectors
         if cls.generate is not ImageSpec.generate:
             extras["generate"] = f"{cls.__module__}.{cls.__qualname__}"
         if not extras and all(map(is_value, processors)):
@@ -211,13 +214,19 @@ class ImageSpec(BaseImageSpec):
                 pass
         return _text(processors, self.format, dict(options), extras)
 
-    def placed_processors(self) -> Sequence[Processor]:
+    def placed_processors(
+        self, suggest: Callable[[], FocalPoint | None] | None = None
+    ) -> Sequence[Processor]:
         """Return the processors with anchors that say all by themselves.
 
-        ``"focal"`` becomes the point in the row of the source; where no anchor was given, that of
-        the settings is. So digests, names and pixels are of one point.
+        ``"focal"`` becomes the point in the row of the source, or what *suggest* gives where that has
+        none; where no anchor was given, that of the settings is.
         """
-        return place(self.processors or (), lambda: point_of(self.source), conf.DEFAULT_ANCHOR)
+        return place(
+            self.processors or (),
+            lambda: point_of(self.source) or (suggest() if suggest else None),
+            conf.DEFAULT_ANCHOR,
+        )
 
     def output_size(self, source_size: tuple[int, int]) -> tuple[int, int] | None:
         """Return the size in pixels of the image made of an upright source of *source_size*.
@@ -264,17 +273,17 @@ class ImageSpec(BaseImageSpec):
             raise result
         return result
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Leave out what does not survive pickling: the file of a model instance's field.
 
         It is looked up on the instance again, when it is needed: while the instance is being
         unpickled it has no fields yet.
         """
         state = dict(self.__dict__)
-        source = state.get("_source")
+        source = state.get("source")
         if isinstance(source, FieldFile) and getattr(source, "instance", None) is not None:
-            del state["_source"]
-            state["_field_data"] = {"instance": source.instance, "attname": source.field.attname}
+            del state["source"]
+            state["_field_data"] = source.instance, source.field.attname
         return state
 
 
@@ -286,23 +295,25 @@ def _known_digest(reference: str | None, recipe: str) -> str:
 
 @lru_cache(maxsize=2048)
 def _known_text(
-    processors: tuple[Any, ...], format: str | None, options: tuple[tuple[str, type, Any], ...]
+    processors: tuple[object, ...],
+    format: str | None,
+    options: tuple[tuple[str, type, object], ...],
 ) -> str:
     return _text(processors, format, {name: value for name, _, value in options}, {})
 
 
 def _text(
-    processors: tuple[Any, ...],
+    processors: tuple[object, ...],
     format: str | None,
-    options: Mapping[str, Any],
-    extras: Mapping[str, Any],
+    options: Mapping[str, object],
+    extras: Mapping[str, object],
 ) -> str:
     return canonical_text(
         [processors, normalize_format(format) if format else None, options, extras]
     )
 
 
-_DIGESTED_DEFAULTS: Mapping[str, Any] = {
+_DIGESTED_DEFAULTS: Mapping[str, object] = {
     name: inspect.getattr_static(ImageSpec, name)
     for name in (
         "autoconvert",
@@ -318,7 +329,7 @@ _DIGESTED_DEFAULTS: Mapping[str, Any] = {
 }
 
 
-def _relevant_options(format: str | None) -> Any:
+def _relevant_options(format: str | None) -> object:
     options = {name.upper(): dict(value) for name, value in conf.FORMAT_OPTIONS.items()}
     if format and normalize_format(format) == AUTO:
         return [options.get(each) for each in AUTO_FORMATS]
@@ -352,21 +363,19 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
         MissingSource: There is no source.
     """
     first = specs[0]
-    source = first.source
+    source, name = first.source, first.source_name
     if not has_source(source):
         raise MissingSource(
             f"The spec {first.describe()} has no source: the image field is empty, or no source"
             " was given. Check for that before asking for an image."
         )
-    name = first.source_name
     limits = first.limits or default_limits()
     deadline = imaging.Deadline(limits.max_seconds)
     try:
         with open_source(source) as file:
-            render = _renderers[-1] if _renderers else imaging.render_many
-            results = render(
+            render = partial(
+                _renderers[-1] if _renderers else imaging.render_many,
                 file,
-                [spec.recipe for spec in specs],
                 limits=limits,
                 format_options=format_options(),
                 large_options=format_options(is_large=True),
@@ -376,6 +385,7 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
                 source_name=name or "",
                 deadline=deadline,
             )
+            results = render(with_suggestions(specs, render))
     except GenerationError as error:
         raise error.located(first.describe(), name) from error.__cause__
     for spec, result in zip(specs, results, strict=True):

@@ -25,15 +25,17 @@ from imagekit_registry.signals import (
     sources_deleted,
     sources_saved,
 )
-from imagekit_registry.specs._descriptors import (
+from imagekit_registry.specs._rows import (
+    Callback,
+    LetGo,
     as_committed,
+    iterate_rows,
     known_of,
     name_in,
     note,
     owners,
     watch_descriptor,
 )
-from imagekit_registry.specs._rows import Callback, LetGo, iterate_rows
 from imagekit_registry.specs._sources import point_column
 
 __all__ = [
@@ -271,7 +273,9 @@ class _Watcher:
                     sender=group, source=source, former=type(source)(former, source.field, name)
                 )
 
-    def _on_delete(self, sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
+    def _on_delete(
+        self, sender: type[Model], instance: Model, using: str, **kwargs: object
+    ) -> None:
         for field_name in sorted(self._watched[sender]):
             if name := name_in(instance.__dict__.get(field_name)):
                 owner = sender._meta.get_field(field_name).model

@@ -16,7 +16,9 @@ from imagekit_registry.state.scope import (
     Scope,
     close_request_scope,
     current_scope,
+    images_left,
     open_request_scope,
+    spend,
     state_scope,
 )
 from imagekit_registry.state.store import StateStore
@@ -35,6 +37,8 @@ __all__ = [
     "get_database_access",
     "get_state_access",
     "get_state_store",
+    "images_left",
     "open_request_scope",
+    "spend",
     "state_scope",
 ]

@@ -11,19 +11,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from weakref import WeakSet, WeakValueDictionary
 
-from django.core.signals import request_finished, setting_changed
+from django.core.signals import request_finished
 from django.dispatch import receiver
 
 from imagekit_registry._breaker import Breaker
-from imagekit_registry._loading import get_by_qname
+from imagekit_registry._loading import forget_on_change, get_by_qname
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration, answer_or
 from imagekit_registry.signals import looked_up
 from imagekit_registry.state.cache import CacheStateStore
 from imagekit_registry.state.database import DatabaseStateStore
-from imagekit_registry.state.memory import LocalStates
 from imagekit_registry.state.record import CacheFileRecord
-from imagekit_registry.state.scope import BoundedTable, Table, current_scope
+from imagekit_registry.state.scope import LocalStates, Table, table_of
 from imagekit_registry.state.store import StateStore, adapt_store
 
 __all__ = [
@@ -36,8 +35,6 @@ __all__ = [
 
 #: Keys that a process remembers for a store that did not answer.
 MOST_OUTDATED = 10_000
-#: The settings, beside ours, under which nothing of what was known is true any more.
-_SETTINGS = {"CACHES", "DATABASES", "MEDIA_ROOT", "STORAGES"}
 
 
 class StateAccess:
@@ -112,13 +109,13 @@ class StateAccess:
             fresh: Whether to ask the store whatever the layers above it know. If it does not
                 answer, what they know is returned.
         """
-        keys = list(dict.fromkeys(keys))
-        table = self._table()
-        known = {} if fresh else self._known(keys, table)
+        keys, space = list(dict.fromkeys(keys)), self._space()
+        table = table_of(self, space)
+        known = {} if fresh else self._local.known(keys, space, table)
         unknown = [key for key in keys if key not in known]
-        answer = self._ask(unknown) if unknown else {}
+        answer = self._ask(unknown, space) if unknown else {}
         if fresh and not answer:
-            known = self._known(keys, table)
+            known = self._local.known(keys, space, table)
         known |= answer
         # What another thread of this request has written meanwhile is newer.
         table.remember({k: each for k, each in answer.items() if fresh or k not in table})
@@ -126,8 +123,8 @@ class StateAccess:
 
     def knows(self, keys: Iterable[str]) -> bool:
         """Return whether `get` can answer for all of *keys* without asking the store."""
-        keys = set(keys)
-        return len(self._known(keys, self._table())) == len(keys)
+        keys, space = set(keys), self._space()
+        return len(self._local.known(keys, space, table_of(self, space))) == len(keys)
 
     def by_source(self, sources: Sequence[str]) -> list[CacheFileRecord] | None:
         """Return what was made of *sources* by the store's account; None if it gives none."""
@@ -176,34 +173,13 @@ class StateAccess:
         """Forget *keys* in the store and in every layer."""
         self._change(dict.fromkeys(keys))
 
-    def _known(self, keys: Iterable[str], table: Table) -> Table:
-        """Return what the layers above the store know; None for what is absent from it."""
-        known: Table = {}
-        space = self._space()
-        for key in keys:
-            record = self._local.get(space + key)
-            if record is not None:
-                known[key] = record
-            elif key in table:
-                known[key] = table[key]
-        return known
-
-    def _table(self) -> BoundedTable:
-        """Return what the request knows; outside of one, what nobody keeps."""
-        scope = current_scope()
-        if scope is None:
-            return BoundedTable()
-        space = self._space()
-        return scope.tables[(self, space) if space else self]
-
     def _space(self) -> str:
         """Return what tells the keys of this moment's tenant from those of all others."""
         return self.store.space() if self.store.has_spaces else ""
 
-    def _ask(self, keys: list[str]) -> Table:
+    def _ask(self, keys: list[str], space: str) -> Table:
         """Return what the store has, or lacks, and remember it; nothing if it does not answer."""
         self.tell_outdated()
-        space = self._space()
         outdated = self._outdated.get(space, {})
         version = self._local.version
         answer = self._breaker.call(partial(self.store.get_many, keys), None)
@@ -241,12 +217,12 @@ class StateAccess:
         if self._is_in_transaction():
             write = partial(self._tell_store, changes, space)
             self._uncommitted.update({space + key: write for key in changes})
-            self._note_outdated({key: _kept(record) for key, record in changes.items()}, space)
+            self._note_outdated(changes, space)
             self.store.after_commit(write)
         else:
             self._tell_store(changes, space)
         self._local.put({space + key: record for key, record in changes.items()})
-        self._table().remember(dict(changes))
+        table_of(self, space).remember(changes)
 
     def _is_in_transaction(self) -> bool:
         # The store says what is wrong with it when it is used.
@@ -269,11 +245,11 @@ class StateAccess:
             for key in changes:
                 self._outdated[space].pop(key, None)
         else:
-            self._note_outdated({key: _kept(record) for key, record in changes.items()}, space)
+            self._note_outdated(changes, space)
 
-    def _note_outdated(self, changes: Table, space: str) -> None:
+    def _note_outdated(self, changes: Mapping[str, CacheFileRecord | None], space: str) -> None:
         if len(self._outdated[space]) < MOST_OUTDATED:
-            self._outdated[space].update(changes)
+            self._outdated[space].update({key: _kept(each) for key, each in changes.items()})
 
     def tell_outdated(self) -> None:
         """Tell the store what it could not be told before, or what was rolled back."""
@@ -350,11 +326,10 @@ def get_database_access() -> StateAccess:
     return StateAccess(DatabaseStateStore())
 
 
-@receiver(setting_changed, dispatch_uid="imagekit_registry.state")
-def _forget_on_change(*, setting: str, **_: object) -> None:
+@forget_on_change
+def _forget_all() -> None:
     """Drop what was built from settings and remembered under them."""
-    if setting.startswith("IMAGEKIT_") or setting in _SETTINGS:
-        get_state_store.cache_clear()
-        get_state_access.cache_clear()
-        get_database_access.cache_clear()
-        forget_local_states()
+    get_state_store.cache_clear()
+    get_state_access.cache_clear()
+    get_database_access.cache_clear()
+    forget_local_states()

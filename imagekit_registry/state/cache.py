@@ -6,8 +6,10 @@ import math
 import secrets
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
 from django.core.cache import BaseCache, InvalidCacheBackendError, caches
 from django.core.cache.backends.base import default_key_func
@@ -19,6 +21,8 @@ from imagekit_registry.state.record import CacheFileRecord, Status
 from imagekit_registry.state.store import BaseStateStore
 
 __all__ = ["CacheStateStore"]
+
+T = TypeVar("T")
 
 #: What a cache raises when it cannot read a value back, as opposed to not reaching its server.
 _UNREADABLE = (
@@ -81,12 +85,10 @@ class CacheStateStore(BaseStateStore):
     def get_many(self, keys: Iterable[str]) -> dict[str, CacheFileRecord]:
         """Return the records that are there and whole, by key."""
         keys = {*keys, self._edition_key}
-        try:
-            values = self.cache.get_many(keys)
-        except Exception as error:
-            if not _is_unreadable(error):
-                raise
-            values = self._get_readable(keys)
+        values = _readable(lambda: self.cache.get_many(keys))
+        if values is None:
+            # One damaged value must not hide all the others.
+            values = {key: _readable(partial(self.cache.get, key)) for key in keys}
         edition = self._edition = str(values.pop(self._edition_key, None) or "")
         found = {key: self._decode(value, edition) for key, value in values.items()}
         return {key: record for key, record in found.items() if record is not None}
@@ -112,11 +114,11 @@ class CacheStateStore(BaseStateStore):
 
     def set_many(self, records: Mapping[str, CacheFileRecord]) -> None:
         """Keep *records*: one call to the cache for each timeout that occurs among them."""
-        now = time.time()
+        now, edition = time.time(), self._next_edition or self._edition
+        texts = {key: edition + record.encode() for key, record in records.items()}
         by_timeout: dict[int | None, dict[str, str]] = {}
         for key, record in records.items():
-            values = by_timeout.setdefault(_timeout(record, now), {})
-            values[key] = (self._next_edition or self._edition) + record.encode()
+            by_timeout.setdefault(_timeout(record, now), {})[key] = texts[key]
         for timeout, values in by_timeout.items():
             self.cache.set_many(values, timeout)
 
@@ -124,21 +126,16 @@ class CacheStateStore(BaseStateStore):
         """Forget the records of *keys*."""
         self.cache.delete_many(list(keys))
 
-    def _get_readable(self, keys: Iterable[str]) -> dict[str, object]:
-        """Ask for one key after the other: one damaged value must not hide all the others."""
-        values: dict[str, object] = {}
-        for key in keys:
-            try:
-                values[key] = self.cache.get(key)
-            except Exception as error:
-                if not _is_unreadable(error):
-                    raise
-        return values
 
-
-def _is_unreadable(error: Exception) -> bool:
-    # The class of a damaged serialised value is told by its name: its module is not used here.
-    return isinstance(error, _UNREADABLE) or type(error).__name__ == "UnpicklingError"
+def _readable(read: Callable[[], T]) -> T | None:
+    """Return what *read* gives; None if it is damaged."""
+    try:
+        return read()
+    except Exception as error:
+        # The class of a damaged serialised value is told by its name: its module is not used here.
+        if isinstance(error, _UNREADABLE) or type(error).__name__ == "UnpicklingError":
+            return None
+        raise
 
 
 def _timeout(record: CacheFileRecord, now: float) -> int | None:

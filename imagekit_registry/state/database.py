@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 import attrs
 from django.apps import apps
@@ -59,7 +61,10 @@ class DatabaseStateStore(BaseStateStore):
         """Return the records that are there, by key: one query."""
         space = self.space()
         by_digest = {_digest(key, space): key for key in keys}
-        return {by_digest[digest]: record for digest, record in self._find("pk", list(by_digest))}
+        return {
+            by_digest[digest]: record
+            for digest, record in self._find("key_digest", list(by_digest))
+        }
 
     def set_many(self, records: Mapping[str, CacheFileRecord]) -> None:
         """Insert or replace *records*: one query.
@@ -85,7 +90,7 @@ class DatabaseStateStore(BaseStateStore):
             has_target = connections[alias].features.supports_update_conflicts_with_target
             rows.bulk_create(
                 # One order for all writers: two that lock the same rows cannot wait for each other.
-                sorted(made, key=lambda row: str(row.pk)),
+                sorted(made, key=attrgetter("key_digest")),
                 update_conflicts=True,
                 update_fields=("key", "source_digest", *_COLUMNS),
                 unique_fields=["key_digest"] if has_target else None,
@@ -98,7 +103,7 @@ class DatabaseStateStore(BaseStateStore):
         with _guarded(alias, writes=True):
             for digests in _chunks([_digest(key, space) for key in keys], alias):
                 # `delete()` would first fetch all rows if any app listens to every model's signals.
-                rows.filter(pk__in=digests)._raw_delete(alias)
+                rows.filter(key_digest__in=digests)._raw_delete(alias)
 
     # Rows that are written stay locked until the transaction ends. Two requests that show the same
     # images would wait for each other; and one of two that have locked them the other way round
@@ -130,12 +135,12 @@ class DatabaseStateStore(BaseStateStore):
             chunk_size: Number of rows that one query fetches.
         """
         alias, rows = self._rows()
-        ordered = rows.order_by("pk").values_list("pk", "key", *_COLUMNS)
-        last, space = "", self.space()
+        ordered = rows.order_by("pk").values_list("pk", "key_digest", "key", *_COLUMNS)
+        last, space = 0, self.space()
         while True:
             with _guarded(alias, writes=False):
                 chunk = list(ordered.filter(pk__gt=last)[:chunk_size])
-            for digest, key, *values in chunk:
+            for _, digest, key, *values in chunk:
                 record = _record(values)
                 # Tenants may share a table.
                 is_own = not space or digest == _digest(key, space)
@@ -154,7 +159,7 @@ class DatabaseStateStore(BaseStateStore):
         table = rows.model._meta.db_table
         # A tenant's table is looked for when it is that tenant's turn.
         there = None if self.space() else answer_or(None, _list_columns, alias, table)
-        if there is None or there >= {"key_digest", "source_digest", "key", *_COLUMNS}:
+        if there is None or there >= {"id", "key_digest", "source_digest", "key", *_COLUMNS}:
             return []
         what = "lacks columns" if there else "does not exist"
         text = f"The table {table} of the database {alias!r} {what}: nothing is known of images."
@@ -162,11 +167,11 @@ class DatabaseStateStore(BaseStateStore):
         hint = f"Run manage.py migrate imagekit_registry{database}."
         return [Warning(text, hint=hint, id="imagekit.W006")]
 
-    def _find(self, column: str, digests: list[str]) -> Iterator[tuple[str, CacheFileRecord]]:
+    def _find(self, column: str, digests: list[UUID]) -> Iterator[tuple[UUID, CacheFileRecord]]:
         """Yield the digest of its key with each record that has one of *digests* in *column*."""
         alias, rows = self._rows()
-        ordered = rows.order_by("pk").values_list("pk", *_COLUMNS)
-        found: list[tuple[str, ...]] = []
+        ordered = rows.order_by("pk").values_list("key_digest", *_COLUMNS)
+        found: list[tuple[Any, ...]] = []
         with _guarded(alias, writes=False):
             for chunk in _chunks(digests, alias):
                 found += ordered.filter(**{f"{column}__in": chunk})
@@ -220,15 +225,18 @@ def _guarded(alias: str, *, writes: bool) -> Iterator[None]:
         raise
 
 
-def _chunks(digests: Sequence[str], alias: str) -> Iterator[Sequence[str]]:
+def _chunks(digests: Sequence[UUID], alias: str) -> Iterator[Sequence[UUID]]:
     """Yield *digests* whole, or in parts where the database limits the parameters of a query."""
     size = connections[alias].features.max_query_params or len(digests) or 1
     return (digests[start : start + size] for start in range(0, len(digests), size))
 
 
-def _digest(text: str, space: str) -> str:
+def _digest(text: str, space: str) -> UUID:
     text = f"{space}\0{text}" if space else text
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    # MariaDB takes no UUID without variant and version. This is the one of names.
+    return UUID(
+        version=5, bytes=blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    )
 
 
 def _can_be_held(key: str, record: CacheFileRecord) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.conf import settings as django_settings
@@ -271,14 +272,22 @@ class TestOverview:
             ("b", "exists", None, 2.0),
         ]
         rows.bulk_create(
-            rows.model(pk=str(at), spec_id=spec, status=status, size=size, made_at=made_at)
+            rows.model(
+                key=str(at),
+                key_digest=UUID(int=at, version=5),
+                source_digest=UUID(int=0, version=5),
+                spec_id=spec,
+                status=status,
+                size=size,
+                made_at=made_at,
+            )
             for at, (spec, status, size, made_at) in enumerate(values)
         )
         a, b = count_records(rows)
         assert (a.spec_id, a.numbers["exists"], a.numbers["failed"], a.size) == ("a", 2, 1, 30)
         assert (b.spec_id, b.numbers["exists"], b.numbers["failed"], b.size) == ("b", 1, 0, 0)
         ordered = rows.order_by(*CacheFileRecordAdmin.ordering)
-        assert list(ordered.values_list("pk", flat=True)) == ["2", "1", "3", "0"]
+        assert list(ordered.values_list("key", flat=True)) == ["2", "1", "3", "0"]
 
     def test_the_overview_shows_what_has_waited_longest(
         self, photo: Photo, operator: Client, settings: Any

@@ -20,6 +20,7 @@ from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many
+from imagekit_registry.cachefiles.bulk import Generation
 from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.exceptions import LockTimeout, ProcessingError, UnreadableImage
 from imagekit_registry.processors import ResizeToFill, RoundedCorners
@@ -139,6 +140,33 @@ class TestSignals:
         assert news["cause"] == "the file is not an image, or is damaged"
         assert isinstance(news["error"], UnreadableImage)
         assert news["seconds"] > 0
+
+    @pytest.mark.parametrize("jobs", [0, 1, 2])
+    def test_a_receiver_may_ask_for_the_url_of_what_was_made(
+        self, name: str, spec_id: str, jobs: int
+    ) -> None:
+        """Whoever fills a CDN does: by then the image is known, and nobody waits for its lock."""
+        told: list[str] = []
+
+        def ask(*, file: ImageCacheFile, **kwargs: Any) -> None:
+            told.append(f"{file.url} {file.width}")
+
+        file = get_image(spec_id, source=name)
+        broken = storages["default"].save("photos/bad.jpg", ContentFile(b"no image"))
+        for signal in (generated, generation_failed):
+            signal.connect(ask)
+        try:
+            if jobs:
+                list(Generation(jobs=jobs).run([[file, get_image(spec_id, source=broken)]]))
+            else:
+                assert file.url
+                assert get_image(spec_id, source=broken).url
+        finally:
+            for signal in (generated, generation_failed):
+                signal.disconnect(ask)
+        made, failed = told
+        assert made == f"{file.url} 60"
+        assert failed.startswith("data:")
 
     def test_a_receiver_that_fails_costs_no_image(self, name: str, spec_id: str) -> None:
         """Metrics that are down are no reason for a page to be."""

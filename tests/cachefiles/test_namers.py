@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagekit_registry import ImageSpec
-from imagekit_registry.cachefiles import ImageCacheFile, _source_content, namers
+from imagekit_registry.cachefiles import ImageCacheFile, namers, verification
 from imagekit_registry.processors import ColorOverlay, ResizeToFill
 from imagekit_registry.signals import retired
 from imagekit_registry.specs import StoredFile
@@ -276,7 +276,7 @@ class TestContentHash:
         path = f"{CountingStorage.__module__}.{CountingStorage.__qualname__}"
         options = {"BACKEND": path, "OPTIONS": {"allow_overwrite": True}}
         settings.STORAGES = {**settings.STORAGES, "default": options}
-        _source_content._known.clear()
+        verification._known.clear()
         monkeypatch.setattr(Thumbnail, "namer", self.NAMER)
         monkeypatch.setattr(type(Photo(original_image="a").banner.spec), "namer", self.NAMER)
         return storages["default"]
@@ -295,7 +295,7 @@ class TestContentHash:
         assert ImageCacheFile(Thumbnail(name)).url == f"/media/{found}"
         overwriting.calls.clear()
         assert ImageCacheFile(Thumbnail(name)).url == f"/media/{found}"
-        _source_content._known.clear()
+        verification._known.clear()
         assert self.name_of(name) == found
         assert overwriting.calls["open"] == 0
         assert self.name_of(stored_photo("coffee.png", name="a/c.jpg")) != found
@@ -343,7 +343,7 @@ class TestContentHash:
         """The name is what it was."""
         name = stored_photo(name="a.jpg")
         found = self.name_of(name)
-        _source_content._known.clear()
+        verification._known.clear()
 
         def fail(*_: Any) -> None:
             raise ConnectionError

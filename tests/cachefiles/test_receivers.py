@@ -19,7 +19,7 @@ from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles._made import records_of
+from imagekit_registry.cachefiles.deletion import Look
 from imagekit_registry.cachefiles.strategies import EagerThenJustInTime
 from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.processors import ResizeToFill
@@ -183,7 +183,7 @@ class TestGone:
         """For any number of sources: by one query where the store is a ledger."""
         sources = [refer_to(row.image), refer_to(row.small)]
         with django_assert_num_queries(0 if state == "cache" else 1):
-            assert len(records_of(sources)) == 6
+            assert len(Look().find(sources)) == 6
 
     def test_specs_of_fields_are_told_once(self, row: Concrete, settings: Any) -> None:
         """Though several groups have the image, and the ledger knows all files."""

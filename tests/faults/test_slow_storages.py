@@ -243,12 +243,16 @@ class TestNoTimeout:
         def ask() -> None:
             urls.append(get_image(SPEC, source=name).url)
 
+        lock = locks.generation_lock
+
         def on_host(host: str) -> threading.Thread:
             # What keeps the threads and processes of one host apart is not the same on another.
             folder = tmp_path / host
             folder.mkdir()
             monkeypatch.setattr(tempfile, "tempdir", str(folder))
-            monkeypatch.setattr(locks, "_place_of", lambda file: host)
+            monkeypatch.setattr(
+                locks, "generation_lock", lambda key, **kw: lock(key, **{**kw, "place": host})
+            )
             thread = threading.Thread(target=ask, daemon=True)
             thread.start()
             return thread

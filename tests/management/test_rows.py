@@ -11,8 +11,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from imagekit_registry import ImageSpec, register
+from imagekit_registry.cachefiles.publishing import publish
 from imagekit_registry.processors import ResizeToFit
-from imagekit_registry.signals import generated
 from imagekit_registry.specs import Picture
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 from tests.management.conftest import Group, Result, cached
@@ -140,19 +140,18 @@ def test_ctrl_c_says_where_to_go_on(
     """At the first row that may not be done: with --force, nothing else could tell."""
     monkeypatch.setattr("imagekit_registry.maintenance.inventory.BATCH", 1)
 
-    def interrupt(file: Any, **kwargs: Any) -> None:
-        if file.name == rows[2].thumbnail.name:
-            # As the next one begins: signals of ours let no exception through.
+    def publish_and_interrupt(storage: Any, name: str, *args: Any, **kwargs: Any) -> str:
+        published = publish(storage, name, *args, **kwargs)
+        if name == rows[2].thumbnail.name:
+            # As the next one begins.
             monkeypatch.setattr("imagekit_registry.cachefiles.generation.render", stop)
+        return published
 
     def stop(*args: Any) -> Any:
         raise KeyboardInterrupt
 
-    generated.connect(interrupt)
-    try:
-        result = run("generateimages", THUMBNAIL, MODEL, "--force")
-    finally:
-        generated.disconnect(interrupt)
+    monkeypatch.setattr("imagekit_registry.cachefiles.generation.publish", publish_and_interrupt)
+    result = run("generateimages", THUMBNAIL, MODEL, "--force")
     assert result.status == 130
     assert cached() == names(rows[:3])
     assert f"Call the command again with --filter pk__gte={rows[2].pk} for the rest." in result.out

@@ -42,9 +42,17 @@ class Guide:
 
     def settings(self, word: str) -> str:
         """Return the one block of settings of the page that has *word* in it."""
-        blocks = re.findall(r"^ *```python\n(.*?)^ *```", self.text, re.MULTILINE | re.DOTALL)
-        (found,) = [block for block in map(_dedent, blocks) if word in block]
+        (found,) = [block for block in map(_dedent, self._python()) if word in block]
         return found
+
+    def example(self, start: str) -> tuple[str, str]:
+        """Return the blocks that begin with a line: the first, as it was, and the last, as it is."""
+        pattern = rf"^```[\w+]+\n({re.escape(start)}\n.*?)^```"
+        found: list[str] = re.findall(pattern, self.text, re.MULTILINE | re.DOTALL)
+        return found[0], found[-1]
+
+    def _python(self) -> list[str]:
+        return re.findall(r"^ *```python\n(.*?)^ *```", self.text, re.MULTILINE | re.DOTALL)
 
 
 def _dedent(block: str) -> str:
@@ -71,15 +79,25 @@ class Site:
         """Run a command in a shell, as people type it."""
         subprocess.run(["bash", "-ec", command], cwd=self.folder, check=True)
 
-    def install(self, app: str, beside: str) -> None:
-        """Put an app into ``INSTALLED_APPS``, in front of another one."""
+    def install(self, app: str, beside: str, *, instead: bool = False) -> None:
+        """Put an app into ``INSTALLED_APPS``, in front of another one, or in its place."""
         settings = self.folder / "settings.py"
         pattern = rf"^( *)[\"']{re.escape(beside)}[\"'],$"
         text, count = re.subn(
-            pattern, rf'\1"{app}",\n\g<0>', settings.read_text(), flags=re.MULTILINE
+            pattern,
+            rf'\1"{app}",' + ("" if instead else "\n\\g<0>"),
+            settings.read_text(),
+            flags=re.MULTILINE,
         )
         assert count == 1, f"{beside} stands {count} times in the settings"
         settings.write_text(text)
+
+    def rewrite(self, path: str, example: tuple[str, str]) -> None:
+        """Write the file of a guide's example, which the site has as it was, as it is."""
+        before, after = example
+        file = self.folder / path
+        assert file.read_text().strip() in before, "the site has another file than the page"
+        file.write_text(after)
 
     def add_settings(self, block: str) -> None:
         """Write more settings at the end."""

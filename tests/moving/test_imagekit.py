@@ -1,8 +1,9 @@
-"""Images that django-imagekit has made are taken over, in a site that has moved."""
+"""Two sites of users of django-imagekit do as they did after the steps of the guide, and make nothing again."""
 
 from __future__ import annotations
 
 import json
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import require
-from tests.moving._sites import Site
+from tests.moving._sites import Guide, Site
+
+GUIDE = Guide("move-from-django-imagekit.md")
 
 MAKE = """
 import io
@@ -71,3 +74,13 @@ def test_other_recipes_are_not_taken_for_the_same(site: Site) -> None:
     site.type("sed -i 's/ResizeToFill(90, 90/ResizeToFill(91, 91/' album/models.py")
     report = json.loads(site.manage("adoptimages", "--from", "imagekit", "--json", is_quiet=True))
     assert report["adopted"] == 4
+
+
+def test_the_tests_of_a_site_pass_and_no_migration_is_to_be_made(tmp_path: Path) -> None:
+    """Its pages, forms, admin, command and strategy, and processors of its own."""
+    site = Site.copied("imagekit_store", tmp_path)
+    site.type(GUIDE.command("sed -i -E"))
+    site.type(GUIDE.command("/migrations/"))
+    site.add_settings(GUIDE.settings("IMAGEKIT_LOCAL_STATE_TTL"))
+    assert re.search(r"Ran 12 tests.*\n\nOK", site.manage("test"))
+    assert "No changes detected" in site.manage("makemigrations", "--check")

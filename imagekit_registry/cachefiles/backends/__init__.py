@@ -17,6 +17,7 @@ from imagekit_registry.cachefiles.backends.legacy import (
     BackendAdapter,
     DatabaseImageCacheBackend,
     ImageCacheBackendAdapter,
+    adapter_of,
     is_three_method_backend,
 )
 from imagekit_registry.cachefiles.backends.messages import Message
@@ -88,9 +89,9 @@ def load_backend(backend: Any) -> AbstractCacheFileBackend:
     if isinstance(backend, AbstractCacheFileBackend):
         return backend
     if hasattr(backend, "generate") and hasattr(backend, "exists"):
-        return BackendAdapter.of(backend)
+        return adapter_of(backend, BackendAdapter)
     if is_three_method_backend(backend):
-        return ImageCacheBackendAdapter.of(backend)
+        return adapter_of(backend, ImageCacheBackendAdapter)
     raise InvalidFileBackendError(
         f"{backend!r} is no cache file backend: it needs generate(file, force) and exists(file),"
         " or validate(file), invalidate(file) and clear(file)."

@@ -211,14 +211,14 @@ class QueueBackend(BaseAsync):
 
     # What every subclass must write.
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, object]) -> None:
         """Put *message*, which JSON can hold, into the queue; raise whatever its client raises."""
         raise NotImplementedError(f"{type(self).__qualname__} must define send()")
 
     # How it is done.
 
     def _pass_on(
-        self, files: Sequence[CacheFile], message: dict[str, Any], database: str | None
+        self, files: Sequence[CacheFile], message: dict[str, object], database: str | None
     ) -> None:
         """Send *message* when the loop does not wait for it, and a worker would see the row."""
         if is_in_event_loop():
@@ -230,7 +230,7 @@ class QueueBackend(BaseAsync):
         else:
             self._send(files[0], message)
 
-    def _send(self, file: CacheFile, message: dict[str, Any]) -> None:
+    def _send(self, file: CacheFile, message: dict[str, object]) -> None:
         """Send *message*; a queue that has just failed is left alone for a moment.
 
         Raises:
@@ -263,7 +263,7 @@ class QueueBackend(BaseAsync):
                 failure.is_logged = True
                 raise
 
-    def _send_later(self, files: Sequence[CacheFile], message: dict[str, Any]) -> None:
+    def _send_later(self, files: Sequence[CacheFile], message: dict[str, object]) -> None:
         """Send after the caller has gone on: nobody is left to be told of a failure but the log."""
         # What is raised after a commit breaks a request.
         with logged(_logger, "No worker was told of an image"):

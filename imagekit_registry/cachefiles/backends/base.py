@@ -10,10 +10,8 @@ from django.core.cache import BaseCache
 
 from imagekit_registry._loading import get_cache
 from imagekit_registry.cachefiles import existence
-from imagekit_registry.cachefiles.budget import images_left
 from imagekit_registry.cachefiles.bulk import generate_many
 from imagekit_registry.cachefiles.generation import generate
-from imagekit_registry.cachefiles.identity import published_names
 from imagekit_registry.cachefiles.results import Policy
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.threads import is_in_event_loop
@@ -25,6 +23,7 @@ from imagekit_registry.state import (
     StateAccess,
     Status,
     get_state_access,
+    images_left,
 )
 
 if TYPE_CHECKING:
@@ -235,7 +234,7 @@ class CachedFileBackend(AbstractCacheFileBackend):
 
     def _exists(self, file: Any) -> bool:
         """Ask the storage whether *file* exists."""
-        return bool(file.name) and any(map(file.storage.exists, published_names(file)))
+        return bool(file.name) and any(map(file.storage.exists, file.identity.names))
 
 
 class Simple(CachedFileBackend, plain=True):

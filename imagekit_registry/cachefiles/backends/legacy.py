@@ -16,6 +16,7 @@ __all__ = [
     "BackendAdapter",
     "DatabaseImageCacheBackend",
     "ImageCacheBackendAdapter",
+    "adapter_of",
     "is_three_method_backend",
 ]
 
@@ -25,13 +26,18 @@ _METHODS = ("validate", "invalidate", "clear")
 _adapters: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
-def is_three_method_backend(value: Any) -> bool:
+def is_three_method_backend(value: object) -> bool:
     """Return whether *value* offers ``validate``, ``invalidate`` and ``clear``."""
     return all(callable(getattr(value, name, None)) for name in _METHODS)
 
 
-def _adapter_of(backend: Any, adapt: Callable[[Any], _T]) -> _T:
-    """Return the adapter of a backend; always the same one, where possible."""
+def adapter_of(backend: Any, adapt: Callable[[Any], _T]) -> _T:
+    """Return the adapter of a backend; always the same one, where possible.
+
+    Args:
+        backend: The backend.
+        adapt: The class of the adapter.
+    """
     try:
         known: _T | None = _adapters.get(backend)
         return _adapters.setdefault(backend, adapt(backend)) if known is None else known
@@ -50,11 +56,6 @@ class BackendAdapter(AbstractCacheFileBackend):
     def __init__(self, backend: Any) -> None:
         self.backend = backend
         self.is_async = bool(getattr(backend, "is_async", False))
-
-    @classmethod
-    def of(cls, backend: Any) -> BackendAdapter:
-        """Return the adapter of a backend; always the same one, where possible."""
-        return _adapter_of(backend, cls)
 
     def generate(self, file: Any, force: bool = False) -> None:
         """Make *file* unless it exists; with *force* in any case."""
@@ -127,11 +128,6 @@ class ImageCacheBackendAdapter(Simple):
     def __init__(self, image_cache_backend: Any) -> None:
         self.image_cache_backend = image_cache_backend
         self.strategy = ThreeMethodStrategy(image_cache_backend)
-
-    @classmethod
-    def of(cls, image_cache_backend: Any) -> ImageCacheBackendAdapter:
-        """Return the adapter of a three-method backend; always the same one, where possible."""
-        return _adapter_of(image_cache_backend, cls)
 
 
 class DatabaseImageCacheBackend(Simple):

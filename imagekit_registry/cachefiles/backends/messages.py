@@ -42,13 +42,13 @@ class Message:
     images: Sequence[Mapping[str, Any]]
     force: bool = False
 
-    def encode(self) -> dict[str, Any]:
+    def encode(self) -> dict[str, object]:
         """Return the message as what JSON can hold, with a signature by ``SECRET_KEY``."""
         body = {"version": VERSION, "force": self.force, "images": list(self.images)}
         return {**body, "signature": Signer(salt=_SALT).signature(_canonical(body))}
 
     @classmethod
-    def decode(cls, data: Any) -> Message:
+    def decode(cls, data: object) -> Message:
         """Return the message that *data* holds.
 
         Args:
@@ -76,7 +76,7 @@ class Message:
         return cls(images=body["images"], force=body["force"])
 
 
-def _canonical(body: Mapping[str, Any]) -> str:
+def _canonical(body: Mapping[str, object]) -> str:
     return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -84,7 +84,7 @@ class _Unspeakable(Exception):
     """Something of an image cannot be said to another process."""
 
 
-def describe(file: CacheFile) -> dict[str, Any] | None:
+def describe(file: CacheFile) -> dict[str, object] | None:
     """Return how a worker finds *file* again; None if it could not.
 
     A worker finds what the registry gave: a generator by its id, from a source that lies in a
@@ -99,12 +99,12 @@ def describe(file: CacheFile) -> dict[str, Any] | None:
         return None
 
 
-def _describe_file(file: CacheFile) -> dict[str, Any]:
+def _describe_file(file: CacheFile) -> dict[str, object]:
     spec, identity = file.spec, file.identity
     registered = spec.rendition_of or spec
     if not registered.spec_id:
         raise _Unspeakable
-    image: dict[str, Any] = {"spec": registered.spec_id, "digest": identity.digest}
+    image: dict[str, object] = {"spec": registered.spec_id, "digest": identity.digest}
     if isinstance(spec, Rendition):
         image["rendition"] = dict(spec.changes)
     try:
@@ -124,7 +124,7 @@ def _describe_file(file: CacheFile) -> dict[str, Any]:
     return image
 
 
-def generator_of(image: Mapping[str, Any], **source: Any) -> Any:
+def generator_of(image: Mapping[str, Any], **source: object) -> Any:
     """Return the generator of an image that `describe` has described.
 
     Args:
@@ -138,7 +138,7 @@ def generator_of(image: Mapping[str, Any], **source: Any) -> Any:
     return Rendition(generator, **image["rendition"]) if image.get("rendition") else generator
 
 
-def _are_one(storage: Any, other: Any) -> bool:
+def _are_one(storage: object, other: object) -> bool:
     """Return whether two storages are the same; a callable gives another object each time."""
     if storage == other:
         return True
@@ -147,7 +147,7 @@ def _are_one(storage: Any, other: Any) -> bool:
     return "#" in reference and reference == storage_reference(other)
 
 
-def _describe_source(source: Any) -> dict[str, Any]:
+def _describe_source(source: Any) -> dict[str, object]:
     if has_generator(source):
         return {"image": _describe_file(source)}
     name = name_of(source)

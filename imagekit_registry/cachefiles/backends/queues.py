@@ -20,7 +20,7 @@ _DRAMATIQ_JOB = "imagekit_registry.workers.dramatiq.make_images"
 _TASKS_JOB = "imagekit_registry.workers.django_tasks.make_images"
 
 
-def _unusable(text: str, hint: str, obj: Any) -> CheckMessage:
+def _unusable(text: str, hint: str, obj: object) -> CheckMessage:
     return Error(text, hint=hint, obj=obj, id="imagekit.E019")
 
 
@@ -41,7 +41,7 @@ class Celery(QueueBackend):
     requires = ("celery",)
     extra = "celery"
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, object]) -> None:
         """Put *message* into Celery's queue, as JSON."""
         # A page waits. Celery's own default is to try again for seconds.
         once_more = {"max_retries": 1, "interval_start": 0, "interval_max": 0}
@@ -155,7 +155,7 @@ class Dramatiq(QueueBackend):
     requires = ("dramatiq",)
     extra = "dramatiq"
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, object]) -> None:
         """Put *message* into Dramatiq's queue, as JSON."""
         actor = get_by_qname(_DRAMATIQ_JOB, "Dramatiq actor")
         sent = actor.message(message)
@@ -185,7 +185,7 @@ class Tasks(QueueBackend):
     extra = "tasks"
     alias: str = "default"
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, object]) -> None:
         """Put *message* into the queue of a backend of tasks."""
         self._task().enqueue(message)
 

@@ -83,7 +83,7 @@ class Aliases:
             for alias, options in named.items():
                 self.set(alias, options, target)
 
-    def set(self, alias: str, options: _Options, target: Any = None) -> None:
+    def set(self, alias: str, options: _Options, target: object = None) -> None:
         """Give options a name, and register their spec.
 
         A spec that a project has registered under the id itself stays.
@@ -117,7 +117,7 @@ class Aliases:
                     group = ImageFieldSourceGroup.shared(field.model, field.attname)
                     source_group_registry.register(spec_id_of(alias, place), group)
 
-    def get(self, alias: str, target: Any = None) -> dict[str, Any] | None:
+    def get(self, alias: str, target: object = None) -> dict[str, object] | None:
         """Return the options of an alias; None if there is none for the target.
 
         Args:
@@ -127,19 +127,21 @@ class Aliases:
         place = self._place_of(alias, _target_of(target))
         return None if place is None else dict(self._aliases[place][alias])
 
-    def spec_id(self, alias: str, target: Any = None) -> str | None:
+    def spec_id(self, alias: str, target: object = None) -> str | None:
         """Return the id of the spec of an alias; None if there is none for the target."""
         place = self._place_of(alias, _target_of(target))
         return None if place is None else spec_id_of(alias, place)
 
-    def all(self, target: Any = None, include_global: bool = True) -> dict[str, dict[str, Any]]:
+    def all(
+        self, target: object = None, include_global: bool = True
+    ) -> dict[str, dict[str, object]]:
         """Return the options of all aliases for a target, by alias.
 
         Args:
             target: As for `get`.
             include_global: Whether those for all the project are among them.
         """
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, dict[str, object]] = {}
         for place in _places(_target_of(target)):
             if place or include_global:
                 known = self._aliases.get(place, {})
@@ -168,7 +170,7 @@ def _label_of(model: type, field_name: str) -> str:
     return f"{model._meta.app_label}.{model.__name__}.{field_name}"  # type: ignore[attr-defined]
 
 
-def _target_of(target: Any) -> str:
+def _target_of(target: object) -> str:
     if isinstance(target, FieldFile):
         return _label_of(type(target.instance), target.field.name)
     return target if isinstance(target, str) else ""

@@ -27,15 +27,15 @@ class Settings:
     #: Whether the tag raises what goes wrong; if not, it shows nothing.
     THUMBNAIL_DEBUG: bool = False
     #: Options of images by alias, by target: ``""``, an app, a model or a field.
-    THUMBNAIL_ALIASES: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None
+    THUMBNAIL_ALIASES: Mapping[str, Mapping[str, Mapping[str, object]]] | None = None
     #: Options that every image has unless it has others.
-    THUMBNAIL_DEFAULT_OPTIONS: Mapping[str, Any] | None = None
+    THUMBNAIL_DEFAULT_OPTIONS: Mapping[str, object] | None = None
     #: Of JPEG and WebP, from 1 to 100.
     THUMBNAIL_QUALITY: int = 85
     #: Pixels of the longer side from which JPEGs are progressive; False: never.
     THUMBNAIL_PROGRESSIVE: int = 100
     #: Pillow's save options by format.
-    THUMBNAIL_IMAGE_SAVE_OPTIONS: Mapping[str, Mapping[str, Any]] = {}
+    THUMBNAIL_IMAGE_SAVE_OPTIONS: Mapping[str, Mapping[str, object]] = {}
     #: The extension, and so the format, of images.
     THUMBNAIL_EXTENSION: str = "jpg"
     #: Likewise of those that may be transparent.
@@ -56,7 +56,7 @@ class Settings:
     THUMBNAIL_MEDIA_ROOT: str = ""
     THUMBNAIL_MEDIA_URL: str = ""
     #: Options of the preview beside a file input.
-    THUMBNAIL_WIDGET_OPTIONS: Mapping[str, Any] = {"size": (80, 80)}
+    THUMBNAIL_WIDGET_OPTIONS: Mapping[str, object] = {"size": (80, 80)}
 
     if not TYPE_CHECKING:
 

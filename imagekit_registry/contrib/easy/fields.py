@@ -24,11 +24,11 @@ class ThumbnailerField(FileField):
 
     attr_class = ThumbnailerFieldFile
 
-    def __init__(self, *args: Any, thumbnail_storage: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, thumbnail_storage: object = None, **kwargs: Any) -> None:
         self.thumbnail_storage = thumbnail_storage
         super().__init__(*args, **kwargs)
 
-    def contribute_to_class(self, cls: type[Model], name: str, **kwargs: Any) -> None:  # type: ignore[override]
+    def contribute_to_class(self, cls: type[Model], name: str, **kwargs: object) -> None:  # type: ignore[override]
         """Take a place on a model: what becomes of its files is announced."""
         super().contribute_to_class(cls, name, **kwargs)
         # Migrations make models of their own.
@@ -52,7 +52,7 @@ class ThumbnailerImageField(ThumbnailerField, ImageField):
     attr_class = ThumbnailerImageFieldFile
 
     def __init__(
-        self, *args: Any, resize_source: Mapping[str, Any] | None = None, **kwargs: Any
+        self, *args: object, resize_source: Mapping[str, object] | None = None, **kwargs: object
     ) -> None:
         self.resize_source = resize_source
         super().__init__(*args, **kwargs)

@@ -71,7 +71,7 @@ class Thumbnailer(File):  # type: ignore[type-arg]
         file: Any = None,
         name: str | None = None,
         source_storage: Any = None,
-        thumbnail_storage: Any = None,
+        thumbnail_storage: object = None,
         remote_source: bool = False,
         generate: bool = True,
     ) -> None:
@@ -104,22 +104,27 @@ class Thumbnailer(File):  # type: ignore[type-arg]
             KeyError: There is no such alias.
             InvalidImageFormatError: There is no source, or it is no image.
         """
+        return self._show(self.image_of_alias(alias), self.generate)
+
+    def image_of_alias(self, alias: str) -> ThumbnailFile:
+        """Return the image of an alias, and make nothing; errors as of ``thumbnailer[alias]``."""
         spec_id = aliases.spec_id(alias, self.alias_target)
         if spec_id is None:
             raise KeyError(alias)
-        own = self._overrides()
-        if own or self.thumbnail_quality is not None:
-            return self.get_thumbnail(aliases.get(alias, self.alias_target) or {})
-        return self._show(self._image_of(spec_id, {}), self.generate)
+        if self._overrides() or self.thumbnail_quality is not None:
+            return self.image_for(aliases.get(alias, self.alias_target) or {})
+        return self._image_of(spec_id, {})
 
-    def get_options(self, thumbnail_options: Mapping[str, Any], **kwargs: Any) -> ThumbnailOptions:
+    def get_options(
+        self, thumbnail_options: Mapping[str, object], **kwargs: object
+    ) -> ThumbnailOptions:
         """Return options with the defaults of this thumbnailer and of the settings."""
         own = {} if self.thumbnail_quality is None else {"quality": self.thumbnail_quality}
         return ThumbnailOptions({**own, **thumbnail_options, **kwargs})
 
     def get_thumbnail(
         self,
-        thumbnail_options: Mapping[str, Any],
+        thumbnail_options: Mapping[str, object],
         save: bool = True,
         generate: bool | None = None,
         silent_template_exception: bool = False,
@@ -142,15 +147,17 @@ class Thumbnailer(File):  # type: ignore[type-arg]
         generates = self.generate if generate is None else generate
         if generates and not save:
             return self.generate_thumbnail(thumbnail_options)
-        return self._show(self._image_for(thumbnail_options), generates)
+        return self._show(self.image_for(thumbnail_options), generates)
 
-    def get_existing_thumbnail(self, thumbnail_options: Mapping[str, Any]) -> ThumbnailFile | None:
+    def get_existing_thumbnail(
+        self, thumbnail_options: Mapping[str, object]
+    ) -> ThumbnailFile | None:
         """Return an image, if it is there."""
-        file = self._image_for(thumbnail_options)
+        file = self.image_for(thumbnail_options)
         return file if file.exists() else None
 
     def generate_thumbnail(
-        self, thumbnail_options: Mapping[str, Any], silent_template_exception: bool = False
+        self, thumbnail_options: Mapping[str, object], silent_template_exception: bool = False
     ) -> ThumbnailFile:
         """Make an image, and store it nowhere.
 
@@ -162,7 +169,7 @@ class Thumbnailer(File):  # type: ignore[type-arg]
             EasyThumbnailsError: The options have no size.
             InvalidImageFormatError: There is no source, or it is no image.
         """
-        file = self._image_for(thumbnail_options)
+        file = self.image_for(thumbnail_options)
         try:
             file.file = file.spec.generate()
         except (GenerationError, MissingSource) as error:
@@ -175,7 +182,7 @@ class Thumbnailer(File):  # type: ignore[type-arg]
         thumbnail.generate(force=True)
 
     def get_thumbnail_name(
-        self, thumbnail_options: Mapping[str, Any], transparent: bool = False
+        self, thumbnail_options: Mapping[str, object], transparent: bool = False
     ) -> str:
         """Return the name of an image in its storage.
 
@@ -183,7 +190,7 @@ class Thumbnailer(File):  # type: ignore[type-arg]
             thumbnail_options: Its options.
             transparent: Not looked at: the source says whether it may be.
         """
-        return str(self._image_for(thumbnail_options).name)
+        return str(self.image_for(thumbnail_options).name)
 
     def get_thumbnails(self) -> Iterator[StoredFile]:
         """Yield the images that were made of this file, as far as is known."""
@@ -218,12 +225,13 @@ class Thumbnailer(File):  # type: ignore[type-arg]
 
     open.alters_data = True  # type: ignore[attr-defined]
 
-    def _image_for(self, options: Mapping[str, Any]) -> ThumbnailFile:
+    def image_for(self, options: Mapping[str, object]) -> ThumbnailFile:
+        """Return an image by its options, and make nothing; errors as of `get_thumbnail`."""
         own = {} if self.thumbnail_quality is None else {"quality": self.thumbnail_quality}
         named = {name: value for name, value in options.items() if not name.isupper()}
         return self._image_of(THUMBNAIL_ID, {**own, **named, **self._overrides()})
 
-    def _image_of(self, spec_id: str, options: Mapping[str, Any]) -> ThumbnailFile:
+    def _image_of(self, spec_id: str, options: Mapping[str, object]) -> ThumbnailFile:
         storage, arguments = _unwrapped(self._storage), dict(options)
         alias = None if storage is None else storage_reference(storage) or "default"
         if alias in storages.backends and spec_id == THUMBNAIL_ID:
@@ -314,7 +322,7 @@ def _refusal(error: GenerationError | MissingSource) -> InvalidImageFormatError:
     return NoSourceGenerator(str(error))
 
 
-def _unwrapped(storage: Any) -> Any:
+def _unwrapped(storage: object) -> Any:
     """Return a storage, and not what is a name for it until it is used."""
     return storages["default"] if isinstance(storage, LazyObject) else storage
 
@@ -360,7 +368,7 @@ def get_thumbnailer(obj: Any, relative_name: str | None = None) -> Any:
     return Thumbnailer(obj, relative_name)
 
 
-def generate_all_aliases(fieldfile: Any, include_global: bool) -> None:
+def generate_all_aliases(fieldfile: object, include_global: bool) -> None:
     """Make the images of all aliases for a file.
 
     Args:

@@ -14,6 +14,7 @@ from imagekit_registry.contrib.easy.signals import thumbnail_created
 from imagekit_registry.contrib.easy.specs import EasyThumbnail
 from imagekit_registry.html import build_attributes
 from imagekit_registry.imaging import Encoded
+from imagekit_registry.state import CacheFileRecord
 
 __all__ = ["ThumbnailFile", "announce"]
 
@@ -36,10 +37,8 @@ class ThumbnailFile(ImageCacheFile):
         finally:
             self._name_now = ""
 
-    @property
-    def published_name(self) -> str:
-        """The name in the storage: `name`, unless the storage or the format insisted on another."""
-        return self._name_now or super().published_name
+    def _name_by(self, record: CacheFileRecord | None) -> str:
+        return self._name_now or super()._name_by(record)
 
     def _require_existence(self) -> Fallback | None:
         return None if self._name_now else super()._require_existence()

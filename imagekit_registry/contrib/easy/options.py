@@ -19,7 +19,7 @@ class ThumbnailOptions(dict[str, Any]):
         85
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         defaults = {"quality": settings.THUMBNAIL_QUALITY, "subsampling": 2}
         for name, value in {**defaults, **(settings.THUMBNAIL_DEFAULT_OPTIONS or {})}.items():

@@ -9,7 +9,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 from PIL import Image
@@ -51,17 +51,6 @@ _EDGES = re.compile(r"(?:(-?)(\d+))?,(?:(-?)(\d+))?")
 _POINT = re.compile(r"(\d*),(\d*)")
 
 
-class _Builder(Protocol):
-    """**Protocol**: gives processors for the options of an image, and knows which ones it looks at."""
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The names of the options."""
-
-    def build(self, options: Mapping[str, Any]) -> Sequence[Processor]:
-        """Return the processors."""
-
-
 @attrs.frozen(slots=False)
 class EasyProcessor:
     """A processor of easy-thumbnails: some of ours, as the options have it.
@@ -77,11 +66,11 @@ class EasyProcessor:
         """The names of the options."""
         return frozenset(inspect.signature(self.make).parameters)
 
-    def build(self, options: Mapping[str, Any]) -> Sequence[Processor]:
+    def build(self, options: Mapping[str, object]) -> Sequence[Processor]:
         """Return the processors."""
         return self.make(**{name: options[name] for name in self.names & options.keys()})
 
-    def __call__(self, im: Image.Image, *args: Any, **options: Any) -> Image.Image:
+    def __call__(self, im: Image.Image, *args: object, **options: object) -> Image.Image:
         """Return what they make of an image; options are as for *make*, and others not looked at."""
         known = {name: options[name] for name in self.names & options.keys()}
         return ProcessorPipeline(self.make(*args, **known)).process(im)
@@ -147,7 +136,7 @@ class _Foreign:
         kinds = (first.POSITIONAL_OR_KEYWORD, first.KEYWORD_ONLY)
         return frozenset(each.name for each in others if each.kind in kinds)
 
-    def build(self, options: Mapping[str, Any]) -> Sequence[Processor]:
+    def build(self, options: Mapping[str, object]) -> Sequence[Processor]:
         return [Called(self.path, tuple(sorted(options.items())))]
 
 
@@ -161,7 +150,11 @@ def _autocrop(autocrop: object = False) -> Sequence[Processor]:
 
 
 def _scale_and_crop(
-    size: Any, crop: Any = False, upscale: object = False, zoom: Any = None, target: Any = None
+    size: object,
+    crop: object = False,
+    upscale: object = False,
+    zoom: Any = None,
+    target: Any = None,
 ) -> Sequence[Processor]:
     width, height = size_of({"size": size})
     enlarges, closer, point = bool(upscale), int(zoom or 0), _point(target)
@@ -197,7 +190,7 @@ def _filters(detail: object = False, sharpen: object = False) -> Sequence[Proces
     return [*([Detail()] if detail else []), *([Sharpen()] if sharpen else [])]
 
 
-def _background(size: Any, background: Any = None) -> Sequence[Processor]:
+def _background(size: object, background: Any = None) -> Sequence[Processor]:
     width, height = size_of({"size": size})
     if not (background and width and height):
         return []
@@ -209,18 +202,12 @@ autocrop = EasyProcessor(_autocrop)
 scale_and_crop = EasyProcessor(_scale_and_crop)
 filters = EasyProcessor(_filters)
 background = EasyProcessor(_background)
-_EASY: Mapping[str, EasyProcessor] = {
-    "autocrop": autocrop,
-    "background": background,
-    "colorspace": colorspace,
-    "filters": filters,
-    "scale_and_crop": scale_and_crop,
-}
 
 
-def _builder(path: str) -> _Builder:
+def _builder(path: str) -> EasyProcessor | _Foreign:
     module, _, name = path.rpartition(".")
-    return _EASY[name] if module in _OURS and name in _EASY else _Foreign(path)
+    own = globals().get(name) if module in _OURS else None
+    return own if isinstance(own, EasyProcessor) else _Foreign(path)
 
 
 def known_options(paths: Sequence[str] | None = None) -> frozenset[str]:
@@ -233,7 +220,7 @@ def known_options(paths: Sequence[str] | None = None) -> frozenset[str]:
     return frozenset().union(*names)
 
 
-def processors_for(options: Mapping[str, Any]) -> Sequence[Processor]:
+def processors_for(options: Mapping[str, object]) -> Sequence[Processor]:
     """Return what is done to an image with these *options*, by ``THUMBNAIL_PROCESSORS``.
 
     Raises:

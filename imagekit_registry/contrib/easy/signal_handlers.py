@@ -46,13 +46,13 @@ def signal_committed_filefields(sender: type[Model], instance: Model, **kwargs: 
             saved_file.send_robust(sender=sender, fieldfile=file)
 
 
-def tell_of_generated(file: Any, name: str, **kwargs: object) -> None:
+def tell_of_generated(file: object, name: str, **kwargs: object) -> None:
     """Send ``thumbnail_created`` for an image of this app; a receiver of ``generated``."""
     if thumbnail_created.receivers:
         _announce(file, name)
 
 
-def generate_aliases(fieldfile: Any, **kwargs: object) -> None:
+def generate_aliases(fieldfile: object, **kwargs: object) -> None:
     """Make the images of all aliases for field, model and app; a receiver of ``saved_file``.
 
     Example:
@@ -61,6 +61,6 @@ def generate_aliases(fieldfile: Any, **kwargs: object) -> None:
     _generate_all_aliases(fieldfile, include_global=False)
 
 
-def generate_aliases_global(fieldfile: Any, **kwargs: object) -> None:
+def generate_aliases_global(fieldfile: object, **kwargs: object) -> None:
     """Make those of the project-wide aliases as well; a receiver of ``saved_file``."""
     _generate_all_aliases(fieldfile, include_global=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 from django.core.files.storage import storages
@@ -15,8 +15,8 @@ from django.dispatch import receiver
 from imagekit_registry.contrib.easy.conf import settings
 from imagekit_registry.contrib.easy.options import ThumbnailOptions, size_of
 from imagekit_registry.contrib.easy.processors import processors_for
+from imagekit_registry.imaging import Recipe
 from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, extension_to_format
-from imagekit_registry.processors import Processor
 from imagekit_registry.specs import ImageSpec
 
 __all__ = ["OTHER_OPTIONS", "OVERRIDES", "THUMBNAIL_ID", "AliasedThumbnail", "EasyThumbnail"]
@@ -52,7 +52,7 @@ class EasyThumbnail(ImageSpec):
         InvalidArgument: One of them has a value that cannot be used.
     """
 
-    def __init__(self, source: Any = None, **options: Any) -> None:
+    def __init__(self, source: object = None, **options: object) -> None:
         super().__init__(source)
         storage = options.pop("thumbnail_storage", None)
         extension = posixpath.splitext(self.source_name or "")[1].lower()
@@ -63,11 +63,11 @@ class EasyThumbnail(ImageSpec):
             if not name.isupper()
         )
         try:
-            made = _recipe_of(extension, given)
+            made, self.options = _recipe_of(extension, given)
         except TypeError:
             # An option of a project's own processor cannot be hashed.
-            made = _recipe_of.__wrapped__(extension, given)
-        self.processors, self.format, self.options = made.processors, made.format, made.options
+            made, self.options = _recipe_of.__wrapped__(extension, given)
+        self.processors, self.format = made.processors, made.format
         self.animated, self.color, self.auto_orient = made.animated, made.color, made.auto_orient
         alias = storage or settings.THUMBNAIL_DEFAULT_STORAGE_ALIAS
         self.cachefile_storage = alias if alias in storages.backends else None
@@ -89,40 +89,37 @@ class AliasedThumbnail:
 
     options: Mapping[str, Any]
 
-    def __call__(self, source: Any = None) -> EasyThumbnail:
+    def __call__(self, source: object = None) -> EasyThumbnail:
         """Return the spec, with its source."""
         return EasyThumbnail(source, **self.options)
 
 
-@attrs.frozen
-class _Made:
-    """What options say: the very same for the same ones, as what is known of files hangs on it."""
-
-    processors: tuple[Processor, ...]
-    format: str | None
-    options: dict[str, Any]
-    animated: bool
-    color: Literal["srgb", "keep"]
-    auto_orient: bool
-
-
 @lru_cache(maxsize=1024, typed=True)
-def _recipe_of(source_extension: str, given: tuple[tuple[str, Any], ...]) -> _Made:
-    """Return what is to be made of a source with this extension, in small letters."""
+def _recipe_of(
+    source_extension: str, given: tuple[tuple[str, object], ...]
+) -> tuple[Recipe, dict[str, object]]:
+    """Return what is made of a source with this extension, and save options that can be pickled.
+
+    They are the very same for the same options, as what is known of files hangs on that.
+
+    Args:
+        source_extension: With its dot, in small letters.
+        given: Names and values of options.
+    """
     own = {name: value for name, value in given if name in OVERRIDES}
     options = ThumbnailOptions((name, value) for name, value in given if name not in OVERRIDES)
     format = _format_for(source_extension, own)
     written = format or _format_of(source_extension)
     saved = _save_options(written, options)
     saves_all = bool(saved.pop("save_all", False))
-    return _Made(
+    recipe = Recipe(
         processors=tuple(processors_for(options)),
         format=format,
-        options=saved,
         animated=saves_all or written in _STILL,
         color="keep" if options.get("keep_icc_profile") else "srgb",
         auto_orient=bool(options.get("exif_orientation", True)),
     )
+    return recipe, saved
 
 
 @receiver(setting_changed, dispatch_uid="imagekit_registry.contrib.easy.specs")
@@ -132,7 +129,7 @@ def _forget_on_change(*, setting: str, **_: object) -> None:
         _recipe_of.cache_clear()
 
 
-def _format_for(source_extension: str, own: Mapping[str, Any]) -> str | None:
+def _format_for(source_extension: str, own: Mapping[str, object]) -> str | None:
     """Return the format of the image of a source with this extension; None if it is kept.
 
     Args:
@@ -159,7 +156,7 @@ def _format_of(extension: str) -> str:
     return extension_to_format(extension) if extension else "JPEG"
 
 
-def _save_options(format: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def _save_options(format: str, options: Mapping[str, Any]) -> dict[str, object]:
     """Return Pillow's save options for a format."""
     saved = dict(settings.THUMBNAIL_IMAGE_SAVE_OPTIONS.get(format, {}))
     if format in _WITH_QUALITY:

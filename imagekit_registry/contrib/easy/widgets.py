@@ -39,8 +39,8 @@ class ImageClearableFileInput(ClearableFileInput):
 
     def __init__(
         self,
-        thumbnail_options: Mapping[str, Any] | None = None,
-        attrs: dict[str, Any] | None = None,
+        thumbnail_options: Mapping[str, object] | None = None,
+        attrs: dict[str, object] | None = None,
     ) -> None:
         super().__init__(attrs)
         given = thumbnail_options or settings.THUMBNAIL_WIDGET_OPTIONS
@@ -61,7 +61,7 @@ class ImageClearableFileInput(ClearableFileInput):
         self,
         name: str,
         value: Any,
-        attrs: dict[str, Any] | None = None,
+        attrs: dict[str, object] | None = None,
         renderer: BaseRenderer | None = None,
     ) -> SafeString:
         """Return the HTML; without an image if there is none, or none can be made."""

@@ -15,11 +15,11 @@ from django.apps import apps
 from django.conf import settings
 from django.core.files.storage import Storage, storages
 from django.db.models import ImageField
-from django.template.base import FilterExpression, Variable
 
 from imagekit_registry._loading import resolve_storage, storage_reference
-from imagekit_registry.contrib._templates import find_tags
+from imagekit_registry.contrib._peers import constant, find_tags
 from imagekit_registry.contrib.sorl import conf
+from imagekit_registry.contrib.sorl._checks import LIBRARIES
 from imagekit_registry.contrib.sorl.images import thumbnail_of
 from imagekit_registry.contrib.sorl.templatetags.thumbnail import ThumbnailNode
 from imagekit_registry.exceptions import InvalidArgument
@@ -30,7 +30,6 @@ from imagekit_registry.specs import StoredFile
 #: The extensions of formats, which are also those that it kept.
 _EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif"}
 _KEPT = {f".{extension}": format for format, extension in _EXTENSIONS.items()} | {".jpeg": "JPEG"}
-_CONSTANTS = {"True": True, "False": False, "None": None}
 #: Options that stand in a name only where the settings differ from what sorl-thumbnail has.
 _EXTRA = {"progressive": True, "orientation": True, "blur": 0}
 
@@ -109,9 +108,9 @@ def _storage_name(storage: Storage) -> str:
 
 
 def _of_templates(notes: list[str]) -> Iterator[Request]:
-    for template in find_tags("thumbnail", ThumbnailNode, ("thumbnail", "sorl_thumbnail")):
+    for template in find_tags("thumbnail", ThumbnailNode, LIBRARIES):
         for node in template.nodes:
-            values = [_constant(each) for each in (node.geometry, *(e for _, e in node.options))]
+            values = [constant(each) for each in (node.geometry, *(e for _, e in node.options))]
             names = [name for name, _ in node.options]
             if ... in values or "options" in names:
                 notes.append(
@@ -121,16 +120,6 @@ def _of_templates(notes: list[str]) -> Iterator[Request]:
                 continue
             geometry, *given = values
             yield Request(str(geometry), json.dumps(dict(zip(names, given, strict=True))))
-
-
-def _constant(expression: FilterExpression) -> Any:
-    """Return the value that stands in a template; ``...`` for what is only known later."""
-    value = expression.var
-    if expression.filters or value is None:
-        return ...
-    if isinstance(value, Variable):
-        return _CONSTANTS.get(str(value.var), ...) if value.literal is None else value.literal
-    return str(value)
 
 
 def _of_modules(notes: list[str]) -> Iterator[Request]:

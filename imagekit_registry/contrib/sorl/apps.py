@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.core import checks
 
+from imagekit_registry._lazy import later
+
 __all__ = ["SorlConfig"]
 
 
@@ -16,8 +18,5 @@ class SorlConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect what must be connected once per process."""
-        # It imports the tags, which need the registry of apps.
-        from imagekit_registry.contrib.sorl._checks import check_settings, check_templates
-
-        checks.register(check_settings, "imagekit")
-        checks.register(check_templates, "imagekit")
+        for name in ("check_settings", "check_templates"):
+            checks.register(later("imagekit_registry.contrib.sorl._checks", name), "imagekit")

@@ -26,7 +26,7 @@ _quality = rule_for(
 )
 
 #: Defaults and rules, by name.
-READ: Mapping[str, tuple[Any, Rule]] = {
+READ: Mapping[str, tuple[object, Rule]] = {
     "THUMBNAIL_BLUR": (0, not_negative),
     "THUMBNAIL_COLORSPACE": ("RGB", optional(name)),
     "THUMBNAIL_DUMMY": (False, boolean),
@@ -45,6 +45,8 @@ READ: Mapping[str, tuple[Any, Rule]] = {
 }
 
 _STATE = "the state has a store of its own: IMAGEKIT_STATE_STORE and IMAGEKIT_CACHE_BACKEND"
+_REDIS = ("DB", "HOST", "PASSWORD", "PORT", "SSL", "TIMEOUT", "UNIX_SOCKET_PATH")
+_OF_STORES = ("DBM_FILE", "DBM_MODE", *(f"REDIS_{name}" for name in _REDIS))
 _DECODER = "write IMAGEKIT_DECODER = 'vips' for libvips"
 _NAMES = "files are replaced, and named by their recipe"
 #: What to write instead, by name; these have no effect.
@@ -53,33 +55,20 @@ REPLACED: Mapping[str, str] = {
         "the filter 'resolution' makes a larger image when it is asked for; its name has no '@2x'"
     ),
     "THUMBNAIL_BACKEND": "a name is a namer's: IMAGEKIT_SPEC_CACHEFILE_NAMER",
-    "THUMBNAIL_CACHE": _STATE,
     "THUMBNAIL_CACHE_TIMEOUT": "write IMAGEKIT_CACHE_TIMEOUT",
     "THUMBNAIL_COMMAND_TIMEOUT": "write IMAGEKIT_MAX_SECONDS",
-    "THUMBNAIL_CONVERT": _DECODER,
-    "THUMBNAIL_DBM_FILE": _STATE,
-    "THUMBNAIL_DBM_MODE": _STATE,
     "THUMBNAIL_DEBUG": "write IMAGEKIT_ON_ERROR = 'raise'",
     "THUMBNAIL_ENGINE": f"{_DECODER}; what an engine of your own does is a processor's",
     "THUMBNAIL_FLATTEN": "what is transparent is laid on white where the format has no transparency",
     "THUMBNAIL_FORCE_OVERWRITE": _NAMES,
-    "THUMBNAIL_IDENTIFY": _DECODER,
-    "THUMBNAIL_KEY_DBCOLUMN": _STATE,
     "THUMBNAIL_KEY_PREFIX": "write IMAGEKIT_CACHE_PREFIX",
-    "THUMBNAIL_KVSTORE": _STATE,
     "THUMBNAIL_LOG_HANDLER": "configure the logger 'imagekit_registry' in LOGGING",
     "THUMBNAIL_PREFIX": "write IMAGEKIT_CACHEFILE_DIR",
-    "THUMBNAIL_REDIS_DB": _STATE,
-    "THUMBNAIL_REDIS_HOST": _STATE,
-    "THUMBNAIL_REDIS_PASSWORD": _STATE,
-    "THUMBNAIL_REDIS_PORT": _STATE,
-    "THUMBNAIL_REDIS_SSL": _STATE,
-    "THUMBNAIL_REDIS_TIMEOUT": _STATE,
-    "THUMBNAIL_REDIS_UNIX_SOCKET_PATH": _STATE,
     "THUMBNAIL_REMOVE_URL_ARGS": "what stands after a '?' in the name of a source is left out",
     "THUMBNAIL_STORAGE": "write IMAGEKIT_DEFAULT_FILE_STORAGE",
     "THUMBNAIL_URL_TIMEOUT": "images of other sites are not fetched",
-    "THUMBNAIL_VIPS_CACHE_MAX": _DECODER,
+    **{f"THUMBNAIL_{name}": _DECODER for name in ("CONVERT", "IDENTIFY", "VIPS_CACHE_MAX")},
+    **{f"THUMBNAIL_{name}": _STATE for name in ("CACHE", "KEY_DBCOLUMN", "KVSTORE", *_OF_STORES)},
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import attrs
@@ -63,23 +63,15 @@ class ThumbnailUrl(str):
         return str, (str(self),)
 
 
-class _Sized:
+class _Sized(Protocol):
     """The names that sorl-thumbnail's images have for their size."""
 
     @property
-    def width(self) -> int | None:
-        """The width in pixels, if known."""
-        raise NotImplementedError
-
+    def width(self) -> int | None: ...
     @property
-    def height(self) -> int | None:
-        """The height in pixels, if known."""
-        raise NotImplementedError
-
+    def height(self) -> int | None: ...
     @property
-    def url(self) -> str:
-        """The URL."""
-        raise NotImplementedError
+    def url(self) -> str: ...
 
     @property
     def x(self) -> int | None:
@@ -208,7 +200,7 @@ def source_of(file: object) -> Any:
     return name
 
 
-def thumbnail_of(file: object, geometry: str, options: Mapping[str, Any]) -> ThumbnailFile:
+def thumbnail_of(file: object, geometry: str, options: Mapping[str, object]) -> ThumbnailFile:
     """Return the thumbnail of an image, which is made when it is needed.
 
     Args:
@@ -230,7 +222,7 @@ def thumbnail_of(file: object, geometry: str, options: Mapping[str, Any]) -> Thu
     return ThumbnailFile(generator)
 
 
-def size_of(file: Any) -> tuple[int, int] | None:
+def size_of(file: object) -> tuple[int, int] | None:
     """Return width and height of a thumbnail or of any image as it is shown, in pixels.
 
     A source is opened once: a record keeps what it says.

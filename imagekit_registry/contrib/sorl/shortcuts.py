@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from imagekit_registry.cachefiles import delete_images
 from imagekit_registry.contrib.sorl import conf
 from imagekit_registry.contrib.sorl.images import (
@@ -19,7 +17,7 @@ __all__ = ["delete", "get_thumbnail"]
 
 
 def get_thumbnail(
-    file_: object, geometry_string: str, **options: Any
+    file_: object, geometry_string: str, **options: object
 ) -> ThumbnailFile | DummyImage:
     """Return the thumbnail of an image; its strategy has had its chance to make it.
 

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import attrs
-
 from imagekit_registry.contrib.sorl import conf
 from imagekit_registry.exceptions import InvalidArgument, answer_or
 from imagekit_registry.html import parse_dimensions
+from imagekit_registry.imaging import Recipe
 from imagekit_registry.imaging.formats import (
     AUTO,
     WEB_FORMATS,
@@ -90,7 +89,7 @@ class Thumbnail(ImageSpec):
         InvalidArgument: One of them makes no sense.
     """
 
-    def __init__(self, source: object = None, *, geometry: str, **options: Any) -> None:
+    def __init__(self, source: object = None, *, geometry: str, **options: object) -> None:
         super().__init__(source)
         given = {}
         for name, setting in OPTIONS.items():
@@ -103,12 +102,9 @@ class Thumbnail(ImageSpec):
             if not isinstance(given[name], _PLAIN):
                 raise InvalidArgument(f"The option {name!r} of a thumbnail cannot be {value!r}.")
         given["format"] = given["format"] or _default_format(self.source_name or "")
-        made = _recipe_of(str(geometry), **given)
-        self.processors = made.processors
-        self.format = made.format
-        self.options = made.options
-        self.auto_orient = made.auto_orient
-        self.animated = made.animated
+        made, self.options = _recipe_of(str(geometry), **given)
+        self.processors, self.format = made.processors, made.format
+        self.animated, self.auto_orient = made.animated, made.auto_orient
         self.background = made.background
 
 
@@ -124,20 +120,12 @@ def _default_format(name: str) -> str:
     return str(conf.get("THUMBNAIL_FORMAT"))
 
 
-@attrs.frozen
-class _Made:
-    """What the options of a thumbnail say; the very same for the same options."""
-
-    processors: tuple[Processor, ...]
-    format: str
-    options: Mapping[str, object]
-    auto_orient: bool
-    animated: bool
-    background: str | None
-
-
 @lru_cache(maxsize=1024, typed=True)
-def _recipe_of(geometry: str, **given: Any) -> _Made:
+def _recipe_of(geometry: str, **given: Any) -> tuple[Recipe, dict[str, object]]:
+    """Return what the options of a thumbnail say, and save options that can be pickled.
+
+    They are the very same for the same options, as what is known of files hangs on that.
+    """
     width, height = parse_geometry(geometry)
     format = normalize_format(str(given["format"]))
     is_padded = _flag(given["padding"])
@@ -161,14 +149,14 @@ def _recipe_of(geometry: str, **given: Any) -> _Made:
         options["quality"] = _number("quality", given["quality"], int)
     if format in {AUTO, "JPEG"}:
         options["progressive"] = _flag(given["progressive"])
-    return _Made(
+    recipe = Recipe(
         processors=tuple(processors),
         format=format,
-        options=options,
         auto_orient=_flag(given["orientation"]),
         animated=format not in _STILL,
         background=given["padding_color"] if is_padded else None,
     )
+    return recipe, options
 
 
 def parse_geometry(geometry: str) -> tuple[int | None, int | None]:
@@ -187,7 +175,7 @@ def parse_geometry(geometry: str) -> tuple[int | None, int | None]:
     return parse_dimensions(f"{geometry}x" if geometry.strip().isdigit() else geometry)
 
 
-def scale_options(options: Mapping[str, Any], times: float) -> dict[str, Any]:
+def scale_options(options: Mapping[str, object], times: float) -> dict[str, object]:
     """Return *options* for an image that is so many times as large: lengths grow with it.
 
     Example:

@@ -10,7 +10,7 @@ from django.conf import settings
 __all__ = ["DEFAULTS", "REPLACED", "get", "key_sets"]
 
 #: What ``VERSATILEIMAGEFIELD_SETTINGS`` may hold, with its defaults.
-DEFAULTS: Mapping[str, Any] = {
+DEFAULTS: Mapping[str, object] = {
     "create_images_on_demand": True,
     "jpeg_resize_quality": 70,
     "lossless_webp": False,
@@ -41,5 +41,5 @@ def get(name: str) -> Any:
 
 def key_sets() -> Mapping[str, Any]:
     """Return ``VERSATILEIMAGEFIELD_RENDITION_KEY_SETS``: pairs of names and keys, by the set's name."""
-    sets: Mapping[str, Any] = getattr(settings, "VERSATILEIMAGEFIELD_RENDITION_KEY_SETS", {})
+    sets: Mapping[str, object] = getattr(settings, "VERSATILEIMAGEFIELD_RENDITION_KEY_SETS", {})
     return sets

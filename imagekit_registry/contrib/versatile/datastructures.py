@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Any
 
 from PIL import Image
 
@@ -33,7 +32,7 @@ class SizedImage:
         self,
         image: Image.Image,
         image_format: str,
-        save_kwargs: dict[str, Any],
+        save_kwargs: dict[str, object],
         width: int,
         height: int,
     ) -> BytesIO:
@@ -45,7 +44,7 @@ class FilteredImage:
     """A filter: the base of a project's own ones."""
 
     def process_image(
-        self, image: Image.Image, image_format: str, save_kwargs: dict[str, Any]
+        self, image: Image.Image, image_format: str, save_kwargs: dict[str, object]
     ) -> BytesIO:
         """Return a file with the image in it, of the format that *save_kwargs* name."""
         raise NotImplementedError("Subclasses must define process_image().")

@@ -16,7 +16,7 @@ __all__ = ["PPOIField", "VersatileImageField"]
 _MIDDLE = "0.5x0.5"
 
 
-def _refuse(value: Any) -> None:
+def _refuse(value: object) -> None:
     to_ppoi(value)
 
 
@@ -47,7 +47,7 @@ class VersatileImageField(ImageField):
         width_field: str | None = None,
         height_field: str | None = None,
         ppoi_field: str | None = None,
-        placeholder_image: Any = None,
+        placeholder_image: object = None,
         **kwargs: Any,
     ) -> None:
         self.ppoi_field = ppoi_field
@@ -56,7 +56,7 @@ class VersatileImageField(ImageField):
         self.stored_placeholders: set[str] = set()
         super().__init__(verbose_name, name, width_field, height_field, **kwargs)
 
-    def contribute_to_class(self, cls: type[Model], name: str, **kwargs: Any) -> None:  # type: ignore[override]
+    def contribute_to_class(self, cls: type[Model], name: str, **kwargs: object) -> None:  # type: ignore[override]
         """Take a place on a model: specs with the anchor ``"focal"`` find its points."""
         super().contribute_to_class(cls, name, **kwargs)
         # Migrations make models of their own.
@@ -67,7 +67,7 @@ class VersatileImageField(ImageField):
 class _PPOIDescriptor(DeferredAttribute):
     """Gives and takes pairs; notes that a point is moved."""
 
-    def __set__(self, instance: Model, value: Any) -> None:
+    def __set__(self, instance: Model, value: object) -> None:
         state, name = instance.__dict__, self.field.attname
         point = _MIDDLE if value is None else value
         point = to_ppoi(point)
@@ -95,11 +95,11 @@ class PPOIField(CharField):  # type: ignore[type-arg]
         )
         self.validators = [_refuse]
 
-    def from_db_value(self, value: Any, *args: object) -> tuple[float, float]:
+    def from_db_value(self, value: object, *args: object) -> tuple[float, float]:
         """Return the point in a row."""
         return to_ppoi(_MIDDLE if value is None else value)
 
-    def to_python(self, value: Any) -> Any:
+    def to_python(self, value: object) -> Any:
         """Return the point.
 
         Raises:
@@ -107,7 +107,7 @@ class PPOIField(CharField):  # type: ignore[type-arg]
         """
         return to_ppoi(_MIDDLE if value is None else value)
 
-    def get_prep_value(self, value: Any) -> Any:
+    def get_prep_value(self, value: object) -> Any:
         """Return the text for a row."""
         return "x".join(map(str, value)) if isinstance(value, tuple) else value
 

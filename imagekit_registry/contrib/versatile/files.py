@@ -143,7 +143,7 @@ class VersatileImageFieldFile(ImageFieldFile):
         return (0.5, 0.5) if point is None else to_ppoi(point)
 
     @ppoi.setter
-    def ppoi(self, value: Any) -> None:
+    def ppoi(self, value: object) -> None:
         column = self.field.ppoi_field  # type: ignore[attr-defined]
         self._ppoi = to_ppoi(value)
         if column:

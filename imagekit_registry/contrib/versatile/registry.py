@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 from PIL import Image
@@ -13,50 +13,28 @@ from imagekit_registry.contrib.versatile.exceptions import AlreadyRegistered, In
 from imagekit_registry.exceptions import NotRegistered
 from imagekit_registry.processors import Invert, Processor, ResizeToFill, ResizeToFit
 
-__all__ = [
-    "Called",
-    "Filter",
-    "Sizer",
-    "VersatileImageFieldRegistry",
-    "versatileimagefield_registry",
-]
+__all__ = ["Called", "VersatileImageFieldRegistry", "versatileimagefield_registry"]
 
 Point = tuple[float, float]
 
 
-class Sizer(Protocol):
-    """**Protocol**: gives what makes an image of a size."""
-
-    def build(self, width: int, height: int, ppoi: Point) -> Sequence[Processor]:
-        """Return the processors."""
+#: Gives the processors for an image: of a sizer it is called with width, height and point.
+Maker = Callable[..., Sequence[Processor]]
 
 
-class Filter(Protocol):
-    """**Protocol**: gives what changes an image of any size."""
-
-    def build(self) -> Sequence[Processor]:
-        """Return the processors."""
+def _thumbnail(width: int, height: int, ppoi: Point) -> Sequence[Processor]:
+    """Return what fits an image into a box; nothing is enlarged."""
+    return [ResizeToFit(width, height, upscale=False)]
 
 
-class _Thumbnail:
-    """The image within a box; nothing is enlarged."""
-
-    def build(self, width: int, height: int, ppoi: Point) -> Sequence[Processor]:
-        return [ResizeToFit(width, height, upscale=False)]
+def _crop(width: int, height: int, ppoi: Point) -> Sequence[Processor]:
+    """Return what gives exactly a size, with a point in its middle as far as the edges allow."""
+    return [ResizeToFill(width, height, target=ppoi)]
 
 
-class _Crop:
-    """Exactly a size, with a point in its middle as far as the edges allow."""
-
-    def build(self, width: int, height: int, ppoi: Point) -> Sequence[Processor]:
-        return [ResizeToFill(width, height, target=ppoi)]
-
-
-class _Invert:
-    """Each colour turned into its opposite."""
-
-    def build(self) -> Sequence[Processor]:
-        return [Invert()]
+def _invert() -> Sequence[Processor]:
+    """Return what turns each colour into its opposite."""
+    return [Invert()]
 
 
 @attrs.frozen
@@ -89,19 +67,13 @@ class Called:
 
 
 @attrs.frozen
-class _OwnSizer:
+class _Own:
+    """Has a class of the project called."""
+
     cls: type
 
-    def build(self, width: int, height: int, ppoi: Point) -> Sequence[Processor]:
-        return [Called(self.cls, (width, height), ppoi)]
-
-
-@attrs.frozen
-class _OwnFilter:
-    cls: type
-
-    def build(self) -> Sequence[Processor]:
-        return [Called(self.cls)]
+    def __call__(self, *size_and_point: Any) -> Sequence[Processor]:
+        return [Called(self.cls, size_and_point[:2] or None, *size_and_point[2:])]
 
 
 class VersatileImageFieldRegistry:
@@ -113,8 +85,8 @@ class VersatileImageFieldRegistry:
     """
 
     def __init__(self) -> None:
-        self.sizers: dict[str, Sizer] = {"crop": _Crop(), "thumbnail": _Thumbnail()}
-        self.filters: dict[str, Filter] = {"invert": _Invert()}
+        self.sizers: dict[str, Maker] = {"crop": _crop, "thumbnail": _thumbnail}
+        self.filters: dict[str, Maker] = {"invert": _invert}
 
     def register_sizer(self, attr_name: str, sizedimage_cls: type) -> None:
         """Register a subclass of `SizedImage`.
@@ -122,7 +94,7 @@ class VersatileImageFieldRegistry:
         Raises:
             AlreadyRegistered: Another one has the name.
         """
-        _add(self.sizers, attr_name, _OwnSizer(sizedimage_cls))
+        _add(self.sizers, attr_name, _Own(sizedimage_cls))
 
     def unregister_sizer(self, attr_name: str) -> None:
         """Remove a sizer.
@@ -141,7 +113,7 @@ class VersatileImageFieldRegistry:
         """
         if attr_name.startswith("_"):
             raise InvalidFilter(f"The filter {attr_name!r} must not begin with an underscore.")
-        _add(self.filters, attr_name, _OwnFilter(filterimage_cls))
+        _add(self.filters, attr_name, _Own(filterimage_cls))
 
     def unregister_filter(self, attr_name: str) -> None:
         """Remove a filter.
@@ -152,13 +124,13 @@ class VersatileImageFieldRegistry:
         _remove(self.filters, attr_name)
 
 
-def _add(known: dict[str, Any], name: str, maker: Any) -> None:
+def _add(known: dict[str, Maker], name: str, maker: Maker) -> None:
     if known.get(name, maker) != maker:
         raise AlreadyRegistered(f"{name!r} is registered already; unregister it first.")
     known[name] = maker
 
 
-def _remove(known: dict[str, Any], name: str) -> None:
+def _remove(known: dict[str, Maker], name: str) -> None:
     if known.pop(name, None) is None:
         raise NotRegistered(f"{name!r} is not registered. There are {', '.join(sorted(known))}.")
 

@@ -30,7 +30,7 @@ class VersatileImageFieldSerializer(serializers.ImageField):  # type: ignore[mis
         ...     image = VersatileImageFieldSerializer(sizes=[("small", "crop__100x100")])
     """
 
-    def __init__(self, sizes: str | Keys, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, sizes: str | Keys, *args: object, **kwargs: object) -> None:
         if isinstance(sizes, str):
             sizes = get_rendition_key_set(sizes)
         self.sizes = validate_versatileimagefield_sizekey_list(sizes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +23,11 @@ from imagekit_registry.specs import ImageSpec
 __all__ = ["IMAGE_ID", "VersatileImage", "parse_size"]
 
 IMAGE_ID = "versatile:image"
+#: Options of the formats that have any, each with the setting that gives it.
+_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "JPEG": {"quality": "jpeg_resize_quality", "progressive": "progressive_jpeg"},
+    "WEBP": {"quality": "webp_resize_quality", "lossless": "lossless_webp"},
+}
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 
 
@@ -38,7 +44,7 @@ class VersatileImage(ImageSpec):
         InvalidFilter: It names no filter.
     """
 
-    def __init__(self, source: Any = None, *, key: str, ppoi: Any = (0.5, 0.5)) -> None:
+    def __init__(self, source: object = None, *, key: str, ppoi: Any = (0.5, 0.5)) -> None:
         super().__init__(source)
         self.processors = _processors_for(key, (float(ppoi[0]), float(ppoi[1])))
         extension = posixpath.splitext(self.source_name or "")[1]
@@ -65,7 +71,7 @@ def _processors_for(key: str, ppoi: Point) -> list[Processor]:
         if name not in versatileimagefield_registry.filters:
             known = ", ".join(sorted(versatileimagefield_registry.filters))
             raise InvalidFilter(f"There is no filter {name!r}. There are {known}.")
-        processors += versatileimagefield_registry.filters[name].build()
+        processors += versatileimagefield_registry.filters[name]()
         parts = parts[2:]
     if parts == ["url"] and processors:
         return processors
@@ -76,25 +82,15 @@ def _processors_for(key: str, ppoi: Point) -> list[Processor]:
             f" the sizers {known}."
         )
     sizer = versatileimagefield_registry.sizers[parts[0]]
-    return [*processors, *sizer.build(*parse_size(parts[1]), ppoi)]
+    return [*processors, *sizer(*parse_size(parts[1]), ppoi)]
 
 
-def _options_for(format: str) -> dict[str, Any] | None:
-    if format == "JPEG":
-        return _jpeg(conf.get("jpeg_resize_quality"), bool(conf.get("progressive_jpeg")))
-    if format == "WEBP":
-        return _webp(conf.get("webp_resize_quality"), bool(conf.get("lossless_webp")))
-    return None
-
-
-# The very same for the same settings: what is known of files hangs on it.
+def _options_for(format: str) -> Mapping[str, object] | None:
+    names = _OPTIONS.get(format)
+    return names and _same(*((option, conf.get(setting)) for option, setting in names.items()))
 
 
 @lru_cache(maxsize=16)
-def _jpeg(quality: int, progressive: bool) -> dict[str, Any]:
-    return {"quality": quality, "progressive": progressive}
-
-
-@lru_cache(maxsize=16)
-def _webp(quality: int, lossless: bool) -> dict[str, Any]:
-    return {"quality": quality, "lossless": lossless}
+def _same(*pairs: tuple[str, object]) -> Mapping[str, object]:
+    """Return a dict, the very same for the same settings: what is known of files hangs on it."""
+    return dict(pairs)

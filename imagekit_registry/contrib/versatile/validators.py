@@ -30,7 +30,9 @@ def to_ppoi(value: Any) -> tuple[float, float]:
     return point[0], point[1]
 
 
-def validate_ppoi(value: Any, return_converted_tuple: bool = False) -> tuple[float, float] | None:
+def validate_ppoi(
+    value: object, return_converted_tuple: bool = False
+) -> tuple[float, float] | None:
     """Refuse what is no point of interest.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from imagekit_registry.maintenance.adopt import LIBRARIES, Adoption, Outcome
-from imagekit_registry.management._commands import ImageCommand, counted, describe, select
+from imagekit_registry.management._commands import ImageCommand, counted, describe, flag, select
 
 __all__ = ["Command"]
 
@@ -21,28 +21,25 @@ class Command(ImageCommand):
         " left as they are. One whose source has changed since is left out."
     )
 
+    arguments = {
+        "--from": {
+            "dest": "library",
+            "required": True,
+            "choices": sorted(LIBRARIES),
+            "help": "The library that has made them.",
+        },
+        "--dry-run": flag("Only count what would be taken over."),
+    }
+
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
         super().add_arguments(parser)
-        parser.add_argument(
-            "--from",
-            dest="library",
-            required=True,
-            choices=sorted(LIBRARIES),
-            help="The library that has made them.",
-        )
         way = parser.add_mutually_exclusive_group()
-        way.add_argument(
-            "--link",
-            action="store_true",
-            help="Give files a second name (a hard link), which takes no room and works on one disk.",
-        )
-        way.add_argument("--copy", action="store_true", help="Copy files; this is the default.")
-        parser.add_argument(
-            "--dry-run", action="store_true", help="Only count what would be taken over."
-        )
+        link = "Give files a second name (a hard link), which takes no room and works on one disk."
+        way.add_argument("--link", **flag(link))
+        way.add_argument("--copy", **flag("Copy files; this is the default."))
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Take over what there is.
 
         Raises:
@@ -54,7 +51,7 @@ class Command(ImageCommand):
             link=options["link"],
             dry_run=options["dry_run"],
         )
-        with self.progress("file", options) as step:
+        with self.progress("file") as step:
             adoption.on_progress = step
             adoption.run()
         counts = {str(outcome): adoption.counts[outcome] for outcome in Outcome}
@@ -66,10 +63,8 @@ class Command(ImageCommand):
             "notes": adoption.notes,
         }
         verb = "would be " if options["dry_run"] else ""
-        adopted, others = (
-            counts.pop("adopted"),
-            [f"{n:,} {kind}" for kind, n in counts.items() if n],
-        )
+        adopted = counts.pop("adopted")
+        others = [f"{n:,} {kind}" for kind, n in counts.items() if n]
         summary = ", ".join([f"{counted(adopted, 'image')} {verb}adopted", *others])
-        lines = [*adoption.notes, f"{summary}."] if options["verbosity"] > 0 else []
+        lines = [] if self.is_quiet else [*adoption.notes, f"{summary}."]
         self.report(document, lines, [str(error) for error in adoption.errors])

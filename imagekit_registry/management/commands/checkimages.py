@@ -7,11 +7,10 @@ from functools import partial
 from typing import Any
 
 import attrs
-from django.core.management.base import CommandParser
 
 from imagekit_registry.maintenance.check import COUNTED, Checker, Kind, Problem
 from imagekit_registry.maintenance.inventory import expected_count
-from imagekit_registry.management._commands import ImageCommand, counted, select
+from imagekit_registry.management._commands import ImageCommand, counted, flag, select
 
 __all__ = ["Command"]
 
@@ -29,16 +28,13 @@ class Command(ImageCommand):
         " The exit status is 1 if something is wrong and stays so."
     )
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Add the options."""
-        super().add_arguments(parser)
-        parser.add_argument(
-            "--repair",
-            action="store_true",
-            help="Make again what is gone, outdated or failed, and correct and complete the states.",
+    arguments = {
+        "--repair": flag(
+            "Make again what is gone, outdated or failed, and correct and complete the states."
         )
+    }
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Look for what is wrong.
 
         Raises:
@@ -47,12 +43,12 @@ class Command(ImageCommand):
         checker = Checker(select(options["ids"]), options["ids"], options["repair"])
         kinds: Counter[str] = Counter()
         left = 0
-        with self.progress("image", options, partial(expected_count, checker.ids)) as step:
+        with self.progress("image", partial(expected_count, checker.ids)) as step:
             checker.on_progress = step
             for problem in checker.run():
                 kinds[problem.kind] += 1
                 left += not (problem.repaired or problem.scheduled)
-                text = _in_words(problem) if options["verbosity"] > 0 else ""
+                text = "" if self.is_quiet else _in_words(problem)
                 self.tell("problem", attrs.asdict(problem), text)
         document: dict[str, object] = {
             "specs": checker.ids,
@@ -60,7 +56,7 @@ class Command(ImageCommand):
             "problems": sum(kinds.values()),
             "remaining": left,
         }
-        lines = [_summary(checker.counts, kinds)] if options["verbosity"] > 0 else []
+        lines = [] if self.is_quiet else [_summary(checker.counts, kinds)]
         hint = "" if options["repair"] else " Call the command with --repair to mend them."
         complaints = [f"{counted(left, 'image')} with problems.{hint}"] if left else []
         self.report(document, lines, complaints)

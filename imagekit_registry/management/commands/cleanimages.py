@@ -18,6 +18,7 @@ from imagekit_registry.management._commands import (
     counted,
     describe,
     duration,
+    flag,
 )
 from imagekit_registry.registry import generator_registry
 
@@ -46,27 +47,25 @@ class Command(ImageCommand):
 
     help = _HELP
 
+    arguments = {
+        "--dry-run": flag("Only list what would be removed."),
+        "--older-than": {
+            "metavar": "DURATION",
+            "default": "0",
+            "help": "Leave what this command, so called, has found first since: 45s, 30m, 12h, 7d, 2w.",
+        },
+        "--unknown": flag(
+            "Remove images without a state that no row calls for, too. What template tags need is"
+            " made again when it is asked for."
+        ),
+    }
+
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
         super().add_arguments(parser)
         parser.formatter_class = _Formatter
-        parser.add_argument(
-            "--dry-run", action="store_true", help="Only list what would be removed."
-        )
-        parser.add_argument(
-            "--older-than",
-            metavar="DURATION",
-            default="0",
-            help="Leave what this command, so called, has found first since: 45s, 30m, 12h, 7d, 2w.",
-        )
-        parser.add_argument(
-            "--unknown",
-            action="store_true",
-            help="Remove images without a state that no row calls for, too. What template tags need"
-            " is made again when it is asked for.",
-        )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Remove the orphans.
 
         Raises:
@@ -80,12 +79,13 @@ class Command(ImageCommand):
             unknown=options["unknown"],
         )
         found = _Found(self.tell)
-        is_quiet = options["json"] or options["verbosity"] < 1
         word = "would remove" if options["dry_run"] else "removed"
-        with self.progress("file", options, _expected) as step:
+        with self.progress("file", _expected) as step:
             cleaner.on_progress, cleaner.on_left = step, found.leave
             for orphan in cleaner.run():
-                found.take(orphan, "" if is_quiet else f"{word} {orphan.name}: {orphan.reason}")
+                found.take(
+                    orphan, "" if self.is_quiet else f"{word} {orphan.name}: {orphan.reason}"
+                )
         errors = cleaner.inventory.errors
         for spec_id, error in errors if self.is_json else ():
             self.tell("problem", describe(error, spec_id))
@@ -99,7 +99,7 @@ class Command(ImageCommand):
             "unlisted": cleaner.unlisted,
             "problems": len(errors),
         }
-        lines = [] if is_quiet else _lines(cleaner, found)
+        lines = [] if self.is_quiet else _lines(cleaner, found)
         self.report(document, lines, _complaints(cleaner, found.failures))
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandParser
-
 from imagekit_registry.maintenance.forget import Forgetter
-from imagekit_registry.management._commands import ImageCommand, counted, describe, select
+from imagekit_registry.management._commands import ImageCommand, counted, describe, flag, select
 
 __all__ = ["Command"]
 
@@ -22,14 +20,9 @@ class Command(ImageCommand):
         " images that no row calls for, and those are looked up in their storage once more."
     )
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Add the options."""
-        super().add_arguments(parser)
-        parser.add_argument(
-            "--dry-run", action="store_true", help="Only list what would be forgotten."
-        )
+    arguments = {"--dry-run": flag("Only list what would be forgotten.")}
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Forget what is gone.
 
         Raises:
@@ -37,14 +30,13 @@ class Command(ImageCommand):
         """
         forgetter = Forgetter(select(options["ids"]), options["ids"], options["dry_run"])
         count = 0
-        is_quiet = options["json"] or options["verbosity"] < 1
         word = "would forget" if options["dry_run"] else "forgot"
-        with self.progress("image", options) as step:
+        with self.progress("image") as step:
             forgetter.on_progress = step
             for record in forgetter.run():
                 count += 1
                 name = record.published_name or record.name
-                self.tell("forgotten", {"file": name}, "" if is_quiet else f"{word} {name}")
+                self.tell("forgotten", {"file": name}, "" if self.is_quiet else f"{word} {name}")
         document: dict[str, object] = {
             "dry_run": options["dry_run"],
             "forgotten": count,
@@ -58,4 +50,4 @@ class Command(ImageCommand):
         lines = [f"{counted(count, 'image')} {ending}, {forgetter.kept:,} kept.{others}"]
         complaints = [f"{name}: its storage does not answer." for name in forgetter.unreachable]
         complaints += [str(error) for _, error in forgetter.errors]
-        self.report(document, [] if is_quiet else lines, complaints)
+        self.report(document, [] if self.is_quiet else lines, complaints)

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandError
 
 from imagekit_registry.cachefiles.bulk import Generation
 from imagekit_registry.cachefiles.listing import Hashes
@@ -23,9 +23,10 @@ from imagekit_registry.management._commands import (
     Options,
     counted,
     describe,
+    flag,
     select,
 )
-from imagekit_registry.management._rows import Part, add_arguments
+from imagekit_registry.management._rows import ARGUMENTS, Part
 from imagekit_registry.state import get_state_access
 
 __all__ = ["Command"]
@@ -45,43 +46,31 @@ class Command(ImageCommand):
         " are told as they come; the exit status is 1 if there were any."
     )
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Add the options."""
-        super().add_arguments(parser)
-        parser.add_argument(
-            "--jobs",
-            type=int,
-            default=1,
-            metavar="N",
-            help="Number of threads that make images (default: 1); as many as there are cores.",
-        )
-        parser.add_argument(
-            "--force", action="store_true", help="Make images that exist, too: each is replaced."
-        )
-        parser.add_argument(
-            "--missing",
-            action="store_true",
-            help="Let the storage say what is missing, by listing its folders, whatever the states"
-            " say; leave alone what failed a short while ago.",
-        )
-        parser.add_argument(
-            "--dry-run", action="store_true", help="Only list what would be made; write nothing."
-        )
-        parser.add_argument(
-            "--verify",
-            action="store_true",
-            help="With --missing: look for the files of all known images, also those of template tags."
-            " What cannot be made here is made by the next page that shows it.",
-        )
-        add_arguments(parser)
-        parser.add_argument(
-            "--wait",
-            action="store_true",
-            help="Wait until workers have made what was handed to them; give up when they have made"
-            " nothing for IMAGEKIT_LOCK_TIMEOUT seconds.",
-        )
+    arguments = {
+        "--jobs": {
+            "type": int,
+            "default": 1,
+            "metavar": "N",
+            "help": "Number of threads that make images (default: 1); as many as there are cores.",
+        },
+        "--force": flag("Make images that exist, too: each is replaced."),
+        "--missing": flag(
+            "Let the storage say what is missing, by listing its folders, whatever the states say;"
+            " leave alone what failed a short while ago."
+        ),
+        "--dry-run": flag("Only list what would be made; write nothing."),
+        "--verify": flag(
+            "With --missing: look for the files of all known images, also those of template tags."
+            " What cannot be made here is made by the next page that shows it."
+        ),
+        **ARGUMENTS,
+        "--wait": flag(
+            "Wait until workers have made what was handed to them; give up when they have made"
+            " nothing for IMAGEKIT_LOCK_TIMEOUT seconds."
+        ),
+    }
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Make the images.
 
         Raises:
@@ -98,7 +87,7 @@ class Command(ImageCommand):
         failed = 0
         waiting = Waiting()
         lost = Lost(options["ids"], options["dry_run"])
-        with self.progress("image", options, part.count) as step:
+        with self.progress("image", part.count) as step:
             made = partial(_count_new, counts)
             results = generation.run(part.batches(errors, made))
             for result in chain(results, lost.make_again() if options["verify"] else ()):
@@ -116,7 +105,8 @@ class Command(ImageCommand):
                     waiting.add(result.file)
                 if options["verbosity"] > 1 and not options["json"]:
                     self.stdout.write(f"{result.status:8} {name}")
-                failed += self._fail_all(errors)
+                if errors:
+                    failed += self._fail_all(errors)
             failed += sum(self._fail(e, file=name) for name, e in waiting.run() if e is not None)
         failed += self._fail_all(errors)
         counts[ResultStatus.WANTED] = len(wanted)
@@ -133,14 +123,12 @@ class Command(ImageCommand):
             "next": part.next if part.is_cut or self.is_interrupted else "",
             "failed": failed,
         }
-        lines: list[str] = []
-        if options["verbosity"] > 0:
-            lines += [f"{spec_id}: no source feeds this spec. {UNFED}" for spec_id in unfed]
-            lines.append(self._summary(counts, failed, options["dry_run"]))
-            lines += _more(part, lost, self.is_interrupted)
+        lines = [f"{spec_id}: no source feeds this spec. {UNFED}" for spec_id in unfed]
+        lines.append(self._summary(counts, failed, options["dry_run"]))
+        lines += _more(part, lost, self.is_interrupted)
         complaints = [f"{counted(failed, 'image')} could not be made."] if failed else []
         complaints += [f"{name}: its storage does not answer." for name in lost.unreachable]
-        self.report(document, lines, complaints)
+        self.report(document, [] if self.is_quiet else lines, complaints)
 
     def _fail(self, error: ImageKitError, spec_id: str = "", file: str = "") -> int:
         """Tell of one image that could not be made."""

@@ -7,12 +7,28 @@ from collections.abc import Iterator
 from typing import Any
 
 import attrs
-from django.core.management.base import CommandParser
 
 from imagekit_registry.maintenance.stats import Prices, Statistics, Tally
 from imagekit_registry.management._commands import ImageCommand, counted, describe, select
 
 __all__ = ["Command"]
+
+
+_PRICES = {
+    "storage": "a gigabyte (1,000,000,000 bytes) that lies there for a month",
+    "egress": "a gigabyte that is sent",
+    "request": "1,000 requests",
+}
+
+
+def _amount(text: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = -1
+    if not 0 <= amount < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is no amount. Write a number such as 0.023.")
+    return amount
 
 
 class Command(ImageCommand):
@@ -24,26 +40,19 @@ class Command(ImageCommand):
         " changed. It takes as long as cleanimages, which it asks for what is left over."
     )
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Add the options."""
-        super().add_arguments(parser)
-        for name, what in (
-            ("storage", "a gigabyte (1,000,000,000 bytes) that lies there for a month"),
-            ("egress", "a gigabyte that is sent"),
-            ("request", "1,000 requests"),
-        ):
-            parser.add_argument(
-                f"--{name}-price", type=_amount, metavar="PRICE", help=f"The price of {what}."
-            )
-        parser.add_argument(
-            "--views",
-            type=_amount,
-            default=1.0,
-            metavar="N",
-            help="How many times a month each file is sent, on average (default: 1).",
-        )
+    arguments = {
+        f"--{name}-price": {"type": _amount, "metavar": "PRICE", "help": f"The price of {what}."}
+        for name, what in _PRICES.items()
+    } | {
+        "--views": {
+            "type": _amount,
+            "default": 1.0,
+            "metavar": "N",
+            "help": "How many times a month each file is sent, on average (default: 1).",
+        }
+    }
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Count.
 
         Raises:
@@ -58,7 +67,7 @@ class Command(ImageCommand):
             options["request_price"],
             options["views"],
         )
-        with self.progress("file", options) as step:
+        with self.progress("file") as step:
             statistics.on_progress = step
             statistics.count()
         document: dict[str, object] = {
@@ -78,16 +87,6 @@ class Command(ImageCommand):
             "problems": [describe(error, spec_id) for spec_id, error in statistics.errors],
         }
         self.report(document, _lines(statistics, prices), [])
-
-
-def _amount(text: str) -> float:
-    try:
-        amount = float(text)
-    except ValueError:
-        amount = -1
-    if not 0 <= amount < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is no amount. Write a number such as 0.023.")
-    return amount
 
 
 def _lines(statistics: Statistics, prices: Prices) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pprint
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandError
 
 from imagekit_registry.conf import conf
 from imagekit_registry.imaging.formats import can_write
@@ -25,20 +25,16 @@ class Command(ImageCommand):
         " changed. Needs the extra 'quality'."
     )
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Add the options."""
-        super().add_arguments(parser)
-        parser.add_argument(
-            "--score",
-            type=float,
-            default=70.0,
-            help="The score: 50 is medium, 70 (the default) high, 90 not to be told from the source",
-        )
-        parser.add_argument(
-            "--photos", type=int, default=20, help="How many sources are looked at (20)."
-        )
+    arguments = {
+        "--score": {
+            "type": float,
+            "default": 70.0,
+            "help": "The score: 50 is medium, 70 (the default) high, 90 not to be told from the source",
+        },
+        "--photos": {"type": int, "default": 20, "help": "How many sources are looked at (20)."},
+    }
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Look for the qualities.
 
         Raises:
@@ -49,7 +45,7 @@ class Command(ImageCommand):
         usual = format_options()
         qualities: dict[str, int] = {}
         scores: dict[str, float] = {}
-        with self.progress("format", options) as step:
+        with self.progress("format") as step:
             tuner = Tuner(photographs(select(options["ids"]), options["photos"]), usual)
             if not tuner.photographs:
                 raise CommandError("There is no source that could be looked at.")

@@ -11,6 +11,7 @@ from django.template import Context, Engine
 from imagekit_registry.contrib.easy.alias import aliases
 from imagekit_registry.contrib.easy.specs import THUMBNAIL_ID, EasyThumbnail
 from imagekit_registry.registry import register
+from tests.management.conftest import run  # noqa: F401 -- a fixture
 
 LIBRARY = "imagekit_registry.contrib.easy.templatetags"
 ENGINE = Engine(

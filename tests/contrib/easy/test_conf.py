@@ -131,3 +131,17 @@ def test_images_may_have_a_folder_of_their_own(name: str, tmp_path: Path, settin
     settings.THUMBNAIL_MEDIA_ROOT = settings.THUMBNAIL_MEDIA_URL = ""
     settings.STORAGES = {**settings.STORAGES, "easy_thumbnails": {"BACKEND": backend}}
     assert storages["easy_thumbnails"].path("a") == storages["default"].path("a")
+
+
+def test_the_storage_of_images_may_have_another_alias(
+    name: str, tmp_path: Path, settings: Any
+) -> None:
+    """A setting names it; an alias that ``STORAGES`` lacks is that of no storage."""
+    backend = "django.core.files.storage.FileSystemStorage"
+    options = {"location": str(tmp_path / "small"), "base_url": "/small/"}
+    settings.STORAGES = {**settings.STORAGES, "small": {"BACKEND": backend, "OPTIONS": options}}
+    urls = []
+    for alias in ("small", "no such"):
+        settings.THUMBNAIL_DEFAULT_STORAGE_ALIAS = alias
+        urls.append(get_thumbnailer(name).get_thumbnail({"size": (9, 9)}).url)
+    assert [url.split("/")[1] for url in urls] == ["small", "media"]

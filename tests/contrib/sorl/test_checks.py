@@ -38,7 +38,7 @@ class TestChecks:
         """Whatever options it uses, also where variables have them."""
         tags = (
             "{% extends 'base.html' %}{% load i18n thumbnail %}{% block a %}{% if b %}"
-            "{% thumbnail f '9x9' crop='center' options=o flatten=False as im %}{% empty %}"
+            "{% thumbnail f '9x9' crop='center' options=o flatten=False image_info=1 as im %}{% empty %}"
             "{% endthumbnail %}{% thumbnail f g crop=c quality=q %}{% endif %}{% endblock %}"
         )
         assert told(tags, THUMBNAIL_QUALITY=80, THUMBNAIL_DUMMY=True) == []

@@ -5,17 +5,15 @@ from __future__ import annotations
 import io
 import json
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.core import serializers as django_serializers
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.db import connection, models
+from django.db import connection
 from django.db.migrations.writer import MigrationWriter
 from django.template import Context, Engine
 from django.test import RequestFactory
@@ -33,76 +31,25 @@ from imagekit_registry.contrib.versatile.exceptions import (
     InvalidSizeKey,
     MalformedSizedImageKey,
 )
-from imagekit_registry.contrib.versatile.fields import PPOIField, VersatileImageField
 from imagekit_registry.contrib.versatile.image_warmer import VersatileImageFieldWarmer
 from imagekit_registry.contrib.versatile.placeholder import (
-    OnDiscPlaceholderImage,
     OnStoragePlaceholderImage,
 )
 from imagekit_registry.contrib.versatile.registry import versatileimagefield_registry
 from imagekit_registry.contrib.versatile.serializers import VersatileImageFieldSerializer
-from imagekit_registry.contrib.versatile.specs import IMAGE_ID, VersatileImage
 from imagekit_registry.contrib.versatile.utils import (
     get_rendition_key_set,
     validate_versatileimagefield_sizekey_list,
 )
 from imagekit_registry.contrib.versatile.validators import validate_ppoi
 from imagekit_registry.exceptions import InvalidArgumentType, InvalidConfiguration, NotRegistered
-from imagekit_registry.models import FocalPointField, ImageSpecField
 from imagekit_registry.processors import Invert, Processor, ResizeToFill, ResizeToFit
 from imagekit_registry.processors.anchors import FocalPoint
-from imagekit_registry.registry import register
 from tests.storages import content_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PHOTOS = Path(__file__).resolve().parents[3] / "demo" / "photos"
-SETS = {"all": [("full", "url"), ("small", "thumbnail__90x90"), ("cut", "crop__60x60")]}
-
-
-@pytest.fixture(autouse=True)
-def app(settings: Any) -> None:
-    """Register the spec of the app, which finds nothing without it."""
-    register.generator(IMAGE_ID, VersatileImage)
-    settings.VERSATILEIMAGEFIELD_RENDITION_KEY_SETS = SETS
-
-
-@pytest.fixture
-def model() -> Iterator[Any]:
-    """Return a model with the fields, and a table for it."""
-
-    class Picture(models.Model):
-        image = VersatileImageField(
-            upload_to="pictures", ppoi_field="point", width_field="width", blank=True
-        )
-        width = models.PositiveIntegerField(null=True)
-        point = PPOIField()
-        bare = VersatileImageField(upload_to="pictures", blank=True)
-        other = VersatileImageField(upload_to="pictures", blank=True, ppoi_field="middle")
-        middle = FocalPointField(image_field="other")
-        held = VersatileImageField(
-            blank=True,
-            placeholder_image=OnDiscPlaceholderImage(PHOTOS / "rocket.jpg"),
-        )
-        focal = ImageSpecField([ResizeToFill(40, 40, anchor="focal")], source="image", format="PNG")
-
-        class Meta:
-            app_label = "testapp"
-
-    with connection.schema_editor() as editor:
-        editor.create_model(Picture)
-    yield Picture
-    with connection.schema_editor() as editor:
-        editor.delete_model(Picture)
-    # Copies of rows look the model up, so that it could not be isolated.
-    del apps.all_models["testapp"]["picture"]
-    apps.clear_cache()
-
-
-@pytest.fixture
-def picture(model: Any, photos: Path) -> Any:
-    """Return a row with an image of 640 x 427 pixels."""
-    return model.objects.create(image=content_of(photos / "rocket.jpg"))
 
 
 def pixels_of(image: Any, processors: list[Processor]) -> Image.Image:

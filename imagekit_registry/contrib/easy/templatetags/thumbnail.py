@@ -40,7 +40,7 @@ _PROBLEMS = (ImageKitError, KeyError, OSError, TypeError, ValueError)
 _Values = Mapping[str, FilterExpression | bool]
 
 
-def _attempt(make: Callable[[], Any]) -> Any:
+def _attempt(make: Callable[[], object]) -> Any:
     """Return what *make* gives; nothing if it fails, unless ``THUMBNAIL_DEBUG`` is on."""
     try:
         return make()
@@ -155,7 +155,7 @@ def _refuse(tag: str, option: str, known: frozenset[str]) -> NoReturn:
 
 
 @register.filter
-def thumbnailer(obj: Any, relative_name: str | None = None) -> Any:
+def thumbnailer(obj: object, relative_name: str | None = None) -> Any:
     """Return what makes images of a file, by alias.
 
     Args:
@@ -169,7 +169,7 @@ def thumbnailer(obj: Any, relative_name: str | None = None) -> Any:
 
 
 @register.filter
-def thumbnailer_passive(obj: Any) -> Any:
+def thumbnailer_passive(obj: object) -> Any:
     """Return the same, which gives only images that are there.
 
     Args:
@@ -183,7 +183,7 @@ def thumbnailer_passive(obj: Any) -> Any:
 
 
 @register.filter
-def thumbnail_url(source: Any, alias: str) -> str:
+def thumbnail_url(source: object, alias: str) -> str:
     """Return the URL of the image of an alias; nothing if it cannot be had.
 
     Args:

@@ -157,7 +157,7 @@ def thumbnail(parser: Parser, token: Token) -> ThumbnailNode:
 
 
 @register.filter
-def is_portrait(file: Any) -> bool:
+def is_portrait(file: object) -> bool:
     """Return whether an image is higher than wide; False of what is none."""
     if conf.get("THUMBNAIL_DUMMY"):
         return bool(conf.get("THUMBNAIL_DUMMY_RATIO") < 1)
@@ -166,7 +166,7 @@ def is_portrait(file: Any) -> bool:
 
 
 @register.filter
-def margin(file: Any, geometry: str) -> str:
+def margin(file: object, geometry: str) -> str:
     """Return the CSS margin that centres an image in a box of a geometry."""
     spare = attempt(_spare, file, geometry)
     if spare is None:
@@ -176,13 +176,13 @@ def margin(file: Any, geometry: str) -> str:
 
 
 @register.filter
-def background_margin(file: Any, geometry: str) -> str:
+def background_margin(file: object, geometry: str) -> str:
     """Return the CSS position that centres a background image in a box of a geometry."""
     spare = attempt(_spare, file, geometry)
     return "auto" if spare is None else f"{spare[0] / 2:g}px {spare[1] / 2:g}px"
 
 
-def _spare(file: Any, geometry: str) -> tuple[int, int] | None:
+def _spare(file: object, geometry: str) -> tuple[int, int] | None:
     """Return how much wider and higher a box is than an image; None if that has no size."""
     if not file or isinstance(file, DummyImage) or conf.get("THUMBNAIL_DUMMY"):
         return None

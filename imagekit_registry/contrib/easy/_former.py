@@ -1,0 +1,106 @@
+"""What easy-thumbnails has made: found by its names, which tell the options."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.files.storage import Storage, storages
+from django.db.models.fields.files import FieldFile
+
+from imagekit_registry._loading import resolve_storage
+from imagekit_registry.cachefiles.listing import Listing
+from imagekit_registry.contrib._peers import names_beside, stored_files
+from imagekit_registry.contrib.easy.alias import aliases
+from imagekit_registry.contrib.easy.conf import settings
+from imagekit_registry.contrib.easy.files import ThumbnailerFieldFile
+from imagekit_registry.contrib.easy.options import ThumbnailOptions
+from imagekit_registry.contrib.easy.processors import known_options
+from imagekit_registry.contrib.easy.specs import OTHER_OPTIONS
+from imagekit_registry.contrib.easy.storage import ThumbnailFileSystemStorage
+from imagekit_registry.exceptions import ImageKitError, answer_or
+from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, extension_to_format
+from imagekit_registry.maintenance.adopt import Former
+
+_SIZE = re.compile(r"(\d+)x(\d+)_q(\d+)(?:ss(\d))?", re.ASCII)
+
+
+def former_images(notes: list[str]) -> Iterator[Former]:
+    """Yield what was made of the files of all rows, as names beside them tell.
+
+    Args:
+        notes: Where it is written down why names tell nothing.
+    """
+    parts = [getattr(django_settings, f"THUMBNAIL_{name}", "") for name in ("BASEDIR", "SUBDIR")]
+    namer = getattr(django_settings, "THUMBNAIL_NAMER", "easy_thumbnails.namers.default")
+    is_usual = str(namer).endswith(".namers.default")  # the guide renames what is before it
+    if not is_usual or any("%(opts)s" in part for part in parts):
+        notes.append(
+            "THUMBNAIL_NAMER, _BASEDIR or _SUBDIR gives names that do not tell the options in the way"
+            " of easy-thumbnails: what has such a name is made again."
+        )
+        return
+    names = sorted(known_options() | OTHER_OPTIONS, key=len, reverse=True)
+    option = re.compile(rf"_({'|'.join(map(re.escape, names))})(?:-([^_]*))?(?=_|$)")
+    listing = Listing()
+    for file in stored_files():
+        image = ThumbnailerFieldFile(file.instance, file.field, file.name)
+        storage = _storage_of(file)
+        folder, basename = posixpath.split(str(file.name))
+        place = posixpath.join(parts[0], folder, parts[1])
+        start = f"{getattr(django_settings, 'THUMBNAIL_PREFIX', '')}{basename}."
+        for name in names_beside(listing, storage, place, start):
+            told = posixpath.splitext(name.removeprefix(start))[0]
+            if options := _options(told, option):
+                yield from _former(image, options, posixpath.join(place, name), storage)
+
+
+def _former(
+    image: ThumbnailerFieldFile, options: dict[str, Any], name: str, storage: Storage
+) -> Iterator[Former]:
+    """Yield what a former file would be here; nothing if that has another format."""
+    try:
+        asked = ThumbnailOptions(options)
+        alias = next(
+            (
+                alias
+                for alias, named in aliases.all(image).items()
+                if ThumbnailOptions(named) == asked
+            ),
+            None,
+        )
+        file = image.image_for(options) if alias is None else image.image_of_alias(alias)
+    except (ImageKitError, TypeError, ValueError):
+        return  # Options that are none here.
+    format = answer_or("", extension_to_format, posixpath.splitext(name)[1])
+    source = answer_or("", extension_to_format, posixpath.splitext(str(image.name))[1])
+    wanted = file.spec.format or source
+    if format in (AUTO_FORMATS if wanted == AUTO else (wanted,)):
+        yield Former(file, name, storage)
+
+
+def _options(told: str, option: re.Pattern[str]) -> dict[str, object]:
+    """Return the options that a part of a name tells; none if it is no such part."""
+    found = _SIZE.match(told)
+    if found is None or option.sub("", told[found.end() :]):
+        return {}
+    width, height, quality, subsampling = found.groups()
+    options: dict[str, Any] = {"size": (int(width), int(height)), "quality": int(quality)}
+    options |= {"subsampling": int(subsampling)} if subsampling else {}
+    given = option.findall(told[found.end() :])
+    return {**options, **{name: value or True for name, value in given}}
+
+
+def _storage_of(file: FieldFile) -> Storage:
+    """Return the storage that easy-thumbnails has put the images of a file into."""
+    own = vars(file.field).get("thumbnail_storage")
+    alias = settings.THUMBNAIL_DEFAULT_STORAGE_ALIAS
+    if own is None and alias in storages.backends:
+        return storages[alias]
+    former = getattr(django_settings, "THUMBNAIL_DEFAULT_STORAGE", None)
+    if own is None and former is None:
+        return ThumbnailFileSystemStorage()
+    return resolve_storage(own or former)
