@@ -111,3 +111,7 @@ IMAGEKIT_ON_ERROR = "placeholder"
 # So that the server and the commands know the same, and the admin lists all images.
 IMAGEKIT_STATE_STORE = "database"
 IMAGEKIT_MAX_BYTES = 25 * 1024 * 1024
+# A slow machine may take its time for all images of a photograph.
+IMAGEKIT_MAX_SECONDS = 60
+# The rules stand in the head of the page: no element has a style of its own.
+IMAGEKIT_PLACEHOLDER_DELIVERY = "class"

@@ -1,21 +1,26 @@
-"""Makes the pictures of the processors: what a photograph is before, and what each makes of it.
+"""Makes the pictures of the docs: what each processor makes of a photograph, and what formats and qualities do.
 
     python -m docs.write_pictures [--all]
 
-Those that are there stay as they are, unless all are asked for: encoders write other bytes with each version.
+Those that are there stay as they are, unless all are asked for: encoders write other bytes with each version. With the
+pictures of formats goes the table of their bytes.
 """
 
 from __future__ import annotations
 
+import io
+import re
 import sys
 from pathlib import Path
 
 from PIL import Image
 
-from imagekit_registry import processors
+from imagekit_registry import imaging, processors
+from imagekit_registry.conf import FORMAT_OPTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURES = ROOT / "docs" / "_static" / "processors"
+_STATIC = ROOT / "docs" / "_static"
+PICTURES = _STATIC / "processors"
 _CAT, _COFFEE, _PORTRAIT, _ROCKET = (
     ROOT / "demo" / "photos" / name
     for name in ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg")
@@ -52,6 +57,13 @@ EXAMPLES: dict[str, tuple[Path, str]] = {
     "TrimBorderColor": (_COFFEE, "TrimBorderColor()"),
     "UnsharpMask": (_CAT, "UnsharpMask(radius=2, percent=200)"),
 }
+#: Photographs whose bytes are compared, each with the upper left corner of what is shown of it, in pixels.
+COMPARED = {"dandelion.jpg": (210, 130), "dogs.jpg": (340, 370), "mountains.jpg": (560, 300)}
+#: How wide they are compared, and how much of them is shown.
+_WIDTH, _SHOWN = 960, 150
+_FORMATS, _QUALITIES = ("JPEG", "WEBP", "AVIF"), ("low", "medium", "high", "max")
+FORMATS_PAGE = ROOT / "docs" / "explanation" / "formats-and-qualities.md"
+_TABLE = re.compile(r"(?<=<!-- bytes -->\n).*?(?=<!-- end -->)", re.DOTALL)
 _SIZE = (240, 160)
 _GAP, _SQUARE = 16, 8
 
@@ -101,9 +113,50 @@ def _of_anchors() -> Image.Image:
     return _beside([processors.Crop(90, 90, anchor=each).process(photo) for each in anchors], 3)
 
 
+def _compare(name: str) -> tuple[Image.Image, list[int]]:
+    """Return what is seen of a photograph in each format and quality, and how many bytes each has."""
+    parts, sizes = [], []
+    x, y = COMPARED[name]
+    for format in _FORMATS:
+        for quality in _QUALITIES:
+            recipe = imaging.Recipe(
+                processors=(processors.ResizeToFit(_WIDTH),), format=format, quality=quality
+            )
+            with (ROOT / "demo" / "photos" / name).open("rb") as file:
+                made = imaging.render(
+                    file, recipe, limits=imaging.Limits(), format_options=FORMAT_OPTIONS
+                )
+            data = made.read()
+            sizes.append(len(data))
+            image = Image.open(io.BytesIO(data)).convert("RGB")
+            parts.append(image.crop((x, y, x + _SHOWN, y + _SHOWN)))
+    return _beside(parts, len(_QUALITIES)), sizes
+
+
+def _write_formats() -> None:
+    rows = [
+        "| | | `low` | `medium` | `high` | `max` |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name in COMPARED:
+        picture, sizes = _compare(name)
+        picture.save(_STATIC / f"formats-{Path(name).stem}.webp", quality=96, method=6)
+        for row, format in enumerate(_FORMATS):
+            columns = sizes[row * len(_QUALITIES) :][: len(_QUALITIES)]
+            cells = " | ".join(f"{size / 1000:.0f} kB" for size in columns)
+            rows.append(f"| {'' if row else f'`{name}`'} | {format} | {cells} |")
+    page = FORMATS_PAGE.read_text(encoding="utf-8")
+    table = "\n".join(["", *rows, "", ""])
+    FORMATS_PAGE.write_text(_TABLE.sub(lambda _: table, page), encoding="utf-8")
+
+
 def main(*, every: bool) -> None:
     """Write the pictures that are not there, or every one."""
     PICTURES.mkdir(parents=True, exist_ok=True)
+    if every or not all(
+        (_STATIC / f"formats-{Path(name).stem}.webp").exists() for name in COMPARED
+    ):
+        _write_formats()
     for name in [*EXAMPLES, "anchors"]:
         path = PICTURES / f"{name}.webp"
         if every or not path.exists():

@@ -1,12 +1,12 @@
-"""Generators, cache files and source groups, by id."""
+"""Generators, cache files and source groups, by id; placeholders and detectors, by name."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, TypeVar, overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, overload
 
 import attrs
 
@@ -14,6 +14,7 @@ from imagekit_registry.exceptions import AlreadyRegistered, InvalidArgumentType,
 
 __all__ = [
     "CacheFileRegistry",
+    "DetectorRegistry",
     "GeneratorRegistry",
     "PlaceholderRegistry",
     "RegisteredGroup",
@@ -21,6 +22,7 @@ __all__ = [
     "SourceGroupFilesGenerator",
     "SourceGroupRegistry",
     "cachefile_registry",
+    "detector_registry",
     "generator_registry",
     "placeholder_registry",
     "register",
@@ -273,11 +275,40 @@ class SourceGroupRegistry:
         return [known.spec_id for known in self._groups if known.group is source_group]
 
 
-class PlaceholderRegistry:
-    """A project's own kinds of placeholders, by name, for ``placeholder = "name"`` of specs."""
+class _Functions(Generic[G]):
+    """Functions by name."""
+
+    #: What they are, for messages and in the names of `register` and `unregister`.
+    kind: ClassVar[str]
 
     def __init__(self) -> None:
-        self._makers: dict[str, Callable[[Any], str]] = {}
+        self._functions: dict[str, G] = {}
+        #: The names, in the order of their registration; another object after each change.
+        self.names: tuple[str, ...] = ()
+
+    def _add(self, name: str, function: G) -> None:
+        if self._functions.get(name, function) != function:
+            raise AlreadyRegistered(
+                f"The {self.kind} {name!r} is already registered, for {self._functions[name]!r}."
+                f" To replace it, call unregister.{self.kind}({name!r}) first."
+            )
+        self._functions[name] = function
+        self.names = tuple(self._functions)
+
+    def unregister(self, name: str) -> None:
+        """Remove what is registered under *name*; nothing happens if nothing is."""
+        self._functions.pop(name, None)
+        self.names = tuple(self._functions)
+
+    def get(self, name: str) -> G | None:
+        """Return the function that is registered under *name*, or None."""
+        return self._functions.get(name)
+
+
+class PlaceholderRegistry(_Functions[Callable[[Any], str]]):
+    """A project's own kinds of placeholders, by name, for ``placeholder = "name"`` of specs."""
+
+    kind = "placeholder"
 
     def register(self, name: str, make: Callable[[Any], str]) -> None:
         """Register a function that makes placeholders.
@@ -293,20 +324,37 @@ class PlaceholderRegistry:
         Example:
             >>> register.placeholder("edge", lambda image: "#%02x%02x%02x" % image.getpixel((0, 0)))
         """
-        if self._makers.get(name, make) != make:
-            raise AlreadyRegistered(
-                f"The placeholder {name!r} is already registered, for {self._makers[name]!r}. To"
-                f" replace it, call unregister.placeholder({name!r}) first."
-            )
-        self._makers[name] = make
+        self._add(name, make)
 
-    def unregister(self, name: str) -> None:
-        """Remove what is registered under *name*; nothing happens if nothing is."""
-        self._makers.pop(name, None)
 
-    def get(self, name: str) -> Callable[[Any], str] | None:
-        """Return the function that is registered under *name*, or None."""
-        return self._makers.get(name)
+class DetectorRegistry(_Functions[Callable[[Any], Iterable[Sequence[float]]]]):
+    """What finds faces, or whatever images of a project are about; by name.
+
+    It suggests the focal point of a source where the row has none: of several detectors, the first
+    that finds something. Their names are a part of the recipes that they have a say in.
+    """
+
+    kind = "detector"
+
+    def register(self, name: str, detect: Callable[[Any], Iterable[Sequence[float]]]) -> None:
+        """Register a function that finds what images are about.
+
+        It is called by whoever makes the images, a worker say, once for each source: in any thread,
+        several at a time.
+
+        Args:
+            name: What it is called; another name makes other files.
+            detect: Takes the upright source, a Pillow image in RGB of at most 640 pixels to a side,
+                and returns boxes: left, top, width and height, in pixels of it, and weight. The point
+                is their middle by weight. None is found: an empty list.
+
+        Raises:
+            AlreadyRegistered: Another function has the name. Unregister that one first.
+
+        Example:
+            >>> register.detector("sky", lambda image: [(0, 0, image.width, image.height / 3, 1)])
+        """
+        self._add(name, detect)
 
 
 class _Register:
@@ -317,6 +365,7 @@ class _Register:
         self.cachefiles = cachefile_registry.register
         self.source_group = source_group_registry.register
         self.placeholder = placeholder_registry.register
+        self.detector = detector_registry.register
 
 
 class _Unregister:
@@ -327,11 +376,13 @@ class _Unregister:
         self.cachefiles = cachefile_registry.unregister
         self.source_group = source_group_registry.unregister
         self.placeholder = placeholder_registry.unregister
+        self.detector = detector_registry.unregister
 
 
 generator_registry = GeneratorRegistry()
 source_group_registry = SourceGroupRegistry()
 cachefile_registry = CacheFileRegistry(source_group_registry)
 placeholder_registry = PlaceholderRegistry()
+detector_registry = DetectorRegistry()
 register = _Register()
 unregister = _Unregister()

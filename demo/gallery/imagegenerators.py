@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from PIL import features
 
 from demo.gallery.models import Photo
-from imagekit_registry import ImageSpec, Picture, Source, register
+from imagekit_registry import ImageSpec, Picture, Source, get_image, register
+from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.strategies import OnDemand
 from imagekit_registry.processors import (
     Grayscale,
@@ -23,6 +26,7 @@ class Large(ImageSpec):
 
     processors = [ResizeToFit(1600, 1600, upscale=False)]
     format = "JPEG"
+    placeholder = "lqip"
     picture = Picture(widths=[480, 960, 1600], sizes="(max-width: 60rem) 100vw, 42rem")
 
 
@@ -30,18 +34,22 @@ class Large(ImageSpec):
 class Square(ImageSpec):
     """What the photograph is about, for screens with little room."""
 
-    processors = [ResizeToFill(480, 480, anchor="focal")]
+    processors = [ResizeToFill(640, 640, anchor="focal")]
     format = "JPEG"
 
 
 @register.generator("gallery:hero")
-class Hero(Large):
-    """The first photograph of the gallery: on telephones another crop of it is shown."""
+class Hero(ImageSpec):
+    """The first photograph of the gallery: as wide as the page, and on telephones another crop of it."""
 
+    processors = [ResizeToFill(1680, 720, anchor="focal")]
+    format = "JPEG"
+    placeholder = "lqip"
     picture = Picture(
-        widths=[480, 960],
-        sizes="(max-width: 60rem) 100vw, 36rem",
-        sources=[Source("(max-width: 30rem)", "gallery:square")],
+        layout="full",
+        widths=[640, 1120, 1680],
+        sizes="(min-width: 74.5rem) 72rem, 100vw",
+        sources=[Source("(max-width: 34rem)", "gallery:square")],
     )
 
 
@@ -60,6 +68,15 @@ class Fill(ImageSpec):
 
     title = "Filling a box"
     processors = [ResizeToFill(480, 360)]
+    format = "JPEG"
+
+
+@register.generator("gallery:focal")
+class Focal(ImageSpec):
+    """What the photograph is about, filling a box."""
+
+    title = "Around the focal point"
+    processors = [ResizeToFill(480, 360, anchor="focal")]
     format = "JPEG"
 
 
@@ -112,6 +129,7 @@ class Contact(ImageSpec):
 SPECS = {
     "gallery:fit": Fit,
     "gallery:fill": Fill,
+    "gallery:focal": Focal,
     "gallery:smart": Smart,
     "gallery:grayscale": Gray,
     "gallery:rounded": Rounded,
@@ -133,5 +151,14 @@ if features.check("avif"):
 
 # With these, `generateimages` makes them of every photograph.
 photos = ImageFieldSourceGroup(Photo, "image")
-for spec_id in ["gallery:hero", "gallery:large", *SPECS]:
+for spec_id in ["gallery:large", *SPECS]:
     register.source_group(spec_id, photos)
+
+
+def newest() -> Iterator[ImageCacheFile]:
+    """Yield the only hero that a page shows: that of the newest photograph."""
+    for photo in Photo.objects.all()[:1]:
+        yield get_image("gallery:hero", source=photo.image)
+
+
+register.cachefiles("gallery:hero", newest)

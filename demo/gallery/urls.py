@@ -10,6 +10,7 @@ app_name = "gallery"
 urlpatterns = [
     path("", views.Gallery.as_view(), name="gallery"),
     path("photos/<int:pk>/", views.PhotoPage.as_view(), name="photo"),
+    path("photos/<int:pk>/point/", views.Point.as_view(), name="point"),
     path("sheet/", views.ContactSheet.as_view(), name="sheet"),
     path("upload/", views.Upload.as_view(), name="upload"),
 ]

@@ -9,9 +9,9 @@ import attrs
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
-from django.views.generic import CreateView, DetailView, ListView
+from django.views.generic import CreateView, DetailView, ListView, UpdateView
 
-from demo.gallery.forms import UploadForm
+from demo.gallery.forms import PointForm, UploadForm
 from demo.gallery.imagegenerators import SPECS
 from demo.gallery.models import Photo
 from imagekit_registry import prefetch_images
@@ -106,3 +106,11 @@ class Upload(CreateView):
             f"“{photo.title}” is stored as JPEG, {photo.width} × {photo.height} pixels.",  # noqa: RUF001
         )
         return response
+
+
+class Point(UpdateView):
+    """Moves the focal point of a photograph: all its crops are made anew."""
+
+    model = Photo
+    form_class = PointForm
+    template_name = "gallery/point.html"

@@ -178,6 +178,8 @@ class _Preview(NamedTuple):
 class ImageAdminWidget(AdminFileWidget):
     """Django's own file input with a preview of the stored image and the usual box to clear it.
 
+    With JavaScript it takes a file that is dropped on it, and shows what was chosen before it is saved.
+
     Attributes:
         preview_id: The id of the generator that makes the preview.
     """
@@ -189,6 +191,7 @@ class ImageAdminWidget(AdminFileWidget):
 
     class Media:
         css = {"all": ["imagekit/admin.css"]}
+        js = ["imagekit/admin.js"]
 
     def is_initial(self, value: Any) -> bool:
         """Return whether *value* is a stored image; an upload that is not saved yet is none."""
@@ -226,7 +229,7 @@ class FocalPointWidget(forms.Widget):
 
     class Media:
         css = {"all": ["imagekit/admin.css"]}
-        js = ["imagekit/focal-point.js"]
+        js = ["imagekit/admin.js"]
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         """Add the numbers, in per cent, and the box, which is kept as it is."""

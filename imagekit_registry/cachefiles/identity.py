@@ -25,6 +25,7 @@ from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.imaging.formats import suggest_extension
+from imagekit_registry.registry import detector_registry
 from imagekit_registry.specs import (
     BaseImageSpec,
     ImageSpec,
@@ -218,7 +219,7 @@ def identify(spec: BaseImageSpec, storage: Storage) -> Identity | None:
         return None
     # A tenant's storage may move.
     place = (source.storage, storage, getattr(storage, "location", None))
-    parts = (*place, *_recipe_of(spec), *(spec.processors or ()))
+    parts = (*place, detector_registry.names, *_recipe_of(spec), *(spec.processors or ()))
     # The very same objects: what is equal may be written down in another way.
     if known is not None and _are_same(known[0], parts):
         _, same, of_row = known

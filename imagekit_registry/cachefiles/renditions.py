@@ -158,10 +158,14 @@ def offer(file: ImageCacheFile, picture: Picture) -> list[Renditions]:
     Raises:
         NotRegistered: The spec of another crop is not there.
     """
-    crops = [
-        Renditions(get_image(each.spec, source=file.spec.source), picture, each.media)
-        for each in picture.sources or ()
-    ]
+    spec = file.generator
+    quality = spec.changes.get("quality") if isinstance(spec, Rendition) else None
+    crops = []
+    for each in picture.sources or ():
+        crop = get_image(each.spec, source=file.spec.source)
+        if quality is not None:
+            crop = ImageCacheFile(Rendition(crop.generator, quality=quality))  # type: ignore[arg-type]
+        crops.append(Renditions(crop, picture, each.media))
     return [*crops, Renditions(file, picture)]
 
 

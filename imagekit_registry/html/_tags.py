@@ -44,7 +44,7 @@ _WIDEST = 65_535
 #: What says in which sizes an image is offered, and how it is loaded.
 _SIZES = frozenset(["densities", "layout", "sizes", "widths"])
 _OF_IMG = _SIZES | {"decoding", "loading", "placeholder", "priority", "quality"}
-_OF_PICTURE = (_OF_IMG - {"quality"}) | {"formats", "sources"}
+_OF_PICTURE = _OF_IMG | {"formats", "sources"}
 
 # What templates give may be anything.
 Unnamed = Sequence[Any]
@@ -74,18 +74,24 @@ def _plan_img(
     html: Named | None,
     densities: tuple[tuple[float, ImageCacheFile], ...] = (),
 ) -> ImgMarkup | PictureMarkup:
-    if (quality := options.get("quality")) is not None:
-        if str(quality) not in QUALITIES:
-            (number,) = parse_numbers([quality], "quality", 100)
-            quality = round(number)
-        file = ImageCacheFile(Rendition(file.generator, quality=quality))
     if _SIZES & options.keys():
         return _plan_picture(
             file, {**options, "formats": "", "sources": ()}, html, is_picture=False
         )
-    given = _picture_of(options)
+    given, quality = _picture_of(options), options.get("quality")
     loading = {"loading": given.loading, "decoding": given.decoding, **_urgency(given)}
-    return ImgMarkup(file, settle_attributes(html, loading), densities)
+    larger = tuple((density, _in_quality(each, quality)) for density, each in densities)
+    return ImgMarkup(_in_quality(file, quality), settle_attributes(html, loading), larger)
+
+
+def _in_quality(file: ImageCacheFile, quality: object) -> ImageCacheFile:
+    """Return *file* in the quality that a tag asks for; None: in its own."""
+    if quality is None:
+        return file
+    if str(quality) in QUALITIES:
+        return ImageCacheFile(Rendition(file.generator, quality=str(quality)))
+    (number,) = parse_numbers([quality], "quality", 100)
+    return ImageCacheFile(Rendition(file.generator, quality=round(number)))
 
 
 def image_file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
@@ -134,7 +140,8 @@ def plan_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> Pic
     Args:
         args: The id of a spec, an image of one, or what a thumbnail has.
         kwargs: The arguments of `Picture`, in place of those of the spec's; lists may be texts:
-            ``"AVIF WEBP"``, ``"320 640 1280"``; and what the spec or the thumbnail takes.
+            ``"AVIF WEBP"``, ``"320 640 1280"``; ``quality``, of all its files; and what the spec or
+            the thumbnail takes.
         html: Attributes of the ``<img>`` element within.
 
     Raises:
@@ -157,7 +164,7 @@ def _find_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> Pi
 def _plan_picture(
     file: ImageCacheFile, options: Named, html: Named | None, *, is_picture: bool = True
 ) -> PictureMarkup:
-    own = None
+    file, own = _in_quality(file, options.get("quality")), None
     if has_renditions(file.generator):
         own = file.generator.picture
     elif {"formats", "sources", *_SIZES} & {name for name in options if options[name]}:
@@ -240,10 +247,12 @@ def _split(tag: str, args: Unnamed, kwargs: Named) -> tuple[dict[str, Any], dict
     found = (TAGS[tag].options & kwargs.keys()) - {"srcset"}
     if len(args) == 2:
         found -= {"placeholder"}  # which a thumbnail takes itself
-    if found and tag != "picture" and len(args) != 2 and isinstance(args[0], str):
+    if found and len(args) != 2 and isinstance(args[0], str):
         parameters = _parameters(args[0])
         takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-        found -= found if takes_any else parameters.keys()
+        own = found if takes_any else found & parameters.keys()
+        # How a picture is offered is said by nothing else.
+        found -= own & {"quality"} if tag == "picture" else own
     return {name: kwargs[name] for name in found if kwargs[name] is not None}, {
         name: value for name, value in kwargs.items() if name not in found
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -20,7 +20,7 @@ from imagekit_registry.exceptions import GenerationError, MissingSource
 from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, normalize_format
 from imagekit_registry.imaging.qualities import Quality
 from imagekit_registry.processors import Processor, ProcessorPipeline
-from imagekit_registry.processors.anchors import place
+from imagekit_registry.processors.anchors import FocalPoint, place
 from imagekit_registry.specs._base import (
     BaseImageSpec,
     default_limits,
@@ -29,6 +29,7 @@ from imagekit_registry.specs._base import (
     load_resizer,
     smallest_formats,
 )
+from imagekit_registry.specs._detection import asked_detectors, with_suggestions
 from imagekit_registry.specs._digest import canonical_text, digest_of, is_value
 from imagekit_registry.specs._sources import (
     StoredFile,
@@ -204,6 +205,8 @@ class ImageSpec(BaseImageSpec):
             extras["format_options"] = _relevant_options(self.format)
         if smallest := smallest_formats(self.format):
             extras["smallest"] = smallest
+        if detectors := asked_detectors(self):
+            extras["detectors"] = detectors
         if cls.generate is not ImageSpec.generate:
             extras["generate"] = f"{cls.__module__}.{cls.__qualname__}"
         if not extras and all(map(is_value, processors)):
@@ -215,13 +218,19 @@ class ImageSpec(BaseImageSpec):
                 pass
         return _text(processors, self.format, dict(options), extras)
 
-    def placed_processors(self) -> Sequence[Processor]:
+    def placed_processors(
+        self, suggest: Callable[[], FocalPoint | None] | None = None
+    ) -> Sequence[Processor]:
         """Return the processors with anchors that say all by themselves.
 
-        ``"focal"`` becomes the point in the row of the source; where no anchor was given, that of
-        the settings is. So digests, names and pixels are of one point.
+        ``"focal"`` becomes the point in the row of the source, or what *suggest* gives where that has
+        none; where no anchor was given, that of the settings is.
         """
-        return place(self.processors or (), lambda: point_of(self.source), conf.DEFAULT_ANCHOR)
+        return place(
+            self.processors or (),
+            lambda: point_of(self.source) or (suggest() if suggest else None),
+            conf.DEFAULT_ANCHOR,
+        )
 
     def output_size(self, source_size: tuple[int, int]) -> tuple[int, int] | None:
         """Return the size in pixels of the image made of an upright source of *source_size*.
@@ -368,10 +377,9 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
     deadline = imaging.Deadline(limits.max_seconds)
     try:
         with open_source(source) as file:
-            render = _renderers[-1] if _renderers else imaging.render_many
-            results = render(
+            render = partial(
+                _renderers[-1] if _renderers else imaging.render_many,
                 file,
-                [spec.recipe for spec in specs],
                 limits=limits,
                 format_options=format_options(),
                 large_options=format_options(is_large=True),
@@ -381,6 +389,7 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
                 source_name=name or "",
                 deadline=deadline,
             )
+            results = render(with_suggestions(specs, render))
     except GenerationError as error:
         raise error.located(first.describe(), name) from error.__cause__
     for spec, result in zip(specs, results, strict=True):

@@ -415,7 +415,7 @@ class TestFocalPoint:
         assert root["data-image-field"] == "image"
         assert root["data-crops"] == "40x20 40x40"
         scripts = [each.get("src", "") for each in elements(page, "script")]
-        assert "/static/imagekit/focal-point.js" in scripts
+        assert "/static/imagekit/admin.js" in scripts
 
     @pytest.mark.parametrize(
         ("sent", "point"),

@@ -6,6 +6,7 @@ that is stored is stored by the demo's own process.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def test_an_upload_is_shown_in_its_right_sizes(page: Page, photos: Path) -> None
     assert page.get_by_text("Evening", exact=True).is_visible()
     # It is shown in the width that `sizes` tells, whatever file the browser has chosen for it.
     ((width, height),) = _sizes(page, "A cup in the morning")
-    assert abs(width / height - 600 / 400) < 0.01
+    assert abs(width / height - 7 / 3) < 0.01
 
 
 def test_an_upload_is_shown_in_the_admin(page: Page, photos: Path) -> None:
@@ -247,6 +248,48 @@ def test_an_editor_points_at_a_file_that_was_just_chosen(page: Page, photos: Pat
     assert _numbers(page) == ["", ""]
 
 
+_DROPPED = """([name, text]) => {
+    const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+    const dropped = new DataTransfer();
+    dropped.items.add(new File([bytes], name));
+    return dropped;
+}"""
+
+
+def test_an_editor_drops_a_file_and_sees_it_before_it_is_saved(page: Page, photos: Path) -> None:
+    """On the input or on the pad; what is no image shows what is stored."""
+    _upload(page, photos / "coffee.png", "By hand", "A cup")
+    _log_in(page)
+    _open_in_admin(page, "By hand")
+    stored, chosen = page.locator("a.imagekit-preview"), page.locator(".imagekit-preview-chosen")
+    assert stored.is_visible()
+    assert not chosen.is_visible()
+    for target, name in (
+        (".imagekit-input", "rocket.jpg"),
+        (".imagekit-focal-stage", "chelsea.png"),
+    ):
+        content = base64.b64encode((photos / name).read_bytes()).decode()
+        event = {"dataTransfer": page.evaluate_handle(_DROPPED, [name, content])}
+        page.dispatch_event(target, "dragover", event)
+        assert "imagekit-drop" in (page.locator(target).get_attribute("class") or "")
+        page.dispatch_event(target, "drop", event)
+        assert "imagekit-drop" not in (page.locator(target).get_attribute("class") or "")
+        preview = page.get_by_role("img", name=name)
+        preview.wait_for()
+        shown = page.locator(".imagekit-focal-pad img").get_attribute("src")
+        assert preview.get_attribute("src") != shown, "each has an address of its own"
+        assert not stored.is_visible()
+    page.locator("input[type=file]").set_input_files([])
+    stored.wait_for()
+    assert not chosen.is_visible()
+    page.locator("input[type=file]").set_input_files(photos / "rocket.jpg")
+    page.get_by_role("img", name="rocket.jpg").wait_for()
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("heading", name="Select photo to change").wait_for()
+    row = page.get_by_role("row").filter(has_text="By hand")
+    assert "640" in row.inner_text()
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_focal_point_input_fits_its_page(page: Page, width: int) -> None:
     """On a desktop and on a phone nothing sticks out."""
@@ -323,7 +366,7 @@ def test_a_row_that_is_added_to_an_inline_has_its_own_image(page: Page, photos: 
         rows += f'<div{empty}><p><input type="file" name="photos-{row}-image"></p>{point}</div>'
     page.goto("admin/login/")
     page.set_content(f"<form>{rows}</form>")
-    script = Path(imagekit_registry.__file__).parent / "static" / "imagekit" / "focal-point.js"
+    script = Path(imagekit_registry.__file__).parent / "static" / "imagekit" / "admin.js"
     page.add_script_tag(path=script)
     page.evaluate("""() => {
         const added = document.querySelector('.empty-form');

@@ -34,7 +34,7 @@ class TestLoading:
         before = sorted(path.name for path in (demo.data / "media" / "photos").iterdir())
         printed = demo.manage("loaddemo", "--address", "localhost:8080")
         after = sorted(path.name for path in (demo.data / "media" / "photos").iterdir())
-        assert "0 loaded, 5 were there" in printed
+        assert "0 loaded, 9 were there" in printed
         assert after == before
 
     def test_addresses_and_account_are_printed(self, demo: Demo) -> None:
@@ -62,14 +62,16 @@ class TestPages:
 
     @pytest.mark.parametrize(
         "page",
-        ["", "photo", "sheet/", "upload/", "admin/gallery/photo/", "admin form"],
-        ids=["gallery", "photo", "sheet", "upload", "admin-list", "admin-form"],
+        ["", "photo", "point", "sheet/", "upload/", "admin/gallery/photo/", "admin form"],
+        ids=["gallery", "photo", "point", "sheet", "upload", "admin-list", "admin-form"],
     )
     def test_every_image_is_what_the_page_says(self, visitor: Visitor, page: str) -> None:
         """Each image of each page is served, has the announced size, and a text in its place."""
         visitor.log_in()
         if page == "photo":
             page = _photo_page(visitor)
+        elif page == "point":
+            page = f"{_photo_page(visitor)}point/"
         elif page == "admin form":
             number = _photo_page(visitor).strip("/").rpartition("/")[2]
             page = f"admin/gallery/photo/{number}/change/"

@@ -155,6 +155,9 @@ class TestElement:
             ("picture 'tests:card' source=name priority=1",) * 2,
             ("generateimage 'tests:card' source=name layout='full' quality=40",) * 2,
             ("thumbnail '90x' name widths='50 90' sizes='5vw'",) * 2,
+            ("thumbnail '90x' name srcset='2' quality='low'",) * 2,
+            ("picture 'tests:card' source=name quality='low' formats='webp'",) * 2,
+            ("imagepreload 'tests:card' source=name quality=30",) * 2,
         ]
         environment = jinja2.Environment(
             extensions=["imagekit_registry.jinja2.ImagekitExtension"], autoescape=True
@@ -213,6 +216,37 @@ class TestImg:
             images = elements(render(tags, name=name, q=quality))
             sizes.append([_size(each["src"]) for each in images])
         assert all(low < high / 2 for low, high in zip(*sizes, strict=True))
+
+    @pytest.mark.parametrize(
+        "tag",
+        [
+            "picture 'tests:card' source=name sources=crops quality=q",
+            "picture '200x' name srcset='2' quality=q",
+            "thumbnail '200x' name srcset='2' quality=q",
+            "generateimage 'tests:card' source=name widths='90 160' quality=q",
+        ],
+    )
+    def test_quality_is_that_of_all_files(self, tag: str, name: str) -> None:
+        """Of each format, size and crop that a browser may choose."""
+        crops, sizes = [Source("(max-width: 9px)", "tests:square")], []
+        for quality in ("low", "max"):
+            html = render("{% " + tag + " %}", name=name, crops=crops, q=quality)
+            urls = re.findall(r"/media/[^\s\",]+", html)
+            sizes.append(sorted(map(_size, set(urls))))
+        assert len(sizes[0]) > 1
+        assert all(low < high / 1.5 for low, high in zip(*sizes, strict=True))
+
+    def test_a_generator_of_a_picture_may_have_a_quality_of_its_own(self, name: str) -> None:
+        """It is given what is asked for, and does with it what it likes."""
+
+        class Own(Card):
+            def __init__(self, source: Any = None, quality: int = 1) -> None:
+                super().__init__(source)
+                self.processors = [ResizeToFill(10 * quality, 10)]
+
+        with registered(own=Own):
+            html = render("{% picture 'tests:own' source=name quality=5 %}", name=name)
+        assert elements(html)[0]["width"] == "50"
 
     def test_arguments_of_a_generator_come_first(self, name: str) -> None:
         """What it calls ``widths`` or ``layout`` itself, it is given."""

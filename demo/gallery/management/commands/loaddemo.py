@@ -34,9 +34,20 @@ TEXTS = {
         "Extreme Deep Field",
         "Hundreds of galaxies in all colours before the black of space",
     ),
+    "fig.jpg": ("Half a fig", "Half a fig in a red bowl, which throws a hard shadow"),
+    "mountains.jpg": (
+        "Picos de Europa",
+        "A path over a meadow towards grey mountains with some snow",
+    ),
+    "dogs.jpg": ("Neighbours", "Two dogs with curly ears look out of a window of a wooden house"),
+    "dandelion.jpg": ("Seeds", "Dandelions in a meadow, white with seeds, against the low sun"),
 }
 # Where the middle of a photograph is not what it is about.
-POINTS = {"astronaut.png": "0.430,0.220"}
+POINTS = {
+    "astronaut.png": "0.430,0.220",
+    "dandelion.jpg": "0.290,0.400",
+    "dogs.jpg": "0.450,0.420",
+}
 
 
 class Command(BaseCommand):

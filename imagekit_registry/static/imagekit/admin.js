@@ -1,4 +1,5 @@
-/* The focal point input of the admin: a pad over the image, beside two number inputs that work without it. */
+/* The inputs of the admin: a preview of the file that was just chosen or dropped, and a pad to point at the image,
+   beside two number inputs that work without it. */
 "use strict";
 (function () {
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -7,11 +8,65 @@
         return Math.min(100, Math.max(0, Math.round(value * 10) / 10));
     }
 
-    function start(root) {
-        if (root.dataset.started || root.closest(".empty-form")) {
-            return;
+    function takeDrops(target, input) {
+        const mark = (isOver) => target.classList.toggle("imagekit-drop", isOver);
+        target.addEventListener("dragover", (event) => {
+            if (event.dataTransfer.types.includes("Files") && !input.disabled) {
+                event.preventDefault();
+                mark(true);
+            }
+        });
+        target.addEventListener("dragleave", () => mark(false));
+        target.addEventListener("drop", (event) => {
+            const [file] = event.dataTransfer.files;
+            if (file && !input.disabled) {
+                event.preventDefault();
+                const one = new DataTransfer();
+                one.items.add(file);
+                input.files = one.files;
+                input.dispatchEvent(new Event("change", { bubbles: true }));
+            }
+            mark(false);
+        });
+    }
+
+    function startInput(root) {
+        const input = root.querySelector("input[type=file]");
+        const stored = root.querySelector(".imagekit-preview");
+        const chosen = document.createElement("span");
+        const image = makeImage();
+        chosen.className = "imagekit-preview imagekit-preview-chosen";
+        if (stored) {
+            stored.after(chosen);
+        } else {
+            root.prepend(chosen);
         }
-        root.dataset.started = "true";
+
+        function show(isChosen) {
+            chosen.hidden = !isChosen;
+            // An image without an address is none.
+            chosen.replaceChildren(...(isChosen ? [image] : []));
+            if (stored) {
+                stored.hidden = isChosen;
+            }
+        }
+
+        input.addEventListener("change", () => {
+            const [file] = input.files;
+            URL.revokeObjectURL(image.src);
+            if (file) {
+                image.alt = file.name;
+                image.src = URL.createObjectURL(file);
+            }
+            show(Boolean(file));
+        });
+        // What is no image, or one that the browser does not know, is told of by the form.
+        image.addEventListener("error", () => show(false));
+        takeDrops(root, input);
+        show(false);
+    }
+
+    function startPad(root) {
         const find = (selector) => root.querySelector(selector);
         const [x, y] = root.querySelectorAll("input[type=number]");
         const stage = find(".imagekit-focal-stage");
@@ -49,12 +104,7 @@
         function load(urls) {
             const url = urls.find(Boolean);
             image.onerror = () => (urls.length > 1 ? load(urls.slice(1)) : hide());
-            image.onload = () => {
-                const proportion = image.naturalWidth / image.naturalHeight || 1;
-                // The pad is as large as the image, so that a point of one is a point of the other.
-                pad.style.width = `${Math.min(420, 320 * proportion)}px`;
-                stage.hidden = clear.hidden = find(".imagekit-focal-help").hidden = false;
-            };
+            image.onload = () => unfold(image.naturalWidth / image.naturalHeight || 1);
             if (url) {
                 [image, ...crops].forEach((each) => { each.src = url; });
             } else {
@@ -62,12 +112,24 @@
             }
         }
 
+        function unfold(proportion) {
+            // The pad is as large as the image, so that a point of one is a point of the other.
+            pad.style.width = `${Math.min(420, 320 * proportion)}px`;
+            pad.style.aspectRatio = proportion;
+            stage.hidden = clear.hidden = find(".imagekit-focal-help").hidden = false;
+        }
+
         function hide() {
             stage.hidden = clear.hidden = find(".imagekit-focal-help").hidden = true;
         }
 
         function loadStored() {
-            const around = file?.closest(".imagekit-input, .file-upload, p, td, div");
+            const around = file?.closest(".imagekit-input") || file?.closest(".file-upload, p, td, div");
+            const preview = around?.querySelector("img[width][height]");
+            if (preview) {
+                // The page has its place before the image has come.
+                unfold(preview.getAttribute("width") / preview.getAttribute("height"));
+            }
             load([around?.querySelector("a[href]")?.href, around?.querySelector("img")?.src]);
         }
 
@@ -115,9 +177,10 @@
             pad.focus();
         });
         [x, y].forEach((input) => input.addEventListener("input", show));
-        file?.addEventListener("change", loadChosen);
         show();
         if (file) {
+            file.addEventListener("change", loadChosen);
+            takeDrops(stage, file);
             loadStored();
         }
     }
@@ -141,7 +204,14 @@
     }
 
     function startAll(within) {
-        within.querySelectorAll(".imagekit-focal").forEach(start);
+        for (const [selector, start] of [[".imagekit-input", startInput], [".imagekit-focal", startPad]]) {
+            within.querySelectorAll(selector).forEach((root) => {
+                if (!root.dataset.started && !root.closest(".empty-form")) {
+                    root.dataset.started = "true";
+                    start(root);
+                }
+            });
+        }
     }
 
     document.addEventListener("DOMContentLoaded", () => startAll(document));
