@@ -65,7 +65,7 @@ def plan_image(
     """
     _look_for_alt(args, html)
     options, rest = _split("generateimage", args, kwargs)
-    return _plan_img(_file(args, rest), options, html)
+    return _plan_img(image_file(args, rest), options, html)
 
 
 def _plan_img(
@@ -96,10 +96,6 @@ def _in_quality(file: ImageCacheFile, quality: object) -> ImageCacheFile:
 
 def image_file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
     """Return the cache file of a registered generator; arguments as for `plan_image`."""
-    return _file(args, kwargs)
-
-
-def _file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
     if args and isinstance(args[0], ImageCacheFile):
         if kwargs:
             raise InvalidArgumentType(
@@ -154,7 +150,7 @@ def plan_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> Pic
 def _find_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> PictureMarkup:
     options, rest = _split("picture", args, kwargs)
     if len(args) == 1:
-        return _plan_picture(_file(args, rest), options, html)
+        return _plan_picture(image_file(args, rest), options, html)
     thumbnail = _Thumbnail(args, rest)
     if thumbnail.srcset is not None and not _SIZES & options.keys():
         options |= {"layout": "fixed", "densities": [1, *thumbnail.scales()]}
