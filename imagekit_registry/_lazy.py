@@ -16,7 +16,7 @@ __all__ = ["later", "lazy_names"]
 
 def lazy_names(
     package: str, modules: Mapping[str, Sequence[str]]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return ``__getattr__`` and ``__dir__`` for *package*: it imports its modules one by one.
 
     Args:

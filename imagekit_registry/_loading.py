@@ -25,8 +25,8 @@ _UNSAFE_IN_KEYS = re.compile("[\u0000-\u0020\u007f-\u009f\\s]+")
 _LONGEST_KEY = 200
 
 #: A page looks the same few up for each of its images.
-_imported: dict[str, Any] = {}
-_singletons: dict[Any, Any] = {}
+_imported: dict[str, object] = {}
+_singletons: dict[object, object] = {}
 _storage_references: dict[int, tuple[Storage, str]] = {}
 #: What storages say of their place, those of Django and of django-storages; tenants' may change.
 _PLACES = ("location", "bucket_name", "azure_container", "root_path", "endpoint_url")

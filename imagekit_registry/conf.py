@@ -60,7 +60,7 @@ T = TypeVar("T")
 _SAME: Any = object()
 
 #: Pillow save options per output format, before a spec's own ``options`` are added.
-FORMAT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+FORMAT_OPTIONS: Mapping[str, Mapping[str, object]] = {
     "JPEG": {"quality": 85, "progressive": False},
     # Half the time of the default, 6, for files that are less than 1% larger.
     "PNG": {"optimize": False, "compress_level": 4},
@@ -70,7 +70,7 @@ FORMAT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 
 #: The same for results of more than half the pixels that are allowed, which would take too long.
-LARGE_FORMAT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+LARGE_FORMAT_OPTIONS: Mapping[str, Mapping[str, object]] = {
     "PNG": {"compress_level": 1},
     "WEBP": {"method": 0},
 }
@@ -124,7 +124,7 @@ class Setting(property, Generic[T]):
         @overload
         def __get__(self, instance: Conf, owner: type | None = None) -> T: ...
 
-        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
+        def __get__(self, instance: object, owner: type | None = None) -> Any: ...
 
 
 class Conf:
@@ -355,7 +355,7 @@ class Conf:
     )
 
 
-def all_settings() -> dict[str, Setting[Any]]:
+def all_settings() -> dict[str, Setting[object]]:
     """Return every setting by its full name, in the order in which they are declared."""
     return {item.name: item for item in vars(Conf).values() if isinstance(item, Setting)}
 

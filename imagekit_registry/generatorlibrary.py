@@ -64,7 +64,7 @@ class Thumbnail(ImageSpec):
         *,
         otherwise: str | Sequence[float] | None = None,
         closeness: int = 0,
-        placeholder: Any = None,
+        placeholder: object = None,
     ) -> None:
         arguments = (width, height, anchor, crop, upscale)
         focal: dict[str, Any] = {"otherwise": otherwise, "closeness": closeness}

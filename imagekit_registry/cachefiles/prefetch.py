@@ -77,7 +77,7 @@ def _spec_fields_of(model: type) -> list[list[str]]:
     return [[name] for name, value in getmembers_static(model) if isinstance(value, SpecHost)]
 
 
-def _follow(item: object, path: Sequence[str]) -> Iterator[Any]:
+def _follow(item: object, path: Sequence[str]) -> Iterator[object]:
     """Yield what *path* leads to; nothing where a relation is empty."""
     if item is None:
         return

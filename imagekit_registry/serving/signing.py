@@ -101,7 +101,7 @@ class Demand:
 
     spec_id: str
     source: str = ""
-    arguments: Mapping[str, Any] = attrs.field(factory=dict)
+    arguments: Mapping[str, object] = attrs.field(factory=dict)
     rendition: Mapping[str, Any] = attrs.field(factory=dict)
     version: str = ""
     expires: int | None = None
@@ -180,7 +180,7 @@ class Demand:
         """Return whether the URL has been good for something once."""
         return self.expires is not None and time.time() > self.expires
 
-    def find_file(self, **changes: Any) -> ImageCacheFile:
+    def find_file(self, **changes: object) -> ImageCacheFile:
         """Return the cache file that is asked for.
 
         Args:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import nullcontext
 from copy import copy
 from functools import partial
+from itertools import chain
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakSet
 
 import attrs
@@ -28,10 +29,13 @@ _CHUNK = 500
 
 _logger = logging.getLogger("imagekit_registry.specs")
 
+M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+
 
 def iterate_rows(
-    rows: QuerySet[Any, Any], key: Callable[[Any], object] = attrgetter("pk")
-) -> Iterator[Any]:
+    rows: QuerySet[M, T], key: Callable[[T], object] = attrgetter("pk")
+) -> Iterator[T]:
     """Yield all of *rows*, in the order of their keys, by one query for each 500.
 
     Each query begins behind the last row seen, and is over before that row is given out: on SQLite an
@@ -42,12 +46,16 @@ def iterate_rows(
         rows: Of one model, not sliced.
         key: Returns the primary key of what the queryset gives.
     """
+    return chain.from_iterable(_pages_of(rows, key))
+
+
+def _pages_of(rows: QuerySet[Any, Any], key: Callable[[Any], object]) -> Iterator[Iterable[Any]]:
     if not rows.model._meta.managed:
-        yield from rows.iterator(_CHUNK)
+        yield rows.iterator(_CHUNK)
         return
     rest = rows = rows.order_by("pk")
     while page := list(rest[:_CHUNK]):
-        yield from page
+        yield page
         if len(page) < _CHUNK:
             return
         rest = rows.filter(pk__gt=key(page[-1]))

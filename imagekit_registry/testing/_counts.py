@@ -99,10 +99,10 @@ def _with_subclasses(cls: type) -> set[type]:
 
 
 def _noting(
-    method: Callable[..., Any], name: str, calls: list[str], inside: threading.local
-) -> Callable[..., Any]:
+    method: Callable[..., object], name: str, calls: list[str], inside: threading.local
+) -> Callable[..., object]:
     @wraps(method)
-    def noting(self: object, *args: Any, **kwargs: Any) -> Any:
+    def noting(self: object, *args: object, **kwargs: object) -> Any:
         if vars(inside).get("is_counted"):
             return method(self, *args, **kwargs)
         given = ", ".join([*map(repr, args), *(f"{key}={kwargs[key]!r}" for key in kwargs)])

@@ -29,7 +29,7 @@ from imagekit_registry.specs import rendering_by
 generated: list[ImageCacheFile] = []
 
 #: What writes one colour fastest.
-_FASTEST: dict[str, dict[str, Any]] = {
+_FASTEST: dict[str, dict[str, object]] = {
     "AVIF": {"speed": 10, "subsampling": "4:0:0", "max_threads": 1},
     "PNG": {"compress_level": 1},
     "WEBP": {"lossless": True, "method": 0, "quality": 0},

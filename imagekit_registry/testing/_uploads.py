@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import ExifTags, Image
@@ -21,7 +20,7 @@ def make_image(
     format: str = "JPEG",
     size: tuple[int, int] = (640, 480),
     frames: int = 1,
-    exif: Mapping[str | int, Any] | None = None,
+    exif: Mapping[str | int, object] | None = None,
     name: str = "",
 ) -> SimpleUploadedFile:
     """Return an image as a browser uploads it: a gradient from black above to white below.
@@ -47,7 +46,7 @@ def make_image(
     data = Image.Exif()
     for tag, value in (exif or {}).items():
         data[ExifTags.Base[tag].value if isinstance(tag, str) else tag] = value
-    options: dict[str, Any] = {"exif": data} if exif else {}
+    options: dict[str, object] = {"exif": data} if exif else {}
     gradient = Image.linear_gradient("L").resize(size)
     pictures = [_picture(gradient, mode, 20 * number) for number in range(frames)]
     if frames > 1:

@@ -26,7 +26,7 @@ class _NothingToDo(Exception):
     """The image of a message is not wanted any more, or not of this process; it says why."""
 
 
-def make_images(message: Any) -> None:
+def make_images(message: object) -> None:
     """Make the images that *message* asks for, those of one source of one decode.
 
     What others are making, what has failed a short while ago, and what nobody asks for any more (its

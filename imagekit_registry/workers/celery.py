@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from celery import shared_task
 
 from imagekit_registry import workers
@@ -19,6 +17,6 @@ __all__ = ["make_images"]
     serializer="json",
     throws=(GenerationError,),
 )
-def make_images(message: Any) -> None:
+def make_images(message: object) -> None:
     """Make the images that *message* asks for."""
     workers.make_images(message)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
 
 from imagekit_registry import workers
 
@@ -14,6 +13,6 @@ _tasks = import_module("django.tasks" if find_spec("django.tasks") else "django_
 
 
 @_tasks.task  # type: ignore[untyped-decorator]
-def make_images(message: Any) -> None:
+def make_images(message: object) -> None:
     """Make the images that *message* asks for."""
     workers.make_images(message)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import dramatiq
 
 from imagekit_registry import workers
@@ -17,6 +15,6 @@ __all__ = ["make_images"]
 @dramatiq.actor(
     actor_name="imagekit_registry.make_images", queue_name=conf.QUEUE or "default", max_retries=0
 )
-def make_images(message: Any) -> None:
+def make_images(message: object) -> None:
     """Make the images that *message* asks for."""
     workers.make_images(message)

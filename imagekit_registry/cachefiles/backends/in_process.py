@@ -66,8 +66,10 @@ class _LaterHere(BaseAsync):
 class Threads(_LaterHere):
     """Have images made by threads of this process, which wait for no page, nor pages for them.
 
-    What was handed to them is made before the process ends, unless that is killed. While as much
-    waits as may, pages hand over nothing more, but later ones do; commands make it themselves.
+    What was handed to them is made before the process ends, unless that is killed: uvicorn, where
+    no process manager runs it, ends itself by the signal that it got. What was lost is handed over
+    anew by a page, ``IMAGEKIT_LOCK_TIMEOUT`` later at most. While as much waits as may, pages hand
+    over nothing more, but later ones do; commands make it themselves.
 
     Args:
         workers: Number of threads.

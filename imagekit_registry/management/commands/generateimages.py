@@ -105,7 +105,8 @@ class Command(ImageCommand):
                     waiting.add(result.file)
                 if options["verbosity"] > 1 and not options["json"]:
                     self.stdout.write(f"{result.status:8} {name}")
-                failed += self._fail_all(errors)
+                if errors:
+                    failed += self._fail_all(errors)
             failed += sum(self._fail(e, file=name) for name, e in waiting.run() if e is not None)
         failed += self._fail_all(errors)
         counts[ResultStatus.WANTED] = len(wanted)

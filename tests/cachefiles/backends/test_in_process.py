@@ -253,7 +253,8 @@ class TestServers:
                 assert time.monotonic() < ends_at
                 time.sleep(0.05)
 
-    @pytest.mark.parametrize("server", ["gunicorn", "uvicorn", "daphne"])
+    # uvicorn ends itself by the signal that it was sent, whatever its threads do.
+    @pytest.mark.parametrize("server", ["gunicorn", "daphne"])
     def test_a_server_that_ends_makes_what_threads_were_handed(
         self, server: str, folder: Path
     ) -> None:

@@ -1,4 +1,4 @@
-"""Progressive JPEGs decoded small: without the scans that the wanted scale does not use.
+"""Pixels as browsers show them and sooner, where Pillow's decoders give others or take long.
 
 A progressive JPEG (ITU-T T.81, annex G) holds its coefficients in some ten scans, all of which are
 read before the first pixel is made. At an eighth of the size that uses nothing but the mean of each
@@ -8,16 +8,28 @@ the file.
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import struct
 from collections.abc import Iterator
 
 import attrs
+from PIL import Image, ImageChops, ImageFile
+from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
+from ._colour import STRIP_ROWS, to_eight_bit, without_palette
 from ._source import BufferedSource
 
+#: What becomes of a frame's place before the next one, as GIF counts; APNG counts one less. Some
+#: programs write 4 for the last of them.
+CLEAR = 2
+UNDO = (3, 4)
+#: Modes without colours.
+_GREY = ("1", "L", "LA", "I;16", "I;16B", "I")
 #: At which parts of the size scans are left out (at a half nearly all are used), and how far a
 #: coefficient may be off there, for the scans that tell its last bits are a third of the file. With
 #: 128 a thumbnail is up to 0.2 dB worse (of a photograph at quality 20; 0.06 dB at 75, 0.02 dB at
@@ -45,6 +57,108 @@ _REACH = [
     for diagonal in range(15)
     for row in range(max(0, diagonal - 7), min(diagonal, 7) + 1)
 ]
+
+
+def cover(image: ImageFile.ImageFile) -> Image.Image:
+    """Return a loaded frame; what the first one of a GIF does not cover is transparent."""
+    if isinstance(image, WebPImageFile) and image.is_animated and image.mode == "RGBA":
+        return image.convert("RGB") if image.getchannel("A").getextrema() == (255, 255) else image
+    if not isinstance(image, GifImageFile) or image.dispose_extent == (0, 0, *image.size):
+        return image
+    ground = Image.new("RGBA", image.size)
+    ground.paste(without_palette(image.crop(image.dispose_extent)), image.dispose_extent)
+    return ground
+
+
+def has_deep_transparency(image: PngImageFile) -> bool:
+    """Return whether a PNG of 16 bits a band, not loaded yet, has a colour that is transparent.
+
+    Of grey in 2 and 4 bits, that is told in 8: Pillow scales the pixels, but not this value.
+    """
+    raw = str(image.tile[0][3]) if image.tile else ""
+    bits = int(raw.partition(";")[2].rstrip("B") or 8)
+    value = image.info.get("transparency")
+    if image.mode == "L" and bits in (2, 4) and isinstance(value, int) and value < 2**bits:
+        image.info["transparency"] = value * 255 // (2**bits - 1)
+    return bits == 16 and value is not None
+
+
+def _differs(image: Image.Image, value: int) -> Image.Image:
+    """Return what is 255 where a grey image of up to 16 bits does not have *value*."""
+    wide = image.convert("I").convert("F")
+    above = wide.point(lambda grey: grey * 1.0 - value).convert("L")
+    below = wide.point(lambda grey: grey * -1.0 + value).convert("L")
+    return ImageChops.lighter(above, below).point(lambda grey: 255 if grey else 0)
+
+
+def with_deep_alpha(image: Image.Image, low: Image.Image | None) -> Image.Image:
+    """Return a PNG of 16 bits a band with its transparent colour as alpha, in 8 bits.
+
+    Args:
+        image: Loaded, with the transparent colour among its ``info``.
+        low: The lower 8 bits of a coloured image, of which Pillow keeps the higher.
+    """
+    color = image.info["transparency"]
+    if low is None:
+        result, alpha = to_eight_bit(image).copy(), _differs(image, color)
+    else:
+        bands = [
+            _differs(band, value)
+            for half, part in ((image, [v >> 8 for v in color]), (low, [v & 255 for v in color]))
+            for band, value in zip(half.split(), part, strict=True)
+        ]
+        result, alpha = image.copy(), functools.reduce(ImageChops.lighter, bands)
+    result.putalpha(alpha)
+    result.info = {key: value for key, value in image.info.items() if key != "transparency"}
+    return result
+
+
+def compose(image: GifImageFile | PngImageFile, index: int, canvas: Image.Image) -> Image.Image:
+    """Return a frame laid on those before it, as browsers do; Pillow only decodes it.
+
+    Args:
+        image: At the frame *index*, which is not loaded yet.
+        index: From 0.
+        canvas: What the frames before left, in RGBA; afterwards what this one leaves.
+    """
+    whole = (0, 0, *image.size)
+    if isinstance(image, GifImageFile):
+        place, disposal, over = image.dispose_extent or whole, image.disposal_method, True
+        if index and image.mode in ("RGB", "RGBA"):
+            image.im = Image.new("RGBA", image.size).im
+        image.load()
+        image.dispose, image.disposal_method = None, 0  # nothing is left for the next seek() to do
+    else:
+        place = image.info.get("bbox", whole)
+        disposal, over = image.info.get("disposal", 0) + 1, image.info.get("blend") == 1
+        image.blend_op, image.dispose_op = 0, 0
+        image.load()
+    pixels = without_palette(to_eight_bit(image.crop(place))).convert("RGBA")
+    before = canvas.copy() if disposal in UNDO else None
+    if over:
+        # What reaches over the edge is cut off: a canvas does not grow.
+        canvas.alpha_composite(pixels, place[:2])
+    else:
+        canvas.paste(pixels, place[:2])
+    mode = "L" if image.mode in _GREY else "RGB"
+    has_alpha = canvas.getchannel("A").getextrema() != (255, 255)
+    shown = canvas.copy().convert(f"{mode}A" if has_alpha else mode)
+    if before is not None:
+        canvas.paste(before)
+    elif disposal == CLEAR:
+        canvas.paste((0, 0, 0, 0), place)
+    return shown
+
+
+def differing_rows(image: Image.Image, other: Image.Image) -> int:
+    """Return how many rows lie from the first to the last that differ in two images."""
+    rows: list[int] = []
+    for top in range(0, image.height, STRIP_ROWS):
+        strip = (0, top, image.width, min(image.height, top + STRIP_ROWS))
+        box = ImageChops.difference(image.crop(strip), other.crop(strip)).getbbox(alpha_only=False)
+        if box:
+            rows += [top + box[1], top + box[3]]
+    return max(rows) - min(rows) if rows else 0
 
 
 @attrs.define

@@ -1,43 +1,25 @@
-"""Processors: what they need, what they will give, and running them."""
+"""The plan: what is asked of a source, and what has to be known of it before it is decoded."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import attrs
-from PIL import Image
 
-from imagekit_registry.exceptions import GenerationError, ProcessingError, answer_or
+from imagekit_registry.exceptions import GenerationError, answer_or
 from imagekit_registry.processors import Processor, ProcessorPipeline
-from imagekit_registry.processors.base import is_scale_invariant, output_size_of
+from imagekit_registry.processors.base import is_ours, is_scale_invariant, output_size_of, overrides
 
 from ._decoder import Frame, Header, Plan, Size
-from ._encode import Encoded
-from ._limits import Deadline, Limits
-from ._metadata import carries
+from ._modes import Encoded, carries
 from ._recipe import Recipe
 from ._scaling import SAFETY
-from .formats import AUTO, AUTO_FORMATS, SMALLEST_OF, can_write, default_format
-
-OUR_MODULES = "imagekit_registry.processors"
-
-
-def overrides(processor: Processor, *names: str) -> bool:
-    """Return whether a user's subclass changed ``process`` and none of the methods *names*.
-
-    What those say about sizes is then not about what it does.
-    """
-    for cls in type(processor).__mro__:
-        if any(name in vars(cls) for name in names):
-            return False
-        if "process" in vars(cls):
-            return not cls.__module__.startswith(OUR_MODULES)
-    return False
+from ._source import Limits
+from .formats import AUTO, AUTO_FORMATS, SMALLEST, SMALLEST_OF, can_write, default_format
 
 
 def flat(processors: Iterable[Processor]) -> tuple[Processor, ...]:
@@ -78,12 +60,16 @@ class Job:
     #: The least size of a decode that serves, oriented and as stored; None for all pixels.
     decoded_size: Size | None = attrs.field(init=False, default=None)
     stored_size: Size | None = attrs.field(init=False, default=None)
+    #: The sizes that processors are given for which results have been checked.
+    checked: list[Size] = attrs.field(init=False, factory=list)
     frames: list[Frame] = attrs.field(init=False, factory=list)
     result: Encoded | GenerationError | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         """Ask the processors."""
-        self.formats = tuple(filter(can_write, self.smallest)) if self.recipe.is_smallest else ()
+        self.formats = (
+            tuple(filter(can_write, self.smallest)) if self.recipe.format == SMALLEST else ()
+        )
         chosen = self.formats[0] if self.formats else self.recipe.format
         if chosen == AUTO:
             chosen = AUTO_FORMATS[0]
@@ -144,94 +130,27 @@ def check_result(job: Job, limits: Limits) -> None:
     Raises:
         LimitExceeded: It would be too large.
     """
-    chain: Iterable[Processor] = job.processors
-    if job.needed is not None:
+    size, is_small = job.source_size, job.needed is not None
+    for processor in job.processors:
         # What comes first and works on single pixels of a smaller decode is said to return
         # something as large as the source, which is never made.
-        chain = itertools.dropwhile(is_scale_invariant, chain)
-    size = job.source_size
-    for processor in chain:
-        if overrides(processor, "output_size"):
-            return
-        # A processor's own mistake shows when it is run.
-        predicted = answer_or(None, output_size_of, processor, size)
-        if predicted is None:
-            return
+        is_small = is_small and is_scale_invariant(processor)
+        predicted = size
+        if not is_small:
+            # A processor's own mistake shows when it is run.
+            says = not overrides(processor, "output_size")
+            answer = answer_or(None, output_size_of, processor, size) if says else None
+            if answer is None:
+                return
+            limits.check_output(predicted := answer, is_last=False)
+        job.checked.append(size)
         size = predicted
-        limits.check_output(size, is_last=False)
     limits.check_output(size)
 
 
 def rendition_size(job: Job) -> Size | None:
     """Return what the only processor, one of our own resizers, asks for; None for any other."""
-    ours = all(type(each).__module__.startswith(OUR_MODULES) for each in job.processors)
+    ours = all(is_ours(type(each)) for each in job.processors)
     if len(job.processors) != 1 or not ours:
         return None
     return ProcessorPipeline(job.processors).required_size(job.source_size)
-
-
-def _call(processor: Processor, image: Image.Image, source_size: Size) -> Image.Image:
-    reduced: Callable[[Image.Image, Size], Image.Image] | None
-    reduced = getattr(processor, "process_reduced", None)
-    if reduced is None or image.size == source_size or overrides(processor, "process_reduced"):
-        result: object = processor.process(image)
-    else:
-        result = reduced(image, source_size)
-    if not isinstance(result, Image.Image):
-        name = type(processor).__name__
-        cause = f"{name} returned {type(result).__name__} instead of an image"
-        raise ProcessingError(cause, hint="Return the image at the end of process().")
-    return result
-
-
-def run(
-    image: Image.Image,
-    processors: Sequence[Processor],
-    source_size: Size,
-    limits: Limits,
-    deadline: Deadline,
-    *,
-    shared: bool = False,
-) -> Image.Image:
-    """Return what *processors* make of *image*.
-
-    Args:
-        image: Decoded in full, or smaller.
-        processors: Applied in this order.
-        source_size: The size in pixels that *image* stands for: that of a full decode.
-        limits: For the size of every result.
-        deadline: Looked at after each processor.
-        shared: Whether others use *image* too: it is copied before a processor that may paint on it.
-
-    Raises:
-        ProcessingError: A processor raised an exception or returned no image.
-        LimitExceeded: A result is, or would be, too large, or the time is over.
-    """
-    base, size = image, source_size
-    chain = flat(processors)
-    for number, processor in enumerate(chain, 1):
-        is_last = number == len(chain)
-        try:
-            # What works on single pixels keeps the size of what it is given, which may be less.
-            is_point = image.size != size and is_scale_invariant(processor)
-            predicted = image.size if is_point else output_size_of(processor, size)
-            if predicted is not None:
-                limits.check_output(predicted, is_last=is_last)
-            if shared and image is base and not hasattr(processor, "required_size"):
-                image = image.copy()
-            result = _call(processor, image, size)
-        except GenerationError:
-            raise
-        except Exception as error:
-            text = str(error) or "no message"
-            cause = f"{type(processor).__name__} failed ({type(error).__name__}: {text})"
-            raise ProcessingError(cause) from error
-        if result.size != image.size:
-            size = result.size
-        image = result
-        if min(image.size) < 1:
-            raise ProcessingError(f"{type(processor).__name__} returned an image without pixels")
-        limits.check_output(image.size, is_last=is_last)
-        deadline.check()
-    limits.check_output(image.size)
-    return image
