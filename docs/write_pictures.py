@@ -19,11 +19,11 @@ from imagekit_registry import imaging, processors
 from imagekit_registry.conf import FORMAT_OPTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
-_STATIC = ROOT / "docs" / "_static"
-PICTURES = _STATIC / "processors"
+PHOTOS = ROOT / "demo" / "photos"
+STATIC = ROOT / "docs" / "_static"
+PICTURES = STATIC / "processors"
 _CAT, _COFFEE, _PORTRAIT, _ROCKET = (
-    ROOT / "demo" / "photos" / name
-    for name in ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg")
+    PHOTOS / name for name in ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg")
 )
 #: What is shown of each processor: the photograph, and the code.
 EXAMPLES: dict[str, tuple[Path, str]] = {
@@ -122,7 +122,7 @@ def _compare(name: str) -> tuple[Image.Image, list[int]]:
             recipe = imaging.Recipe(
                 processors=(processors.ResizeToFit(_WIDTH),), format=format, quality=quality
             )
-            with (ROOT / "demo" / "photos" / name).open("rb") as file:
+            with (PHOTOS / name).open("rb") as file:
                 made = imaging.render(
                     file, recipe, limits=imaging.Limits(), format_options=FORMAT_OPTIONS
                 )
@@ -140,7 +140,7 @@ def _write_formats() -> None:
     ]
     for name in COMPARED:
         picture, sizes = _compare(name)
-        picture.save(_STATIC / f"formats-{Path(name).stem}.webp", quality=96, method=6)
+        picture.save(STATIC / f"formats-{Path(name).stem}.webp", quality=96, method=6)
         for row, format in enumerate(_FORMATS):
             columns = sizes[row * len(_QUALITIES) :][: len(_QUALITIES)]
             cells = " | ".join(f"{size / 1000:.0f} kB" for size in columns)
@@ -153,9 +153,7 @@ def _write_formats() -> None:
 def main(*, every: bool) -> None:
     """Write the pictures that are not there, or every one."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    if every or not all(
-        (_STATIC / f"formats-{Path(name).stem}.webp").exists() for name in COMPARED
-    ):
+    if every or not all((STATIC / f"formats-{Path(name).stem}.webp").exists() for name in COMPARED):
         _write_formats()
     for name in [*EXAMPLES, "anchors"]:
         path = PICTURES / f"{name}.webp"

@@ -6,12 +6,15 @@ import contextlib
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, overload
 
 import attrs
 
 from imagekit_registry._openers import OpenerRegistry, opener_registry
 from imagekit_registry.exceptions import AlreadyRegistered, InvalidArgumentType, NotRegistered
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = [
     "CacheFileRegistry",
@@ -308,12 +311,12 @@ class _Functions(Generic[G]):
         return self._functions.get(name)
 
 
-class PlaceholderRegistry(_Functions[Callable[[Any], str]]):
+class PlaceholderRegistry(_Functions["Callable[[Image.Image], str]"]):
     """A project's own kinds of placeholders, by name, for ``placeholder = "name"`` of specs."""
 
     kind = "placeholder"
 
-    def register(self, name: str, make: Callable[[Any], str]) -> None:
+    def register(self, name: str, make: Callable[[Image.Image], str]) -> None:
         """Register a function that makes placeholders.
 
         Args:
@@ -330,7 +333,7 @@ class PlaceholderRegistry(_Functions[Callable[[Any], str]]):
         self._add(name, make)
 
 
-class DetectorRegistry(_Functions[Callable[[Any], Iterable[Sequence[float]]]]):
+class DetectorRegistry(_Functions["Callable[[Image.Image], Iterable[Sequence[float]]]"]):
     """What finds faces, or whatever images of a project are about; by name.
 
     It suggests the focal point of a source where the row has none: of several detectors, the first
@@ -339,7 +342,9 @@ class DetectorRegistry(_Functions[Callable[[Any], Iterable[Sequence[float]]]]):
 
     kind = "detector"
 
-    def register(self, name: str, detect: Callable[[Any], Iterable[Sequence[float]]]) -> None:
+    def register(
+        self, name: str, detect: Callable[[Image.Image], Iterable[Sequence[float]]]
+    ) -> None:
         """Register a function that finds what images are about.
 
         It is called by whoever makes the images, a worker say, once for each source: in any thread,

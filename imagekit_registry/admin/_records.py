@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -23,12 +23,17 @@ from imagekit_registry.cachefiles.results import ResultStatus
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.state import DatabaseStateStore, Status, get_state_access, get_state_store
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+    from imagekit_registry.models import CacheFileRecordRow
+
 #: Rows that one action makes images for: a browser waits for it. Commands take any number.
 MOST_AT_ONCE = 200
 #: Failures that are told one by one.
 MOST_TOLD = 5
 
-_STATUSES = {
+_STATUSES: Mapping[str, StrPromise] = {
     Status.EXISTS: _("exists"),
     Status.MISSING: _("missing"),
     Status.GENERATING: _("waits for a worker"),
@@ -38,7 +43,7 @@ _STATUSES = {
 
 @admin.action(description=_("Make the images of the chosen rows anew"), permissions=["change"])
 def make_images_anew(
-    modeladmin: admin.ModelAdmin[Any], request: HttpRequest, queryset: QuerySet[Any]
+    modeladmin: admin.ModelAdmin[Model], request: HttpRequest, queryset: QuerySet[Model]
 ) -> None:
     """Make all that specs make of the image fields of the chosen rows anew: an action for any list.
 
@@ -58,10 +63,12 @@ class _StatusFilter(admin.SimpleListFilter):
     title = _("status")
     parameter_name = "status"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(
+        self, request: HttpRequest, model_admin: admin.ModelAdmin[Model]
+    ) -> list[tuple[str, StrPromise]]:
         return [(str(status), word) for status, word in _STATUSES.items()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         return queryset.filter(status=self.value()) if self.value() else queryset
 
 
@@ -71,10 +78,12 @@ class _SpecFilter(admin.SimpleListFilter):
     title = _("spec")
     parameter_name = "spec"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(
+        self, request: HttpRequest, model_admin: admin.ModelAdmin[Model]
+    ) -> list[tuple[str, str]]:
         return [(spec_id, spec_id) for spec_id in sorted(generator_registry.get_ids())]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         return queryset.filter(spec_id=self.value()) if self.value() else queryset
 
 
@@ -109,11 +118,11 @@ class CacheFileRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return False: records are written by what makes images."""
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return False, as above."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return False: to forget a record, past all layers of the state, there is an action."""
         return False
 
@@ -123,33 +132,33 @@ class CacheFileRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     # The list.
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CacheFileRecordRow]:
         """Return the rows of the database that the store writes to."""
         store = _listed_store()
         return store.rows() if store is not None else super().get_queryset(request).none()
 
     @admin.display(description=_("Status"), ordering="status")
-    def status_word(self, row: Any) -> Any:
+    def status_word(self, row: CacheFileRecordRow) -> str:
         """Return the status in the reader's language."""
-        return _STATUSES.get(row.status, row.status)
+        return str(_STATUSES.get(row.status, row.status))
 
     @admin.display(description=_("Bytes"), ordering="size")
-    def bytes(self, row: Any) -> str | None:
+    def bytes(self, row: CacheFileRecordRow) -> str | None:
         """Return the size of the file."""
         return None if row.size is None else filesizeformat(row.size)
 
     @admin.display(description=_("Next try"), ordering="retry_at")
-    def next_try(self, row: Any) -> datetime.datetime | None:
+    def next_try(self, row: CacheFileRecordRow) -> datetime.datetime | None:
         """Return when an image that is not there may be tried again, if it is asked for then."""
         return None if row.status == Status.EXISTS else _moment(row.retry_at)
 
     @admin.display(description=_("Made"), ordering="made_at")
-    def made(self, row: Any) -> datetime.datetime | None:
+    def made(self, row: CacheFileRecordRow) -> datetime.datetime | None:
         """Return when the image was made."""
         return _moment(row.made_at)
 
     @admin.action(description=_("Make again"), permissions=["mend"])
-    def make_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def make_again(self, request: HttpRequest, queryset: QuerySet[CacheFileRecordRow]) -> None:
         """Make the images of the chosen records anew."""
         if not _is_too_much(self, request, queryset):
             keys = list(queryset.values_list("key", flat=True))
@@ -159,7 +168,7 @@ class CacheFileRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.action(
         description=_("Forget: the next page looks into the storage"), permissions=["mend"]
     )
-    def forget(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def forget(self, request: HttpRequest, queryset: QuerySet[CacheFileRecordRow]) -> None:
         """Drop the chosen records; the files stay."""
         keys = list(queryset.values_list("key", flat=True))
         get_state_access().drop(keys)
@@ -175,7 +184,7 @@ class CacheFileRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return [path("overview/", view, name=name), *super().get_urls()]
 
     def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Show the list; the overview where there is none."""
         if _listed_store() is None:
@@ -225,7 +234,7 @@ def _moment(seconds: float | None) -> datetime.datetime | None:
 
 
 def _is_too_much(
-    modeladmin: admin.ModelAdmin[Any], request: HttpRequest, queryset: QuerySet[Any]
+    modeladmin: admin.ModelAdmin[Model], request: HttpRequest, queryset: QuerySet[Model]
 ) -> bool:
     """Say so if more rows are chosen than a browser can wait for."""
     is_too_much = queryset.count() > MOST_AT_ONCE

@@ -148,16 +148,13 @@ class ToldFile(CacheFile):
             "height": None if shown.height is None else int(shown.height),
             "type": self.media_type if is_shown else None,
             "size": record.size if is_shown and record is not None else None,
-            "placeholder": self._placeholder_dict() if is_shown else None,
+            "placeholder": (self.placeholder.as_dict() or None) if is_shown else None,
             "pending": status in {Status.MISSING, Status.GENERATING},
         }
         if picture is None:
             return told
         parts = get_by_qname(_PICTURE_PARTS, "maker of pictures")(self, picture, request)
         return cast("PictureDict", {**told, **parts})
-
-    def _placeholder_dict(self) -> dict[str, str] | None:
-        return self.placeholder.as_dict() or None
 
     def demand_url(self, expires: float | None = None) -> str:
         """Return the URL under which the image is made and sent when somebody asks for it.
@@ -250,7 +247,7 @@ class StoredContent(ToldFile):
         self._require_existence()
         return self.storage.path(self.published_name)
 
-    def open(self, mode: str | None = "rb", *args: Any, **kwargs: Any) -> Self:
+    def open(self, mode: str | None = "rb", *args: object, **kwargs: object) -> Self:
         """Open the content for reading, at its start.
 
         Raises:
@@ -345,10 +342,7 @@ class StoredContent(ToldFile):
         self._require_content()
         if not self.identity.name_is_unique:
             self._is_recorded(self.cachefile_strategy.may_make and not is_spent(self))
-        return self._ask_storage(self._open_stored, "the content of")
-
-    def _open_stored(self, name: str) -> Any:
-        return self.storage.open(name, "rb")
+        return self._ask_storage(lambda name: self.storage.open(name, "rb"), "the content of")
 
     def _ask_storage(self, ask: Callable[[str], T], what: str) -> T:
         """Return what ``ask(name)`` gives; a file that has gone is made again, if it is wanted.

@@ -105,8 +105,8 @@ class Look:
             return {state_key(record.storage, record.name): record for record in found or ()}
         listing = Listing()
         keys: dict[str, str] = {}
-        for source, name in zip(sources, names, strict=True) if usual.has_folders else ():
-            folder = namers.folder_of(source.name)
+        folders = [namers.folder_of(each.name) for each in sources if usual.has_folders]
+        for name, folder in zip(names, folders, strict=False):
             files = listing.names(usual.storage, folder) if folder else None
             self.is_complete = self.is_complete and files is not None
             for basename in files or ():
@@ -134,14 +134,16 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
     gone, left = [], {}
     retired: list[tuple[StoredFile, str, object]] = []
     usual, access = defaults(), get_state_access()
-    there = {key: each for key, each in records.items() if each.status == Status.EXISTS}
-    access.put_many({key: record.replaced() for key, record in there.items()})
+    replaced = {key: record.replaced() for key, record in records.items()}
+    was_made = {key for key, record in records.items() if record.was_made}
+    there = [key for key, record in records.items() if record.status == Status.EXISTS]
+    access.put_many({key: replaced[key] for key in there})
     for key, record in records.items():
         names = sorted({record.name, record.published_name} - {""})
         if not all(map(namers.is_inside, names)):
             continue
         # Of a file that nothing was known of it is not said yet.
-        left[key] = record.replaced()
+        left[key] = replaced[key]
         with logged(_logger, "%s: %r is left over", record.spec_id, record.name):
             is_default = record.storage == usual.reference
             storage = usual.storage if is_default else resolve_storage(record.storage or "default")
@@ -149,7 +151,7 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
                 storage.delete(name)
             gone.append(key)
             del left[key]
-            if record.was_made:
+            if key in was_made:
                 spec = answer_or(None, generator_registry.lookup, record.spec_id)
                 name = record.published_name or record.name
                 provider = getattr(spec, "url_provider", None)

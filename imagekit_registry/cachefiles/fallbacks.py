@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import MethodType
 from typing import Any, NoReturn, SupportsIndex
 from urllib.parse import quote
@@ -250,7 +250,11 @@ def _refuse(kind: str) -> NoReturn:
     )
 
 
-def _from_callable(function: Any, file: CacheFile, error: GenerationError | None) -> Fallback:
+def _from_callable(
+    function: Callable[[CacheFile, GenerationError | None], object],
+    file: CacheFile,
+    error: GenerationError | None,
+) -> Fallback:
     answer = function(file, error)
     if isinstance(answer, Fallback):
         return answer

@@ -306,7 +306,7 @@ class ImageCacheFile(StoredContent):
 
 
 def _place(
-    generator: object, name: str | None, storage: Any
+    generator: object, name: str | None, storage: Storage | str | Callable[[], Storage] | None
 ) -> tuple[BaseImageSpec, Storage, Identity | None, str | None]:
     """Return the spec of a file, one that is broken if its code fails; storage, identity and name."""
     spec = generator if isinstance(generator, BaseImageSpec) else adapt_generator(generator)
@@ -347,7 +347,7 @@ class LazyImageCacheFile(SimpleLazyObject):  # type: ignore[type-arg]
         **kwargs: What the generator takes, such as ``source``.
     """
 
-    def __init__(self, generator_id: str, **kwargs: Any) -> None:
+    def __init__(self, generator_id: str, **kwargs: object) -> None:
         super().__init__(lambda: get_image(generator_id, **kwargs))
 
     def __repr__(self) -> str:
@@ -355,7 +355,7 @@ class LazyImageCacheFile(SimpleLazyObject):  # type: ignore[type-arg]
         return repr(self._wrapped)
 
 
-def get_image(id: str, **kwargs: Any) -> ImageCacheFile:
+def get_image(id: str, **kwargs: object) -> ImageCacheFile:
     """Return the cache file of a registered generator.
 
     Args:

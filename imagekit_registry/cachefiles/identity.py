@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from operator import attrgetter, is_
 from types import FunctionType
@@ -229,7 +229,7 @@ def identify(spec: BaseImageSpec, storage: Storage) -> Identity | None:
     if namer is None:
         return None
     reference = storage_reference(storage)
-    source_reference, digest, name = spec.named_by(namer)
+    source_reference, digest, name, placed = spec.named_by(namer)
     is_unique = not getattr(namer, "needs_record", False)
     identity = Identity(
         name=name,
@@ -244,7 +244,6 @@ def identify(spec: BaseImageSpec, storage: Storage) -> Identity | None:
     )
     if len(_known) >= _MOST_KNOWN:
         _known.clear()
-    placed = spec.placed_processors()
     # Those of a row whose focal point is their anchor.
     _known[key] = (
         parts,
@@ -263,7 +262,7 @@ def is_told_by_class(spec: BaseImageSpec) -> bool:
     return isinstance(spec, ImageSpec) and _own_namer_of(spec) is not None
 
 
-def _own_namer_of(spec: ImageSpec) -> FunctionType | None:
+def _own_namer_of(spec: ImageSpec) -> Callable[[BaseImageSpec], str] | None:
     """Return the namer of a spec whose name and digest are told by its attributes; None for others."""
     cls = type(spec)
     # What a property gives may be another thing the next time.

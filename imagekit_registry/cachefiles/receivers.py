@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 
@@ -77,7 +77,7 @@ def on_sources_deleted(sources: Sequence[_Announced], **kwargs: object) -> None:
     _tell("on_source_deleted", sources)
 
 
-def on_source_moved(sender: object, source: object, former: Any, **kwargs: object) -> None:
+def on_source_moved(sender: object, source: object, former: object, **kwargs: object) -> None:
     """Tell the strategies of what is cropped around the point: the file that was, and that to be."""
     for spec_id in source_group_registry.ids_of(sender):
         old, new = get_image(spec_id, source=former), get_image(spec_id, source=source)
@@ -227,7 +227,7 @@ def _call_all(event: Event, files: Sequence[ImageCacheFile]) -> None:
             _report(failure.error)
 
 
-def _call(callback: Callable[[Any], object], file: ImageCacheFile) -> None:
+def _call(callback: Callable[[ImageCacheFile], object], file: ImageCacheFile) -> None:
     try:
         callback(file)
     except GenerationError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+
+from django.core.cache import BaseCache
 
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.state import (
@@ -25,7 +26,7 @@ __all__ = [
     "use_cachefile_state_cache",
 ]
 
-StateMapping = MutableMapping[str, Any]
+StateMapping = MutableMapping[str, str | None]
 
 _active: ContextVar[StateMapping | None] = ContextVar("imagekit_state_cache", default=None)
 
@@ -69,7 +70,10 @@ def get_active_state_cache() -> StateMapping | None:
 
 
 def prefetch_cachefile_states(
-    files: Iterable[CacheFile], *, state_cache: StateMapping | None = None, cache: Any = None
+    files: Iterable[CacheFile],
+    *,
+    state_cache: StateMapping | None = None,
+    cache: BaseCache | None = None,
 ) -> None:
     """Fetch the state of many files in one round trip for each store involved.
 

@@ -162,7 +162,7 @@ class _AdaptedStrategy(DictStrategy):
         strategy: The object.
     """
 
-    def __init__(self, strategy: Any) -> None:
+    def __init__(self, strategy: object) -> None:
         own = {name: value for name, value in vars(Strategy).items() if name[0] != "_"}
         names = [name for name, value in own.items() if callable(value)]
         found = {name: getattr(strategy, name, None) for name in own}
@@ -175,7 +175,7 @@ class _AdaptedStrategy(DictStrategy):
         super().__init__(callbacks)
 
 
-def load_strategy(strategy: Any) -> Strategy:
+def load_strategy(strategy: object) -> Strategy:
     """Return a strategy from a dotted path, a class, an instance or a dict of callables.
 
     Raises:

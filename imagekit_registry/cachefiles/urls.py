@@ -84,7 +84,7 @@ class Prefix:
 
     prefix: str = attrs.field(converter=_with_slash)
 
-    def url(self, file: Any, name: str) -> str:
+    def url(self, file: object, name: str) -> str:
         """Return the URL."""
         return f"{self.prefix}{filepath_to_uri(name)}"
 

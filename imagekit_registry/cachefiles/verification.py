@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.core.files.storage import FileSystemStorage
 
@@ -156,7 +156,7 @@ def _read(reference: str, source: object) -> str:
     return content.hexdigest()
 
 
-def _ask_cache(method: str, *args: Any) -> Any:
+def _ask_cache(method: str, *args: object) -> object:
     breaker = breaker_of(
         "The cache that holds digests of sources", meanwhile="sources are read for their names"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 from urllib.parse import quote
 
 import attrs
@@ -89,7 +88,7 @@ class PreloadMarkup:
             return ""
         links = []
         for url, values in _links(shown):
-            told: dict[str, Any] = {"rel": "preload", "as": "image", **values}
+            told: dict[str, str] = {"rel": "preload", "as": "image", **values}
             parts = [f'{name}="{_quoted(value)}"' for name, value in told.items() if value]
             links.append("; ".join([f"<{_quoted(url)}>", *parts]))
         return ", ".join(links)

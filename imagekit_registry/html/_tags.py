@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
 
@@ -65,7 +65,7 @@ def plan_image(
     """
     _look_for_alt(args, html)
     options, rest = _split("generateimage", args, kwargs)
-    return _plan_img(_file(args, rest), options, html)
+    return _plan_img(image_file(args, rest), options, html)
 
 
 def _plan_img(
@@ -96,10 +96,6 @@ def _in_quality(file: ImageCacheFile, quality: object) -> ImageCacheFile:
 
 def image_file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
     """Return the cache file of a registered generator; arguments as for `plan_image`."""
-    return _file(args, kwargs)
-
-
-def _file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
     if args and isinstance(args[0], ImageCacheFile):
         if kwargs:
             raise InvalidArgumentType(
@@ -154,7 +150,7 @@ def plan_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> Pic
 def _find_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> PictureMarkup:
     options, rest = _split("picture", args, kwargs)
     if len(args) == 1:
-        return _plan_picture(_file(args, rest), options, html)
+        return _plan_picture(image_file(args, rest), options, html)
     thumbnail = _Thumbnail(args, rest)
     if thumbnail.srcset is not None and not _SIZES & options.keys():
         options |= {"layout": "fixed", "densities": [1, *thumbnail.scales()]}
@@ -248,9 +244,8 @@ def _split(tag: str, args: Unnamed, kwargs: Named) -> tuple[dict[str, Any], dict
     if len(args) == 2:
         found -= {"placeholder"}  # which a thumbnail takes itself
     if found and len(args) != 2 and isinstance(args[0], str):
-        parameters = _parameters(args[0])
-        takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-        own = found if takes_any else found & parameters.keys()
+        takes = _taken_by(args[0])
+        own = found if takes is None else found & takes
         # How a picture is offered is said by nothing else.
         found -= own & {"quality"} if tag == "picture" else own
     return {name: kwargs[name] for name in found if kwargs[name] is not None}, {
@@ -258,11 +253,14 @@ def _split(tag: str, args: Unnamed, kwargs: Named) -> tuple[dict[str, Any], dict
     }
 
 
-def _parameters(spec_id: str) -> Mapping[str, inspect.Parameter]:
+def _taken_by(spec_id: str) -> Set[str] | None:
+    """Return the names of what a generator takes; None if that is anything, or nobody can tell."""
     try:
-        return inspect.signature(generator_registry.lookup(spec_id)).parameters
-    except (TypeError, ValueError):
-        return {}
+        parameters = inspect.signature(generator_registry.lookup(spec_id)).parameters
+    except (NotRegistered, TypeError, ValueError):
+        return None
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return None if takes_any else parameters.keys()
 
 
 def _picture_of(options: Named) -> Picture:
@@ -363,15 +361,13 @@ def explain_unknown(tag: str, count: int, spec_id: str, names: Iterable[str]) ->
         spec_id: The id of its generator, which may take anything.
         names: The names of its named arguments.
     """
-    try:
-        parameters = inspect.signature(generator_registry.lookup(spec_id)).parameters
-    except (NotRegistered, TypeError, ValueError):
+    taken = _taken_by(spec_id)
+    if taken is None:
         return ""
-    takes = {*parameters, *TAGS[tag].options}
+    takes = taken | TAGS[tag].options
     if count > 1:
         takes = (takes | TAGS["thumbnail"].options) - {"height", "source", "width"}
-    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    for name in () if takes_any else names:
+    for name in names:
         if name in takes:
             continue
         others = [

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from ._decoder import Decoder, Frame, Header, Metadata, OpenedImage, Plan
     from ._decoder_pillow import PillowDecoder
     from ._decoder_vips import VipsDecoder
-    from ._encode import Encoded
-    from ._limits import Deadline, Limits
-    from ._process import plan_decode
+    from ._modes import Encoded
+    from ._plan import plan_decode
     from ._recipe import Recipe
     from ._render import get_decoder, read_header, render, render_many
-    from ._resizer import SimdResizer, get_resizer
+    from ._scaling import SimdResizer, get_resizer
+    from ._source import Deadline, Limits
     from ._steps import StepObserver, observe_steps, step
     from .formats import SAFE_FORMATS
     from .placeholders import Placeholder
@@ -30,12 +30,12 @@ else:
             "_decoder": ["Decoder", "Frame", "Header", "Metadata", "OpenedImage", "Plan"],
             "_decoder_pillow": ["PillowDecoder"],
             "_decoder_vips": ["VipsDecoder"],
-            "_encode": ["Encoded"],
-            "_limits": ["Deadline", "Limits"],
-            "_process": ["plan_decode"],
+            "_modes": ["Encoded"],
+            "_plan": ["plan_decode"],
             "_recipe": ["Recipe"],
             "_render": ["get_decoder", "read_header", "render", "render_many"],
-            "_resizer": ["SimdResizer", "get_resizer"],
+            "_scaling": ["SimdResizer", "get_resizer"],
+            "_source": ["Deadline", "Limits"],
             "_steps": ["StepObserver", "observe_steps", "step"],
             "compat": [],
             "formats": ["SAFE_FORMATS"],

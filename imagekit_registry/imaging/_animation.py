@@ -1,18 +1,25 @@
-"""Animations: every frame through the processors, written with the times of the source."""
+"""Animations: every frame through the processors, written with the times of the source.
+
+A GIF has one palette for all its frames, where that will do, and of each frame only what changes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import attrs
 import PIL
-from PIL import Image
+from PIL import GifImagePlugin, Image, ImageChops
 
-from ._compose import MAX_PLAYS, limit_avif
+from ._containers import MAX_PLAYS, limit_avif
 from ._decoder import Frame
-from ._encode import Encoded, prepare, refusals, write
-from ._gif import encode_gif
+from ._encode import refusals, write
 from ._metadata import without_orientation
+from ._modes import OPAQUE_FROM, Encoded, prepare
+from ._pixels import CLEAR
 
 #: Formats whose frames Pillow writes one after the other, with a duration each.
 ANIMATED_FORMATS = frozenset(["AVIF", "GIF", "PNG", "WEBP"])
@@ -21,15 +28,233 @@ _PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])
 MAX_DURATION = 600_000
 #: The same for PNG: before 12.1, Pillow wrote times as thousandths of a second in 16 bits.
 MAX_PNG_DURATION = MAX_DURATION if _PILLOW >= (12, 1) else 65_535
+#: Colours of a palette; where something is not drawn, one of them stands for that.
+MAX_COLORS = 256
+HOLE = (0, 0, 0)
+#: The most pixels that a palette is chosen by.
+PALETTE_PIXELS = 400_000
+#: A colour of more than this share of so many pixels is a plain ground, and is kept as it is.
+PLAIN_SHARE = 1 / 30
+COUNTED_PIXELS = 40_000
+#: How far a band of a pixel, of 0 to 255, may be from what is shown to stay as it is, where colours
+#: are mixed: those are farther off.
+TOLERANCE = 3
+#: A place is drawn as a whole if less than this share of it stays as it is: holes for single pixels
+#: cost more than they save.
+LEAST_KEPT = 0.25
+#: What stays after a frame, as GIF counts.
+KEEP = 1
+#: The longest time of a frame of a GIF, in milliseconds.
+MAX_GIF_DURATION = 655_350
+
+Box = tuple[int, int, int, int]
+Color = tuple[int, ...]
 
 
-def frame_for(image: Image.Image) -> Image.Image:
-    """Return one processed frame in a mode that animations are written in: RGB or RGBA."""
-    has_alpha = image.has_transparency_data
-    if image.mode in ("LA", "RGBA"):
-        has_alpha = image.getextrema()[-1] != (255, 255)
-    mode = "RGBA" if has_alpha else "RGB"
-    return image if image.mode == mode else image.convert(mode)
+def _snapped(image: Image.Image) -> Image.Image:
+    """Return an image in RGBA whose pixels are opaque, or transparent and black."""
+    if image.mode != "RGBA":
+        return image.convert("RGBA")
+    opaque = image.convert("RGB").convert("RGBA")
+    ground = Image.new("RGBA", image.size)
+    ground.paste(opaque, None, image.getchannel("A").point(lambda value: value >= OPAQUE_FROM, "1"))
+    return ground
+
+
+def _colors(image: Image.Image) -> set[Color] | None:
+    """Return the colours of an image of `_snapped`; None if a palette does not hold them."""
+    counted = cast("list[tuple[int, Color]] | None", image.getcolors(MAX_COLORS))
+    return None if counted is None else {color for _count, color in counted}
+
+
+@attrs.define
+class _Part:
+    """What one frame draws over those before it.
+
+    Args:
+        picture: The whole frame.
+        place: Left, top, right and bottom of what is drawn of it, in pixels.
+        drawn: Which pixels of its place: 255; those that are 0 stay as they are.
+        duration: How long it is shown, in milliseconds.
+        clears: Whether its place becomes transparent before the next one.
+    """
+
+    picture: Image.Image
+    place: Box
+    drawn: Image.Image
+    duration: float
+    clears: bool = False
+
+    def clear(self, gone: Box) -> None:
+        """Let it clear its place, and all of *gone* with it."""
+        ground = Image.new("L", self.picture.size)
+        ground.paste(self.drawn, self.place)
+        (left, top, right, bottom), (left_2, top_2, right_2, bottom_2) = self.place, gone
+        self.place = min(left, left_2), min(top, top_2), max(right, right_2), max(bottom, bottom_2)
+        self.drawn, self.clears = ground.crop(self.place), True
+
+    def pixels(self, *, all: bool = True) -> Image.Image:
+        """Return its place of the picture, or only what is drawn of that."""
+        pixels = _snapped(self.picture.crop(self.place))
+        if all:
+            return pixels
+        ground = Image.new("RGBA", pixels.size)
+        ground.paste(pixels, None, self.drawn)
+        return ground
+
+    def colors(self) -> set[Color] | None:
+        """Return the colours that it draws; None if a palette does not hold them."""
+        colors = _colors(self.pixels(all=False))
+        if colors is None and self.fill():
+            colors = _colors(self.pixels())
+        return colors and {color[:3] for color in colors if color[3]}
+
+    def fill(self) -> bool:
+        """Let it draw all of its place, so that no number is needed for holes, if it can."""
+        if self.pixels().getchannel("A").getextrema() != (255, 255):
+            return False
+        self.drawn.paste(255, (0, 0, *self.drawn.size))
+        return True
+
+
+def _changes(picture: Image.Image, shown: Image.Image, tolerance: int) -> Image.Image:
+    bands = ImageChops.difference(picture, shown).split()
+    most = functools.reduce(ImageChops.lighter, bands)
+    return most.point(lambda value: 255 if value > tolerance else 0)
+
+
+def _parts(
+    pictures: Sequence[Image.Image], times: Iterable[float], tolerance: int = 0
+) -> list[_Part]:
+    """Return what has to be drawn for *pictures* to be seen one after the other."""
+    parts: list[_Part] = []
+    shown = Image.new("RGBA", pictures[0].size)
+    for picture, duration in zip(pictures, times, strict=True):
+        wanted = _snapped(picture)
+        alpha = wanted.getchannel("A")
+        gone = ImageChops.subtract(shown.getchannel("A"), alpha).getbbox()
+        if gone:  # what becomes transparent can only be cleared by the part before
+            parts[-1].clear(gone)
+            shown.paste((0, 0, 0, 0), parts[-1].place)
+        drawn = _changes(wanted, shown, tolerance)
+        place = drawn.getbbox() if parts else (0, 0, *shown.size)
+        if not place and not gone:
+            parts[-1].duration += duration
+            continue
+        place = place or (0, 0, 1, 1)
+        counts = drawn.crop(place).histogram()
+        if tolerance and counts[0] < LEAST_KEPT * sum(counts):
+            drawn.paste(255, place)
+        shown.paste(wanted, None, drawn)
+        parts.append(_Part(picture, place, ImageChops.darker(drawn, alpha).crop(place), duration))
+    return parts
+
+
+def _palettes(parts: Sequence[_Part]) -> list[list[Color]] | None:
+    """Return all the colours of each part, the same list for all if it holds them.
+
+    Returns:
+        None if some have more than a palette holds.
+    """
+    found: list[list[Color]] = []
+    for part in parts:
+        colors = part.colors()
+        if colors is None:
+            return None
+        found.append(sorted(colors))
+    shared = sorted(set().union(*found))
+    if len(shared) < MAX_COLORS:
+        return [shared] * len(parts)
+    if len(shared) > MAX_COLORS:
+        return found
+    # Without a number for holes, pixels have to be drawn again, unless a palette costs less.
+    for number, part in enumerate(parts):
+        counts = part.drawn.histogram()
+        if counts[0] < max(3 * len(found[number]), LEAST_KEPT * sum(counts)) and part.fill():
+            found[number] = shared
+    return found
+
+
+def _table(image: Image.Image) -> list[Color]:
+    """Return the palette of *image*, as colours."""
+    bands = image.getpalette() or []
+    return [tuple(bands[place : place + 3]) for place in range(0, len(bands), 3)]
+
+
+def _with_table(image: Image.Image, colors: Iterable[Color]) -> Image.Image:
+    image.putpalette([band for color in colors for band in color])
+    return image
+
+
+def _chosen(parts: Sequence[_Part]) -> list[Color]:
+    """Return the colours that serve all *parts* best, if they are mixed."""
+    scale = min(1.0, math.sqrt(PALETTE_PIXELS / sum(math.prod(part.drawn.size) for part in parts)))
+    data = b""
+    for part in parts:
+        pixels = part.pixels().convert("RGB")
+        size = math.ceil(pixels.width * scale), math.ceil(pixels.height * scale)
+        data += pixels.resize(size, Image.Resampling.NEAREST).tobytes()
+    row = Image.frombytes("RGB", (len(data) // 3, 1), data)
+    some = row.resize((min(row.width, COUNTED_PIXELS), 1), Image.Resampling.NEAREST)
+    counted = cast("list[tuple[int, Color]]", some.getcolors(COUNTED_PIXELS))
+    plain = [color for count, color in counted if count > some.width * PLAIN_SHARE]
+    # Unlike the others, this method leaves out no colour of a few pixels, which dithering needs.
+    mixed = _table(row.quantize(MAX_COLORS - 1 - len(plain), Image.Quantize.FASTOCTREE))
+    # Pillow looks up what is nearest for four values of a band at once.
+    near = {tuple(band // 4 for band in color) for color in plain}
+    return plain + [color for color in mixed if tuple(band // 4 for band in color) not in near]
+
+
+def _numbered(part: _Part, colors: Sequence[Color], *, is_exact: bool) -> Image.Image:
+    """Return a part's pixels as numbers of *colors*, which they have or which are mixed for them."""
+    if is_exact:
+        pixels = part.pixels(all=False).convert("RGB")
+        numbers = {color: number for number, color in enumerate(colors)}
+        own = pixels.quantize(MAX_COLORS, Image.Quantize.MEDIANCUT)  # without loss, for so few
+        table = [numbers.get(color, 0) for color in _table(own)]
+        image = own.point(table + [0] * (MAX_COLORS - len(table)))
+    else:
+        palette = _with_table(Image.new("P", (1, 1)), colors)
+        pixels = part.pixels().convert("RGB")
+        image = pixels.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    if len(colors) < MAX_COLORS:
+        image.paste(len(colors), None, ImageChops.invert(part.drawn))
+    return _with_table(image, [*colors, HOLE][:MAX_COLORS])
+
+
+def encode_gif(pictures: Sequence[Image.Image], options: Mapping[str, object]) -> tuple[bytes, int]:
+    """Return an animated GIF, and the number of its frames.
+
+    Colours are kept where palettes hold them, and mixed of those of one palette where not. A frame
+    that changes nothing is added to the time of the one before.
+
+    Args:
+        pictures: RGB or RGBA, all of one size.
+        options: Of Pillow's: ``duration``, in milliseconds, of each or of all; ``loop``; ``comment``.
+    """
+    given = cast("float | Sequence[float]", options["duration"])
+    times = given if isinstance(given, list | tuple) else [cast("float", given)] * len(pictures)
+    palettes = None
+    if _colors(_snapped(pictures[0])) is not None:  # the first one tells of most photographs
+        parts = _parts(pictures, times)
+        palettes = _palettes(parts)
+    is_exact = palettes is not None
+    if palettes is None:
+        parts = _parts(pictures, times, TOLERANCE)
+        palettes = [_chosen(parts)] * len(parts)
+    ground = _with_table(Image.new("P", pictures[0].size), [*palettes[0], HOLE][:MAX_COLORS])
+    info = {"duration": 1, "loop": options.get("loop"), "comment": options.get("comment")}
+    data, _used = GifImagePlugin.getheader(ground, info=info)
+    for part, colors in zip(parts, palettes, strict=True):
+        data += GifImagePlugin.getdata(
+            _numbered(part, colors, is_exact=is_exact),
+            part.place[:2],
+            duration=min(round(part.duration, -1), MAX_GIF_DURATION),
+            disposal=CLEAR if part.clears else KEEP,
+            transparency=len(colors) if len(colors) < MAX_COLORS else None,
+            include_color_table=colors is not palettes[0],
+        )
+    return b"".join([*data, b";"]), len(parts)
 
 
 def _merged(frames: list[Frame]) -> list[Frame]:

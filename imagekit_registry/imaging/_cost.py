@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 from PIL import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 
 from imagekit_registry.exceptions import LimitExceeded
 
+from ._containers import EXIF_PREFIX, MAX_METADATA_BYTES, PNG_SIGNATURE
 from ._decoder import Header
-from ._limits import Limits
-from ._png import EXIF_PREFIX, MAX_METADATA_BYTES, PNG_SIGNATURE
-from ._source import BufferedSource
+from ._source import BufferedSource, Limits
 
 #: Segments of a JPEG before its pixels: metadata of 64 KB each, and what a decoder needs.
 MAX_JPEG_SEGMENTS = 10_000
@@ -267,13 +267,21 @@ def count_scans(source: BufferedSource, start: int, most: int) -> int:
     return found if markers < MAX_JPEG_SEGMENTS else most + 1
 
 
-def check_cost(image: ImageFile.ImageFile, source: BufferedSource, limits: Limits) -> None:
-    """Raise `LimitExceeded` if decoding would take far longer than the number of pixels tells."""
+def check_cost(
+    image: ImageFile.ImageFile, source: BufferedSource, start: int, limits: Limits
+) -> None:
+    """Raise `LimitExceeded` if decoding would take far longer than the number of pixels tells.
+
+    Args:
+        image: Opened, not loaded.
+        source: The file.
+        start: Where that was left: behind the header of the first scan of a JPEG.
+        limits: For what is decoded.
+    """
     if any(tile[0] == "bmp_rle" for tile in image.tile):
         _check_run_lengths(source, image.size)
     if image.format != "JPEG":
         return
-    start = source.tell()  # behind the header of the first scan
     bands = len(image.getbands())
     length = 6 + 2 * bands
     source.seek(max(0, start - length))
@@ -316,7 +324,8 @@ _REDUCED_BYTES = 5
 _TRANSPARENT_BYTES = 4
 #: What decoders take on top: canvases and coefficients of their own.
 _DECODER_BYTES = {"AVIF": 4, "HEIF": 4, "JPEG2000": 16, "WEBP": 8}
-_COEFFICIENT_BYTES = 2
+#: What a progressive JPEG takes while it is decoded: each of its coefficients, and its pixels.
+_COEFFICIENT_BYTES, _BLOCK_SIDE, _DECODED_BYTES = 2, 8, 4
 #: A pixel of length costs something by itself: the place of a row, and the weights by which it is
 #: scaled. That is seen where millions of rows have one pixel each.
 LONG_SIDE = 1_000_000
@@ -338,8 +347,19 @@ def check_memory(
     if "transparency" in image.info and not reduced:
         each += _TRANSPARENT_BYTES
     each += _DECODER_BYTES.get(image.format or "", 0)
-    total = image.size[0] * image.size[1] * each
-    total += max(0, max(image.size) - LONG_SIDE) * _SIDE_BYTES
-    if image.format == "JPEG" and image.info.get("progressive"):
-        total += header.width * header.height * len(image.getbands()) * _COEFFICIENT_BYTES
+    pixels = image.size[0] * image.size[1]
+    total = pixels * each + max(0, max(image.size) - LONG_SIDE) * _SIDE_BYTES
+    if isinstance(image, JpegImageFile) and image.info.get("progressive"):
+        # These are gone before it is scaled.
+        total = max(total, _coefficient_bytes(image, header) + pixels * _DECODED_BYTES)
     limits.check_memory(total)
+
+
+def _coefficient_bytes(image: JpegImageFile, header: Header) -> int:
+    """Return how many bytes the coefficients of a JPEG take, of which colours may have fewer."""
+    across, down = (max(1, *(layer[each] for layer in image.layer)) for each in (1, 2))
+    count = 0
+    for _number, wide, high, _table in image.layer:
+        columns = -(-header.width * wide // (across * _BLOCK_SIDE))
+        count += columns * -(-header.height * high // (down * _BLOCK_SIDE)) * _BLOCK_SIDE**2
+    return count * _COEFFICIENT_BYTES

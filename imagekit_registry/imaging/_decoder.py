@@ -9,8 +9,7 @@ from typing import Literal, Protocol
 import attrs
 from PIL import Image
 
-from ._limits import Deadline, Limits
-from ._source import Readable
+from ._source import Deadline, Limits, Readable
 
 #: Width and height, in pixels.
 Size = tuple[int, int]
@@ -148,9 +147,3 @@ class Decoder(Protocol):
         self, file: Readable, limits: Limits, deadline: Deadline | None = None
     ) -> contextlib.AbstractContextManager[OpenedImage]:
         """Read the header of *file*, check it against *limits*; put the file back afterwards."""
-
-    def read_header(self, file: Readable, limits: Limits) -> Header:
-        """Return the header of *file* and leave the file as it was."""
-
-    def decode(self, file: Readable, plan: Plan, limits: Limits) -> Image.Image:
-        """Return the (first) image of *file* as *plan* asks."""

@@ -7,51 +7,41 @@ import io
 from collections.abc import Iterator
 
 import attrs
-from PIL import Image, ImageFile, IptcImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from imagekit_registry._openers import SNIFFED_BYTES, Opener, explain_unread, opener_registry
 from imagekit_registry.exceptions import UnreadableImage
 
 from ._colour import to_standard_range
-from ._compose import (
+from ._containers import is_lossless_webp, mended, plays
+from ._cost import check_cost, check_memory, check_structure, count_frames, count_scans
+from ._decoder import Frame, Header, OpenedImage, Plan
+from ._metadata import finish, read_colours, read_metadata
+from ._pixels import (
     compose,
     cover,
-    depth,
-    is_lossless_webp,
-    missing_of_webp,
-    plays,
-    whole_webp,
+    decode_small,
+    differing_rows,
+    has_deep_transparency,
+    has_unused_scans,
     with_deep_alpha,
 )
-from ._cost import (
-    check_cost,
-    check_memory,
-    check_structure,
-    count_frames,
-    count_scans,
-    safe_exif,
+from ._scaling import reduce_to
+from ._source import (
+    SMALL_DECODE_PIXELS,
+    BufferedSource,
+    Deadline,
+    Limits,
+    Readable,
+    open_source,
+    translated,
 )
-from ._decoder import Frame, Header, Metadata, OpenedImage, Plan
-from ._limits import SMALL_DECODE_PIXELS, Deadline, Limits
-from ._metadata import IPTC_RIGHTS, ORIENTATION_TAG, finish, read_colours, read_orientation
-from ._png import MAX_METADATA_BYTES, late_png_exif, sound_png
-from ._progressive import decode_small, has_unused_scans
-from ._scaling import differing_rows, reduce_to
-from ._source import BufferedSource, Readable, open_source, translated
 
-IMAGE_WIDTH_TAG, IMAGE_LENGTH_TAG = 0x0100, 0x0101
-#: Description, maker, model, software, time, artist and copyright.
-TIFF_TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
-#: Profiles beyond this size, in bytes, are not used.
-MAX_PROFILE_BYTES = 4 * 1024 * 1024
 PREFIX_BYTES = 16
-#: The number of IPTC data among the resources of Photoshop, and the most that is read of them.
-IPTC_RESOURCE, MAX_IPTC_BYTES = 0x0404, 64 * 1024
 #: Formats whose decoders give the rows that are there, and modes in which they can be told.
 CUT_FORMATS, CUT_MODES = ("BMP", "GIF", "JPEG", "PNG"), ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 #: Two rows of blocks of 16 pixels: the decoder looks at the next one to smooth colours.
@@ -80,6 +70,17 @@ def _allowed_names(limits: Limits) -> list[str]:
     return sorted(names, key=lambda name: Image.OPEN[name][1] is None)
 
 
+def _refusal(source: BufferedSource, prefix: bytes, names: list[str]) -> Exception:
+    """Return the error for what is no image of the formats called *names*."""
+    for name in Image.ID:  # perhaps a known format that is not allowed
+        accept = Image.OPEN[name][1]
+        if name not in names and accept is not None and accept(prefix) is True:
+            cause = f"images of the format {name} are not allowed"
+            return UnreadableImage(cause, hint="Upload a JPEG, PNG or WebP.")
+    source.seek(0)
+    return explain_unread(source.read(SNIFFED_BYTES)) or UnidentifiedImageError()
+
+
 def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
     """Identify *source* and read its header.
 
@@ -92,70 +93,19 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
     """
     if source.size == 0:
         raise UnreadableImage("the file is empty", hint="Upload the file again.")
-    with translated(source):
-        source.seek(0)
-        prefix = source.read(PREFIX_BYTES)
-        check_structure(source, prefix, limits)
-        Image.preinit()
+    source.seek(0)
+    prefix = source.read(PREFIX_BYTES)
+    check_structure(source, prefix, limits)
+    names: list[str] = []
+    for load in (Image.preinit, Image.init):  # what is common first: all the others take a while
+        load()
         names = _allowed_names(limits)
         image = _try_formats(source, prefix, names)
-        if image is None:
-            Image.init()
-            more = [name for name in _allowed_names(limits) if name not in names]
-            image = _try_formats(source, prefix, more)
-        if image is None:
-            names += more
-            for name in Image.ID:  # perhaps a known format that is not allowed
-                accept = Image.OPEN[name][1]
-                if name not in names and accept is not None and accept(prefix) is True:
-                    cause = f"images of the format {name} are not allowed"
-                    raise UnreadableImage(cause, hint="Upload a JPEG, PNG or WebP.")
-            source.seek(0)
-            raise explain_unread(source.read(SNIFFED_BYTES)) or UnidentifiedImageError
-    limits.check_pixels(image.size, SMALL_DECODE_PIXELS if isinstance(image, JpegImageFile) else 1)
-    return image
-
-
-def _read_exif(image: ImageFile.ImageFile, source: BufferedSource) -> bytes | None:
-    """Return the image's EXIF data, and leave in it only what can be read without harm."""
-    found = image.info.pop("exif", None)
-    as_text = image.info.pop("Raw profile type exif", None)  # how ImageMagick writes it into a PNG
-    if found is None and isinstance(as_text, str):
-        found = bytes.fromhex("".join(as_text.split("\n")[3:]))
-    if found is None and image.format == "PNG":
-        place = source.tell()
-        found = late_png_exif(source)
-        source.seek(place)
-    exif = safe_exif(found)
-    if exif is not None:
-        image.info["exif"] = exif
-    return exif
-
-
-def _bytes(value: object, largest: int) -> bytes | None:
-    if isinstance(value, str):
-        value = value.encode("utf-8", "replace")
-    return value if isinstance(value, bytes) and 0 < len(value) <= largest else None
-
-
-def _tiff_exif(image: TiffImageFile) -> bytes | None:
-    """Return what a TIFF says about the picture, without what it says about the file."""
-    tags = Image.Exif()
-    for tag in TIFF_TEXT_TAGS:
-        if isinstance(image.tag_v2.get(tag), str):
-            tags[tag] = image.tag_v2[tag]
-    return tags.tobytes() if len(tags) else None
-
-
-def _iptc_rights(image: ImageFile.ImageFile) -> dict[int, bytes]:
-    """Return artist and copyright from the IPTC data of a JPEG."""
-    with contextlib.suppress(Exception):  # as for EXIF data
-        if len(image.info["photoshop"][IPTC_RESOURCE]) > MAX_IPTC_BYTES:
-            return {}
-        found = IptcImagePlugin.getiptcinfo(image) or {}
-        values = ((tag, found.get(key)) for tag, key in IPTC_RIGHTS.items())
-        return {tag: value for tag, value in values if isinstance(value, bytes)}
-    return {}
+        if image is not None:
+            times = SMALL_DECODE_PIXELS if isinstance(image, JpegImageFile) else 1
+            limits.check_pixels(image.size, times)
+            return image
+    raise _refusal(source, prefix, names)
 
 
 class PillowImage:
@@ -166,40 +116,22 @@ class PillowImage:
         self._image = image
         self.limits = limits
         self.source = source
-        size = image.size
-        with translated(source):
-            place = source.tell()
-            check_cost(image, source, limits)
-            frames = count_frames(image, source, limits)
-            loop = plays(image, source)
-            source.seek(place)
-        orientation, exif = 1, None
-        with contextlib.suppress(Exception):  # a broken tag must not cost the picture
-            exif = _read_exif(image, source)
-            # Pillow's own would look into XMP as well, which no browser does: tools leave it stale.
-            orientation = read_orientation(exif)
-            if isinstance(image, TiffImageFile):
-                # Pillow turns the pixels of a TIFF itself when it decodes them.
-                orientation = image.tag_v2.get(ORIENTATION_TAG, 1)
-                stored = image.tag_v2[IMAGE_WIDTH_TAG], image.tag_v2[IMAGE_LENGTH_TAG]
-                size = stored if orientation < 5 else (stored[1], stored[0])
-                orientation, exif = 1, _tiff_exif(image)
+        format, place = image.format or "", source.tell()
+        check_cost(image, source, place, limits)
+        frames = count_frames(image, source, limits)
+        loop = plays(image, source) if frames > 1 else None
+        size, orientation, metadata = read_metadata(image, source)
         if source.view.error is not None:
             raise source.view.error
         if isinstance(image, WebPImageFile) and frames > 1:
             # Its flag tells of the alpha within frames, which need not cover all of the picture.
             image.rawmode = image._mode = "RGBA"
-        profile = _bytes(image.info.get("icc_profile"), MAX_PROFILE_BYTES)
-        format = image.format or ""
-        self.is_deep = depth(image) == 16 and "transparency" in image.info
-        with translated(source):
-            place = source.tell()
-            profile, self.hdr = read_colours(image, profile, source)
-            lossless = format == "WEBP" and is_lossless_webp(source)
-            source.seek(place)
+        self.is_deep = isinstance(image, PngImageFile) and has_deep_transparency(image)
+        profile, self.hdr = read_colours(image, source)
+        lossless = format == "WEBP" and is_lossless_webp(source)
+        source.seek(place)
         self.header = Header(*size, image.mode, format, frames, orientation, profile, lossless)
-        xmp = _bytes(image.info.get("xmp"), MAX_METADATA_BYTES)
-        self.metadata = Metadata(exif, xmp, loop, _iptc_rights(image))
+        self.metadata = attrs.evolve(metadata, loop=loop)
 
     def rescales(self, base: Plan, several: bool) -> bool:
         """Return False: processors scale as well."""
@@ -230,7 +162,11 @@ class PillowImage:
 
     def _loaded(self, plan: Plan) -> ImageFile.ImageFile:
         image = self._image
-        if plan.minimum is not None and isinstance(image, JpegImageFile):
+        if (
+            plan.minimum is not None
+            and isinstance(image, JpegImageFile)
+            and image.info.get("progressive")
+        ):
             small = decode_small(image, self.source, plan.minimum, self.header.size)
             if small is not None:
                 return small
@@ -359,37 +295,20 @@ class PillowDecoder:
             source = stack.enter_context(open_source(file, limits, clock))
             with translated(source):
                 opener = opener_registry.find(source.read(SNIFFED_BYTES))
+                source.seek(0)
                 sound = _read_by(opener, source, limits, clock) if opener else None
-                sound = sound or sound_png(source) or whole_webp(source)
-                if sound is None:
-                    source.view.tail = missing_of_webp(source, limits.max_missing)
+                sound = sound or mended(source, limits.max_missing)
             if opener is not None:
                 limits = attrs.evolve(limits, allowed_formats=["PNG"], max_bytes=None)
             if sound is not None:
                 source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
-            opened = PillowImage(open_pillow(source, limits), source, limits)
-            if opener is not None:
-                opened.header = attrs.evolve(opened.header, format=opener.format)
-            yield self._adapt(opened)
+            with translated(source):
+                image = PillowImage(open_pillow(source, limits), source, limits)
+                if opener is not None:
+                    image.header = attrs.evolve(image.header, format=opener.format)
+                opened = self._adapt(image)
+            yield opened
 
     def _adapt(self, opened: PillowImage) -> OpenedImage:
         """Return what decodes an image whose header has been read; for subclasses."""
         return opened
-
-    def read_header(self, file: Readable, limits: Limits) -> Header:
-        """Return the header of *file* and leave the file as it was.
-
-        Raises:
-            GenerationError: As `open`.
-        """
-        with self.open(file, limits) as opened:
-            return opened.header
-
-    def decode(self, file: Readable, plan: Plan, limits: Limits) -> Image.Image:
-        """Return the (first) image of *file* as *plan* asks.
-
-        Raises:
-            GenerationError: As `open`.
-        """
-        with self.open(file, limits) as opened:
-            return opened.decode(plan)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
 
 from PIL import Image
 
@@ -15,6 +16,9 @@ from ._decoder_pillow import PillowDecoder, PillowImage
 from ._metadata import finish
 from ._scaling import RENDITION_SAFETY, SAFETY
 from ._source import translated
+
+if TYPE_CHECKING:
+    import pyvips
 
 T = TypeVar("T")
 
@@ -36,12 +40,12 @@ class _Unknown(Exception):
 class _VipsImage:
     """An image whose header Pillow has read, and whose pixels libvips reads if it can."""
 
-    def __init__(self, vips: Any, opened: PillowImage) -> None:
+    def __init__(self, vips: ModuleType, opened: PillowImage) -> None:
         self._vips = vips
         self._opened = opened
         self._source = opened.source
         #: What was loaded for several results, and what was made of that, with their extents.
-        self._shared: list[tuple[Any, tuple[float, float]]] = []
+        self._shared: list[tuple[pyvips.Image, tuple[float, float]]] = []
         self.header = opened.header
         self.metadata = opened.metadata
 
@@ -89,7 +93,7 @@ class _VipsImage:
 
     def _load(
         self, needed: Size | None, *, shared: bool = False
-    ) -> tuple[Any, tuple[float, float]]:
+    ) -> tuple[pyvips.Image, tuple[float, float]]:
         """Return the source, no smaller than quality allows, and how much of it is the picture."""
         width, height = self.header.size
         access = "random" if shared else "sequential"
@@ -124,7 +128,7 @@ def _is_close(extent: tuple[float, float], size: Size) -> bool:
     return all(RENDITION_SAFETY * b <= a for a, b in zip(extent, size, strict=True))
 
 
-def _resize(image: Any, extent: tuple[float, float], size: Size) -> Any:
+def _resize(image: pyvips.Image, extent: tuple[float, float], size: Size) -> pyvips.Image:
     """Return *image* at *size*, by averaging as far as quality allows and then by LANCZOS."""
     alpha = image.hasalpha()
     if alpha:
@@ -156,7 +160,7 @@ def _aligned(extent: float, size: int) -> tuple[int, int]:
     return round(written * step), written
 
 
-def _to_pillow(image: Any) -> Image.Image:
+def _to_pillow(image: pyvips.Image) -> Image.Image:
     mode = _MODE_OF_BANDS[image.bands]
     return Image.frombytes(mode, (image.width, image.height), image.write_to_memory())
 

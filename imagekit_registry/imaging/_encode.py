@@ -1,201 +1,54 @@
-"""Writing images: modes that a format holds, its options, and what goes into the file."""
+"""From the pixels of a still to its file: in which format, with which options, or as the source is.
+
+Where a `Target` asks for it, the quality is searched for in which the image is what it wants.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping
 
-from PIL import Image, ImageChops, ImageColor, ImageStat, features
+import attrs
+from PIL import Image, ImageMath, features
 
-from imagekit_registry.exceptions import EncodingError, UnknownFormat, answer_or
+from imagekit_registry.exceptions import EncodingError, answer_or
 
-from ._colour import to_eight_bit, without_palette
-from .formats import AUTO, can_write, normalize_format
+from ._colour import STRIP_ROWS, without_palette
+from ._containers import stripped
+from ._decoder import OpenedImage, Size
+from ._metadata import carried_options
+from ._modes import Encoded, frame_for, holds, narrowed, prepare
+from ._plan import Job
+from ._recipe import Recipe
+from ._source import Deadline, Limits, Readable, open_source
+from ._steps import step
+from .formats import AUTO, AUTO_FORMATS, normalize_format
+from .placeholders import make_placeholder
+from .qualities import HIGHEST, Target, quality_options
 
-WHITE = 255
-#: Alpha below this is transparent where a format knows no half transparent pixels.
-OPAQUE_FROM = 128
-TRANSPARENT_INDEX = 255
+FormatOptions = Mapping[str, Mapping[str, object]]
+
+#: JPEGs up to this size get tables of their own unless told otherwise: those of the standard are a
+#: third of the bytes of the smallest, and to find better ones takes less than a millisecond.
+SMALL_JPEG_PIXELS = 250_000
+#: Options of WebP without losses: half the time that the default effort takes, for 1% more bytes.
+LOSSLESS_WEBP = {"lossless": True, "quality": 50, "method": 2}
+#: Where a search begins if no setting says so.
+USUAL = 80
+#: By how much the logarithm of bytes, or of what is lost, rises with the place of a quality: nearly a
+#: straight line, if that is the logarithm of its odds (JPEG and WebP) or as many times itself (AVIF).
+_SLOPE, _AVIF = 0.5, 0.07
+#: How near to a goal a try is near enough, and by how much the next one aims beyond it.
+_NEAR, _AIM = 0.05, 0.02
+_MOST = 100
+_WINDOW = 8
+#: The constants of SSIM, for brightness of 0 to 255.
+_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 MAX_ICON_SIDE = 256
-#: By how much, of 255 and as root of the mean square, a palette may change a band: less than a JPEG
-#: of quality 85 does. And of how many pixels it may be looked for, some 0.2 s for a million.
-PALETTE_LOSS, MAX_PALETTE_PIXELS = 5.0, 4_000_000
+#: Options of JPEG for which the whole file is held in memory.
 _WHOLE_FILE = ("optimize", "progressive", "progression")
-#: Modes that the formats of the web hold well; others are found out by trying.
-_MODES: Mapping[str, tuple[str, ...]] = {
-    "AVIF": ("RGB", "RGBA"),
-    "BMP": ("1", "L", "P", "RGB"),
-    "GIF": ("1", "L", "P"),
-    "JPEG": ("CMYK", "L", "RGB"),
-    "JPEG2000": ("L", "LA", "RGB", "RGBA"),
-    "MPO": ("CMYK", "L", "RGB"),
-    "PDF": ("L", "RGB"),
-    "PNG": ("1", "I;16", "L", "LA", "P", "RGB", "RGBA"),
-    "TIFF": ("1", "CMYK", "F", "I", "I;16", "L", "LA", "LAB", "P", "RGB", "RGBA"),
-    "WEBP": ("RGB", "RGBA"),
-}
-
-
-class Encoded(io.BytesIO):
-    """A finished image file in memory, at position 0.
-
-    Args:
-        data: The file.
-        format: Pillow's name of its format.
-        size: Width and height, in pixels.
-        mode: Pillow's mode of the pixels that were written.
-        frames: Number of frames.
-
-    Attributes:
-        placeholder: The placeholders that the recipe asked for, as records have them.
-        quality: The quality that was searched for, if it was.
-        tries: Of how many tries.
-    """
-
-    placeholder = ""
-    quality: int | None = None
-    tries: int | None = None
-
-    def __init__(
-        self, data: bytes, *, format: str, size: tuple[int, int], mode: str, frames: int = 1
-    ) -> None:
-        super().__init__(data)
-        self.format = format
-        self.width, self.height = size
-        self.mode = mode  # type: ignore[misc]  # typeshed: the mode of the file
-        self.frames = frames
-
-
-def require_format(name: str) -> str:
-    """Return Pillow's spelling of a format that can be written, or `AUTO`.
-
-    Raises:
-        UnknownFormat: Pillow cannot write it.
-    """
-    normal = normalize_format(name)
-    if normal != AUTO and not can_write(normal):
-        known = ", ".join(sorted(Image.SAVE))
-        raise UnknownFormat(f"Pillow cannot write the format {name!r}; it can write {known}")
-    return normal
-
-
-@functools.lru_cache(maxsize=256)
-def holds(format: str, mode: str) -> bool:
-    """Return whether files of *format* can hold pixels of *mode*."""
-    known = _MODES.get(format)
-    if known is not None:
-        return mode in known
-
-    def save() -> bool:
-        Image.new(mode, (16, 16)).save(io.BytesIO(), format)
-        return True
-
-    return answer_or(False, save)
-
-
-def flatten(image: Image.Image, background: str | int | Sequence[int] | None = None) -> Image.Image:
-    """Return *image* (LA or RGBA) on an opaque ground.
-
-    Args:
-        image: What is laid on it.
-        background: Its colour: None for white, a name or code, or a tuple of bands of 0 to 255.
-
-    Raises:
-        EncodingError: *background* is no colour.
-    """
-    try:
-        color = ImageColor.getrgb(background) if isinstance(background, str) else background
-        if color is None or isinstance(color, int):
-            color = (WHITE if color is None else color,) * 3
-        red, green, blue = (min(255, max(0, int(band))) for band in tuple(color)[:3])
-    except (TypeError, ValueError) as error:
-        hint = "Use a name such as 'white', a code such as '#ffffff', or a tuple (255, 255, 255)."
-        raise EncodingError(f"background is no colour: {background!r}", hint=hint) from error
-    ground = Image.new("RGBA", image.size, (red, green, blue, 255))
-    flat = Image.alpha_composite(ground, image.convert("RGBA"))
-    return flat.convert("L" if image.mode == "LA" and red == green == blue else "RGB")
-
-
-def to_palette(image: Image.Image) -> tuple[Image.Image, dict[str, object]]:
-    """Return *image* with a palette of its own, and the save option for its transparent pixels.
-
-    Pixels that are rather transparent than opaque get the last index; the others become opaque.
-    """
-    if image.mode not in ("LA", "RGBA"):
-        return image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT), {}
-    rgba = image.convert("RGBA")
-    alpha = rgba.getchannel("A")
-    if alpha.getextrema()[0] >= OPAQUE_FROM:  # type: ignore[operator]
-        return rgba.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT), {}
-    hidden = alpha.point(lambda value: 255 if value < OPAQUE_FROM else 0, "1")
-    # Colours under transparent pixels must not use up the palette.
-    opaque = rgba.convert("RGB")
-    opaque.paste((0, 0, 0), None, hidden)
-    palette = opaque.quantize(TRANSPARENT_INDEX, Image.Quantize.MEDIANCUT)
-    colors = list(palette.getpalette() or [])
-    palette.putpalette((colors + [0] * 768)[:768])
-    palette.paste(TRANSPARENT_INDEX, None, hidden)
-    return palette, {"transparency": TRANSPARENT_INDEX}
-
-
-def narrowed(image: Image.Image, source_mode: str, format: str) -> Image.Image:
-    """Return *image* with a palette or in one bit, as its source was, where that shows the same."""
-    if source_mode == "1" and image.mode == "L" and holds(format, "1"):
-        if not any(image.histogram()[1:255]):
-            return image.convert("1", dither=Image.Dither.NONE)
-        if format != "PNG":
-            return image
-        result = image.point([round(grey / 17) for grey in range(256)])
-        result.putpalette([grey * 17 for grey in range(16) for _ in range(3)])
-    elif source_mode == "P" and format == "PNG" and image.mode in ("RGB", "RGBA"):
-        if image.width * image.height > MAX_PALETTE_PIXELS:
-            return image
-        plain = image.mode == "RGB"
-        method = Image.Quantize.MEDIANCUT if plain else Image.Quantize.FASTOCTREE
-        result = image.quantize(256, method, dither=Image.Dither.NONE)
-        # What is white, black, opaque or hidden stays so: averages are a little off.
-        colors = result.getpalette(image.mode) or []
-        colors = [0 if band < 4 else 255 if band > 251 else band for band in colors]
-        result.putpalette(colors, image.mode)
-        lost = ImageStat.Stat(ImageChops.difference(image, result.convert(image.mode)))
-        if max(lost.rms) > PALETTE_LOSS:
-            return image
-    else:
-        return image
-    result.info = image.info
-    return result
-
-
-def prepare(
-    image: Image.Image, format: str, background: str | int | Sequence[int] | None = None
-) -> tuple[Image.Image, dict[str, object]]:
-    """Return *image* in a mode that *format* holds, and save options that go with it.
-
-    Alpha is kept where the format has it, snapped where it has one transparent colour, and laid on
-    *background* where it has none.
-    """
-    if holds(format, image.mode):
-        transparency = image.info.get("transparency")
-        if transparency is None:
-            return image, {}
-        single = isinstance(transparency, int)
-        if image.mode == "P" and (format == "PNG" or (format == "GIF" and single)):
-            return image, {"transparency": transparency}
-    image = to_eight_bit(image)
-    is_plain = image.mode == "1" and holds(format, "1") and "transparency" not in image.info
-    plain = image if is_plain else without_palette(image)
-    if holds(format, plain.mode):
-        return plain, {}
-    if format == "GIF" and plain.mode in ("LA", "RGB", "RGBA", "CMYK", "LAB"):
-        return to_palette(plain)
-    if plain.mode in ("LA", "RGBA"):
-        if holds(format, "RGBA"):
-            return plain.convert("RGBA"), {}
-        plain = flatten(plain, background)
-    mode = next((mode for mode in ("RGB", "L") if holds(format, mode)), plain.mode)
-    return (plain if plain.mode == mode else plain.convert(mode)), {}
 
 
 def save_options(
@@ -295,3 +148,217 @@ def write(
         mode=image.mode,
         frames=1 + len(more_frames or ()),
     )
+
+
+@attrs.frozen
+class Work:
+    """What all the results of one source share."""
+
+    file: Readable
+    opened: OpenedImage
+    limits: Limits
+    deadline: Deadline
+    format_options: FormatOptions
+    large_options: FormatOptions
+
+    def options(self, job: Job, format: str, size: Size) -> dict[str, object]:
+        """Return the save options of a result of *size*."""
+        profile = self.opened.header.profile if job.color == "keep" else None
+        carried = carried_options(job.recipe, profile, self.opened.metadata, format)
+        options = save_options(format, self.format_options)
+        options |= quality_options(job.recipe.quality, format)
+        if format == "JPEG" and size[0] * size[1] <= SMALL_JPEG_PIXELS:
+            options = {"optimize": True} | options
+        asked = options.keys() | job.recipe.options.keys()
+        if self.limits.is_large(size):
+            options |= save_options(format, self.large_options)
+        elif format == job.header.format and job.header.is_lossless and "lossless" not in asked:
+            is_lossy = "quality" in job.recipe.options or job.recipe.quality is not None
+            options |= {} if is_lossy else LOSSLESS_WEBP
+        return carried | options | dict(job.recipe.options)
+
+
+def finish_still(work: Work, job: Job, image: Image.Image) -> Encoded:
+    """Write a still, or take the bytes of the source that shows the same, if that is wanted."""
+    recipe = job.recipe
+    if not recipe.never_larger and recipe.skip_if is None:
+        return _encode_still(work, job, image)
+    own = _unchanged(work, job, image)
+    if own is not None and recipe.skip_if == "fits":
+        return own
+    made = _encode_still(work, job, image)
+    is_larger = own is not None and len(made.getbuffer()) >= len(own.getbuffer())
+    return own if own is not None and recipe.never_larger and is_larger else made
+
+
+def _unchanged(work: Work, job: Job, image: Image.Image) -> Encoded | None:
+    """Return the source's own file without metadata, if it is what *image* is to become."""
+    header, metadata = work.opened.header, work.opened.metadata
+    format, keeps_profile = header.format, job.color == "keep"
+    if format not in (job.formats or (job.format,)) or header.frames > 1:
+        return None
+    if image.size != header.size or carried_options(job.recipe, None, metadata, format):
+        return None
+    with open_source(work.file, work.limits, work.deadline) as source:
+        data = stripped(source.read(), format, keeps_profile=keeps_profile)
+    if data is None or not answer_or(False, _shows, data, format, image):
+        return None
+    made = Encoded(data, format=format, size=image.size, mode=header.mode)
+    made.placeholder = make_placeholder(image, job.recipe.placeholder)
+    return made
+
+
+def _shows(data: bytes, format: str, image: Image.Image) -> bool:
+    """Return whether an image file has the very pixels of *image*."""
+    with Image.open(io.BytesIO(data), formats=[format]) as file:
+        if file.size != image.size or {file.mode[0], image.mode[0]} & {"I", "F"}:
+            return False
+        for top in range(0, image.height, STRIP_ROWS):
+            box = (0, top, image.width, min(top + STRIP_ROWS, image.height))
+            one, other = (each.crop(box).convert("RGBA") for each in (file, image))
+            if one.tobytes() != other.tobytes():
+                return False
+    return True
+
+
+def _encode_still(work: Work, job: Job, image: Image.Image) -> Encoded:
+    """Write a still; in several formats, if the smallest of them is wanted."""
+    if job.recipe.format == AUTO:
+        image = frame_for(without_palette(image))
+        job.format = AUTO_FORMATS[image.mode == "RGBA"]
+    formats = list(job.formats) or [job.format]
+    if image.has_transparency_data:
+        formats = [format for format in formats if holds(format, "RGBA")] or formats
+    best = _encode_as(work, job, image, formats[0])
+    for format in formats[1:]:
+        if not work.deadline.is_over:
+            made = _encode_as(work, job, image, format)
+            best = min(best, made, key=lambda each: len(each.getbuffer()))
+    return best
+
+
+def _encode_as(work: Work, job: Job, image: Image.Image, format: str) -> Encoded:
+    extra: dict[str, object] = {}
+    if job.recipe.autoconvert:
+        if format == job.header.format:
+            image = narrowed(image, job.header.mode, format)
+        image, extra = prepare(image, format, job.recipe.background)
+    elif "transparency" in image.info and image.mode in ("P", "L", "RGB"):
+        extra = {"transparency": image.info["transparency"]} if format in ("GIF", "PNG") else {}
+    work.limits.check_encoding(image.size, format, image.mode)
+    work.deadline.check()
+    options = {**extra, **work.options(job, format, image.size)}
+    with step("encode", format=format, width=image.width, height=image.height):
+        made = _write_still(work, job.recipe, image, format, options)
+    made.placeholder = make_placeholder(image, job.recipe.placeholder)
+    return made
+
+
+def _write_still(
+    work: Work, recipe: Recipe, image: Image.Image, format: str, options: dict[str, object]
+) -> Encoded:
+    """Write a still, in the quality that is searched for if one is."""
+    target = recipe.quality
+    start = options.get("quality", USUAL)
+    is_fixed = "quality" in recipe.options or options.get("lossless") or format not in HIGHEST
+    if not isinstance(target, Target) or is_fixed or not isinstance(start, int):
+        return write(image, format, options)
+    return search(
+        target,
+        image,
+        lambda quality: write(image, format, {**options, "quality": quality}),
+        format,
+        start,
+        work.deadline,
+    )
+
+
+def search(
+    target: Target,
+    original: Image.Image,
+    encode: Callable[[int], Encoded],
+    format: str,
+    start: int,
+    deadline: Deadline,
+) -> Encoded:
+    """Return the image that *target* wants, with ``quality`` and ``tries``.
+
+    The next quality is where a line through the last two tries meets the goal (the secant method), between
+    those that are known to be too low and too high.
+
+    Args:
+        target: What is wanted.
+        original: What is encoded.
+        encode: Writes it in a quality.
+        format: Pillow's name of the format.
+        start: The first quality to try.
+        deadline: When the search must be over; what was found until then counts.
+    """
+    low, high = 1, HIGHEST[format]
+    wants_more = target.bytes is not None
+    quality, slope = min(max(start, low), high), _SLOPE
+    before: tuple[float, float] | None = None
+    tried: list[tuple[bool, int, Encoded]] = []
+    while True:
+        made = encode(quality)
+        made.quality = quality
+        excess = _excess(target, made, original)
+        is_met = excess <= 0 if wants_more else excess >= 0
+        tried.append((is_met, quality if is_met == wants_more else -quality, made))
+        low, high = (low, quality - 1) if excess > 0 else (quality + 1, high)
+        is_near = is_met and abs(excess) <= _NEAR
+        if is_near or low > high or len(tried) >= target.tries or deadline.is_over:
+            break
+        here = _place_of(quality, format), excess
+        if before is not None and here[0] != before[0]:
+            slope = max((here[1] - before[1]) / (here[0] - before[0]), _SLOPE / 5)
+        before = here
+        aim = -_AIM if wants_more else _AIM
+        wanted = _quality_at(here[0] - (excess - aim) / slope, format)
+        quality = min(max(round(wanted), low), high)
+    best = max(tried, key=lambda item: item[:2])[2]
+    best.tries = len(tried)
+    return best
+
+
+def _excess(target: Target, made: Encoded, original: Image.Image) -> float:
+    """Return by how much an image is beyond the goal: more with more quality, 0 at the goal."""
+    if target.bytes is not None:
+        return math.log(len(made.getbuffer()) / target.bytes)
+    lost = max(1e-6, 1 - _ssim(original, made))
+    return math.log((1 - (target.ssim or 0)) / lost)
+
+
+def _place_of(quality: int, format: str) -> float:
+    return quality * _AVIF if format == "AVIF" else math.log(quality / (_MOST + 1 - quality))
+
+
+def _quality_at(place: float, format: str) -> float:
+    return place / _AVIF if format == "AVIF" else (_MOST + 1) / (1 + math.exp(-place))
+
+
+def _ssim(original: Image.Image, made: Encoded) -> float:
+    """Return the mean SSIM of brightness, by windows that do not overlap."""
+    made.seek(0)
+    with Image.open(made) as file:
+        x, y = (image.convert("L").convert("F") for image in (original, file))
+    made.seek(0)
+
+    def mean(one: Image.Image, other: Image.Image | None = None) -> Image.Image:
+        """Return the means of windows: of an image, or of its product with another."""
+        if other is not None:
+            one = ImageMath.lambda_eval(
+                lambda args: args["one"] * args["other"], one=one, other=other
+            )
+        return one.reduce(_WINDOW)
+
+    # Images in these formulas are reckoned with like numbers.
+    def similarity(args: Mapping[str, float]) -> float:
+        mx, my, xx, yy, xy = (args[name] for name in ("mx", "my", "xx", "yy", "xy"))
+        top = (2 * mx * my + _C1) * (2 * (xy - mx * my) + _C2)
+        return top / ((mx * mx + my * my + _C1) * (xx - mx * mx + yy - my * my + _C2))
+
+    means = {"mx": mean(x), "my": mean(y), "xx": mean(x, x), "yy": mean(y, y), "xy": mean(x, y)}
+    found: Image.Image = ImageMath.lambda_eval(similarity, **means)
+    average = found.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+    return float(average)  # type: ignore[arg-type]

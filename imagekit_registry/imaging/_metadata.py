@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import re
 from collections.abc import Callable
 from typing import IO
 
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageFile, IptcImagePlugin, PngImagePlugin
+from PIL.TiffImagePlugin import TiffImageFile
 
 from imagekit_registry.exceptions import answer_or
 
-from ._colour import PRIMARIES, describes, is_hdr, make_profile, profile_of, to_srgb
+from ._colour import PRIMARIES, is_hdr, make_profile, profile_of, to_srgb
+from ._containers import MAX_METADATA_BYTES, code_points, late_png_exif
+from ._cost import safe_exif
 from ._decoder import Metadata, Plan
-from ._encode import holds
-from ._png import png_code_points
+from ._modes import EXIF_FORMATS
 from ._recipe import Recipe
 
 ORIENTATION_TAG = 0x0112
 ARTIST_TAG = 0x013B
 COPYRIGHT_TAG = 0x8298
-#: Formats that hold EXIF data and profiles.
-_EXIF_FORMATS = frozenset(["AVIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"])
+_WIDTH_TAG, _LENGTH_TAG = 0x0100, 0x0101
+#: Description, maker, model, software, time, artist and copyright.
+_TIFF_TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, ARTIST_TAG, COPYRIGHT_TAG)
+#: The number of IPTC data among the resources of Photoshop, and the most that is read of them.
+_IPTC_RESOURCE, _MAX_IPTC_BYTES = 0x0404, 64 * 1024
+#: Profiles beyond this size, in bytes, are not used.
+MAX_PROFILE_BYTES = 4 * 1024 * 1024
 _XMP_FORMATS = frozenset(["AVIF", "JPEG", "MPO", "WEBP"])
 _XMP_KEY = "XML:com.adobe.xmp"
 #: The most that a JPEG holds in one segment, in bytes.
 _JPEG_SEGMENT = 65_000
-#: Where the colours of an AVIF are named.
-AVIF_HEADER_BYTES = 64 * 1024
 #: By how much, in parts, gammas may differ that are taken for the same.
 GAMMA_TOLERANCE = 0.05
 _METHODS = {
@@ -74,34 +80,94 @@ _XMP_PACKET = (
     ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">{}</rdf:Description>'
     "</rdf:RDF></x:xmpmeta>"
 )
-#: The same as in XMP data in IPTC data.
-IPTC_RIGHTS = {ARTIST_TAG: (2, 80), COPYRIGHT_TAG: (2, 116)}
+#: The same in IPTC data.
+_IPTC_RIGHTS = {ARTIST_TAG: (2, 80), COPYRIGHT_TAG: (2, 116)}
 
 
-def _code_points(format: str | None, source: IO[bytes]) -> tuple[int, int] | None:
-    """Return the code points of primaries and transfer function that a file names."""
-    if format == "PNG":
-        return png_code_points(source)
-    if format != "AVIF":
-        return None
-    source.seek(0)
-    _, found, data = source.read(AVIF_HEADER_BYTES).partition(b"colrnclx")
-    primaries, transfer = int.from_bytes(data[:2]), int.from_bytes(data[2:4])
-    # What is named for films is a picture for screens, as browsers take it.
-    return (primaries, 13 if transfer in (1, 6, 14, 15) else transfer) if found else None
+def _read_exif(image: ImageFile.ImageFile, source: IO[bytes]) -> bytes | None:
+    """Return the image's EXIF data; in its ``info`` are then only such as can be read without harm."""
+    found = image.info.pop("exif", None)
+    as_text = image.info.pop("Raw profile type exif", None)  # how ImageMagick writes it into a PNG
+    if found is None and isinstance(as_text, str):
+        found = bytes.fromhex("".join(as_text.split("\n")[3:]))
+    if found is None and image.format == "PNG":
+        found = late_png_exif(source)
+    exif = safe_exif(found)
+    if exif is not None:
+        image.info["exif"] = exif
+    return exif
+
+
+def _bytes(value: object, largest: int) -> bytes | None:
+    if isinstance(value, str):
+        value = value.encode("utf-8", "replace")
+    return value if isinstance(value, bytes) and 0 < len(value) <= largest else None
+
+
+def _tiff_exif(image: TiffImageFile) -> bytes | None:
+    """Return what a TIFF says about the picture, without what it says about the file."""
+    tags = Image.Exif()
+    for tag in _TIFF_TEXT_TAGS:
+        if isinstance(image.tag_v2.get(tag), str):
+            tags[tag] = image.tag_v2[tag]
+    return tags.tobytes() if len(tags) else None
+
+
+def _iptc_rights(image: ImageFile.ImageFile) -> dict[int, bytes]:
+    """Return artist and copyright from the IPTC data of a JPEG."""
+    with contextlib.suppress(Exception):  # as for EXIF data
+        if len(image.info["photoshop"][_IPTC_RESOURCE]) > _MAX_IPTC_BYTES:
+            return {}
+        found = IptcImagePlugin.getiptcinfo(image) or {}
+        values = ((tag, found.get(key)) for tag, key in _IPTC_RIGHTS.items())
+        return {tag: value for tag, value in values if isinstance(value, bytes)}
+    return {}
+
+
+def _read_orientation(exif: bytes | None) -> int:
+    """Return the orientation that EXIF data tell of, 1 to 8."""
+    tags = Image.Exif()
+    tags.load(exif or b"")
+    found = tags.get(ORIENTATION_TAG)
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def read_metadata(
+    image: ImageFile.ImageFile, source: IO[bytes]
+) -> tuple[tuple[int, int], int, Metadata]:
+    """Return an opened image's size in pixels, its orientation, and what else it says.
+
+    Args:
+        image: Opened, not loaded; afterwards it holds only what can be read without harm.
+        source: The file.
+    """
+    size, orientation, exif = image.size, 1, None
+    with contextlib.suppress(Exception):  # a broken tag must not cost the picture
+        exif = _read_exif(image, source)
+        # Pillow's own would look into XMP as well, which no browser does: tools leave it stale.
+        orientation = _read_orientation(exif)
+        if isinstance(image, TiffImageFile):
+            # Pillow turns the pixels of a TIFF itself when it decodes them.
+            orientation = image.tag_v2.get(ORIENTATION_TAG, 1)
+            stored = image.tag_v2[_WIDTH_TAG], image.tag_v2[_LENGTH_TAG]
+            size = stored if orientation < 5 else (stored[1], stored[0])
+            orientation, exif = 1, _tiff_exif(image)
+    xmp = _bytes(image.info.get("xmp"), MAX_METADATA_BYTES)
+    return size, orientation, Metadata(exif, xmp, rights=_iptc_rights(image))
 
 
 def read_colours(
-    image: Image.Image, profile: bytes | None, source: IO[bytes]
+    image: Image.Image, source: IO[bytes]
 ) -> tuple[bytes | None, tuple[int, int] | None]:
     """Return the profile of an image, and the code points of one that no profile can describe.
 
     Args:
         image: Opened, not loaded.
-        profile: What is embedded.
         source: The file.
     """
-    named = None if profile and image.format == "AVIF" else _code_points(image.format, source)
+    profile = _bytes(image.info.get("icc_profile"), MAX_PROFILE_BYTES)
+    is_named = image.format == "PNG" or (image.format == "AVIF" and not profile)
+    named = code_points(image.format, source) if is_named else None
     if named and is_hdr(*named):
         return None, named
     if named and (described := profile_of(*named)):
@@ -197,14 +263,6 @@ def _xmp_of_rights(rights: Image.Exif, xmp: bytes | None) -> bytes | None:
     return _XMP_PACKET.format(said).encode() if said else None
 
 
-def read_orientation(exif: bytes | None) -> int:
-    """Return the orientation that EXIF data tell of, 1 to 8."""
-    tags = Image.Exif()
-    tags.load(exif or b"")
-    found = tags.get(ORIENTATION_TAG)
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
-
-
 def xmp_without_orientation(xmp: bytes) -> bytes:
     """Return XMP data without its orientation property."""
     return _XMP_ORIENTATION.sub(b"", xmp)
@@ -222,15 +280,6 @@ def _true_xmp(xmp: bytes) -> bytes | None:
         xmp = before + after if closed else xmp
     xmp = _XMP_CLAIMS.sub(b"", xmp)
     return None if _XMP_CLAIMING.search(xmp) else xmp
-
-
-def carries(profile: bytes | None, mode: str, format: str) -> bool:
-    """Return whether pixels of *mode* can be written as *format* with the numbers they have."""
-    if mode in ("CMYK", "LAB"):
-        return holds(format, mode) and (not profile or format in _EXIF_FORMATS)
-    if profile and describes(profile, "L") and not holds(format, "L"):
-        return False
-    return not profile or format in _EXIF_FORMATS
 
 
 def carried_options(
@@ -253,7 +302,7 @@ def carried_options(
             xmp = xmp and xmp_without_orientation(xmp)
     options: dict[str, object] = {}
     largest = _JPEG_SEGMENT if format in ("JPEG", "MPO") else float("inf")
-    if exif and format in _EXIF_FORMATS and len(exif) <= largest:
+    if exif and format in EXIF_FORMATS and len(exif) <= largest:
         options["exif"] = exif
     if xmp and format in _XMP_FORMATS and len(xmp) <= largest:
         options["xmp"] = xmp
@@ -261,6 +310,6 @@ def carried_options(
         chunks = PngImagePlugin.PngInfo()
         chunks.add_itxt(_XMP_KEY, xmp.decode("utf-8", "replace"))
         options["pnginfo"] = chunks
-    if profile and format in _EXIF_FORMATS:
+    if profile and format in EXIF_FORMATS:
         options["icc_profile"] = profile
     return options

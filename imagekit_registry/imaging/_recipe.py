@@ -11,7 +11,7 @@ import attrs
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.processors import Processor
 
-from .formats import SMALLEST, normalize_format
+from .formats import normalize_format
 from .placeholders import Maker
 from .qualities import Quality, check_quality
 
@@ -95,8 +95,3 @@ class Recipe:
     never_larger: bool = False
     skip_if: Literal["fits"] | None = attrs.field(default=None, validator=_check_choice)
     placeholder: Mapping[str, Maker] = attrs.field(factory=dict)
-
-    @property
-    def is_smallest(self) -> bool:
-        """Whether the format is the one with the fewest bytes."""
-        return self.format == SMALLEST

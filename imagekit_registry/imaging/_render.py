@@ -9,24 +9,29 @@ from types import MappingProxyType
 import attrs
 from PIL import Image
 
-from imagekit_registry.exceptions import GenerationError, InvalidConfiguration
+from imagekit_registry.exceptions import (
+    GenerationError,
+    InvalidConfiguration,
+    ProcessingError,
+)
+from imagekit_registry.processors import Processor
+from imagekit_registry.processors.base import is_scale_invariant, output_size_of, overrides
 from imagekit_registry.processors.resampling import PillowResizer, Resizer, resized_by
 
-from ._animation import ANIMATED_FORMATS, frame_for, write_animation
+from ._animation import ANIMATED_FORMATS, write_animation
 from ._colour import without_palette
-from ._decoder import Decoder, Frame, Header, Plan
+from ._decoder import Decoder, Frame, Header, Plan, Size
 from ._decoder_pillow import PillowDecoder
 from ._decoder_vips import VipsDecoder
-from ._encode import Encoded, require_format
-from ._limits import Deadline, Limits
+from ._encode import FormatOptions, Work, finish_still
 from ._metadata import finish
-from ._process import Job, check_result, plan_jobs, rendition_size, run
+from ._modes import Encoded, frame_for, require_format
+from ._plan import Job, check_result, plan_jobs, rendition_size
 from ._recipe import Recipe
 from ._scaling import Pyramid
-from ._source import Readable
+from ._source import Deadline, Limits, Readable
 from ._steps import step
-from ._stills import FormatOptions, Work, finish_still
-from .formats import SMALLEST_OF, can_write
+from .formats import SMALLEST, SMALLEST_OF, can_write
 from .placeholders import make_placeholder
 
 _NO_OPTIONS: FormatOptions = MappingProxyType({})
@@ -56,6 +61,64 @@ def get_decoder(name: str) -> Decoder:
     return maker()
 
 
+def _call(processor: Processor, image: Image.Image, size: Size) -> tuple[Image.Image, Size]:
+    """Return what a processor makes of *image*, which stands for one of *size*, and for what that does."""
+    result: object
+    reduced: Callable[[Image.Image, Size], Image.Image] | None
+    reduced = getattr(processor, "process_reduced", None)
+    if reduced is None or image.size == size or overrides(processor, "process_reduced"):
+        reduced, result = None, processor.process(image)
+    else:
+        result = reduced(image, size)
+    name = type(processor).__name__
+    if not isinstance(result, Image.Image):
+        cause = f"{name} returned {type(result).__name__} instead of an image"
+        raise ProcessingError(cause, hint="Return the image at the end of process().")
+    if min(result.size) < 1:
+        raise ProcessingError(f"{name} returned an image without pixels")
+    return result, size if reduced is None and result.size == image.size else result.size
+
+
+def run(
+    job: Job, image: Image.Image, limits: Limits, deadline: Deadline, *, shared: bool = False
+) -> Image.Image:
+    """Return what a job's processors make of *image*.
+
+    Args:
+        job: What is made.
+        image: The source, decoded in full or smaller, as the job wants it oriented and coloured.
+        limits: For the size of every result.
+        deadline: Looked at after each processor.
+        shared: Whether others use *image* too: it is copied before a processor that may paint on it.
+
+    Raises:
+        ProcessingError: A processor raised an exception or returned no image.
+        LimitExceeded: A result is, or would be, too large, or the time is over.
+    """
+    base, size = image, job.source_size
+    for number, processor in enumerate(job.processors):
+        is_last = number == len(job.processors) - 1
+        try:
+            # What works on single pixels keeps the size of what it is given, which may be less.
+            is_point = image.size != size and is_scale_invariant(processor)
+            is_known = is_point or size in job.checked[number : number + 1]
+            predicted = None if is_known else output_size_of(processor, size)
+            if predicted is not None:
+                limits.check_output(predicted, is_last=is_last)
+            if shared and image is base and not hasattr(processor, "required_size"):
+                image = image.copy()
+            image, size = _call(processor, image, size)
+        except GenerationError:
+            raise
+        except Exception as error:
+            text = str(error) or "no message"
+            cause = f"{type(processor).__name__} failed ({type(error).__name__}: {text})"
+            raise ProcessingError(cause) from error
+        limits.check_output(image.size, is_last=is_last)
+        deadline.check()
+    return image
+
+
 def _render_stills(work: Work, jobs: list[Job]) -> None:
     """Make stills, the largest first, so that smaller ones can be made of larger ones."""
     header, several = work.opened.header, len(jobs) > 1
@@ -77,11 +140,10 @@ def _render_stills(work: Work, jobs: list[Job]) -> None:
                 pyramid = pyramids[key]
                 image = pyramid.least(job.decoded_size)
             shared = several and pyramid is not None
-            chain, size = job.processors, job.source_size
-            made = run(image, chain, size, work.limits, work.deadline, shared=shared)
+            made = run(job, image, work.limits, work.deadline, shared=shared)
             rendition = rendition_size(job) if shared else None
             if pyramid is not None and rendition is not None:
-                pyramid.offer(made, size, rendition)
+                pyramid.offer(made, job.source_size, rendition)
             job.result = finish_still(work, job, made)
 
 
@@ -132,11 +194,10 @@ def _add_frame(work: Work, job: Job, frame: Frame) -> None:
     plan = Plan(orientation=job.orientation, color=job.color)
     exif = work.opened.metadata.exif
     image = finish(frame.image.copy(), plan, job.header.profile, exif)
-    size = image.size
     if job.decoded_size and job.format == "GIF":
         # Averages have fewer colours than what other filters make of edges: a GIF pays for each.
         image = without_palette(image).resize(job.decoded_size, Image.Resampling.BOX)
-    made = run(image, job.processors, size, work.limits, work.deadline)
+    made = run(job, image, work.limits, work.deadline)
     job.frames.append(attrs.evolve(frame, image=frame_for(made)))
     work.limits.check_output(job.frames[0].image.size, len(job.frames))
 
@@ -199,7 +260,7 @@ def render_many(
     """
     wanted = tuple(recipes)
     for recipe in wanted:
-        if recipe.format and not (recipe.is_smallest and any(map(can_write, smallest))):
+        if recipe.format and not (recipe.format == SMALLEST and any(map(can_write, smallest))):
             require_format(recipe.format)
     if not wanted:
         return []

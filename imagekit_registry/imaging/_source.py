@@ -1,12 +1,14 @@
-"""A source file as the decoders see it: bounded in bytes and time, never closed, put back."""
+"""A source file as the decoders see it: bounded in bytes, pixels and time, never closed, put back."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
-from typing import IO, Any, Protocol, cast
+import time
+from collections.abc import Iterable, Iterator
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
+import attrs
 from PIL import Image, UnidentifiedImageError
 
 from imagekit_registry.exceptions import (
@@ -16,10 +18,194 @@ from imagekit_registry.exceptions import (
     UnreadableImage,
 )
 
-from ._limits import Deadline, Limits
+from .formats import SAFE_FORMATS
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 #: Bytes that one call asks of the storage; small reads of the decoders come out of this buffer.
 BUFFER_SIZE = 64 * 1024
+#: An animation may have this many times the pixels of the largest still, over all its frames.
+ANIMATION_PIXELS = 4
+#: The same for an animation that is read: frames need not be large to make a large canvas be painted.
+SOURCE_ANIMATION_PIXELS = 5
+#: A JPEG may have this many times the pixels of the largest other source, if it is decoded small.
+SMALL_DECODE_PIXELS = 4
+#: The canvas of an animation may have this share of the pixels of the largest still: several are held.
+CANVAS_SHARE = 4
+#: Bytes that decoding may take for each pixel of the largest source.
+BYTES_PER_PIXEL = 8
+#: What is no result yet, but goes on to another processor, may be larger than the largest result.
+STEP_PIXELS = 2
+#: Formats, some of them with a mode, whose encoders take several times the time or the memory of
+#: others: how many times.
+ENCODING_COST = {"AVIF": 2, "JPEG2000": 4, "WEBP RGBA": 2}
+
+
+def _upper(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.upper() for name in names)
+
+
+def _exceeded(what: str, limit: str, hint: str) -> LimitExceeded:
+    return LimitExceeded(f"{what} that are allowed", limit=limit, hint=hint)
+
+
+def _pixels(limit: int, times: int) -> str:
+    # The number is the one that a project has written down, so that it finds it.
+    return f"the {times} x {limit} pixels" if times > 1 else f"the {limit} pixels"
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How much an image may cost. ``None`` takes a limit away.
+
+    Args:
+        max_bytes: Largest source file, in bytes.
+        max_pixels: Largest source, in pixels (width x height), checked before it is decoded. A JPEG
+            counts as large as it is decoded, and may have four times as many where it is decoded
+            small. What is decoded may take 8 bytes of memory for each, which formats and modes that need
+            more reach earlier; all the frames of an animation may have five times as many.
+        max_frames: Most frames of an animation.
+        max_seconds: Longest time for all the work on one source, in seconds.
+        max_output_pixels: Largest result, in pixels (width x height).
+        max_missing: Largest share of its rows (of a WebP: of its bytes) that a still may lack because
+            its file is cut off, of 0 to 1; 0 takes whole files only.
+        allowed_formats: Formats that sources may have, by Pillow's names.
+
+    Example:
+        >>> Limits(max_pixels=10_000, allowed_formats=["png"]).check_pixels((200, 200))
+        Traceback (most recent call last):
+        ...
+        imagekit_registry.exceptions.LimitExceeded: the image is 200 x 200 pixels, ...
+    """
+
+    max_bytes: int | None = None
+    max_pixels: int | None = None
+    max_frames: int | None = None
+    max_seconds: float | None = None
+    max_output_pixels: int | None = None
+    max_missing: float | None = 0.1
+    allowed_formats: frozenset[str] = attrs.field(default=SAFE_FORMATS, converter=_upper)
+
+    def check_bytes(self, count: int) -> None:
+        """Raise `LimitExceeded` if a source of *count* bytes is too large."""
+        if self.max_bytes is not None and count > self.max_bytes:
+            what = f"the file has {count} bytes, more than the {self.max_bytes}"
+            raise _exceeded(what, "bytes", "Use a smaller file.")
+
+    def check_pixels(self, size: tuple[int, int], times: int = 1) -> None:
+        """Raise `LimitExceeded` if a source of *size* has more pixels than *times* the limit."""
+        width, height = size
+        if self.max_pixels is not None and width * height > self.max_pixels * times:
+            most = _pixels(self.max_pixels, times)
+            what = f"the image is {width} x {height} pixels, more than {most}"
+            raise _exceeded(what, "pixels", "Use an image of fewer pixels.")
+
+    def check_memory(self, count: int) -> None:
+        """Raise `LimitExceeded` if decoding a source takes more than *count* bytes may be."""
+        if self.max_pixels is not None and count > self.max_pixels * BYTES_PER_PIXEL:
+            cause = (
+                f"decoding the image would take {count // 1_000_000} MB of memory, more than the"
+                f" {self.max_pixels * BYTES_PER_PIXEL // 1_000_000} MB that"
+                f" {self.max_pixels} pixels may take"
+            )
+            hint = "Use an image of fewer pixels, or save it as JPEG."
+            raise LimitExceeded(cause, limit="memory", hint=hint)
+
+    def check_animation(self, size: tuple[int, int], frames: int) -> None:
+        """Raise `LimitExceeded` if painting all the *frames* of an animation costs too much."""
+        if self.max_pixels is None:
+            return
+        width, height = size
+        what = f"{width} x {height} pixels,"
+        most = self.max_pixels // CANVAS_SHARE
+        if width * height > most:
+            cause = f"the animation is {what} more than the {most} pixels that are allowed for one"
+            raise LimitExceeded(cause, limit="memory", hint="Use a smaller animation.")
+        if width * height * frames > self.max_pixels * SOURCE_ANIMATION_PIXELS:
+            allowed = _pixels(self.max_pixels, SOURCE_ANIMATION_PIXELS)
+            what = f"the animation is {frames} frames of {what} together more than {allowed}"
+            raise _exceeded(what, "memory", "Use a shorter or smaller animation.")
+
+    def check_frames(self, count: int) -> None:
+        """Raise `LimitExceeded` if an animation has too many frames."""
+        if self.max_frames is not None and count > self.max_frames:
+            what = f"the animation has more than the {self.max_frames} frames"
+            raise _exceeded(what, "frames", "Use a shorter animation.")
+
+    def check_output(self, size: tuple[int, int], frames: int = 1, *, is_last: bool = True) -> None:
+        """Raise `LimitExceeded` if a result of *size* is too large.
+
+        Args:
+            size: Width and height, in pixels.
+            frames: How many there are of them.
+            is_last: Whether it is what comes out in the end; what goes on to another processor may
+                be larger.
+        """
+        if self.max_output_pixels is None:
+            return
+        width, height = size
+        limit, times = self.max_output_pixels, 1 if is_last else STEP_PIXELS
+        what = f"{width} x {height} pixels,"
+        if width * height > limit * times:
+            what = f"the result would be {what} more than {_pixels(limit, times)}"
+            raise _exceeded(what, "output", "Ask for a smaller image.")
+        times *= ANIMATION_PIXELS
+        if width * height * frames > limit * times:
+            most = _pixels(limit, times)
+            what = f"the result would be {frames} frames of {what} together more than {most}"
+            hint = "Ask for a smaller image, or use a shorter animation."
+            raise _exceeded(what, "output", hint)
+
+    def check_encoding(self, size: tuple[int, int], format: str, mode: str) -> None:
+        """Raise `LimitExceeded` if *format* takes too much for a result of *size* and *mode*."""
+        cost = ENCODING_COST.get(format) or ENCODING_COST.get(f"{format} {mode}", 1)
+        if self.max_output_pixels is None or size[0] * size[1] * cost <= self.max_output_pixels:
+            return
+        cause = (
+            f"the result would be {size[0]} x {size[1]} pixels, more than the"
+            f" {self.max_output_pixels // cost} pixels that are allowed for {format}"
+        )
+        raise LimitExceeded(cause, limit="output", hint="Ask for a smaller image.")
+
+    def is_large(self, size: tuple[int, int]) -> bool:
+        """Return whether a result of *size* is near the largest that is allowed."""
+        return self.max_output_pixels is not None and size[0] * size[1] * 2 > self.max_output_pixels
+
+
+class Deadline:
+    """The moment at which the work on one source must be over.
+
+    Made before the source is opened, it covers the opening as well.
+
+    Args:
+        seconds: How long the work may take; None for as long as it likes.
+
+    Example:
+        >>> deadline = Deadline(seconds=10)
+        >>> deadline.check()
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is over."""
+        return self._end is not None and time.monotonic() > self._end
+
+    @property
+    def left(self) -> float | None:
+        """The seconds that are left, 0 if none are; None for any number."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def check(self) -> None:
+        """Raise `LimitExceeded` if the time is over."""
+        if self.is_over:
+            cause = f"the work took longer than the {self.seconds} seconds that are allowed"
+            hint = "Use a smaller or simpler image, or see why its storage is slow."
+            raise LimitExceeded(cause, limit="seconds", hint=hint)
 
 
 class Readable(Protocol):
@@ -52,7 +238,7 @@ class SourceFile(io.RawIOBase):
         """Return True: files that cannot seek have been read into memory."""
         return True
 
-    def readinto(self, buffer: Any, /) -> int:
+    def readinto(self, buffer: Buffer, /) -> int:
         """Fill *buffer*; return the number of bytes."""
         try:
             self._deadline.check()

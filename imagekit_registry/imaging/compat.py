@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import IO, TypeVar
 
 from PIL import Image
 
 from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.processors import Processor
 
-from ._encode import Encoded, prepare, require_format, write
-from ._limits import Deadline, Limits
-from ._process import run
+from ._decoder import Header
+from ._encode import write
+from ._modes import Encoded, prepare, require_format
+from ._plan import Job
+from ._recipe import Recipe
+from ._render import run
+from ._source import Deadline, Limits
+
+File = TypeVar("File", bound="str | bytes | os.PathLike[str] | IO[bytes]")
 
 __all__ = ["img_to_fobj", "open_image", "prepare_image", "process_image", "save_image"]
 
@@ -59,11 +66,11 @@ def prepare_image(img: Image.Image, format: str) -> tuple[Image.Image, dict[str,
 
 def save_image(
     img: Image.Image,
-    outfile: Any,
+    outfile: File,
     format: str,
     options: Mapping[str, object] | None = None,
     autoconvert: bool = True,
-) -> Any:
+) -> File:
     """Write *img* into *outfile* and return that, at its start.
 
     Args:
@@ -78,7 +85,7 @@ def save_image(
         EncodingError: Pillow refuses the image or an option; *outfile* is left as it was.
     """
     encoded = img_to_fobj(img, format, autoconvert, **(options or {}))
-    if not hasattr(outfile, "write"):
+    if isinstance(outfile, str | bytes | os.PathLike):
         with open(outfile, "wb") as file:  # noqa: PTH123 - a path of any kind
             file.write(encoded.getvalue())
         return outfile
@@ -133,6 +140,8 @@ def process_image(
         EncodingError: Pillow refuses the result or an option.
     """
     original = img.format
-    done = run(img, processors or (), img.size, Limits(), Deadline(None))
+    recipe = Recipe(tuple(processors or ()), decode_small=False)
+    job = Job(recipe, Header(*img.size, img.mode, original or "JPEG"))
+    done = run(job, img, Limits(), Deadline(None))
     name = format or done.format or original or "JPEG"
     return img_to_fobj(done, name, autoconvert, **(options or {}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import attrs
 
@@ -81,7 +80,7 @@ class Target:
 Quality = str | int | Target
 
 
-def check_quality(value: Any) -> None:
+def check_quality(value: object) -> None:
     """Check that *value* is a quality.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypedDict, TypeGuard, Unpack
 
 import attrs
 from PIL import ImageColor
@@ -17,13 +17,22 @@ Color = str | int | Sequence[int]
 LONGEST_SIDE = 65_535
 
 
+class Options(TypedDict, total=False):
+    """What else is said of a field."""
+
+    default: object
+    kw_only: bool
+
+
 def checked(
     expected: str,
     is_kind: Callable[[object], bool],
     is_valid: Callable[[Any], bool] | None = None,
     *,
     optional: bool = False,
-    **options: Any,
+    converter: object = None,
+    eq: object = True,
+    **options: Unpack[Options],
 ) -> Any:
     """Return a field for what is *expected*, as messages call it.
 
@@ -32,10 +41,12 @@ def checked(
         is_kind: Whether a value is of the right type, once it has been converted.
         is_valid: Whether one of the right type is right.
         optional: Whether None is right, too.
-        **options: Of `attrs.field`.
+        converter: Of `attrs.field`, as are those that follow.
+        eq: Likewise.
+        **options: Likewise.
     """
 
-    def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    def check(instance: object, attribute: attrs.Attribute[object], value: object) -> None:
         if value is None and optional:
             return
         error: type[InvalidArgument | InvalidArgumentType] = InvalidArgument
@@ -48,10 +59,12 @@ def checked(
             f" not {value!r}."
         )
 
-    return attrs.field(validator=check, **options)
+    return attrs.field(  # type: ignore[call-overload]
+        validator=check, converter=converter, eq=eq, **options
+    )
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Return whether *value* is a number, which True and False are not here."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -62,10 +75,10 @@ def side(
     least: int = 1,
     most: int = LONGEST_SIDE,
     noun: str = "a whole number",
-    **options: Any,
-) -> Any:
+    **options: Unpack[Options],
+) -> int:
     """Return a field for a whole number, of pixels for example; 2.0 is the same recipe as 2."""
-    return checked(
+    made: int = checked(
         f"{noun} from {least} to {most}{', or None' if optional else ''}",
         is_number,
         lambda value: value % 1 == 0 and least <= value <= most,
@@ -75,29 +88,33 @@ def side(
         ),
         **options,
     )
+    return made
 
 
-def offset(**options: Any) -> Any:
+def offset(**options: Unpack[Options]) -> int:
     """Return a field for a coordinate in pixels, of any sign, or None."""
     noun = "a whole number of pixels"
     return side(optional=True, least=-LONGEST_SIDE, noun=noun, **options)
 
 
-def number(least: float, most: float, *, digits: int | None = None, **options: Any) -> Any:
+def number(
+    least: float, most: float, *, digits: int | None = None, **options: Unpack[Options]
+) -> float:
     """Return a field for a number between two bounds, both included, rounded to some digits."""
 
-    def convert(value: Any) -> object:
+    def convert(value: object) -> object:
         if not is_number(value):
             return value
         return float(value) if digits is None else round(float(value), digits)
 
-    return checked(
+    made: float = checked(
         f"a number from {least:g} to {most:g}",
         is_number,
         lambda value: math.isfinite(value) and least <= value <= most,
         converter=convert,
         **options,
     )
+    return made
 
 
 def as_flag(value: object) -> object:
@@ -105,18 +122,21 @@ def as_flag(value: object) -> object:
     return bool(value) if isinstance(value, int | float) and value in {0, 1} else value
 
 
-def flag(*, optional: bool = False, converter: Any = as_flag, **options: Any) -> Any:
+def flag(
+    *, optional: bool = False, converter: object = as_flag, **options: Unpack[Options]
+) -> bool:
     """Return a field for true or false."""
-    return checked(
+    made: bool = checked(
         "True or False",
         lambda value: isinstance(value, bool),
         optional=optional,
         converter=converter,
         **options,
     )
+    return made
 
 
-def color(*, optional: bool = False, **options: Any) -> Any:
+def color(*, optional: bool = False, **options: Unpack[Options]) -> Color:
     """Return a field for a colour, as `rgba` takes it; one colour is equal however it is written."""
 
     def convert(value: object) -> object:
@@ -124,7 +144,7 @@ def color(*, optional: bool = False, **options: Any) -> Any:
             return tuple(value)
         return str.__str__(value) if isinstance(value, str) else value
 
-    return checked(
+    made: Color = checked(
         "a colour: '#rrggbb', a name, or 3 or 4 numbers from 0 to 255",
         lambda value: isinstance(value, str | tuple | int) and not isinstance(value, bool),
         lambda value: answer_or(None, rgba, value) is not None,
@@ -133,6 +153,7 @@ def color(*, optional: bool = False, **options: Any) -> Any:
         eq=lambda value: None if value is None else rgba(value),
         **options,
     )
+    return made
 
 
 def rgba(value: Color) -> tuple[int, int, int, int]:

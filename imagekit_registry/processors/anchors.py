@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import cache, lru_cache
 from operator import is_
+from types import ModuleType
 from typing import Any, ClassVar, Protocol, Self
 
 import attrs
@@ -168,16 +169,17 @@ def _read_percentages(anchor: str) -> tuple[float, float] | None:
 
 
 @cache
-def find_vips() -> Any:
+def find_vips() -> ModuleType | None:
     """Return the module of libvips; None where it is not installed."""
     try:
         import pyvips
     except (ImportError, OSError):  # the package, or the library that it loads
         return None
-    return pyvips
+    found: ModuleType = pyvips
+    return found
 
 
-def _is_chain(anchor: Sequence[Any]) -> bool:
+def _is_chain(anchor: Sequence[object]) -> bool:
     """Return whether these are several anchors, of which the first one that can be had counts."""
     return bool(anchor) and all(isinstance(each, str) for each in anchor)
 
@@ -193,7 +195,7 @@ def anchor_place(anchor: AnchorPoint) -> tuple[float, ...]:
     return Anchor.get_tuple(anchor)
 
 
-def anchor_field(*words: str, **options: Any) -> Any:
+def anchor_field(*words: str, **options: Any) -> AnchorPoint | None:
     """Return a field for an anchor, or None; one point is equal however it is written.
 
     Args:
@@ -201,17 +203,20 @@ def anchor_field(*words: str, **options: Any) -> Any:
         **options: Of `attrs.field`.
     """
 
-    def convert(value: Any) -> object:
+    def convert(value: object) -> object:
         if isinstance(value, str):
             return Anchor.get_letters(str.__str__(value))
         if isinstance(value, FocalPoint):
             return value.anchor
-        is_list = isinstance(value, list | tuple)
-        if is_list and words and _is_chain(value):
+        if not isinstance(value, list | tuple):
+            return value
+        if words and _is_chain(value):
             return tuple(map(convert, value))
-        return answer_or(value, lambda: tuple(map(float, value))) if is_list else value
+        return answer_or(value, lambda: tuple(map(float, value)))
 
-    def check(instance: object, attribute: attrs.Attribute[Any], value: AnchorPoint | None) -> None:
+    def check(
+        instance: object, attribute: attrs.Attribute[object], value: AnchorPoint | None
+    ) -> None:
         if value is not None:
             try:
                 key(value)
@@ -225,7 +230,9 @@ def anchor_field(*words: str, **options: Any) -> Any:
             return tuple(map(key, value))
         return None if value is None else anchor_place(value)
 
-    return attrs.field(converter=convert, validator=check, eq=key, **options)
+    made: AnchorPoint | None
+    made = attrs.field(converter=convert, validator=check, eq=key, **options)
+    return made
 
 
 class _Positioned(Protocol):
@@ -307,7 +314,7 @@ def place(
     default: AnchorPoint | None = None,
 ) -> list[Processor]:
     """Return *processors* with anchors that say all by themselves; arguments as for `Anchored`."""
-    placed: list[Any] = []
+    placed: list[Processor] = []
     for processor in processors:
         if isinstance(processor, Anchored):
             placed.append(processor.placed(ask, default))

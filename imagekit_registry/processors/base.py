@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import attrs
 from PIL import Image, ImageEnhance, ImageOps
@@ -79,6 +79,24 @@ def output_size_of(processor: object, size: Size) -> Size | None:
 def is_scale_invariant(processor: object) -> bool:
     """Return whether the result of *processor* for a smaller decode is the smaller result."""
     return bool(getattr(processor, "scale_invariant", False))
+
+
+def is_ours(cls: type[object]) -> bool:
+    """Return whether a class is one of the shipped processors."""
+    return cls.__module__.startswith(__package__ or "")
+
+
+def overrides(processor: Processor, *names: str) -> bool:
+    """Return whether a user's subclass changed ``process`` and none of the methods *names*.
+
+    What those say about sizes is then not about what it does.
+    """
+    for cls in type(processor).__mro__:
+        if any(name in vars(cls) for name in names):
+            return False
+        if "process" in vars(cls):
+            return not is_ours(cls)
+    return False
 
 
 class ProcessorPipeline(list[Processor]):
@@ -243,17 +261,17 @@ class Transpose(BaseProcessor):
         Transpose(methods=(<Transpose.ROTATE_90: 2>, <Transpose.FLIP_LEFT_RIGHT: 0>))
     """
 
-    AUTO: ClassVar[str] = "auto"
+    AUTO: ClassVar[Literal["auto"]] = "auto"
     FLIP_HORIZONTAL: ClassVar[Image.Transpose] = Image.Transpose.FLIP_LEFT_RIGHT
     FLIP_VERTICAL: ClassVar[Image.Transpose] = Image.Transpose.FLIP_TOP_BOTTOM
     ROTATE_90: ClassVar[Image.Transpose] = Image.Transpose.ROTATE_90
     ROTATE_180: ClassVar[Image.Transpose] = Image.Transpose.ROTATE_180
     ROTATE_270: ClassVar[Image.Transpose] = Image.Transpose.ROTATE_270
 
-    methods: tuple[Any, ...] = ("auto",)
+    methods: tuple[Image.Transpose | Literal["auto"], ...] = ("auto",)
 
-    def __init__(self, *methods: Any) -> None:
-        known = []
+    def __init__(self, *methods: Image.Transpose | Literal["auto"]) -> None:
+        known: list[Image.Transpose | Literal["auto"]] = []
         for method in methods or ("auto",):
             try:
                 known.append("auto" if method == "auto" else Image.Transpose(method))
@@ -269,7 +287,7 @@ class Transpose(BaseProcessor):
         if "auto" in self.methods:
             return ImageOps.exif_transpose(image)
         for method in self.methods:
-            image = image.transpose(method)
+            image = image.transpose(method)  # type: ignore[arg-type]  # "auto" is none of them
         return image
 
     def output_size(self, source_size: Size) -> Size | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 import attrs
 from PIL import Image
@@ -15,6 +15,8 @@ from ._protocol import Size
 from .anchors import Anchor, AnchorPoint, anchor_field, refuse_two_positions
 from .base import BaseProcessor
 from .utils import has_alpha, true_color
+
+T = TypeVar("T")
 
 __all__ = ["AddBorder", "ResizeCanvas", "Rotate"]
 
@@ -75,11 +77,11 @@ class ResizeCanvas(BaseProcessor):
         return self.width, self.height
 
 
-def _parts(thickness: Any) -> tuple[Any, ...]:
+def _parts(thickness: T | tuple[T, ...]) -> tuple[T, ...]:
     return thickness if isinstance(thickness, tuple) else (thickness,)
 
 
-def _side(number: int, where: str) -> Any:
+def _side(number: int, where: str) -> property:
     doc = f"The thickness {where} the image, in pixels."
     return property(lambda border: border._sides[number], doc=doc)
 

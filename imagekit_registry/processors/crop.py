@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 from PIL import Image, ImageChops, ImageStat
@@ -167,12 +167,20 @@ class BasicCrop(BaseProcessor):
         return right - left, bottom - top
 
 
-def find_attention(image: Image.Image) -> tuple[float, float, float, float]:
-    """Return, as an anchor, the point of *image* that libvips believes that people look at."""
+def find_place(image: Image.Image, anchor: AnchorPoint | None) -> tuple[float, ...]:
+    """Return an anchor of *image* as fractions of width and height: a pair, or four for a point.
+
+    Args:
+        image: Where libvips looks for what people look at, if that is the anchor.
+        anchor: None for the middle.
+    """
+    vips = find_vips()
+    if anchor != ATTENTION or vips is None:
+        return anchor_place(anchor or Anchor.CENTER)
     small = true_color(image).convert("RGB")
     small.thumbnail((_SEEN_SIDE, _SEEN_SIDE))
     width, height = small.size
-    seen = find_vips().Image.new_from_memory(small.tobytes(), width, height, 3, "uchar")
+    seen = vips.Image.new_from_memory(small.tobytes(), width, height, 3, "uchar")
     # It looks for the best part of a size, and tells the best point within that.
     part = max(1, width // 2), max(1, height // 2)
     options = {"interesting": "attention", "attention_x": True, "attention_y": True}
@@ -181,8 +189,19 @@ def find_attention(image: Image.Image) -> tuple[float, float, float, float]:
     return min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0), 0.0, 0.0
 
 
+class _Cutter(BaseProcessor):
+    """The base of those that cut an image to a width and a height."""
+
+    width: int | None
+    height: int | None
+
+    def output_size(self, source_size: Size) -> Size:
+        """Return the size of the result, in pixels."""
+        return cut_size(source_size, self.width, self.height)
+
+
 @attrs.frozen(slots=False)
-class Crop(Anchored, BaseProcessor):
+class Crop(Anchored, _Cutter):
     """Cut the image to a width and a height; a smaller side stays as it is.
 
     Args:
@@ -223,26 +242,21 @@ class Crop(Anchored, BaseProcessor):
         """Return the part that is kept."""
         size, cut = image.size, cut_size(image.size, self.width, self.height)
         if self.is_cutting:
-            anchor = self.known_anchor or Anchor.CENTER
+            anchor = self.known_anchor
             if anchor in ENTROPY:
                 return SmartCrop(self.width, self.height).process(image)
-            place = find_attention(image) if anchor == ATTENTION else anchor_place(anchor)
-            return cut_out(image, anchored_box(size, cut, place))
+            return cut_out(image, anchored_box(size, cut, find_place(image, anchor)))
         left = min(abs(self.x or 0), size[0] - cut[0])
         top = min(abs(self.y or 0), size[1] - cut[1])
         return cut_out(image, (left, top, left + cut[0], top + cut[1]))
 
-    def output_size(self, source_size: Size) -> Size:
-        """Return the size of the result, in pixels."""
-        return cut_size(source_size, self.width, self.height)
 
-
-def _edge_field() -> Any:
+def _edge_field() -> int:
     return fields.side(optional=True, least=0, most=100, default=None, kw_only=True)
 
 
 @attrs.frozen(slots=False)
-class EdgeCrop(BaseProcessor):
+class EdgeCrop(_Cutter):
     """Cut the image to a width and a height, at a distance from its edges.
 
     It comes after `ResizeToCover`, as a rule. A smaller side stays as it is.
@@ -282,10 +296,6 @@ class EdgeCrop(BaseProcessor):
         top = _start(image.size[1], self.height, self.top, self.bottom)
         return cut_out(image, (left, top, left + width, top + height))
 
-    def output_size(self, source_size: Size) -> Size:
-        """Return the size of the result, in pixels."""
-        return cut_size(source_size, self.width, self.height)
-
 
 def _start(length: int, side: int, from_start: int | None, from_end: int | None) -> int:
     """Return where to begin to keep *side* of an axis, at a distance from one of its ends."""
@@ -297,7 +307,7 @@ def _start(length: int, side: int, from_start: int | None, from_end: int | None)
 
 
 @attrs.frozen(slots=False)
-class SmartCrop(BaseProcessor):
+class SmartCrop(_Cutter):
     """Cut the image to a width and a height, off the sides with the least detail.
 
     Slices of its full width or height come off one end or the other, the one with the lower entropy
@@ -327,10 +337,6 @@ class SmartCrop(BaseProcessor):
             full_height, height, lambda start, end: seen.crop((0, start, full_width, end))
         )
         return left, top, right, bottom
-
-    def output_size(self, source_size: Size) -> Size:
-        """Return the size of the result, in pixels."""
-        return cut_size(source_size, self.width, self.height)
 
 
 def _whittle(length: int, wanted: int, part: Callable[[int, int], Image.Image]) -> tuple[int, int]:

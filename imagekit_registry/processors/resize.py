@@ -35,7 +35,7 @@ from .anchors import (
 )
 from .base import BaseProcessor
 from .canvas import AddBorder, ResizeCanvas, Rotate
-from .crop import SmartCrop, find_attention
+from .crop import SmartCrop, find_place
 from .resampling import resample
 
 __all__ = [
@@ -108,19 +108,14 @@ class Resize(_ToSize):
         return scaled_size(source_size, (self.width, self.height), self.upscale)
 
 
-def closeness_field() -> Any:
-    """Return a field for how near a focal point is shown, in per cent."""
-    return fields.side(least=0, most=100, default=0, kw_only=True)
+def _percent_field(most: int) -> int:
+    """Return a field for per cents, none by default: of closeness up to 100, of zoom to 1000."""
+    return fields.side(least=0, most=most, default=0, kw_only=True)
 
 
-def _zoom_field() -> Any:
-    """Return a field for how much larger an image is scaled than it need be, in per cent."""
-    return fields.side(least=0, most=1000, default=0, kw_only=True)
-
-
-def _target_field() -> Any:
+def _target_field() -> tuple[float, float] | None:
     """Return a field for a point in fractions of width and height, or None."""
-    return fields.checked(
+    made: tuple[float, float] | None = fields.checked(
         "a pair of numbers from 0 to 1, or None",
         lambda value: isinstance(value, tuple) and all(map(fields.is_number, value)),
         lambda value: len(value) == 2 and all(0 <= part <= 1 for part in value),
@@ -129,6 +124,7 @@ def _target_field() -> Any:
         default=None,
         kw_only=True,
     )
+    return made
 
 
 def _resample_part(image: Image.Image, source_size: Size, scaled: Size, box: Box) -> Image.Image:
@@ -146,8 +142,19 @@ def _resample_part(image: Image.Image, source_size: Size, scaled: Size, box: Box
     return resample(image, (right - left, bottom - top), part)
 
 
+class _Covering(_Scaler):
+    """The base of those that scale an image until it covers a size."""
+
+    width: int
+    height: int
+    upscale: bool | None
+
+    def _scaled_size(self, source_size: Size) -> Size:
+        return cover_size(source_size, self.width, self.height, self.upscale, self.zoom)
+
+
 @attrs.frozen(slots=False)
-class ResizeToCover(_ToSize):
+class ResizeToCover(_Covering, _ToSize):
     """Scale the image, in its proportions, to the smallest size that covers the one given.
 
     Args:
@@ -157,21 +164,11 @@ class ResizeToCover(_ToSize):
         zoom: How much larger than that it is made, in per cent, for what cuts it afterwards.
     """
 
-    zoom: int = _zoom_field()
-
-    def _scaled_size(self, source_size: Size) -> Size:
-        return cover_size(source_size, self.width, self.height, self.upscale, self.zoom)
+    zoom: int = _percent_field(1000)
 
 
-class _CoverAndCut(_Scaler):
-    """The base of those that scale an image until it covers a size, and cut it to that."""
-
-    width: int
-    height: int
-    upscale: bool | None
-
-    def _scaled_size(self, source_size: Size) -> Size:
-        return cover_size(source_size, self.width, self.height, self.upscale, self.zoom)
+class _CoverAndCut(_Covering):
+    """The base of those that then cut it to that."""
 
     def output_size(self, source_size: Size) -> Size:
         """Return the size of the result, in pixels."""
@@ -215,9 +212,9 @@ class ResizeToFill(Anchored, _CoverAndCut):
     anchor: AnchorPoint | None = anchor_field(FOCAL, ATTENTION, *ENTROPY, default=None)
     upscale: bool | None = fields.flag(optional=True, default=True)
     otherwise: AnchorPoint | None = anchor_field(ATTENTION, *ENTROPY, default=None, kw_only=True)
-    closeness: int = closeness_field()
+    closeness: int = _percent_field(100)
     target: tuple[float, float] | None = _target_field()
-    zoom: int = _zoom_field()
+    zoom: int = _percent_field(1000)
 
     def __attrs_post_init__(self) -> None:
         """Refuse two ways to say which part is kept."""
@@ -229,29 +226,29 @@ class ResizeToFill(Anchored, _CoverAndCut):
         """Whether an anchor makes a difference: not where a target is given."""
         return self.target is None
 
-    @property
-    def _place(self) -> tuple[float, ...]:
-        anchor = self.known_anchor
-        if anchor is None or anchor == ATTENTION or anchor in ENTROPY:
-            return 0.5, 0.5
-        return anchor_place(anchor)
-
     def _scaled_size(self, source_size: Size) -> Size:
-        covering, cut = super()._scaled_size(source_size), (self.width, self.height)
-        times = approach(source_size, covering, cut, self._place, self.closeness)
+        covering = super()._scaled_size(source_size)
+        if not self.closeness:
+            return covering
+        anchor = self.known_anchor
+        if anchor is None or anchor in (ATTENTION, *ENTROPY):
+            return covering
+        cut, place = (self.width, self.height), anchor_place(anchor)
+        times = approach(source_size, covering, cut, place, self.closeness)
         return round(covering[0] * times), round(covering[1] * times)
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
-        if self.known_anchor in ENTROPY:
+        anchor = self.known_anchor
+        if anchor in ENTROPY:
             smart = SmartResize(self.width, self.height, self.upscale, zoom=self.zoom)
             return smart.process_reduced(image, source_size)
-        covering, size = self._scaled_size(source_size), self.output_size(source_size)
+        covering = self._scaled_size(source_size)
+        size = cut_size(covering, self.width, self.height)
         if self.target is not None:
             box = centered_box(covering, size, self.target)
         else:
-            is_found = self.known_anchor == ATTENTION
-            box = anchored_box(covering, size, find_attention(image) if is_found else self._place)
+            box = anchored_box(covering, size, find_place(image, anchor))
         return _resample_part(image, source_size, covering, box)
 
 
@@ -266,7 +263,7 @@ class SmartResize(_CoverAndCut, _ToSize):
         zoom: How much larger the image is scaled before it is cut, in per cent.
     """
 
-    zoom: int = _zoom_field()
+    zoom: int = _percent_field(1000)
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
@@ -301,7 +298,7 @@ class ResizeToFit(_Scaler):
     upscale: bool | None = fields.flag(optional=True, default=True)
     mat_color: Color | None = fields.color(optional=True, default=None)
     anchor: AnchorPoint | None = anchor_field(default=Anchor.CENTER)
-    zoom: int = _zoom_field()
+    zoom: int = _percent_field(1000)
     target: tuple[float, float] | None = _target_field()
 
     def _scaled_size(self, source_size: Size) -> Size:
@@ -363,7 +360,7 @@ class Thumbnail(Anchored, _Scaler):
     )
     upscale: bool | None = fields.flag(optional=True, default=None)
     otherwise: AnchorPoint | None = anchor_field(ATTENTION, *ENTROPY, default=None, kw_only=True)
-    closeness: int = closeness_field()
+    closeness: int = _percent_field(100)
 
     def __attrs_post_init__(self) -> None:
         """Refuse arguments that contradict each other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType, MethodType
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -54,7 +54,7 @@ def _limits(opened: frozenset[str]) -> Limits:
 
 
 @cache
-def format_options(is_large: bool = False) -> Mapping[str, Mapping[str, Any]]:
+def format_options(is_large: bool = False) -> Mapping[str, Mapping[str, object]]:
     """Return Pillow's save options per format: the built-in ones with the project's over them.
 
     Args:
@@ -161,12 +161,12 @@ class BaseImageSpec:
     """
 
     cachefile_storage: Any = None
-    cachefile_backend: Any = None
-    cachefile_strategy: Any = None
+    cachefile_backend: object = None
+    cachefile_strategy: object = None
     fallback: Any = None
     pending: str | None = None
     storage_headers: Mapping[str, str] | None = None
-    url_provider: Any = None
+    url_provider: object = None
     serving_arguments: Sequence[str] = ()
     spec_id: str | None = None
     spec_arguments: Mapping[str, object] = MappingProxyType({})
@@ -199,8 +199,7 @@ class BaseImageSpec:
     @property
     def cachefile_name(self) -> str | None:
         """The name of the cache file in its storage, by ``IMAGEKIT_CACHEFILE_NAMER``."""
-        name: str = self._namer()(self)
-        return name
+        return self._namer()(self)
 
     @property
     def name_needs_record(self) -> bool:
@@ -235,7 +234,7 @@ class BaseImageSpec:
         return None
 
     @property
-    def shown_placeholder(self) -> Any:
+    def shown_placeholder(self) -> object:
         """What pages show until the image has loaded: as it says itself, else as its picture does."""
         own, picture = self.placeholder, self.picture
         return own if own is not None or picture is None else picture.placeholder
@@ -264,8 +263,9 @@ class BaseImageSpec:
         is_own = isinstance(value, MethodType) and value.__self__ is self
         return value.__func__ if is_own else value
 
-    def _namer(self) -> Any:
-        return get_by_qname(conf.CACHEFILE_NAMER, "namer")
+    def _namer(self) -> Callable[[BaseImageSpec], str]:
+        namer: Callable[[BaseImageSpec], str] = get_by_qname(conf.CACHEFILE_NAMER, "namer")
+        return namer
 
 
 class _AdaptedGenerator(BaseImageSpec):

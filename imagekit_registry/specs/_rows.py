@@ -10,7 +10,7 @@ from copy import copy
 from functools import partial
 from itertools import chain
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakSet
 
 import attrs
@@ -29,10 +29,13 @@ _CHUNK = 500
 
 _logger = logging.getLogger("imagekit_registry.specs")
 
+M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+
 
 def iterate_rows(
-    rows: QuerySet[Any, Any], key: Callable[[Any], object] = attrgetter("pk")
-) -> Iterator[Any]:
+    rows: QuerySet[M, T], key: Callable[[T], object] = attrgetter("pk")
+) -> Iterator[T]:
     """Yield all of *rows*, in the order of their keys, by one query for each 500.
 
     Each query begins behind the last row seen, and is over before that row is given out: on SQLite an

@@ -108,7 +108,7 @@ class ImageSpec(BaseImageSpec):
         if isinstance(processors := cls.__dict__.get("processors"), Iterator):
             cls.processors = list(processors)
 
-    def __init__(self, source: Any = None) -> None:
+    def __init__(self, source: object = None) -> None:
         self.source = source
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -148,10 +148,7 @@ class ImageSpec(BaseImageSpec):
     @property
     def cachefile_name(self) -> str | None:
         """The name of the cache file in its storage; None without a source."""
-        if not has_source(self.source):
-            return None
-        name: str = self._namer()(self)
-        return name
+        return self._namer()(self) if has_source(self.source) else None
 
     @property
     def name_needs_record(self) -> bool:
@@ -159,9 +156,12 @@ class ImageSpec(BaseImageSpec):
         is_from_namer = type(self).cachefile_name is ImageSpec.cachefile_name
         return is_from_namer and super().name_needs_record
 
-    def _namer(self) -> Any:
-        namer = self.namer or conf.SPEC_CACHEFILE_NAMER
-        return get_by_qname(namer, "namer") if isinstance(namer, str) else self._function(namer)
+    def _namer(self) -> Callable[[BaseImageSpec], str]:
+        wanted = self.namer or conf.SPEC_CACHEFILE_NAMER
+        is_path = isinstance(wanted, str)
+        namer: Callable[[BaseImageSpec], str]
+        namer = get_by_qname(wanted, "namer") if is_path else self._function(wanted)
+        return namer
 
     def get_hash(self) -> str:
         """Return the digest of source and recipe: 32 hexadecimal characters.
@@ -170,28 +170,32 @@ class ImageSpec(BaseImageSpec):
             NotCanonical: A processor's state cannot be written down.
         """
         known: str | None = self.__dict__.get("_digest")
-        return known or _known_digest(reference_of(self.source) or None, self._recipe_text())
+        if known is not None:
+            return known
+        recipe = self._recipe_text(self.placed_processors())
+        return _known_digest(reference_of(self.source) or None, recipe)
 
-    def named_by(self, namer: Callable[[ImageSpec], str]) -> tuple[str, str, str]:
-        """Return how records name the source, the digest, and the name that *namer* gives.
+    def named_by(
+        self, namer: Callable[[BaseImageSpec], str]
+    ) -> tuple[str, str, str, Sequence[Processor]]:
+        """Return how records name the source, the digest, the name, and the placed processors.
 
         Each is worked out once, of a spec that has this class's own digest.
 
         Args:
-            namer: What asks for the digest.
+            namer: What gives the name; it asks for the digest.
         """
-        reference = reference_of(self.source)
-        digest = self.__dict__["_digest"] = _known_digest(reference or None, self._recipe_text())
+        placed, reference = self.placed_processors(), reference_of(self.source)
+        digest = _known_digest(reference or None, self._recipe_text(placed))
+        self.__dict__["_digest"] = digest
         try:
-            return reference, digest, namer(self)
+            return reference, digest, namer(self), placed
         finally:
             self.__dict__.pop("_digest", None)
 
-    def _recipe_text(self) -> str:
-        """Return all but the source, written down canonically."""
-        cls = type(self)
-        processors = tuple(self.placed_processors())
-        options = self.options or {}
+    def _recipe_text(self, placed: Sequence[Processor]) -> str:
+        """Return all but the source, written down canonically; with the *placed* processors."""
+        cls, processors, options = type(self), tuple(placed), self.options or {}
         # What equals the default is left out, so that a new attribute renames nothing.
         extras = {
             name: value

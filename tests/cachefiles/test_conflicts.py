@@ -301,9 +301,9 @@ class TestNameIsTaken:
         asked: list[Any] = []
         write_recipe = ImageSpec._recipe_text
 
-        def count(spec: ImageSpec) -> str:
+        def count(spec: ImageSpec, *args: Any) -> str:
             asked.append(spec)
-            return write_recipe(spec)
+            return write_recipe(spec, *args)
 
         monkeypatch.setattr(ImageSpec, "_recipe_text", count)
         file = red()

@@ -21,5 +21,5 @@ def test_the_demos_own_tests_pass_and_leave_no_images(tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Ran 9 tests" in done.stderr
+    assert "Ran 11 tests" in done.stderr
     assert not list(tmp_path.glob("media/**/*"))

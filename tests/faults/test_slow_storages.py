@@ -27,7 +27,7 @@ from imagekit_registry.exceptions import (
     PublishError,
     SourceUnavailable,
 )
-from imagekit_registry.imaging import _limits
+from imagekit_registry.imaging import _source
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated
 from imagekit_registry.specs import StoredFile
@@ -154,7 +154,7 @@ class TestTimeForASource:
     @pytest.fixture(autouse=True)
     def time_of_reading(self, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let the time for a source be told by the same clock."""
-        monkeypatch.setattr(_limits, "time", SimpleNamespace(monotonic=clock))
+        monkeypatch.setattr(_source, "time", SimpleNamespace(monotonic=clock))
 
     @pytest.fixture(params=["pillow", "vips"])
     def decoder(self, request: Any, settings: Any) -> str:

@@ -189,12 +189,21 @@ def segments(marker: bytes, payload: bytes, count: int) -> bytes:
     return JPEG_OF_A_PIXEL[:2] + segment * count + JPEG_OF_A_PIXEL[2:]
 
 
+def claiming(data: bytes, width: int, height: int) -> bytes:
+    """Return a progressive JPEG that claims another size; what it lacks is read as nothing."""
+    start = data.index(b"\xff\xc2") + 5
+    return data[:start] + struct.pack(">HH", height, width) + data[start + 4 :]
+
+
 def scans(count: int, side: int) -> bytes:
     """Return a progressive JPEG of a claimed size whose last scan is repeated."""
-    data = bytearray(made.many_scans(count, (64, 64)))
-    start = data.index(b"\xff\xc2") + 5
-    data[start : start + 4] = struct.pack(">HH", side, side)
-    return bytes(data)
+    return claiming(made.many_scans(count, (64, 64)), side, side)
+
+
+def progressive(width: int, height: int, subsampling: str) -> bytes:
+    """Return a progressive JPEG of a claimed size."""
+    small = made.encode(made.sample(), "JPEG", progressive=True, subsampling=subsampling)
+    return claiming(small.getvalue(), width, height)
 
 
 def animated(format: str, frames: int, side: int) -> bytes:
@@ -249,6 +258,10 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "JPEG 2000 of 10000 x 10000": (
         lambda: jpeg_2000_header(SIDE, SIDE),
         "would take 2100 MB of memory",
+    ),
+    "progressive JPEG of 16320 x 12240 with the colour of every pixel": (
+        lambda: progressive(16_320, 12_240, "4:4:4"),
+        "would take 1211 MB of memory",
     ),
     "BMP of 2147483647 x 2147483647": (lambda: bmp_header(2**31 - 1, 2**31 - 1), "more than the"),
     "BMP of 9000 x -9000 and no pixels": (lambda: bmp_header(9000, -9000), "damaged"),
@@ -389,6 +402,34 @@ def test_largest_source_is_shown(runner: Runner, name: str, decoder: str, resize
     answer = runner.ask(LARGE[name](), f"{decoder}.png", settings=settings)
     shown_within_bounds(answer)
     assert answer["made"] == ["PNG", 300, 200]
+
+
+@pytest.mark.parametrize(
+    ("size", "subsampling", "wanted", "shown"),
+    [
+        pytest.param((12_000, 9000), "4:2:0", "1600x1200", [1600, 1200], id="108 million"),
+        pytest.param((12_000, 9000), "4:4:4", "1600x1200", [1600, 1200], id="in full colour"),
+        pytest.param((16_320, 12_240), "4:2:0", "300x225", [300, 225], id="200 million"),
+    ],
+)
+@pytest.mark.parametrize("decoder", ["pillow", "vips"])
+def test_progressive_photographs_of_telephones_are_shown(
+    runner: Runner,
+    size: tuple[int, int],
+    subsampling: str,
+    wanted: str,
+    shown: list[int],
+    decoder: str,
+) -> None:
+    """All their coefficients are held while they are read, and no more than these are counted."""
+    answer = runner.ask(
+        progressive(*size, subsampling),
+        f"{decoder}.jpg",
+        tag=f"thumbnail '{wanted}' {{}}",
+        settings={"IMAGEKIT_DECODER": decoder},
+    )
+    shown_within_bounds(answer)
+    assert answer["made"] == ["JPEG", *shown]
 
 
 FORM = {

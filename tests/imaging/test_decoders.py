@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 from PIL import Image
 
@@ -17,8 +18,8 @@ from imagekit_registry.exceptions import (
     InvalidConfiguration,
     how_to_install,
 )
-from imagekit_registry.imaging import Decoder, Encoded, Recipe, get_decoder, render_many
-from imagekit_registry.processors import Crop, Resize, ResizeToFill, ResizeToFit
+from imagekit_registry.imaging import Decoder, Encoded, Plan, Recipe, get_decoder, render_many
+from imagekit_registry.processors import AddBorder, Crop, Resize, ResizeToFill, ResizeToFit
 
 from . import conftest as made
 from . import test_hostile as hostile
@@ -81,6 +82,19 @@ class TestBoth:
             first, second = opened(one), opened(other)
             assert (first.size, first.mode) == (second.size, second.mode)
             assert psnr(shown(first), shown(second)) > 38
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_what_follows_a_decode_in_the_wanted_size_is_judged_by_that(self, name: str) -> None:
+        """A border around a small result is none around the source, whoever has scaled it."""
+        (result,) = render_many(
+            made.encode(made.sample(size=(640, 480)), "JPEG"),
+            [Recipe([ResizeToFit(100, 75), AddBorder(2)])],
+            limits=attrs.evolve(LIMITS, max_output_pixels=10_000),
+            format_options={},
+            decoder=get_decoder(name),
+        )
+        assert isinstance(result, Encoded), result
+        assert opened(result).size == (104, 79)
 
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_both_decoders_turn_pictures_and_convert_their_colours(self, orientation: int) -> None:
@@ -189,5 +203,7 @@ class TestGetDecoder:
         """A decoder can be used by itself."""
         decoder: Decoder = get_decoder(name)
         file = made.encode(made.sample(size=(640, 480)), "JPEG")
-        assert decoder.read_header(file, LIMITS).size == (640, 480)
+        with decoder.open(file, LIMITS) as opened:
+            assert opened.header.size == (640, 480)
+            assert opened.decode(Plan((300, 225))).size >= (300, 225)
         assert decoder.name == name

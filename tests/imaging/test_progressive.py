@@ -50,7 +50,7 @@ def ordinarily(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, int], Image.
 
     def decode_all(data: bytes, scale: int) -> Image.Image:
         with monkeypatch.context() as patch:
-            patch.setattr("imagekit_registry.imaging._progressive.SCALES", {})
+            patch.setattr("imagekit_registry.imaging._pixels.SCALES", {})
             return decode(data, scale)
 
     return decode_all

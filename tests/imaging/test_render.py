@@ -183,7 +183,8 @@ class TestPlan:
     def test_decoder_gives_no_less_than_the_plan(self, format: str, size: tuple[int, int]) -> None:
         """The decoded image covers the minimum, and is much smaller than the source."""
         file = made.encode(Image.effect_noise(size, 50), format)
-        image = PillowDecoder().decode(file, Plan((300, 200)), LIMITS)
+        with PillowDecoder().open(file, LIMITS) as opened:
+            image = opened.decode(Plan((300, 200)))
         assert image.size[0] >= 300
         assert image.size[1] >= 200
         assert image.size[0] < 800

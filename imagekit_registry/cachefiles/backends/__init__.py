@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from imagekit_registry._loading import get_singleton
 from imagekit_registry.cachefiles.backends.asynchronous import BaseAsync, QueueBackend
 from imagekit_registry.cachefiles.backends.base import (
@@ -72,7 +70,7 @@ def backends_in_use() -> list[AbstractCacheFileBackend]:
     return list(dict.fromkeys(each for each in loaded if each is not None))
 
 
-def load_backend(backend: Any) -> AbstractCacheFileBackend:
+def load_backend(backend: object) -> AbstractCacheFileBackend:
     """Return a cache file backend from a backend, a class of one, or a dotted path.
 
     What it lacks is supplied here: a three-method image cache backend (``validate``,

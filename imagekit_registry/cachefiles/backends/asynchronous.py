@@ -255,13 +255,10 @@ class QueueBackend(BaseAsync):
             for failure in failures:
                 raise failure
         elif breaker.error is not None:
-            try:
-                with located(file.identity, _UNREACHABLE, hint=_REACH_IT):
-                    raise breaker.error
-            except GenerationError as failure:
-                # The breaker has said so, once for all images of the page.
-                failure.is_logged = True
-                raise
+            unreachable = located(file.identity, _UNREACHABLE, hint=_REACH_IT).error(breaker.error)
+            # The breaker has said so, once for all images of the page.
+            unreachable.is_logged = True
+            raise unreachable
 
     def _send_later(self, files: Sequence[CacheFile], message: dict[str, object]) -> None:
         """Send after the caller has gone on: nobody is left to be told of a failure but the log."""

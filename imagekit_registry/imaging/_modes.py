@@ -1,0 +1,215 @@
+"""Modes: which of them a format holds, and images in those; and files that are finished."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Mapping, Sequence
+
+from PIL import Image, ImageChops, ImageColor, ImageStat
+
+from imagekit_registry.exceptions import EncodingError, UnknownFormat, answer_or
+
+from ._colour import describes, to_eight_bit, without_palette
+from .formats import AUTO, can_write, normalize_format
+
+WHITE = 255
+#: Alpha below this is transparent where a format knows no half transparent pixels.
+OPAQUE_FROM = 128
+TRANSPARENT_INDEX = 255
+#: By how much, of 255 and as root of the mean square, a palette may change a band: less than a JPEG
+#: of quality 85 does. And of how many pixels it may be looked for, some 0.2 s for a million.
+PALETTE_LOSS, MAX_PALETTE_PIXELS = 5.0, 4_000_000
+#: Formats that hold EXIF data and profiles.
+EXIF_FORMATS = frozenset(["AVIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"])
+#: Modes that the formats of the web hold well; others are found out by trying.
+_MODES: Mapping[str, tuple[str, ...]] = {
+    "AVIF": ("RGB", "RGBA"),
+    "BMP": ("1", "L", "P", "RGB"),
+    "GIF": ("1", "L", "P"),
+    "JPEG": ("CMYK", "L", "RGB"),
+    "JPEG2000": ("L", "LA", "RGB", "RGBA"),
+    "MPO": ("CMYK", "L", "RGB"),
+    "PDF": ("L", "RGB"),
+    "PNG": ("1", "I;16", "L", "LA", "P", "RGB", "RGBA"),
+    "TIFF": ("1", "CMYK", "F", "I", "I;16", "L", "LA", "LAB", "P", "RGB", "RGBA"),
+    "WEBP": ("RGB", "RGBA"),
+}
+
+
+class Encoded(io.BytesIO):
+    """A finished image file in memory, at position 0.
+
+    Args:
+        data: The file.
+        format: Pillow's name of its format.
+        size: Width and height, in pixels.
+        mode: Pillow's mode of the pixels that were written.
+        frames: Number of frames.
+
+    Attributes:
+        placeholder: The placeholders that the recipe asked for, as records have them.
+        quality: The quality that was searched for, if it was.
+        tries: Of how many tries.
+    """
+
+    placeholder = ""
+    quality: int | None = None
+    tries: int | None = None
+
+    def __init__(
+        self, data: bytes, *, format: str, size: tuple[int, int], mode: str, frames: int = 1
+    ) -> None:
+        super().__init__(data)
+        self.format = format
+        self.width, self.height = size
+        self.mode = mode  # type: ignore[misc]  # typeshed: the mode of the file
+        self.frames = frames
+
+
+def require_format(name: str) -> str:
+    """Return Pillow's spelling of a format that can be written, or `AUTO`.
+
+    Raises:
+        UnknownFormat: Pillow cannot write it.
+    """
+    normal = normalize_format(name)
+    if normal != AUTO and not can_write(normal):
+        known = ", ".join(sorted(Image.SAVE))
+        raise UnknownFormat(f"Pillow cannot write the format {name!r}; it can write {known}")
+    return normal
+
+
+@functools.lru_cache(maxsize=256)
+def holds(format: str, mode: str) -> bool:
+    """Return whether files of *format* can hold pixels of *mode*."""
+    known = _MODES.get(format)
+    if known is not None:
+        return mode in known
+
+    def save() -> bool:
+        Image.new(mode, (16, 16)).save(io.BytesIO(), format)
+        return True
+
+    return answer_or(False, save)
+
+
+def carries(profile: bytes | None, mode: str, format: str) -> bool:
+    """Return whether pixels of *mode* can be written as *format* with the numbers they have."""
+    if mode in ("CMYK", "LAB"):
+        return holds(format, mode) and (not profile or format in EXIF_FORMATS)
+    if profile and describes(profile, "L") and not holds(format, "L"):
+        return False
+    return not profile or format in EXIF_FORMATS
+
+
+def flatten(image: Image.Image, background: str | int | Sequence[int] | None = None) -> Image.Image:
+    """Return *image* (LA or RGBA) on an opaque ground.
+
+    Args:
+        image: What is laid on it.
+        background: Its colour: None for white, a name or code, or a tuple of bands of 0 to 255.
+
+    Raises:
+        EncodingError: *background* is no colour.
+    """
+    try:
+        color = ImageColor.getrgb(background) if isinstance(background, str) else background
+        if color is None or isinstance(color, int):
+            color = (WHITE if color is None else color,) * 3
+        red, green, blue = (min(255, max(0, int(band))) for band in tuple(color)[:3])
+    except (TypeError, ValueError) as error:
+        hint = "Use a name such as 'white', a code such as '#ffffff', or a tuple (255, 255, 255)."
+        raise EncodingError(f"background is no colour: {background!r}", hint=hint) from error
+    ground = Image.new("RGBA", image.size, (red, green, blue, 255))
+    flat = Image.alpha_composite(ground, image.convert("RGBA"))
+    return flat.convert("L" if image.mode == "LA" and red == green == blue else "RGB")
+
+
+def to_palette(image: Image.Image) -> tuple[Image.Image, dict[str, object]]:
+    """Return *image* with a palette of its own, and the save option for its transparent pixels.
+
+    Pixels that are rather transparent than opaque get the last index; the others become opaque.
+    """
+    if image.mode not in ("LA", "RGBA"):
+        return image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT), {}
+    rgba = image.convert("RGBA")
+    alpha = rgba.getchannel("A")
+    if alpha.getextrema()[0] >= OPAQUE_FROM:  # type: ignore[operator]
+        return rgba.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT), {}
+    hidden = alpha.point(lambda value: 255 if value < OPAQUE_FROM else 0, "1")
+    # Colours under transparent pixels must not use up the palette.
+    opaque = rgba.convert("RGB")
+    opaque.paste((0, 0, 0), None, hidden)
+    palette = opaque.quantize(TRANSPARENT_INDEX, Image.Quantize.MEDIANCUT)
+    colors = list(palette.getpalette() or [])
+    palette.putpalette((colors + [0] * 768)[:768])
+    palette.paste(TRANSPARENT_INDEX, None, hidden)
+    return palette, {"transparency": TRANSPARENT_INDEX}
+
+
+def narrowed(image: Image.Image, source_mode: str, format: str) -> Image.Image:
+    """Return *image* with a palette or in one bit, as its source was, where that shows the same."""
+    if source_mode == "1" and image.mode == "L" and holds(format, "1"):
+        if not any(image.histogram()[1:255]):
+            return image.convert("1", dither=Image.Dither.NONE)
+        if format != "PNG":
+            return image
+        result = image.point([round(grey / 17) for grey in range(256)])
+        result.putpalette([grey * 17 for grey in range(16) for _ in range(3)])
+    elif source_mode == "P" and format == "PNG" and image.mode in ("RGB", "RGBA"):
+        if image.width * image.height > MAX_PALETTE_PIXELS:
+            return image
+        plain = image.mode == "RGB"
+        method = Image.Quantize.MEDIANCUT if plain else Image.Quantize.FASTOCTREE
+        result = image.quantize(256, method, dither=Image.Dither.NONE)
+        # What is white, black, opaque or hidden stays so: averages are a little off.
+        colors = result.getpalette(image.mode) or []
+        colors = [0 if band < 4 else 255 if band > 251 else band for band in colors]
+        result.putpalette(colors, image.mode)
+        lost = ImageStat.Stat(ImageChops.difference(image, result.convert(image.mode)))
+        if max(lost.rms) > PALETTE_LOSS:
+            return image
+    else:
+        return image
+    result.info = image.info
+    return result
+
+
+def prepare(
+    image: Image.Image, format: str, background: str | int | Sequence[int] | None = None
+) -> tuple[Image.Image, dict[str, object]]:
+    """Return *image* in a mode that *format* holds, and save options that go with it.
+
+    Alpha is kept where the format has it, snapped where it has one transparent colour, and laid on
+    *background* where it has none.
+    """
+    if holds(format, image.mode):
+        transparency = image.info.get("transparency")
+        if transparency is None:
+            return image, {}
+        single = isinstance(transparency, int)
+        if image.mode == "P" and (format == "PNG" or (format == "GIF" and single)):
+            return image, {"transparency": transparency}
+    image = to_eight_bit(image)
+    is_plain = image.mode == "1" and holds(format, "1") and "transparency" not in image.info
+    plain = image if is_plain else without_palette(image)
+    if holds(format, plain.mode):
+        return plain, {}
+    if format == "GIF" and plain.mode in ("LA", "RGB", "RGBA", "CMYK", "LAB"):
+        return to_palette(plain)
+    if plain.mode in ("LA", "RGBA"):
+        if holds(format, "RGBA"):
+            return plain.convert("RGBA"), {}
+        plain = flatten(plain, background)
+    mode = next((mode for mode in ("RGB", "L") if holds(format, mode)), plain.mode)
+    return (plain if plain.mode == mode else plain.convert(mode)), {}
+
+
+def frame_for(image: Image.Image) -> Image.Image:
+    """Return one processed frame in a mode that animations are written in: RGB or RGBA."""
+    has_alpha = image.has_transparency_data
+    if image.mode in ("LA", "RGBA"):
+        has_alpha = image.getextrema()[-1] != (255, 255)
+    mode = "RGBA" if has_alpha else "RGB"
+    return image if image.mode == mode else image.convert(mode)

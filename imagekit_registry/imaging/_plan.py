@@ -1,0 +1,156 @@
+"""The plan: what is asked of a source, and what has to be known of it before it is decoded."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import attrs
+
+from imagekit_registry.exceptions import GenerationError, answer_or
+from imagekit_registry.processors import Processor, ProcessorPipeline
+from imagekit_registry.processors.base import is_ours, is_scale_invariant, output_size_of, overrides
+
+from ._decoder import Frame, Header, Plan, Size
+from ._modes import Encoded, carries
+from ._recipe import Recipe
+from ._scaling import SAFETY
+from ._source import Limits
+from .formats import AUTO, AUTO_FORMATS, SMALLEST, SMALLEST_OF, can_write, default_format
+
+
+def flat(processors: Iterable[Processor]) -> tuple[Processor, ...]:
+    """Return *processors* with those of pipelines among them in their place."""
+    result: list[Processor] = []
+    for processor in processors:
+        result += flat(processor) if type(processor) is ProcessorPipeline else [processor]
+    return tuple(result)
+
+
+@attrs.define(eq=False)
+class Job:
+    """One of the results that are made of a source, and what its recipe asks of that.
+
+    Args:
+        recipe: What to make.
+        header: Of the source.
+        source_name: The source's name, whose extension may decide on the format.
+        smallest: Formats of which the smallest is written, if the recipe says so.
+    """
+
+    recipe: Recipe
+    header: Header
+    source_name: str = ""
+    smallest: Sequence[str] = SMALLEST_OF
+    #: Of those, the ones that can be written.
+    formats: tuple[str, ...] = attrs.field(init=False)
+    #: What is written, and in which colours; a transparent result may have another format still.
+    format: str = attrs.field(init=False)
+    color: Literal["srgb", "keep"] = attrs.field(init=False)
+    #: The recipe's, without pipelines.
+    processors: tuple[Processor, ...] = attrs.field(init=False)
+    #: What is to be applied to the stored pixels, and their size afterwards.
+    orientation: int = attrs.field(init=False)
+    source_size: Size = attrs.field(init=False)
+    #: The least size that the processors need; None if they need every pixel.
+    needed: Size | None = attrs.field(init=False, default=None)
+    #: The least size of a decode that serves, oriented and as stored; None for all pixels.
+    decoded_size: Size | None = attrs.field(init=False, default=None)
+    stored_size: Size | None = attrs.field(init=False, default=None)
+    #: The sizes that processors are given for which results have been checked.
+    checked: list[Size] = attrs.field(init=False, factory=list)
+    frames: list[Frame] = attrs.field(init=False, factory=list)
+    result: Encoded | GenerationError | None = attrs.field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        """Ask the processors."""
+        self.formats = (
+            tuple(filter(can_write, self.smallest)) if self.recipe.format == SMALLEST else ()
+        )
+        chosen = self.formats[0] if self.formats else self.recipe.format
+        if chosen == AUTO:
+            chosen = AUTO_FORMATS[0]
+        self.format = chosen or default_format(self.header.format, self.source_name)
+        kept = carries(self.header.profile, self.header.mode, self.format)
+        self.color = self.recipe.color if kept else "srgb"
+        self.processors = flat(self.recipe.processors)
+        self.orientation = self.header.orientation if self.recipe.auto_orient else 1
+        size = self.header.width, self.header.height
+        self.source_size = size if self.orientation < 5 else size[::-1]
+        if any(overrides(each, "required_size", "scale_invariant") for each in self.processors):
+            return
+        needed = ProcessorPipeline(self.processors).required_size(self.source_size)
+        if needed is None or any(map(operator.ge, needed, self.source_size)):
+            return
+        self.needed = max(1, math.ceil(needed[0])), max(1, math.ceil(needed[1]))
+        if self.recipe.decode_small:
+            self.decoded_size = self.needed
+            self.stored_size = self.needed if self.orientation < 5 else self.needed[::-1]
+
+    @contextlib.contextmanager
+    def keeps_errors(self) -> Iterator[None]:
+        """Make an error of ours this job's result, so that the others go on."""
+        try:
+            yield
+        except GenerationError as error:
+            self.result = error
+
+
+def plan_jobs(header: Header, jobs: Sequence[Job]) -> Plan:
+    """Return the plan that serves all *jobs* with one decode; see `plan_decode`."""
+    sizes = [job.stored_size for job in jobs]
+    minimum = exact = None
+    if None not in sizes:
+        exact = max(size[0] for size in sizes if size), max(size[1] for size in sizes if size)
+        least = math.ceil(exact[0] * SAFETY), math.ceil(exact[1] * SAFETY)
+        if least[0] < header.width and least[1] < header.height:
+            minimum = least
+    if len({(job.recipe.auto_orient, job.color) for job in jobs}) > 1:
+        return Plan(minimum, exact, 1, "keep")
+    return Plan(minimum, exact, jobs[0].orientation, jobs[0].color)
+
+
+def plan_decode(header: Header, recipes: Iterable[Recipe]) -> Plan:
+    """Return the plan that serves all *recipes* with one decode.
+
+    Args:
+        header: Of the source.
+        recipes: At least one. Where they differ in orientation or colour, the plan leaves pixels as
+            they are stored, and each recipe does its own.
+    """
+    return plan_jobs(header, [Job(recipe, header) for recipe in recipes])
+
+
+def check_result(job: Job, limits: Limits) -> None:
+    """Check the size of the result, as far as it can be known before there is an image.
+
+    Raises:
+        LimitExceeded: It would be too large.
+    """
+    size, is_small = job.source_size, job.needed is not None
+    for processor in job.processors:
+        # What comes first and works on single pixels of a smaller decode is said to return
+        # something as large as the source, which is never made.
+        is_small = is_small and is_scale_invariant(processor)
+        predicted = size
+        if not is_small:
+            # A processor's own mistake shows when it is run.
+            says = not overrides(processor, "output_size")
+            answer = answer_or(None, output_size_of, processor, size) if says else None
+            if answer is None:
+                return
+            limits.check_output(predicted := answer, is_last=False)
+        job.checked.append(size)
+        size = predicted
+    limits.check_output(size)
+
+
+def rendition_size(job: Job) -> Size | None:
+    """Return what the only processor, one of our own resizers, asks for; None for any other."""
+    ours = all(is_ours(type(each)) for each in job.processors)
+    if len(job.processors) != 1 or not ours:
+        return None
+    return ProcessorPipeline(job.processors).required_size(job.source_size)
