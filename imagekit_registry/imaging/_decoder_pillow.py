@@ -264,7 +264,6 @@ def _read_by(opener: Opener, source: BufferedSource, limits: Limits, deadline: D
     if opener.format not in limits.allowed_formats:
         cause = f"images of the format {opener.format} are not allowed"
         raise UnreadableImage(cause, hint="Upload a JPEG, PNG or WebP.")
-    source.seek(0)
     read = opener.read_apart if opener_registry.runs_apart() else opener.read
     return read(source, limits, deadline)
 

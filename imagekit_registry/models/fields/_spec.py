@@ -11,7 +11,6 @@ from weakref import ref
 import attrs
 import django
 from django.core import checks
-from django.core.exceptions import FieldDoesNotExist
 from django.core.files import File
 from django.core.files.storage import Storage
 from django.db import models
@@ -24,7 +23,13 @@ from imagekit_registry.exceptions import (
     InvalidConfiguration,
 )
 from imagekit_registry.models.fields._ids import set_field_spec_id, spec_id_errors
-from imagekit_registry.models.fields._relations import follow, is_loaded, related_model, steps
+from imagekit_registry.models.fields._relations import (
+    follow,
+    is_loaded,
+    related_model,
+    source_errors,
+    steps,
+)
 from imagekit_registry.processors import Processor
 from imagekit_registry.registry import generator_registry, register
 from imagekit_registry.specs import FileAttributes, SpecHost, show_attributes
@@ -32,9 +37,7 @@ from imagekit_registry.specs.sourcegroups import (
     ImageFieldSourceGroup,
     call_when_models_are_there,
     get_nonabstract_descendants,
-    is_watched,
 )
-from imagekit_registry.validators import ImageLimits
 
 if TYPE_CHECKING:
     from imagekit_registry.cachefiles import ImageCacheFile
@@ -275,35 +278,7 @@ class ImageSpecField(SpecHost):
         if source is None:
             problem, hint = self._source_problem(model)
             return [*errors, checks.Error(problem, hint=hint, obj=self, id="imagekit.E002")]
-        text = f"{where} has the source {source!r}, which is no ImageField."
-        hint = "Name an ImageField of the model with source=."
-        try:
-            model, name = related_model(model, source), steps(source)[1]
-            field = model._meta.get_field(name)
-        except InvalidConfiguration as problem:
-            text = f"{where} has the source {source!r}, which leads to no image: {problem}."
-            hint = "Name foreign keys or one-to-one relations, and then an ImageField."
-            return [*errors, checks.Error(text, hint=hint, obj=self, id="imagekit.E023")]
-        except FieldDoesNotExist:
-            if not hasattr(model, name):
-                text = f"{where} has the source {source!r}, which the model does not have."
-                errors.append(checks.Error(text, hint=hint, obj=self, id="imagekit.E003"))
-            return errors
-        if isinstance(field, models.FileField) and not isinstance(field, models.ImageField):
-            if any(isinstance(each, ImageLimits) for each in field.validators):
-                return errors
-            hint = (
-                "An ImageField checks that what is uploaded to it is an image; so does another one"
-                " with validators=[ImageLimits()]."
-            )
-            errors.append(checks.Warning(text, hint=hint, obj=self, id="imagekit.W003"))
-        elif not isinstance(field, models.ImageField):
-            errors.append(checks.Error(text, hint=hint, obj=self, id="imagekit.E004"))
-        elif not (model._meta.abstract or is_watched(model, field.attname)):
-            text = f"Nobody is told what becomes of {model._meta.label}.{name}, {where}'s source."
-            hint = "What stands in the place of its descriptor needs an attribute 'descriptor'."
-            errors.append(checks.Warning(text, hint=hint, obj=self, id="imagekit.W004"))
-        return errors
+        return errors + source_errors(self, model, source, where)
 
     # On an instance.
 
