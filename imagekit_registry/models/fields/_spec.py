@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 from weakref import ref
 
 import attrs
@@ -295,8 +295,7 @@ class ImageSpecField(SpecHost):
             return self
         values = instance._state.__dict__
         if self._given_name in values:
-            override: ImageCacheFile = values[self._given_name]
-            return override
+            return cast("ImageCacheFile", values[self._given_name])
         # Asked for once: it may be a property that makes a query.
         source = follow(instance, self.source_of(type(instance)))
         memo: _Memo | None = values.get(self._memo_name)
