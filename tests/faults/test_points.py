@@ -32,11 +32,11 @@ POINTS = {
     "upload": (8, 8),
     "source saved": (30, 20),
     "source saved, made at once": (74, 60),
-    "source deleted": (50, 42),
+    "source deleted": (54, 46),
     "image deleted": (12, 8),
-    "generateimages": (64, 62),
-    "cleanimages": (94, 80),
-    "checkimages --repair": (58, 54),
+    "generateimages": (68, 66),
+    "cleanimages": (102, 88),
+    "checkimages --repair": (62, 58),
     "message": (50, 48),
 }
 

@@ -331,7 +331,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "EPS are not allowed",
     ),
-    "PDF": (lambda: made.encode(made.sample(), "PDF").getvalue(), "not an image"),
+    "PDF": (lambda: made.encode(made.sample(), "PDF").getvalue(), "PDF documents are not read"),
     "ICNS": (lambda: made.encode(made.sample(size=(64, 64)), "ICNS").getvalue(), "ICNS are not"),
     "GIF that is a script": (lambda: b"GIF89a/*\0\0\0*/=1;alert(1)//", "not an image"),
 }
