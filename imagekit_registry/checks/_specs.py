@@ -12,7 +12,7 @@ from django.apps import apps
 from django.core.checks import CheckMessage
 from django.urls import reverse
 
-from imagekit_registry._openers import Opener, find_open, opener_registry
+from imagekit_registry._openers import find_open, opener_registry
 from imagekit_registry.cachefiles.backends import (
     backends_in_use,
     load_backend,
@@ -126,16 +126,12 @@ def check_parts() -> Iterator[CheckMessage]:
 def check_openers() -> Iterator[CheckMessage]:
     """Yield an error for each opener that a process of its own would not find by its name."""
     for opener in opener_registry.registered() if conf.OPENER_PROCESS else ():
-        found, problem = attempt(partial(_find, opener))
+        found, problem = attempt(partial(find_open, opener.name))
         if found is not opener.open:
             why = reason_of(problem) if problem else f"{opener.name} is another one"
             text = f"The opener of {opener.media_type!r} cannot be imported by its name: {why}"
             hint = "Make it a function of a module, or leave IMAGEKIT_OPENER_PROCESS off."
             yield error("E024", text, hint, opener.open)
-
-
-def _find(opener: Opener) -> object:
-    return find_open(opener.name)
 
 
 def check_urls() -> Iterator[CheckMessage]:

@@ -37,8 +37,8 @@ from imagekit_registry.state import (
     forget_local_states,
     state_scope,
 )
+from imagekit_registry.state.memory import LocalStates
 from imagekit_registry.state.record import CacheFileRecord, Status
-from imagekit_registry.state.scope import LocalStates
 from tests.conftest import require_service
 from tests.testapp.models import Plain
 
