@@ -7,13 +7,14 @@ an error like any other.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from django.apps import AppConfig, apps
+from django.apps import AppConfig
 from django.core.checks import CheckMessage, Info
 from django.core.signals import request_started
 from django.db.models import ImageField
 
+from imagekit_registry.checks._fields import check_field, check_fields
 from imagekit_registry.checks._settings import check_settings
 from imagekit_registry.checks._specs import (
     check_openers,
@@ -24,7 +25,6 @@ from imagekit_registry.checks._specs import (
 )
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import answer_or, how_to_install
-from imagekit_registry.models.fields import spec_fields_of
 from imagekit_registry.registry import source_group_registry
 from imagekit_registry.specs import SpecHost, load_resizer
 from imagekit_registry.specs.sourcegroups import (
@@ -33,7 +33,7 @@ from imagekit_registry.specs.sourcegroups import (
 )
 from imagekit_registry.validators import ImageLimits
 
-__all__ = ["check_all", "check_deployed", "log_errors"]
+__all__ = ["check_all", "check_deployed", "check_field", "log_errors"]
 
 _logger = logging.getLogger("imagekit_registry.checks")
 
@@ -50,7 +50,7 @@ def check_all(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list
     """
     found = [
         *check_settings(),
-        *_check_fields(app_configs),
+        *check_fields(app_configs),
         *check_specs(),
         *check_source_groups(),
         *check_parts(),
@@ -118,11 +118,3 @@ def _takes_anything(field: ImageField) -> bool:
     # Our own field looks at its uploads itself.
     is_own = isinstance(field, SpecHost) or not field.editable
     return not is_own and not any(isinstance(each, ImageLimits) for each in field.validators)
-
-
-def _check_fields(app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:
-    """Ask the spec fields, which Django does not: they are no columns."""
-    for app in apps.get_app_configs() if app_configs is None else app_configs:
-        for model in app.get_models():
-            for field in spec_fields_of(model):
-                yield from field.check(model=model)

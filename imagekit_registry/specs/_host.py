@@ -8,6 +8,7 @@ from types import FunctionType
 from typing import Any, Literal, TypedDict, TypeGuard, TypeVar, Unpack, get_type_hints
 
 from django.core.files.storage import Storage
+from django.db import models
 
 from imagekit_registry.exceptions import (
     AlreadyRegistered,
@@ -271,6 +272,28 @@ class SpecHost:
         elif _hosted.get(id) == (self._original_spec, ""):
             # Registered by this very host, when it had no name yet.
             _hosted[id] = (self._original_spec, owner)
+
+    def set_field_spec_id(self, model: type[models.Model], name: str) -> None:
+        """Set the id of the spec of a model's field: the one that it was given, or one by its name.
+
+        Two models of an app may have one name, if they are abstract. The second gets an id by its
+        module, and the system checks tell of it.
+
+        Args:
+            model: The field's model.
+            name: The field's name there.
+
+        Raises:
+            AlreadyRegistered: Another field was given the same id, for another recipe.
+        """
+        path, meta = f"{model.__module__}.{model.__qualname__}", model._meta
+        owner = f"{path}.{name}"
+        # An abstract model may lie outside of all apps.
+        by_name = f"{meta.app_label or model.__module__}:{meta.object_name}:{name}".lower()
+        spec_id = self.spec_id or by_name
+        if not self.spec_id and self.other_host_of(spec_id) not in {None, owner}:
+            self.taken_id, spec_id = spec_id, f"{meta.app_label}:{path}:{name}".lower()
+        self.set_spec_id(spec_id, owner)
 
     def other_host_of(self, id: str) -> str | None:
         """Return the host whose own spec has an id that this one's spec cannot have, or None."""

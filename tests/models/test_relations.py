@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.utils import isolate_apps
 
 from imagekit_registry import delete_images, prefetch_images
+from imagekit_registry.checks import check_field
 from imagekit_registry.exceptions import MissingSource
 from imagekit_registry.models import ImageSpecField
 from imagekit_registry.testing import assert_state_trips, forget_state
@@ -244,15 +245,19 @@ class TestChecks:
         """It names the field, and what is wrong with the path."""
         field = ImageSpecField([], source=source, format="PNG", id=f"tests:{source}")
         field.name = "wrong"
-        (error,) = field.check(model=Article)
+        (error,) = check_field(field, Article)
         assert error.id == f"imagekit.{id}"
         assert text in str(error.msg)
         assert "testapp.Article.wrong" in str(error.msg)
 
     def test_a_path_that_leads_to_an_image_passes(self) -> None:
         """A foreign key, a one-to-one relation, and several."""
-        assert [each.check(model=Article) for each in (Article.thumbnail, Article.far)] == [[], []]
-        assert Owner.icon.check() == []
+        for field, model in (
+            (Article.thumbnail, Article),
+            (Article.far, Article),
+            (Owner.icon, Owner),
+        ):
+            assert [*check_field(field, model)] == []
 
     @isolate_apps("tests.testapp")
     def test_a_model_that_is_made_later_is_fed_as_well(self) -> None:

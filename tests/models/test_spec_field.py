@@ -20,6 +20,7 @@ from django.utils.translation import get_language, override
 
 from imagekit_registry import ImageSpec, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.checks import check_field
 from imagekit_registry.exceptions import (
     AlreadyRegistered,
     InvalidArgumentType,
@@ -365,7 +366,7 @@ class TestSource:
         Finished.add_to_class("own", own)
         Base.add_to_class("inherited", inherited)
         assert (own.source_of(Finished), inherited.source_of(Finished)) == ("image", "image")
-        assert [*own.check(), *inherited.check(model=Finished)] == []
+        assert [*check_field(own, Finished), *check_field(inherited, Finished)] == []
         for field in (own, inherited):
             (group,) = source_group_registry.groups_of(str(field.spec_id))
             assert group is ImageFieldSourceGroup.shared(Finished, "image")
@@ -391,8 +392,8 @@ class TestSource:
         model = type(f"Ambiguous{number}", (models.Model,), members)
         with pytest.raises(InvalidConfiguration, match=message):
             _ = model().small
-        (error,) = model.small.check()  # type: ignore[attr-defined]
-        assert (error.id, error.hint.startswith(("Add", "Name"))) == (check, True)
+        (error,) = check_field(model.small, model)  # type: ignore[attr-defined]
+        assert (error.id, str(error.hint).startswith(("Add", "Name"))) == (check, True)
 
     @pytest.mark.parametrize(
         ("source", "check"),
@@ -425,7 +426,7 @@ class TestSource:
         class_prepared.connect(hide)
         model = type(f"Checked{source}", (models.Model,), members)
         class_prepared.disconnect(hide)
-        assert [error.id for error in model.small.check()] == ([check] if check else [])  # type: ignore[attr-defined]
+        assert [error.id for error in check_field(model.small, model)] == ([check] if check else [])  # type: ignore[attr-defined]
 
     def test_spec_fields_of_one_source_share_one_group(self) -> None:
         """Three spec fields of one source are told of a new image by one announcement."""
@@ -468,15 +469,15 @@ class TestIds:
         assert (one.thumb.spec_id, _size_of(one.thumb)) == ("testapp:base:thumb", 300)
         assert other.thumb.spec_id == "testapp:tests.testapp.models.b.base:thumb"
         assert _size_of(other.thumb) == 50
-        assert one.thumb.check() == []
-        (error,) = other.thumb.check()
+        assert [*check_field(one.thumb, one)] == []
+        (error,) = check_field(other.thumb, other)
         assert error.id == "imagekit.E020"
         assert "tests.testapp.models.a.Base.thumb" in error.msg
         meta = {"Meta": type("Meta", (), {"app_label": "testapp"}), "__module__": __name__}
         children: list[Any] = [type("A", (one,), {**meta}), type("B", (other,), {**meta})]
         uploads = [model._meta.get_field("upload") for model in children]
         assert [_size_of(field) for field in uploads] == [300, 50]
-        assert [[error.id for error in field.check()] for field in uploads] == [
+        assert [[error.id for error in check_field(field, field.model)] for field in uploads] == [
             [],
             ["imagekit.E020"],
         ]
@@ -486,7 +487,7 @@ class TestIds:
         one, other = _base("lib_a.base", 30, None), _base("lib_b.base", 40, None)
         assert one.thumb.spec_id == "lib_a.base:base:thumb"
         assert (_size_of(one.thumb), _size_of(other.thumb)) == (30, 40)
-        assert [*one.thumb.check(), *other.thumb.check()] == []
+        assert [*check_field(one.thumb, one), *check_field(other.thumb, other)] == []
 
     def test_an_id_that_another_field_was_given_is_refused(self) -> None:
         """When the class is made, before any image is; the message names both."""
@@ -506,7 +507,7 @@ class TestIds:
         """It may do so before the field is declared, or replace the spec later."""
         register.generator("lib_g.base:base:thumb", Replacement)
         field = _base("lib_g.base", 30, None).thumb
-        assert (_size_of(field), field.check()) == (7, [])
+        assert (_size_of(field), [*check_field(field, field.model)]) == (7, [])
 
 
 class TestArguments:
@@ -571,7 +572,7 @@ class TestArguments:
             class Meta:
                 app_label = "testapp"
 
-        (error,) = Typo.small.check()
+        (error,) = check_field(Typo.small, Typo)
         assert error.id == "imagekit.E001"
         assert "tests:no-such-spec" in error.msg
 

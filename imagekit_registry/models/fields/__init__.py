@@ -5,6 +5,7 @@ from __future__ import annotations
 from imagekit_registry.forms.fields import ProcessedUpload
 from imagekit_registry.models.fields._focal import FocalPointField
 from imagekit_registry.models.fields._processed import ProcessedImageField, ProcessedImageFieldFile
+from imagekit_registry.models.fields._relations import related_model
 from imagekit_registry.models.fields._spec import (
     ImageSpecField,
     spec_fields_of,
@@ -18,5 +19,6 @@ __all__ = [
     "ProcessedImageField",
     "ProcessedImageFieldFile",
     "ProcessedUpload",
+    "related_model",
     "spec_fields_of",
 ]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeGuard, Unpack
 
 from django.apps import apps
-from django.core import checks
 from django.core.exceptions import FieldDoesNotExist
 from django.core.files.base import File
 from django.core.files.storage import Storage
@@ -25,7 +24,6 @@ from imagekit_registry.forms.fields import (
     process_upload,
 )
 from imagekit_registry.forms.fields import ProcessedImageField as ProcessedFormField
-from imagekit_registry.models.fields._ids import set_field_spec_id, spec_id_errors
 from imagekit_registry.models.fields._spec import call_when_prepared
 from imagekit_registry.processors import Processor
 from imagekit_registry.specs import FieldAttributes, SpecHost, show_attributes, split_attributes
@@ -207,7 +205,7 @@ class ProcessedImageField(models.ImageField, SpecHost):
         # Migrations make models of their own, which must not register anything.
         self._is_historical = cls.__module__ == "__fake__"
         if not self._is_historical:
-            set_field_spec_id(self, cls, name)
+            self.set_field_spec_id(cls, name)
         super().contribute_to_class(cls, name, private_only=private_only)
         if not cls._meta.abstract:
             call_when_prepared(cls, self._precede_saving, heirs=True)
@@ -321,8 +319,3 @@ class ProcessedImageField(models.ImageField, SpecHost):
         if isinstance(field, ProcessedFormField):
             field.is_processing = False
         return field
-
-    def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
-        """Return what is wrong with this field, for Django's system checks."""
-        where = f"{self.model._meta.label}.{self.name}"
-        return [*super().check(**kwargs), *spec_id_errors(self, where)]

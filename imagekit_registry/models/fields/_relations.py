@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from django.core import checks
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
 from django.db import models
 
 from imagekit_registry.exceptions import InvalidConfiguration
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.specs.sourcegroups import is_watched
-from imagekit_registry.validators import ImageLimits
 
 
 def steps(source: str) -> tuple[Sequence[str], str]:
@@ -74,45 +71,3 @@ def related_model(model: type[models.Model], source: str) -> type[models.Model]:
             )
         model = field.related_model
     return model
-
-
-def source_errors(
-    host: object, model: type[models.Model], source: str, where: str
-) -> list[checks.CheckMessage]:
-    """Return what is wrong with the source of a spec field, for Django's system checks.
-
-    Args:
-        host: The field.
-        model: Its model.
-        source: What it names.
-        where: What messages call the field.
-    """
-    text = f"{where} has the source {source!r}, which is no ImageField."
-    hint = "Name an ImageField of the model with source=."
-    try:
-        model, name = related_model(model, source), steps(source)[1]
-        field = model._meta.get_field(name)
-    except InvalidConfiguration as problem:
-        text = f"{where} has the source {source!r}, which leads to no image: {problem}."
-        hint = "Name foreign keys or one-to-one relations, and then an ImageField."
-        return [checks.Error(text, hint=hint, obj=host, id="imagekit.E023")]
-    except FieldDoesNotExist:
-        if hasattr(model, name):
-            return []
-        text = f"{where} has the source {source!r}, which the model does not have."
-        return [checks.Error(text, hint=hint, obj=host, id="imagekit.E003")]
-    if isinstance(field, models.FileField) and not isinstance(field, models.ImageField):
-        if any(isinstance(each, ImageLimits) for each in field.validators):
-            return []
-        hint = (
-            "An ImageField checks that what is uploaded to it is an image; so does another one"
-            " with validators=[ImageLimits()]."
-        )
-        return [checks.Warning(text, hint=hint, obj=host, id="imagekit.W003")]
-    if not isinstance(field, models.ImageField):
-        return [checks.Error(text, hint=hint, obj=host, id="imagekit.E004")]
-    if model._meta.abstract or is_watched(model, field.attname):
-        return []
-    text = f"Nobody is told what becomes of {model._meta.label}.{name}, {where}'s source."
-    hint = "What stands in the place of its descriptor needs an attribute 'descriptor'."
-    return [checks.Warning(text, hint=hint, obj=host, id="imagekit.W004")]

@@ -10,7 +10,6 @@ from weakref import ref
 
 import attrs
 import django
-from django.core import checks
 from django.core.files import File
 from django.core.files.storage import Storage
 from django.db import models
@@ -22,12 +21,10 @@ from imagekit_registry.exceptions import (
     InvalidArgumentType,
     InvalidConfiguration,
 )
-from imagekit_registry.models.fields._ids import set_field_spec_id, spec_id_errors
 from imagekit_registry.models.fields._relations import (
     follow,
     is_loaded,
     related_model,
-    source_errors,
     steps,
 )
 from imagekit_registry.processors import Processor
@@ -202,7 +199,7 @@ class ImageSpecField(SpecHost):
         self.name, self.model = name, cls
         self._memo_name, self._given_name = f"_imagekit_file_{name}", f"_imagekit_given_{name}"
         setattr(cls, name, self)
-        set_field_spec_id(self, cls, name)
+        self.set_field_spec_id(cls, name)
         if self.relation:
             call_when_prepared(cls, self._await_related)
         elif self.source:
@@ -247,38 +244,16 @@ class ImageSpecField(SpecHost):
         """
         known = self._known_source(model)
         if known is None:
-            raise InvalidConfiguration(" ".join(self._source_problem(model)))
+            where, candidates = f"{model._meta.label}.{self.name}", self._candidates(model)
+            if candidates:
+                problem = (
+                    f"{where} does not say which image to act on, and the model has several"
+                    f" ImageFields ({', '.join(candidates)}): name one with source=."
+                )
+            else:
+                problem = f"{where} has no image to act on: the model has no ImageField."
+            raise InvalidConfiguration(problem)
         return known
-
-    def _source_problem(self, model: type[models.Model]) -> tuple[str, str]:
-        """Return why no source is known, and what to do about it."""
-        candidates = self._candidates(model)
-        where = f"{model._meta.label}.{self.name}"
-        if not candidates:
-            return (
-                f"{where} has no image to act on: the model has no ImageField.",
-                "Add one, or name the field with source=.",
-            )
-        problem = (
-            f"{where} does not say which image to act on: the model has several ImageFields"
-            f" ({', '.join(candidates)})."
-        )
-        return problem, "Name one with source=."
-
-    def check(
-        self, *, model: type[models.Model] | None = None, **kwargs: object
-    ) -> list[checks.CheckMessage]:
-        """Return what is wrong with this field, for Django's system checks."""
-        model = model or self.model
-        if model is None:
-            return []
-        where = f"{model._meta.label}.{self.name}"
-        errors = spec_id_errors(self, where)
-        source = self._known_source(model)
-        if source is None:
-            problem, hint = self._source_problem(model)
-            return [*errors, checks.Error(problem, hint=hint, obj=self, id="imagekit.E002")]
-        return errors + source_errors(self, model, source, where)
 
     # On an instance.
 
