@@ -8,6 +8,9 @@ ARGS ?=
 # Processes that share the tests.
 JOBS ?= auto
 
+# Tests and benchmarks start many processes: each would compile all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
