@@ -32,7 +32,10 @@ TITLES = {
     "vips": "bare pyvips",
 }
 #: For several widths only; elsewhere the same as the one before it.
-NEXT_LARGER = {"pillow-next": "bare Pillow, each of the next larger"}
+NEXT_LARGER = {
+    "pillow-next": "bare Pillow, each of the next larger",
+    "vips-next": "bare pyvips, each of the next larger",
+}
 OURS = ("generateimage", "thumbnail", "spec field", "AdminThumbnail")
 #: For warm pages only.
 PAGES = {
@@ -211,16 +214,16 @@ def fan(workers: Workers, rounds: int) -> str:
         rows.append(
             [title, f"{middle(mine, 'ms'):.0f}", f"{middle(mine, 'cpu'):.0f}",
              both(mine, samples["pillow"]), both(mine, samples["pillow-next"]),
-             both(samples["imagekit"], mine)]
+             both(samples["vips"], mine), both(samples["imagekit"], mine)]
         )  # fmt: skip
-    head = ["5 widths of jpeg12", "ms", "CPU ms", "x Pillow, decoding once",
-            "x Pillow, of the next larger", "faster than django-imagekit"]  # fmt: skip
+    head = ["5 widths of jpeg12", "ms", "CPU ms", "x Pillow, decoding once", "x Pillow, of the next larger",
+            "faster than pyvips", "faster than django-imagekit"]  # fmt: skip
     return table(head, rows)
 
 
 def bulk(workers: Workers, rounds: int, count: int, flat: bool) -> str:
     runs = [("ours", 1), ("ours", 2), ("ours-simd", 1), ("ours-simd", 2), ("ours-vips", 1), ("ours-vips", 2), ("imagekit", 1),
-            ("pictures", 1), ("pillow", 1), ("pillow-next", 1), ("vips", 1)]  # fmt: skip
+            ("pictures", 1), ("pillow", 1), ("pillow-next", 1), ("vips", 1), ("vips-next", 1)]  # fmt: skip
     samples: Samples = defaultdict(list)
     for number in range(rounds):
         for name, jobs in turned(runs, number):
@@ -234,11 +237,12 @@ def bulk(workers: Workers, rounds: int, count: int, flat: bool) -> str:
         one = samples[name, 1]
         rows.append(
             [title, f"{middle(mine, 'ms') / 1000:.2f}", f"{middle(mine, 'cpu') / 1000:.2f}",
-             both(mine, samples["pillow", 1]), both(samples["imagekit", 1], mine),
+             both(mine, samples["pillow", 1]), both(samples["vips", 1], mine),
+             both(samples["imagekit", 1], mine),
              times(one, mine) if jobs > 1 else ""]
         )  # fmt: skip
     head = [f"{count} x jpeg2 to 4 widths", "s", "CPU s", "x Pillow, decoding once",
-            "faster than django-imagekit", "faster than one job"]  # fmt: skip
+            "faster than pyvips", "faster than django-imagekit", "faster than one job"]  # fmt: skip
     text = table(head, rows)
     if flat:
         lines = []

@@ -530,6 +530,23 @@ class VipsScript(Contender):
             for name in names:
                 with default_storage.open(name) as file:
                     data = file.read()
+                for width in widths:
+                    image = pyvips.Image.thumbnail_buffer(data, width)
+                    assert default_storage.url(self.store(image, name, str(width)))
+
+        return make
+
+
+class VipsChain(VipsScript):
+    """The same, of several widths each made of the next larger: faster, and not as sharp."""
+
+    def prepare_many(self, names: list[str], widths: tuple[int, ...]) -> Callable[[], None]:
+        import pyvips
+
+        def make() -> None:
+            for name in names:
+                with default_storage.open(name) as file:
+                    data = file.read()
                 image = pyvips.Image.thumbnail_buffer(data, widths[0]).copy_memory()
                 for width in widths:
                     image = image.thumbnail_image(width).copy_memory()
@@ -551,6 +568,7 @@ CONTENDERS: dict[str, type[Contender]] = {
     "pillow": PillowScript,
     "pillow-next": PillowChain,
     "vips": VipsScript,
+    "vips-next": VipsChain,
 }
 
 
