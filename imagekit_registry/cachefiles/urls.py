@@ -25,8 +25,6 @@ __all__ = [
     "StorageURL",
     "URLProvider",
     "has_fixed_url",
-    "has_url_by_name",
-    "has_url_of_storage",
     "load_provider",
     "retire",
     "url_of",
@@ -149,21 +147,11 @@ def load_provider(provider: Any) -> URLProvider:
     return loaded
 
 
-def has_url_by_name(file: Any) -> bool:
-    """Return whether the URL of *file* is told by its name alone, wherever it is stored."""
-    wanted = file.spec.url_provider or conf.URL_PROVIDER
-    return bool(wanted) and type(load_provider(wanted)) is Prefix
-
-
-def has_url_of_storage(file: Any) -> bool:
-    """Return whether the URL of *file* is the one that its storage gives."""
-    return not (file.spec.url_provider or conf.URL_PROVIDER)
-
-
 def has_fixed_url(file: Any) -> bool:
     """Return whether the URL of *file* is the same as long as settings and storage are."""
+    is_own = not (file.spec.url_provider or conf.URL_PROVIDER)
     # Other storages sign their URLs, or have a new one for each content.
-    return has_url_of_storage(file) and type(file.storage).url is FileSystemStorage.url
+    return is_own and type(file.storage).url is FileSystemStorage.url
 
 
 def url_of(file: Located, name: str, provider: object = None) -> str:

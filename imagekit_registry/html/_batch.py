@@ -267,10 +267,9 @@ def show(plan: Callable[..., Markup], *args: Any, waits: bool = False) -> SafeSt
     known = written(key) if key is not None else None
     batch: Batch | None
     if known is not None:
-        html, rule = known
-        if rule and waits and (batch := _active.get()) is not None:
-            batch.rules[rule] = None
-        return html
+        if known.rule and waits and (batch := _active.get()) is not None:
+            batch.rules[known.rule] = None
+        return known.html
     markup = attempt(plan, *args)
     if markup is None:
         return SafeString("")

@@ -26,7 +26,7 @@ NO_FAILURES: Failures = {}
 _ATTRIBUTE_NAME = re.compile(r"""[^\x00-\x20\x7f-\x9f"'<>/=`\ufdd0-\ufdef\ufffe\uffff]+""")
 _BLANKS = re.compile(r"\s")
 SIDES = frozenset(["height", "width"])
-ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+_ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 
 
 class Markup(Protocol):
@@ -110,7 +110,7 @@ def build_attributes(attributes: Mapping[str, object]) -> str:
 
 def write_attributes(attributes: Mapping[str, object]) -> str:
     parts = [
-        f" {name}" if value is True else f' {name}="{str(value).translate(ESCAPED)}"'
+        f" {name}" if value is True else f' {name}="{str(value).translate(_ESCAPED)}"'
         for name, value in attributes.items()
         if value is not None and value is not False
     ]

@@ -7,7 +7,6 @@ from operator import attrgetter, is_
 from types import MappingProxyType
 
 import attrs
-from django.core.files.storage import Storage
 from django.db.models.fields.files import FieldFile
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
@@ -16,10 +15,9 @@ from imagekit_registry._loading import forget_on_change
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.fallbacks import Kept, recall
 from imagekit_registry.cachefiles.identity import is_told_by_class
-from imagekit_registry.cachefiles.urls import has_fixed_url, has_url_by_name, has_url_of_storage
-from imagekit_registry.exceptions import answer_or
+from imagekit_registry.cachefiles.urls import has_fixed_url
 from imagekit_registry.generatorlibrary import Thumbnail
-from imagekit_registry.html._elements import ESCAPED, style_rule
+from imagekit_registry.html._elements import style_rule
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import (
     BaseImageSpec,
@@ -47,21 +45,9 @@ _MOST_WRITTEN = 10_000
 
 @attrs.frozen(eq=False)
 class Written:
-    """HTML, the CSS rule that goes with it, and what both hang on.
-
-    Args:
-        html: All of it, or what stands before the URL that is asked for each time.
-        rest: What stands after that URL.
-        link: Where the URL is asked for: a storage and the name in it. None if there is none.
-        rule: The rule; empty without one.
-        version: That of the registry.
-        specs: The classes of the specs, with their attributes.
-        images: What is kept of the files.
-    """
+    """HTML, the CSS rule that goes with it, and what both hang on."""
 
     html: SafeString
-    rest: str
-    link: tuple[Storage, str] | None
     rule: str
     version: int
     specs: Sequence[tuple[type[BaseImageSpec], tuple[object, ...]]]
@@ -127,8 +113,8 @@ def _token_of_image(file: ImageCacheFile) -> object:
     return ImageCacheFile, *place, *made_of, _token(spec.source)
 
 
-def written(key: Key) -> tuple[SafeString, str] | None:
-    """Return the HTML and the CSS rule that were written for *key*, if they would be the same now."""
+def written(key: Key) -> Written | None:
+    """Return what was written for *key*, if it would be the same now."""
     known = _written.get(key)
     if known is None or known.version != generator_registry.version:
         return None
@@ -138,14 +124,7 @@ def written(key: Key) -> tuple[SafeString, str] | None:
     for image in known.images:
         if not image.is_current():
             return None
-    if known.link is None:
-        return known.html, known.rule
-    storage, name = known.link
-    # One that cannot tell now is asked once more, by what knows what to show then.
-    url = answer_or("", storage.url, name)
-    if not url:
-        return None
-    return SafeString(f"{known.html}{url.translate(ESCAPED)}{known.rest}"), known.rule
+    return known
 
 
 def note_written(key: Key, files: Sequence[ImageCacheFile], render: Callable[[], str]) -> None:
@@ -157,29 +136,19 @@ def note_written(key: Key, files: Sequence[ImageCacheFile], render: Callable[[],
         render: Writes the HTML. What is kept is written anew, between two looks at the records.
     """
     classes = {type(file.spec.rendition_of or file.spec) for file in files}
-    link = None
-    if not all(has_fixed_url(file) or has_url_by_name(file) for file in files):
-        if len(files) > 1 or not has_url_of_storage(files[0]):
-            return
-        link = files[0].storage, files[0].published_name
+    if not all(map(has_fixed_url, files)):
+        return
     if not all(_is_told_by_arguments(file.spec) for file in files):
         return
     images = [image for file in files if (image := recall(file)) is not None]
     if len(images) < len(files):
         return
     version, specs = generator_registry.version, [(cls, _attributes_of(cls)) for cls in classes]
-    html, rest = render(), ""
-    if link is not None:
-        src = f' src="{answer_or("", link[0].url, link[1]).translate(ESCAPED)}"'
-        if html.count(src) != 1:
-            return  # each call gives another one
-        end = html.index(src) + len(src) - 1
-        html, rest = html[: html.index(src) + len(' src="')], html[end:]
+    html = SafeString(render())
     if all(image.is_current() for image in images):
         if len(_written) >= _MOST_WRITTEN:
             _written.clear()
-        rule = style_rule(files)
-        _written[key] = Written(SafeString(html), rest, link, rule, version, specs, images)
+        _written[key] = Written(html, style_rule(files), version, specs, images)
 
 
 def _is_told_by_arguments(spec: BaseImageSpec) -> bool:

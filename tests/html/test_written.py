@@ -21,7 +21,6 @@ from PIL import Image
 
 from imagekit_registry import ImageSpec, Picture, get_image, register, unregister
 from imagekit_registry.cachefiles import existence
-from imagekit_registry.cachefiles.urls import Prefix
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import existence_required
 from imagekit_registry.testing import forget_state
@@ -32,16 +31,6 @@ COMPREHENSIONS = {"<dictcomp>", "<listcomp>", "<setcomp>"}
 BANNER = "{% generateimage 'tests:banner' source=name -- alt=alt %}"
 THUMBNAIL = "{% thumbnail '90x70' name -- alt=alt %}"
 PICTURE = "{% picture 'tests:banner' source=name formats='WEBP' widths='40 80' -- alt=alt %}"
-
-
-cdn = Prefix("https://cdn.example.com/")
-
-
-class OwnStorage(FileSystemStorage):
-    """Makes its URLs in a way of its own."""
-
-    def url(self, name: str | None) -> str:
-        return super().url(name)
 
 
 @pytest.fixture(autouse=True)
@@ -98,31 +87,6 @@ class TestCosts:
         photos, none = list(Photo.objects.all()), list[Photo]()
         page = calls_of(lambda: render(loop, photos=photos))
         assert (page - calls_of(lambda: render(loop, photos=none))) / len(rows) <= most
-
-    @pytest.mark.parametrize(
-        ("storage", "provider", "most"),
-        [
-            pytest.param("own-urls", None, 120, id="makes its own"),
-            pytest.param("own-urls", "tests.html.test_written.cdn", 62, id="behind a CDN"),
-        ],
-    )
-    def test_a_warm_tag_calls_few_functions_where_urls_are_no_files(
-        self, storage: str, provider: str | None, most: int, name: str, settings: Any
-    ) -> None:
-        """A storage that makes its own URLs is asked for one, and nothing else is done anew."""
-        backend = f"{__name__}.OwnStorage"
-        settings.STORAGES = {**settings.STORAGES, storage: {"BACKEND": backend}}
-        settings.IMAGEKIT_URL_PROVIDER = provider
-
-        class Stored(Banner):
-            cachefile_storage = storage
-
-        with registered(stored=Stored):
-            template = Template("{% load imagekit %}{% generateimage 'tests:stored' source=name %}")
-            context = Context({"name": name})
-            first, second = template.render(context), template.render(context)
-            assert first == second
-            assert calls_of(lambda: template.render(context)) <= most
 
     @pytest.mark.parametrize(
         "tag",
@@ -321,31 +285,6 @@ class TestNotKept:
             urls = {elements(render(tag, name=name))[0]["src"] for _ in range(3)}
         assert len(urls) == 3
 
-    def test_a_url_that_ends_with_the_second_is_asked_for_each_time(
-        self, name: str, settings: Any
-    ) -> None:
-        """The rest of the element stays; a storage that fails is told of as ever."""
-        settings.STORAGES = {
-            **settings.STORAGES,
-            "expiring": {"BACKEND": f"{__name__}.ExpiringStorage"},
-        }
-
-        class Expiring(Banner):
-            cachefile_storage = "expiring"
-            fallback = "empty"
-
-        with registered(expiring=Expiring):
-            tag = "{% generateimage 'tests:expiring' source=name -- alt='a & b' %}"
-            for second in (1, 1, 2, 3):
-                ExpiringStorage.second = second
-                (image,) = elements(render(tag, name=name))
-                assert image["src"].endswith(f"?end={second}&x=%22")
-                assert image["alt"] == "a & b"
-            ExpiringStorage.second = 0
-            assert elements(render(tag, name=name)) == []
-            ExpiringStorage.second = 4
-            assert elements(render(tag, name=name))[0]["src"].endswith("?end=4&x=%22")
-
     def test_a_spec_whose_property_changes_is_shown_as_it_is(self, name: str) -> None:
         """Such as one that asks what day it is."""
         day = [10]
@@ -422,15 +361,6 @@ class TestNotKept:
                 TenantStorage.tenant, TenantStorage.root = tenant, str(tmp_path)
                 (img,) = elements(render(tag, name=name))
                 assert img["src"].startswith(f"/{tenant}/")
-
-
-class ExpiringStorage(FileSystemStorage):
-    """Signs URLs for a second; fails in the second 0."""
-
-    second = 1
-
-    def url(self, name: str | None) -> str:
-        return f"{super().url(name)}?end={self.second // bool(self.second)}&x=%22"
 
 
 class SigningStorage(FileSystemStorage):
