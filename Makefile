@@ -61,7 +61,15 @@ $(BENCH)/.installed: benchmarks/requirements.txt setup.cfg
 	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install -r $< --editable .
 	@touch $@
 
-bench: $(BENCH)/.installed
+# So have the servers of images, and `wrk`, which asks them.
+$(BENCH)-serving/.installed: benchmarks/requirements-serving.txt setup.cfg
+	@python=$$(.ci/pythons | head -n 1 | cut -d ' ' -f 2); \
+	test -n "$$python" || exit 1; \
+	"$$python" -m venv $(BENCH)-serving
+	@$(BENCH)-serving/bin/python -m pip --disable-pip-version-check --quiet install -r $< --editable .
+	@touch $@
+
+bench: $(BENCH)/.installed $(if $(findstring serving,$(ARGS)),$(BENCH)-serving/.installed)
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.installed-dev

@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks._quality import compare, references
+from benchmarks._serving import serving
 from benchmarks._sources import DATA, KINDS, make_sources
 
 SIZE = (300, 200)
@@ -257,6 +258,11 @@ def bulk(workers: Workers, rounds: int, count: int, flat: bool) -> str:
     return text
 
 
+def serve(rounds: int) -> str:
+    head, rows, note = serving(rounds)
+    return f"{table(head, rows)}\n{note}"
+
+
 def machine() -> str:
     info = Path("/proc/cpuinfo")
     model = next(
@@ -275,10 +281,11 @@ def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument(
-        "parts", nargs="*", default=[], help="start cold memory warm fan bulk; or all"
+        "parts", nargs="*", default=[], help="start cold memory warm fan bulk; serving"
     )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--bulk-rounds", type=int, default=3)
+    parser.add_argument("--serving-rounds", type=int, default=3)
     parser.add_argument("--count", type=int, default=60, help="sources of the bulk run")
     parser.add_argument("--flat", action="store_true", help="compare memory of 60 with 600 sources")
     options = parser.parse_args()
@@ -292,6 +299,7 @@ def main() -> None:
         "warm": lambda: warm(workers, options.rounds),
         "fan": lambda: fan(workers, options.rounds),
         "bulk": lambda: bulk(workers, options.bulk_rounds, options.count, options.flat),
+        "serving": lambda: serve(options.serving_rounds),
     }
     texts = []
     try:

@@ -8,6 +8,7 @@ import pickle
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,21 @@ def s3(s3_server: str) -> dict[str, Any]:
         "access_key": "tests",
         "secret_key": "only",
     }
+
+
+@pytest.fixture
+def s3_requests(s3: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Return what counts the requests that boto3 sends from now on, by their methods."""
+    session = import_module("botocore.httpsession").URLLib3Session
+    counts: Counter[str] = Counter()
+    send = session.send
+
+    def counted(self: Any, request: Any) -> Any:
+        counts[request.method] += 1
+        return send(self, request)
+
+    monkeypatch.setattr(session, "send", counted)
+    return counts
 
 
 @pytest.fixture

@@ -250,14 +250,3 @@ class HangingStorage(RemoteStorage):
 def content_of(path: Any, name: str | None = None) -> ContentFile[bytes]:
     """Return the bytes of a file on the disk as an upload."""
     return ContentFile(path.read_bytes(), name or path.name)
-
-
-def requests_to(storage: Any) -> Counter[str]:
-    """Return what counts the requests that are sent to S3 from now on, by their methods."""
-    counts: Counter[str] = Counter()
-
-    def count(request: Any, **_: object) -> None:
-        counts[request.method] += 1
-
-    storage.connection.meta.client.meta.events.register("before-send.s3", count)
-    return counts

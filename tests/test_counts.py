@@ -28,7 +28,7 @@ from imagekit_registry.testing import forget_state
 from tests.caches import CountingCache
 from tests.conftest import PHOTOS as PHOTOGRAPHS
 from tests.pages import Banner, elements, registered, render
-from tests.storages import CountingStorage, RemoteStorage, requests_to
+from tests.storages import CountingStorage, RemoteStorage
 from tests.testapp.models import Photo
 
 PHOTOS = 10
@@ -296,14 +296,18 @@ class Shrunk(ImageSpec):
 class TestS3:
     """Amazon's protocol: django-storages and boto3, as they are, and a server."""
 
-    @pytest.fixture
-    def requests(self, settings: Any, s3: Any) -> Counter[str]:
+    @pytest.fixture(params=[True, False], ids=["overwriting", "careful"])
+    def requests(
+        self, request: pytest.FixtureRequest, settings: Any, s3: Any, s3_requests: Counter[str]
+    ) -> Counter[str]:
         """Return the counts of requests to a bucket with a photograph."""
+        s3["file_overwrite"] = request.param
         options = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": s3}
         settings.STORAGES = {**settings.STORAGES, "default": options}
         content = (PHOTOGRAPHS / "rocket.jpg").read_bytes()
         storages["default"].save("a.jpg", ContentFile(content))
-        return requests_to(storages["default"])
+        s3_requests.clear()
+        return s3_requests
 
     def make(self, *widths: int) -> list[ImageCacheFile]:
         """Make images of these widths together."""

@@ -104,7 +104,7 @@ def publish(
             return _save_beside(storage, name, content)
         if not isinstance(storage, FileSystemStorage):
             with_headers = get_by_qname(_WITH_HEADERS, "way to send headers")
-            storage = with_headers(storage, headers or {}, media_type)
+            storage = with_headers(storage, headers or {}, media_type, is_free=is_free)
         return _save_in_place(storage, name, _KeptOpen(content, name, media_type), is_free)
     except Exception as error:
         raise _explained(error, storage, name) from error

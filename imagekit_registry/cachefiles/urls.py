@@ -25,6 +25,7 @@ __all__ = [
     "StorageURL",
     "URLProvider",
     "has_fixed_url",
+    "has_storage_url",
     "load_provider",
     "retire",
     "url_of",
@@ -149,9 +150,13 @@ def load_provider(provider: Any) -> URLProvider:
 
 def has_fixed_url(file: Any) -> bool:
     """Return whether the URL of *file* is the same as long as settings and storage are."""
-    is_own = not (file.spec.url_provider or conf.URL_PROVIDER)
     # Other storages sign their URLs, or have a new one for each content.
-    return is_own and type(file.storage).url is FileSystemStorage.url
+    return has_storage_url(file) and type(file.storage).url is FileSystemStorage.url
+
+
+def has_storage_url(file: Any) -> bool:
+    """Return whether the URL of *file* is what its storage says."""
+    return not (file.spec.url_provider or conf.URL_PROVIDER)
 
 
 def url_of(file: Located, name: str, provider: object = None) -> str:

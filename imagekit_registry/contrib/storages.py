@@ -20,8 +20,10 @@ _OF_READERS = frozenset(
 )
 
 
-#: Copies of storages that send other headers, by these.
-_twins: WeakKeyDictionary[object, dict[frozenset[tuple[str, str]], object]] = WeakKeyDictionary()
+#: What storages that never overwrite call the option to do so.
+_OVERWRITES = ("file_overwrite", "overwrite_files")
+#: Copies of storages that are set otherwise, by that.
+_twins: WeakKeyDictionary[object, dict[frozenset[tuple[str, object]], object]] = WeakKeyDictionary()
 
 
 def _has(storage: object, *names: str) -> bool:
@@ -34,7 +36,9 @@ def _is_s3(storage: object) -> bool:
     return _has(storage, "connection", "get_object_parameters", "_normalize_name")
 
 
-def with_headers(storage: Any, headers: Mapping[str, str], media_type: str) -> Any:
+def with_headers(
+    storage: Any, headers: Mapping[str, str], media_type: str, *, is_free: bool = False
+) -> Any:
     """Return a storage like *storage* that sends *headers* with the files that are saved to it.
 
     Args:
@@ -42,6 +46,8 @@ def with_headers(storage: Any, headers: Mapping[str, str], media_type: str) -> A
             another one is returned as it is.
         headers: By S3's names, such as ``"CacheControl"``.
         media_type: What the file is. Google's storage is told so as well; others ask the file.
+        is_free: Whether the storage was just found to have no file of the name: one that never
+            overwrites then asks no second time.
     """
     if not _has(storage, "get_object_parameters"):
         return storage
@@ -51,13 +57,16 @@ def with_headers(storage: Any, headers: Mapping[str, str], media_type: str) -> A
         parameters = {_in_words(name): value for name, value in headers.items()}
         if media_type:
             parameters.setdefault("content_type", media_type)
-    if not parameters:
+    careful = [name for name in _OVERWRITES if is_free and not getattr(storage, name, True)]
+    if not parameters and not careful:
         return storage
     twins = _twins.setdefault(storage, {})
-    key = frozenset(parameters.items())
+    key = frozenset([*parameters.items(), *((name, True) for name in careful)])
     if key not in twins:
         twin = copy.copy(storage)
         twin.object_parameters = {**storage.object_parameters, **parameters}
+        for name in careful:
+            setattr(twin, name, True)
         twins[key] = twin
     return twins[key]
 

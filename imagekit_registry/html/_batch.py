@@ -265,11 +265,12 @@ def show(plan: Callable[..., Markup], *args: Any, waits: bool = False) -> SafeSt
     """
     key = key_of(plan, *args)
     known = written(key) if key is not None else None
+    html = known.text() if known is not None else None
     batch: Batch | None
-    if known is not None:
+    if known is not None and html is not None:
         if known.rule and waits and (batch := _active.get()) is not None:
             batch.rules[known.rule] = None
-        return known.html
+        return html
     markup = attempt(plan, *args)
     if markup is None:
         return SafeString("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Protocol
 from urllib.parse import quote
 
@@ -26,7 +27,6 @@ NO_FAILURES: Failures = {}
 _ATTRIBUTE_NAME = re.compile(r"""[^\x00-\x20\x7f-\x9f"'<>/=`\ufdd0-\ufdef\ufffe\uffff]+""")
 _BLANKS = re.compile(r"\s")
 SIDES = frozenset(["height", "width"])
-_ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 
 
 class Markup(Protocol):
@@ -108,9 +108,14 @@ def build_attributes(attributes: Mapping[str, object]) -> str:
     return write_attributes(attributes)
 
 
+def escape_value(value: object) -> str:
+    """Return the value of an attribute as it stands between its quotes."""
+    return escape(str(value))
+
+
 def write_attributes(attributes: Mapping[str, object]) -> str:
     parts = [
-        f" {name}" if value is True else f' {name}="{str(value).translate(_ESCAPED)}"'
+        f" {name}" if value is True else f' {name}="{escape_value(value)}"'
         for name, value in attributes.items()
         if value is not None and value is not False
     ]

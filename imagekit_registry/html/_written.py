@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter, is_
 from types import MappingProxyType
@@ -15,9 +16,10 @@ from imagekit_registry._loading import forget_on_change
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.fallbacks import Kept, recall
 from imagekit_registry.cachefiles.identity import is_told_by_class
-from imagekit_registry.cachefiles.urls import has_fixed_url
+from imagekit_registry.cachefiles.urls import has_fixed_url, has_storage_url
+from imagekit_registry.exceptions import answer_or
 from imagekit_registry.generatorlibrary import Thumbnail
-from imagekit_registry.html._elements import style_rule
+from imagekit_registry.html._elements import escape_value, style_rule
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import (
     BaseImageSpec,
@@ -41,17 +43,31 @@ _SET_BY_ARGUMENTS = {
     Thumbnail.__init__: {"format", "placeholder", "processors"},
 }
 _MOST_WRITTEN = 10_000
+#: No value of an attribute holds such quotes.
+_SRC = re.compile(r' src="([^"]*)"')
 
 
 @attrs.frozen(eq=False)
 class Written:
-    """HTML, the CSS rule that goes with it, and what both hang on."""
+    """HTML, the CSS rule that goes with it, and what both hang on.
+
+    Where the storage may give another URL each time, the HTML ends before it, and *rest* follows it.
+    """
 
     html: SafeString
+    rest: str
     rule: str
     version: int
     specs: Sequence[tuple[type[BaseImageSpec], tuple[object, ...]]]
     images: Sequence[Kept]
+
+    def text(self) -> SafeString | None:
+        """Return the HTML; None if the storage gives no URL."""
+        if not self.rest:
+            return self.html
+        (image,) = self.images
+        url = answer_or("", image.storage.url, image.record.published_name or image.record.name)
+        return SafeString(f"{self.html}{escape_value(url)}{self.rest}") if url else None
 
 
 _written: dict[Key, Written] = {}
@@ -136,7 +152,8 @@ def note_written(key: Key, files: Sequence[ImageCacheFile], render: Callable[[],
         render: Writes the HTML. What is kept is written anew, between two looks at the records.
     """
     classes = {type(file.spec.rendition_of or file.spec) for file in files}
-    if not all(map(has_fixed_url, files)):
+    is_fixed = all(map(has_fixed_url, files))
+    if not is_fixed and not (len(files) == 1 and has_storage_url(files[0])):
         return
     if not all(_is_told_by_arguments(file.spec) for file in files):
         return
@@ -144,11 +161,17 @@ def note_written(key: Key, files: Sequence[ImageCacheFile], render: Callable[[],
     if len(images) < len(files):
         return
     version, specs = generator_registry.version, [(cls, _attributes_of(cls)) for cls in classes]
-    html = SafeString(render())
+    html, rest = render(), ""
+    if not is_fixed:
+        found = _SRC.search(html)
+        if found is None or " srcset=" in html:
+            return
+        html, rest = html[: found.start(1)], html[found.end(1) :]
     if all(image.is_current() for image in images):
         if len(_written) >= _MOST_WRITTEN:
             _written.clear()
-        _written[key] = Written(html, style_rule(files), version, specs, images)
+        rule = style_rule(files)
+        _written[key] = Written(SafeString(html), rest, rule, version, specs, images)
 
 
 def _is_told_by_arguments(spec: BaseImageSpec) -> bool:
