@@ -26,6 +26,7 @@ __all__ = [
     "URLProvider",
     "has_fixed_url",
     "has_storage_url",
+    "has_url_by_name",
     "load_provider",
     "retire",
     "url_of",
@@ -152,6 +153,12 @@ def has_fixed_url(file: Any) -> bool:
     """Return whether the URL of *file* is the same as long as settings and storage are."""
     # Other storages sign their URLs, or have a new one for each content.
     return has_storage_url(file) and type(file.storage).url is FileSystemStorage.url
+
+
+def has_url_by_name(file: Any) -> bool:
+    """Return whether the URL of *file* is told by its name alone, wherever it is stored."""
+    wanted = file.spec.url_provider or conf.URL_PROVIDER
+    return bool(wanted) and type(load_provider(wanted)) is Prefix
 
 
 def has_storage_url(file: Any) -> bool:

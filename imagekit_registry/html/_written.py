@@ -16,7 +16,7 @@ from imagekit_registry._loading import forget_on_change
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.fallbacks import Kept, recall
 from imagekit_registry.cachefiles.identity import is_told_by_class
-from imagekit_registry.cachefiles.urls import has_fixed_url, has_storage_url
+from imagekit_registry.cachefiles.urls import has_fixed_url, has_storage_url, has_url_by_name
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.generatorlibrary import Thumbnail
 from imagekit_registry.html._elements import escape_value, style_rule
@@ -152,7 +152,7 @@ def note_written(key: Key, files: Sequence[ImageCacheFile], render: Callable[[],
         render: Writes the HTML. What is kept is written anew, between two looks at the records.
     """
     classes = {type(file.spec.rendition_of or file.spec) for file in files}
-    is_fixed = all(map(has_fixed_url, files))
+    is_fixed = all(has_fixed_url(file) or has_url_by_name(file) for file in files)
     if not is_fixed and not (len(files) == 1 and has_storage_url(files[0])):
         return
     if not all(_is_told_by_arguments(file.spec) for file in files):

@@ -21,6 +21,7 @@ from PIL import Image
 
 from imagekit_registry import ImageSpec, Picture, get_image, register, unregister
 from imagekit_registry.cachefiles import existence
+from imagekit_registry.cachefiles.urls import Prefix
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import existence_required
 from imagekit_registry.testing import forget_state
@@ -95,6 +96,20 @@ class TestCosts:
         page = calls_of(lambda: render(loop, photos=photos))
         calls = (page - calls_of(lambda: render(loop, photos=none))) / len(rows)
         assert calls <= most + signed
+
+    def test_a_warm_tag_behind_a_cdn_calls_few_functions(self, name: str, settings: Any) -> None:
+        """Wherever the files are stored: a prefix and a name make the URL."""
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "default": {"BACKEND": f"{__name__}.SigningStorage"},
+        }
+        settings.IMAGEKIT_URL_PROVIDER = Prefix("https://cdn.example.com/")
+        template = Template("{% load imagekit %}{% generateimage 'tests:banner' source=name %}")
+        context = Context({"name": name})
+        first = template.render(context)
+        assert elements(first)[0]["src"].startswith("https://cdn.example.com/")
+        assert template.render(context) == first
+        assert calls_of(lambda: template.render(context)) <= 62
 
     @pytest.mark.parametrize(
         "tag",
