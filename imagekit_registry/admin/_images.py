@@ -222,6 +222,7 @@ class FocalPointWidget(forms.Widget):
 
     The pad takes pointer, touch and arrow keys (1%, with Shift 10%), and shows the crops of the
     model's specs as the point moves, before anything is saved and for a file that was just chosen.
+    While there is no point it shows what a detector has suggested, which one click takes over.
     """
 
     template_name = "imagekit/admin/focal_point.html"
@@ -232,16 +233,18 @@ class FocalPointWidget(forms.Widget):
         js = ["imagekit/admin.js"]
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
-        """Add the numbers, in per cent, and the box, which is kept as it is."""
+        """Add the numbers, in per cent, the box, which is kept as it is, and the suggestion."""
         context = super().get_context(name, value, attrs)
-        x, y, *box = str(value).split(",") if value and "," in str(value) else ("", "")
+        widget = context["widget"]
+        x, y, box = _parts(value)
         labels = (("x", _("From the left, in %"), x), ("y", _("From the top, in %"), y))
-        context["widget"]["axes"] = [
-            {"name": axis, "label": label, "value": _in_percent(part)}
-            for axis, label, part in labels
+        widget["axes"] = [
+            {"name": axis, "label": label, "value": part} for axis, label, part in labels
         ]
-        context["widget"]["box"] = ",".join(box)
-        context["widget"]["attrs"].setdefault("id", f"id_{name}")
+        widget["box"] = box
+        if suggested := widget["attrs"].get("data-suggestion"):
+            widget["suggestion"] = dict(zip(("x", "y", "box"), _parts(suggested), strict=True))
+        widget["attrs"].setdefault("id", f"id_{name}")
         return context
 
     def value_from_datadict(self, data: Any, files: object, name: str) -> str | None:
@@ -263,6 +266,12 @@ class FocalPointWidget(forms.Widget):
     def id_for_label(self, id_: str, index: str = "0") -> str:
         """Return nothing: a legend stands above, and each number has a label of its own."""
         return ""
+
+
+def _parts(point: object) -> tuple[str, str, str]:
+    """Return the two numbers of a point in per cent, and its box."""
+    x, y, *box = str(point).split(",") if point and "," in str(point) else ("", "")
+    return _in_percent(x), _in_percent(y), ",".join(box)
 
 
 def _in_percent(part: str) -> str:

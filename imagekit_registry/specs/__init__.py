@@ -14,6 +14,7 @@ from imagekit_registry.specs._base import (
     load_resizer,
     smallest_formats,
 )
+from imagekit_registry.specs._detection import suggested_point
 from imagekit_registry.specs._digest import canonical_text, digest
 from imagekit_registry.specs._host import (
     FieldAttributes,
@@ -95,4 +96,5 @@ __all__ = [
     "smallest_formats",
     "split_attributes",
     "storage_of",
+    "suggested_point",
 ]

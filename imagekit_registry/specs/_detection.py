@@ -17,7 +17,7 @@ from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.processors.anchors import FocalPoint
 from imagekit_registry.registry import detector_registry
 from imagekit_registry.specs._digest import digest
-from imagekit_registry.specs._sources import fingerprint, reference_of
+from imagekit_registry.specs._sources import fingerprint, has_source, is_stored, reference_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -64,12 +64,34 @@ def with_suggestions(specs: Sequence[ImageSpec], render: Render) -> list[Recipe]
     ]
 
 
+def suggested_point(source: object) -> FocalPoint | None:
+    """Return the point that detectors have suggested for *source*, from what is kept; None without one.
+
+    Nobody looks at the source for that: where there are detectors, its fingerprint is asked for.
+    """
+    if not (detector_registry.names and has_source(source) and is_stored(source)):
+        return None
+    return answer_or(None, FocalPoint.parse, _kept_under(_key_of(source)) or "")
+
+
+def _key_of(source: object) -> str:
+    """Return the key under which it is kept what was found in *source*; empty if it tells no content."""
+    seen = fingerprint(source)
+    told = seen and digest([reference_of(source), seen, detector_registry.names])
+    return told and f"{conf.CACHE_PREFIX}point:{told}"
+
+
+def _kept_under(key: str) -> str | None:
+    """Return the text of the point; an empty one if nothing was found, None if nobody has looked."""
+    kept = answer_or(None, get_cache().get, key) if key else None
+    return kept if isinstance(kept, str) else None
+
+
 def _suggest_point(source: object, render: Render) -> FocalPoint | None:
     """Return the point that detectors suggest; they look at a source once, and what they say is kept."""
-    names, seen, store = detector_registry.names, fingerprint(source), get_cache()
-    key = f"{conf.CACHE_PREFIX}point:{digest([reference_of(source), seen, names])}"
-    kept = answer_or(None, store.get, key) if seen else None
-    if isinstance(kept, str):
+    key = _key_of(source)
+    kept = _kept_under(key)
+    if kept is not None:
         return answer_or(None, FocalPoint.parse, kept)
     look = _Detectors()
     recipe = imaging.Recipe(
@@ -83,8 +105,8 @@ def _suggest_point(source: object, render: Render) -> FocalPoint | None:
         _logger.warning("No point is suggested for %s: %s", source, made.cause)
     elif isinstance(made, GenerationError):
         raise made
-    elif seen:
-        answer_or(None, store.set, key, str(look.found or ""), conf.CACHE_TIMEOUT)
+    elif key:
+        answer_or(None, get_cache().set, key, str(look.found or ""), conf.CACHE_TIMEOUT)
     return look.found
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -31,6 +33,7 @@ from imagekit_registry.models import CacheFileRecordRow, FocalPoint
 from imagekit_registry.processors import Adjust
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.state import forget_local_states
+from imagekit_registry.testing import assert_storage_calls
 from tests.pages import elements
 from tests.storages import CountingStorage, content_of
 from tests.testapp.models import Album, AlbumPhoto, Photo, Portrait, Profile
@@ -452,3 +455,75 @@ class TestFocalPoint:
         assert widget.value_omitted_from_data({}, {}, "point")
         assert widget.value_from_datadict({"point": "0.1,0.2"}, {}, "point") == "0.1,0.2"
         assert widget.value_from_datadict({}, {}, "point") is None
+
+
+class TestSuggestion:
+    """What a detector has found, beside the input for a focal point."""
+
+    @pytest.fixture
+    def row(self, photos: Path) -> Iterator[Portrait]:
+        """Return a row without a point, while there is a detector that finds a box to the left."""
+        cache.clear()
+        register.detector("left", lambda image: [(0, 0, image.width / 5, image.height / 2, 1)])
+        yield Portrait.objects.create(image=content_of(photos / "rocket.jpg"))
+        unregister.detector("left")
+
+    def suggestion(self, client: Client, row: Portrait) -> tuple[dict[str, Any] | None, str]:
+        """Return the element that tells of it on the page of a row, and the page."""
+        page = client.get(f"/admin/testapp/portrait/{row.pk}/change/").text
+        found = [each for each in elements(page, "p") if "suggestion" in (each.get("class") or "")]
+        return (found[0] if found else None), page
+
+    def test_a_form_tells_what_a_detector_has_suggested(
+        self, superuser: Client, row: Portrait
+    ) -> None:
+        """In words, and with what the script takes over; from what is kept: nothing is opened for it."""
+        assert self.suggestion(superuser, row)[0] is None, "nobody has looked yet"
+        row.card.generate()
+        opened: list[str] = []
+        storage = row.image.storage
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(storage, "open", lambda name, *_: opened.append(name))
+            told, page = self.suggestion(superuser, row)
+        assert told is not None
+        assert {name: told[f"data-{name}"] for name in ("x", "y", "box")} == {
+            "x": "10",
+            "y": "25",
+            "box": "0.200,0.500",
+        }
+        assert "hidden" not in told
+        assert "Suggested: 10% from the left, 25% from the top." in page
+        assert opened == []
+
+    def test_the_point_of_an_editor_is_not_covered(self, superuser: Client, row: Portrait) -> None:
+        """The suggestion waits until that point is taken back."""
+        row.card.generate()
+        row.focal_point = FocalPoint(0.5, 0.5)
+        row.save()
+        told, page = self.suggestion(superuser, row)
+        assert told is not None
+        assert "hidden" in told
+        assert [each["value"] for each in elements(page, "input") if each["type"] == "number"] == [
+            "50",
+            "50",
+        ]
+
+    def test_another_row_has_none(self, superuser: Client, row: Portrait, photos: Path) -> None:
+        """Nor has one whose image is gone, or that has none yet."""
+        row.card.generate()
+        other = Portrait.objects.create(image=content_of(photos / "coffee.png"))
+        without = Portrait.objects.create()
+        row.image.storage.delete(str(row.image.name))
+        for each in (other, without, row):
+            assert self.suggestion(superuser, each)[0] is None
+
+    def test_without_detectors_a_form_asks_for_nothing(
+        self, superuser: Client, row: Portrait
+    ) -> None:
+        """Neither the cache nor the storage."""
+        row.card.generate()
+        self.suggestion(superuser, row)
+        unregister.detector("left")
+        with assert_storage_calls(0):
+            assert self.suggestion(superuser, row)[0] is None
+        register.detector("left", lambda image: [])

@@ -355,6 +355,53 @@ def test_an_operator_has_images_made_again(page: Page) -> None:
     page.get_by_text("1 image was made anew.").wait_for()
 
 
+_STATIC = Path(imagekit_registry.__file__).parent / "static" / "imagekit"
+
+
+def _form_with_suggestion(photo: Path, value: str | None = None) -> str:
+    """Return a form with a stored photograph, for whose point there is a suggestion."""
+    attrs = {"id": "id_point", "data-image-field": "image", "data-crops": "60x40"}
+    attrs["data-suggestion"] = "0.250,0.750,0.100,0.200"
+    uri = f"data:image/jpeg;base64,{base64.b64encode(photo.read_bytes()).decode()}"
+    return (
+        f'<form><p><a href="{uri}"><img src="{uri}" width="240" height="160" alt=""></a>'
+        f'<input type="file" name="image"></p>{FocalPointWidget().render("point", value, attrs)} </form>'
+    )
+
+
+def test_an_editor_takes_over_a_suggestion(page: Page, photos: Path) -> None:
+    """It is shown while there is no point, and by one click it is the point."""
+    page.goto("admin/login/")
+    page.set_content(_form_with_suggestion(photos / "rocket.jpg"))
+    page.add_style_tag(path=_STATIC / "admin.css")
+    page.add_script_tag(path=_STATIC / "admin.js")
+    page.evaluate("document.dispatchEvent(new Event('DOMContentLoaded'))")
+    pad, told = page.get_by_role("application"), page.get_by_text("Suggested: 25% from the left")
+    take = page.get_by_role("button", name="Use the suggestion")
+    crop = page.locator(".imagekit-focal-crops img")
+    take.wait_for()
+    assert pad.evaluate(_POINT) == [25, 75]
+    assert crop.evaluate("crop => crop.style.objectPosition") == "25% 75%"
+    assert _numbers(page) == ["", ""]
+    take.click()
+    assert _numbers(page) == ["25", "75"]
+    assert page.locator("input[name=point_box]").input_value() == "0.100,0.200"
+    assert not told.is_visible()
+    assert pad.evaluate("pad => pad === document.activeElement"), "the keys go on from there"
+    # Where there is no point any more, it holds again; arrow keys start from it.
+    page.get_by_role("button", name="No point").click()
+    assert told.is_visible()
+    pad.press("ArrowUp")
+    assert _numbers(page) == ["25", "74"]
+    page.get_by_role("button", name="No point").click()
+    # It is not for another file.
+    page.locator("input[type=file]").set_input_files(photos / "coffee.png")
+    assert not told.is_visible()
+    assert pad.evaluate(_POINT) == [50, 50]
+    page.locator("input[type=file]").set_input_files([])
+    assert told.is_visible()
+
+
 def test_a_row_that_is_added_to_an_inline_has_its_own_image(page: Page, photos: Path) -> None:
     """The names of a formset's rows tell which file input belongs to which point."""
     rows = ""
@@ -366,8 +413,7 @@ def test_a_row_that_is_added_to_an_inline_has_its_own_image(page: Page, photos: 
         rows += f'<div{empty}><p><input type="file" name="photos-{row}-image"></p>{point}</div>'
     page.goto("admin/login/")
     page.set_content(f"<form>{rows}</form>")
-    script = Path(imagekit_registry.__file__).parent / "static" / "imagekit" / "admin.js"
-    page.add_script_tag(path=script)
+    page.add_script_tag(path=_STATIC / "admin.js")
     page.evaluate("""() => {
         const added = document.querySelector('.empty-form');
         added.classList.remove('empty-form');

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.core import checks
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models
@@ -15,7 +16,12 @@ from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgument, answer_or
 from imagekit_registry.models.fields._spec import spec_fields_of
 from imagekit_registry.processors.anchors import FocalPoint, place
-from imagekit_registry.specs import ImageSpec, keep_points_in, note_moved_point
+from imagekit_registry.specs import (
+    ImageSpec,
+    keep_points_in,
+    note_moved_point,
+    suggested_point,
+)
 
 #: Of the text: four numbers with three digits after the point, and commas between them.
 _LENGTH = 32
@@ -51,6 +57,20 @@ class _PointDescriptor(DeferredAttribute):
             for field in spec_fields_of(type(instance)):
                 field.forget(instance)
         state[name] = value
+
+
+class _PointFormField(forms.CharField):
+    """Tells its input what detectors have suggested for the image of the form's row."""
+
+    image_field = ""
+
+    def get_bound_field(self, form: forms.BaseForm, field_name: str) -> forms.BoundField:
+        if isinstance(form, forms.BaseModelForm):
+            # The fields of a form are its own: those of the next row have other inputs.
+            point = suggested_point(getattr(form.instance, self.image_field))
+            if point is not None:
+                self.widget.attrs["data-suggestion"] = str(point)
+        return super().get_bound_field(form, field_name)
 
 
 if TYPE_CHECKING:
@@ -145,7 +165,9 @@ class FocalPointField(_Field):
 
     def formfield(self, *args: Any, **kwargs: Any) -> Any:
         """Return a form field, whose input says of which image it is, and how that is cropped."""
-        field = super().formfield(*args, **kwargs)
+        field = super().formfield(*args, **{"form_class": _PointFormField, **kwargs})
+        if isinstance(field, _PointFormField):
+            field.image_field = self.image_field
         if field is not None:
             # Of several with the same proportions, the largest.
             crops = {round(width / height, 2): (width, height) for width, height in self._crops()}

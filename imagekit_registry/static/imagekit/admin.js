@@ -73,21 +73,32 @@
         const pad = find(".imagekit-focal-pad");
         const clear = find(".imagekit-focal-clear");
         const status = find(".imagekit-focal-status");
+        const suggestion = find(".imagekit-focal-suggestion");
         const image = makeImage();
-        // In a formset the names of both fields begin with the same prefix.
-        const prefix = root.dataset.name.slice(0, root.dataset.name.lastIndexOf("-") + 1);
-        const file = root.closest("form")?.elements.namedItem(prefix + root.dataset.imageField);
+        const file = findFile(root);
         const crops = makeCrops(find(".imagekit-focal-crops"), root.dataset.crops || "");
         let former = "";
         pad.prepend(image);
 
+        const hasPoint = () => x.value !== "" && y.value !== "";
+        // It is one for the stored file, and for nobody who has set a point.
+        const isSuggested = () => Boolean(suggestion) && !hasPoint() && !former;
+
+        function place() {
+            const { x: left, y: top } = isSuggested() ? suggestion.dataset : { x: x.value, y: y.value };
+            return hasPoint() || isSuggested() ? [clamp(left), clamp(top)] : [50, 50];
+        }
+
         function show() {
-            const hasPoint = x.value !== "" && y.value !== "";
-            const place = `${hasPoint ? clamp(x.value) : 50}% ${hasPoint ? clamp(y.value) : 50}%`;
-            [pad.lastElementChild.style.left, pad.lastElementChild.style.top] = place.split(" ");
-            pad.classList.toggle("imagekit-focal-unset", !hasPoint);
-            crops.forEach((crop) => { crop.style.objectPosition = place; });
-            clear.disabled = !hasPoint;
+            const [left, top] = place().map((number) => `${number}%`);
+            Object.assign(pad.lastElementChild.style, { left, top });
+            pad.classList.toggle("imagekit-focal-suggested", isSuggested());
+            pad.classList.toggle("imagekit-focal-unset", !hasPoint() && !isSuggested());
+            crops.forEach((crop) => { crop.style.objectPosition = `${left} ${top}`; });
+            clear.disabled = !hasPoint();
+            if (suggestion) {
+                suggestion.hidden = !isSuggested();
+            }
         }
 
         function move(left, top) {
@@ -101,14 +112,13 @@
             x.dispatchEvent(new Event("change", { bubbles: true }));
         }
 
-        function load(urls) {
-            const url = urls.find(Boolean);
-            image.onerror = () => (urls.length > 1 ? load(urls.slice(1)) : hide());
+        function load([url, ...others], giveUp = () => fold(true)) {
+            image.onerror = () => load(others, giveUp);
             image.onload = () => unfold(image.naturalWidth / image.naturalHeight || 1);
             if (url) {
                 [image, ...crops].forEach((each) => { each.src = url; });
             } else {
-                hide();
+                giveUp();
             }
         }
 
@@ -116,26 +126,31 @@
             // The pad is as large as the image, so that a point of one is a point of the other.
             pad.style.width = `${Math.min(420, 320 * proportion)}px`;
             pad.style.aspectRatio = proportion;
-            stage.hidden = clear.hidden = find(".imagekit-focal-help").hidden = false;
+            fold(false);
         }
 
-        function hide() {
-            stage.hidden = clear.hidden = find(".imagekit-focal-help").hidden = true;
+        function fold(isFolded) {
+            // They need an image to point at.
+            [stage, clear, find(".imagekit-focal-help"), suggestion?.lastElementChild].forEach((part) => {
+                part?.toggleAttribute("hidden", isFolded);
+            });
         }
 
         function loadStored() {
             const around = file?.closest(".imagekit-input") || file?.closest(".file-upload, p, td, div");
             const preview = around?.querySelector("img[width][height]");
             if (preview) {
-                // The page has its place before the image has come.
+                // The page has its place before the image has come, and keeps it if that never comes.
                 unfold(preview.getAttribute("width") / preview.getAttribute("height"));
             }
-            load([around?.querySelector("a[href]")?.href, around?.querySelector("img")?.src]);
+            const urls = [around?.querySelector("a[href]")?.href, around?.querySelector("img")?.src];
+            load(urls.filter(Boolean), preview ? () => {} : undefined);
         }
 
         function loadChosen() {
             URL.revokeObjectURL(former);
             former = file.files.length ? URL.createObjectURL(file.files[0]) : "";
+            show();
             if (former) {
                 load([former]);
             } else {
@@ -165,7 +180,7 @@
             if (step && !event.ctrlKey && !event.altKey && !event.metaKey) {
                 event.preventDefault();
                 const size = event.shiftKey ? 10 : 1;
-                const [left, top] = [x, y].map((input) => (input.value === "" ? 50 : Number(input.value)));
+                const [left, top] = place();
                 move(left + size * step[0], top + size * step[1]);
                 tell();
             }
@@ -173,6 +188,12 @@
         clear.addEventListener("click", () => {
             x.value = y.value = "";
             show();
+            tell();
+            pad.focus();
+        });
+        suggestion?.lastElementChild.addEventListener("click", () => {
+            move(suggestion.dataset.x, suggestion.dataset.y);
+            find("input[type=hidden]").value = suggestion.dataset.box;
             tell();
             pad.focus();
         });
@@ -203,10 +224,16 @@
         });
     }
 
+    function findFile(root) {
+        // In a formset the names of both fields begin with the same prefix.
+        const prefix = root.dataset.name.slice(0, root.dataset.name.lastIndexOf("-") + 1);
+        return root.closest("form")?.elements.namedItem(prefix + root.dataset.imageField);
+    }
+
     function startAll(within) {
         for (const [selector, start] of [[".imagekit-input", startInput], [".imagekit-focal", startPad]]) {
             within.querySelectorAll(selector).forEach((root) => {
-                if (!root.dataset.started && !root.closest(".empty-form")) {
+                if (!root.dataset.started && !root.closest(".empty-form") && isThere(root)) {
                     root.dataset.started = "true";
                     start(root);
                 }
@@ -214,6 +241,18 @@
         }
     }
 
-    document.addEventListener("DOMContentLoaded", () => startAll(document));
+    function isThere(root) {
+        // While a page comes in, an element has another one behind it when all of it has come.
+        const isWhole = root.nextSibling && (!root.dataset.name || findFile(root));
+        return document.readyState !== "loading" || isWhole;
+    }
+
+    // As soon as they are there: what unfolds after the page is painted pushes down what is below.
+    const observer = new MutationObserver(() => startAll(document));
+    observer.observe(document, { childList: true, subtree: true });
+    document.addEventListener("DOMContentLoaded", () => {
+        observer.disconnect();
+        startAll(document);
+    });
     document.addEventListener("formset:added", (event) => startAll(event.target));
 })();
