@@ -57,9 +57,9 @@ def is_signed(signature: str, spec_id: str, token: str, name: str) -> bool:
     return sum(compare_digest(given, _signature(key, text).encode()) for key in keys) > 0
 
 
-def _joined(*parts: str) -> bytes:
+def _joined(spec_id: str, token: str, name: str) -> bytes:
     # Neither token nor name holds a slash, so that no two URLs are one text.
-    return "/".join(parts).encode(errors="surrogatepass")
+    return f"{spec_id}/{token}/{name}".encode("utf-8", "surrogatepass")
 
 
 def _signature(secret: str | bytes, text: bytes) -> str:
