@@ -84,3 +84,37 @@ def test_the_tests_of_a_site_pass_and_no_migration_is_to_be_made(tmp_path: Path)
     site.add_settings(GUIDE.settings("IMAGEKIT_LOCAL_STATE_TTL"))
     assert re.search(r"Ran 12 tests.*\n\nOK", site.manage("test"))
     assert "No changes detected" in site.manage("makemigrations", "--check")
+
+
+BOTH = """
+import json
+from album.models import Picture
+row = Picture.objects.get()
+told = [[image.width, type(image).__module__] for image in (row.square, row.ours)]
+backends = [type(image.cachefile_backend).__module__ for image in (row.square, row.ours)]
+print(json.dumps([told, backends, row.ours.url != row.square.url]))
+"""
+OURS = """
+    ours = NewSpecField([NewResize(40, 30)], source="image", format="PNG")
+"""
+
+
+@pytest.mark.parametrize("beside", ["django.contrib.contenttypes", "album"])
+def test_both_libraries_work_in_one_project(beside: str, tmp_path: Path) -> None:
+    """Whichever comes first in INSTALLED_APPS; an app of somebody else may need the former one."""
+    require(find_spec("imagekit") is not None, "django-imagekit is not installed")
+    site = Site.copied("imagekit_album", tmp_path)
+    site.install("imagekit_registry", beside=beside)
+    models = site.folder / "album" / "models.py"
+    imports = (
+        "from imagekit_registry.models import ImageSpecField as NewSpecField\n"
+        "from imagekit_registry.processors import ResizeToFill as NewResize\n"
+    )
+    models.write_text(imports + models.read_text() + OURS)
+    site.manage("migrate")
+    made = site.manage("shell", "-c", MAKE.replace(", (300, 500)", "") + BOTH, is_quiet=True)
+    assert json.loads(made.splitlines()[-1]) == [
+        [[90, "imagekit.cachefiles"], [40, "imagekit_registry.cachefiles.files"]],
+        ["imagekit.cachefiles.backends", "imagekit_registry.cachefiles.backends.base"],
+        True,
+    ]

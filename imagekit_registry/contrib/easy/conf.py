@@ -112,6 +112,6 @@ REPLACED: Mapping[str, str] = {
     "THUMBNAIL_NAMER": "a name is a namer's: IMAGEKIT_SPEC_CACHEFILE_NAMER",
     "THUMBNAIL_OPTIMIZE_COMMAND": "write options of formats: IMAGEKIT_FORMAT_OPTIONS",
     "THUMBNAIL_PREFIX": _NAMES,
-    "THUMBNAIL_SOURCE_GENERATORS": "what opens sources is IMAGEKIT_DECODER; SVG is not read",
+    "THUMBNAIL_SOURCE_GENERATORS": "what opens other kinds of files is registered: register.opener",
     "THUMBNAIL_SUBDIR": _NAMES,
 }

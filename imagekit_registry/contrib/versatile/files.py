@@ -14,6 +14,7 @@ from imagekit_registry.contrib.versatile.exceptions import InvalidFilter
 from imagekit_registry.contrib.versatile.registry import Point, versatileimagefield_registry
 from imagekit_registry.contrib.versatile.specs import IMAGE_ID
 from imagekit_registry.contrib.versatile.validators import to_ppoi
+from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import StoredFile
 
@@ -132,7 +133,13 @@ class VersatileImageFieldFile(ImageFieldFile):
 
     @create_on_demand.setter
     def create_on_demand(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise InvalidArgument(f"create_on_demand is True or False, not {value!r}.")
         self._create_on_demand = value
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {**state, "_create_on_demand": self._create_on_demand, "_ppoi": self._ppoi}
 
     @property
     def ppoi(self) -> Point:

@@ -7,10 +7,12 @@ from io import BytesIO
 from typing import Any
 
 import attrs
+from django.db.models.fields.files import ImageFieldFile
 from PIL import Image
 
+from imagekit_registry.contrib.versatile.datastructures import FilteredImage, SizedImage
 from imagekit_registry.contrib.versatile.exceptions import AlreadyRegistered, InvalidFilter
-from imagekit_registry.exceptions import NotRegistered
+from imagekit_registry.exceptions import InvalidArgument, NotRegistered
 from imagekit_registry.processors import Invert, Processor, ResizeToFill, ResizeToFit
 
 __all__ = ["Called", "VersatileImageFieldRegistry", "versatileimagefield_registry"]
@@ -93,8 +95,13 @@ class VersatileImageFieldRegistry:
 
         Raises:
             AlreadyRegistered: Another one has the name.
+            InvalidArgument: It is no such subclass, or files have an attribute of that name.
         """
-        _add(self.sizers, attr_name, _Own(sizedimage_cls))
+        if attr_name in dir(ImageFieldFile):
+            raise InvalidArgument(
+                f"The sizer {attr_name!r} is called as an attribute of every file."
+            )
+        _add(self.sizers, attr_name, _own(sizedimage_cls, SizedImage))
 
     def unregister_sizer(self, attr_name: str) -> None:
         """Remove a sizer.
@@ -110,10 +117,11 @@ class VersatileImageFieldRegistry:
         Raises:
             AlreadyRegistered: Another one has the name.
             InvalidFilter: The name begins with an underscore.
+            InvalidArgument: It is no such subclass.
         """
         if attr_name.startswith("_"):
             raise InvalidFilter(f"The filter {attr_name!r} must not begin with an underscore.")
-        _add(self.filters, attr_name, _Own(filterimage_cls))
+        _add(self.filters, attr_name, _own(filterimage_cls, FilteredImage))
 
     def unregister_filter(self, attr_name: str) -> None:
         """Remove a filter.
@@ -122,6 +130,12 @@ class VersatileImageFieldRegistry:
             NotRegistered: There is none of this name.
         """
         _remove(self.filters, attr_name)
+
+
+def _own(cls: type, base: type) -> _Own:
+    if not issubclass(cls, base):
+        raise InvalidArgument(f"{cls.__name__} does not derive from {base.__name__}.")
+    return _Own(cls)
 
 
 def _add(known: dict[str, Maker], name: str, maker: Maker) -> None:

@@ -42,7 +42,12 @@ from imagekit_registry.contrib.versatile.utils import (
     validate_versatileimagefield_sizekey_list,
 )
 from imagekit_registry.contrib.versatile.validators import validate_ppoi
-from imagekit_registry.exceptions import InvalidArgumentType, InvalidConfiguration, NotRegistered
+from imagekit_registry.exceptions import (
+    InvalidArgument,
+    InvalidArgumentType,
+    InvalidConfiguration,
+    NotRegistered,
+)
 from imagekit_registry.processors import Invert, Processor, ResizeToFill, ResizeToFit
 from imagekit_registry.processors.anchors import FocalPoint
 from tests.storages import content_of
@@ -177,6 +182,36 @@ class TestKeys:
         picture.image.delete_all_created_images()
         assert not any(file.storage.exists(file.name) for file in files)
         assert storages["default"].exists(picture.image.name)
+
+    def test_one_image_is_deleted(self, picture: Any) -> None:
+        """By itself; it is made again when it is asked for."""
+        file = picture.image.crop["90x90"]
+        file.delete()
+        assert not file.storage.exists(file.name)
+        assert picture.image.crop["90x90"].storage.exists(file.name)
+
+    def test_whether_images_are_made_is_true_or_false(self, picture: Any) -> None:
+        """What else may be meant is refused, and what was said survives pickling."""
+        with pytest.raises(ValueError, match="create_on_demand"):
+            picture.image.create_on_demand = "no"
+        picture.image.create_on_demand = False
+        assert pickle.loads(pickle.dumps(picture)).image.create_on_demand is False
+
+    @pytest.mark.parametrize(("mode", "format"), [("P", "GIF"), ("CMYK", "JPEG")])
+    def test_modes_that_pages_cannot_show_become_others(
+        self, mode: str, format: str, picture: Any
+    ) -> None:
+        """A transparent GIF stays transparent, the inks of printers become colours of screens."""
+        content = io.BytesIO()
+        image = Image.new(mode, (120, 90))
+        image.save(content, format, **({"transparency": 0} if mode == "P" else {}))
+        picture.image.save(f"a.{format.lower()}", ContentFile(content.getvalue()))
+        made = opened(picture.image.thumbnail["60x60"])
+        assert (made.format, made.size) == (format, (60, 45))
+        if mode == "P":
+            assert made.convert("RGBA").getpixel((5, 5))[3] == 0
+        else:
+            assert made.mode == "RGB"
 
     def test_a_row_survives_pickling(self, picture: Any) -> None:
         """With its point, and what it was told."""
@@ -347,7 +382,7 @@ class TestOwn:
             both = opened(picture.image.filters.grey.stretch["50x90"])
             assert (both.size, both.mode) == ((50, 90), "L")
             with pytest.raises(AlreadyRegistered):
-                registry.register_filter("grey", Stretched)
+                registry.register_filter("grey", type("Other", (Grey,), {}))
             with pytest.raises(InvalidFilter):
                 registry.register_filter("_grey", Grey)
         finally:
@@ -355,6 +390,16 @@ class TestOwn:
             registry.unregister_filter("grey")
         with pytest.raises(NotRegistered):
             registry.unregister_filter("grey")
+        with pytest.raises(InvalidArgument, match="'chunks'"):
+            registry.register_sizer("chunks", Stretched)
+        with pytest.raises(InvalidArgument, match="SizedImage"):
+            registry.register_sizer("stretch", Grey)
+        with pytest.raises(InvalidArgument, match="FilteredImage"):
+            registry.register_filter("grey", Stretched)
+        assert (sorted(registry.sizers), sorted(registry.filters)) == (
+            ["crop", "thumbnail"],
+            ["invert"],
+        )
         with pytest.raises(AttributeError):
             picture.image.stretch  # noqa: B018 -- that it is asked for is the point
 
