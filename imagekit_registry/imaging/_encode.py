@@ -170,9 +170,11 @@ class Work:
         if format == "JPEG" and size[0] * size[1] <= SMALL_JPEG_PIXELS:
             options = {"optimize": True} | options
         asked = options.keys() | job.recipe.options.keys()
+        # Losses show in text, and what was one bit takes fewer bytes without them.
+        is_exact = job.header.is_lossless or job.header.mode == "1"
         if self.limits.is_large(size):
             options |= save_options(format, self.large_options)
-        elif format == job.header.format and job.header.is_lossless and "lossless" not in asked:
+        elif format == "WEBP" and is_exact and "lossless" not in asked:
             is_lossy = "quality" in job.recipe.options or job.recipe.quality is not None
             options |= {} if is_lossy else LOSSLESS_WEBP
         return carried | options | dict(job.recipe.options)
@@ -240,8 +242,7 @@ def _encode_still(work: Work, job: Job, image: Image.Image) -> Encoded:
 def _encode_as(work: Work, job: Job, image: Image.Image, format: str) -> Encoded:
     extra: dict[str, object] = {}
     if job.recipe.autoconvert:
-        if format == job.header.format:
-            image = narrowed(image, job.header.mode, format)
+        image = narrowed(image, job.header.mode, format)
         image, extra = prepare(image, format, job.recipe.background)
     elif "transparency" in image.info and image.mode in ("P", "L", "RGB"):
         extra = {"transparency": image.info["transparency"]} if format in ("GIF", "PNG") else {}

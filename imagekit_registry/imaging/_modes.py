@@ -20,6 +20,8 @@ TRANSPARENT_INDEX = 255
 #: By how much, of 255 and as root of the mean square, a palette may change a band: less than a JPEG
 #: of quality 85 does. And of how many pixels it may be looked for, some 0.2 s for a million.
 PALETTE_LOSS, MAX_PALETTE_PIXELS = 5.0, 4_000_000
+#: Formats that take fewer bytes for fewer greys; WebP does if it is without losses.
+_GAIN_BY_FEW_GREYS = frozenset(["GIF", "PNG", "TIFF", "WEBP"])
 #: Formats that hold EXIF data and profiles.
 EXIF_FORMATS = frozenset(["AVIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"])
 #: Modes that the formats of the web hold well; others are found out by trying.
@@ -149,14 +151,19 @@ def to_palette(image: Image.Image) -> tuple[Image.Image, dict[str, object]]:
 
 
 def narrowed(image: Image.Image, source_mode: str, format: str) -> Image.Image:
-    """Return *image* with a palette or in one bit, as its source was, where that shows the same."""
-    if source_mode == "1" and image.mode == "L" and holds(format, "1"):
-        if not any(image.histogram()[1:255]):
+    """Return *image* with a palette, in one bit or in few greys, as its source was, if it may be so."""
+    if source_mode == "1" and image.mode == "L":
+        if holds(format, "1") and not any(image.histogram()[1:255]):
             return image.convert("1", dither=Image.Dither.NONE)
-        if format != "PNG":
+        if format not in _GAIN_BY_FEW_GREYS:
             return image
-        result = image.point([round(grey / 17) for grey in range(256)])
-        result.putpalette([grey * 17 for grey in range(16) for _ in range(3)])
+        # The edges of scaled text are read by their greys: one bit would be ragged, and sixteen
+        # greys look like 256 in half the bytes.
+        if format == "PNG":  # where a palette has four bits a pixel
+            result = image.point([round(grey / 17) for grey in range(256)])
+            result.putpalette([grey * 17 for grey in range(16) for _ in range(3)])
+        else:
+            result = image.point([round(grey / 17) * 17 for grey in range(256)])
     elif source_mode == "P" and format == "PNG" and image.mode in ("RGB", "RGBA"):
         if image.width * image.height > MAX_PALETTE_PIXELS:
             return image

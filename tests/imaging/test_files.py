@@ -576,14 +576,30 @@ class TestSourcesThatAreSmall:
             expected = chart().convert("1").crop((50, 50, 350, 250) if processors else None)
             assert result.tobytes() == expected.tobytes()
 
-    def test_one_bit_scaled_has_sixteen_greys(self) -> None:
-        """In a PNG: text needs no more, and takes half the bytes."""
+    @pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP", "GIF"])
+    def test_one_bit_scaled_has_sixteen_greys(self, format: str) -> None:
+        """Text needs no more, and takes about half the bytes."""
         source = chart().convert("1")
-        result = make(made.encode(source, "PNG"), ResizeToFit(200))
+        scan = made.encode(source, "TIFF", compression="group4")
+        result = make(scan, ResizeToFit(200), format=format)
         grey = make(made.encode(source.convert("L"), "PNG"), ResizeToFit(200))
         assert len(result.getvalue()) < len(grey.getvalue()) * 0.7
         difference = ImageChops.difference(opened(result).convert("L"), opened(grey))
         assert ImageStat.Stat(difference).extrema[0][1] <= 9
+
+    @pytest.mark.parametrize("width", [400, 300, 200])
+    def test_a_scanned_page_does_not_outgrow_its_file(self, width: int) -> None:
+        """Losses would show in its text, and take more bytes, unless a quality is asked for."""
+        scan = made.encode(chart().convert("1"), "TIFF", compression="group4")
+        result = make(scan, ResizeToFit(width))
+        assert (result.format, result.width) == ("WEBP", width)
+        lossy = make(scan, ResizeToFit(width), options={"quality": 80})
+        assert len(result.getvalue()) < min(len(scan.getvalue()), len(lossy.getvalue()))
+
+    def test_a_palette_stays_one_in_another_format(self) -> None:
+        """A GIF that becomes a PNG keeps to few colours."""
+        source = made.encode(chart().quantize(64), "GIF")
+        assert opened(make(source, ResizeToFit(200), format="PNG")).mode == "P"
 
     @pytest.mark.parametrize("processors", [[], [ResizeToFit(200)]])
     def test_what_is_without_losses_stays_so(self, processors: list[Any]) -> None:
