@@ -19,6 +19,13 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+#: Gives the layout shifts of a page so far, that nobody has caused by pointing or typing.
+SHIFTS = """() => new Promise(done => {
+    const found = [];
+    new PerformanceObserver(list => found.push(...list.getEntries().filter(each => !each.hadRecentInput)))
+        .observe({type: 'layout-shift', buffered: true});
+    setTimeout(() => done(found.map(each => each.value)), 50);
+})"""
 
 
 @contextmanager

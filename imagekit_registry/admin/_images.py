@@ -34,6 +34,7 @@ from imagekit_registry.models import FocalPointField
 _logger = logging.getLogger("imagekit_registry.admin")
 
 _TEMPLATE = "imagekit/admin/thumbnail.html"
+_STYLE = forms.Media(css={"all": ["imagekit/admin.css"]})
 _OWN_TEMPLATE = str(Path(__file__).parent.parent / "templates" / _TEMPLATE)
 
 
@@ -299,6 +300,12 @@ class ImageAdminMixin:
             **self.formfield_overrides,
         }
         super().__init__(*args, **kwargs)
+
+    @property
+    def media(self) -> forms.Media:
+        """Bring along the style of thumbnails, to lists too, which have no input that would."""
+        media: forms.Media = super().media  # type: ignore[misc]
+        return media + _STYLE
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Fetch the state of the images in all columns of the list, before it is shown."""

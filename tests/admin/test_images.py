@@ -208,6 +208,7 @@ class TestPages:
         Photo.objects.create(title="none")
         html = superuser.get("/admin/testapp/photo/").text
         assert html.count('class="imagekit-thumbnail"') == 2
+        assert html.count('href="/static/imagekit/admin.css"') == 1, "which has their style"
         assert photo.thumbnail.url in html
         assert 'class="column-admin_thumbnail"' in html
 

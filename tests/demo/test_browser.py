@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 import imagekit_registry
 from imagekit_registry.admin import FocalPointWidget
-from tests.browser import chromium_started
+from tests.browser import SHIFTS, chromium_started
 
 pytestmark = pytest.mark.browser
 
@@ -142,17 +142,50 @@ def test_an_upload_is_shown_in_the_admin(page: Page, photos: Path) -> None:
     ids=["desktop-light", "phone-dark"],
 )
 def test_every_page_shows_all_its_images(page: Page, width: int, scheme: str) -> None:
-    """On every page each image loads, and nothing sticks out to the side."""
+    """On every page each image loads, nothing sticks out to the side, and nothing jumps."""
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.goto("")
     links = {link.get_attribute("href") for link in page.locator(".tile a").all()}
     assert len(links) >= 5
-    for path in ["", "sheet/", "upload/", *sorted(filter(None, links))]:
+    photos = sorted(filter(None, links))
+    for path in ["", "sheet/", "upload/", *photos, f"{photos[0]}point/"]:
         page.goto(path)
         _images(page)
+        assert page.evaluate(SHIFTS) == [], path
         overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert page.evaluate(overflow) <= 0, path
+
+
+def test_nothing_jumps_where_no_image_comes(page: Page) -> None:
+    """Each has its place before it is there, the pad of a focal point too."""
+    page.goto("")
+    photo = page.locator(".tile a").last.get_attribute("href")
+    page.route("**/media/**", lambda route: None)
+    for width in (360, 800, 1400):
+        page.set_viewport_size({"width": width, "height": 700})
+        for path in ("", "sheet/", f"{photo}", f"{photo}point/"):
+            page.goto(path, wait_until="domcontentloaded")
+            page.evaluate("document.images[document.images.length - 1].scrollIntoView()")
+            assert page.evaluate(SHIFTS) == [], (width, path)
+
+
+def test_the_pad_unfolds_before_the_page_is_complete(page: Page) -> None:
+    """Whatever scripts are yet to come: it would push down what a visitor sees already."""
+    page.goto("")
+    address = f"{page.locator('.tile a').last.get_attribute('href')}point/"
+    held: list[Route] = []
+
+    def answer(route: Route) -> None:
+        late = '<script src="/late.js" defer></script></body>'
+        route.fulfill(body=route.fetch().text().replace("</body>", late), content_type="text/html")
+
+    page.route(f"**{address}", answer)
+    page.route("**/late.js", lambda route: held.append(route))
+    page.goto(address, wait_until="commit")
+    page.get_by_role("application", name="Focal point").wait_for()
+    assert page.evaluate("document.readyState") != "complete"
+    held[0].fulfill(body="", content_type="text/javascript")
 
 
 def test_a_refused_upload_says_why(page: Page, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, Route
 from imagekit_registry import ImageSpec, Picture
 from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.processors import ResizeToFill
-from tests.browser import chromium_started
+from tests.browser import SHIFTS, chromium_started
 from tests.pages import registered, render
 
 pytestmark = pytest.mark.browser
@@ -132,12 +132,6 @@ _SCROLL = """async loads => {
         if (loads) await image.decode().catch(() => {});
     }
 }"""
-_SHIFTS = """() => new Promise(done => {
-    const found = [];
-    new PerformanceObserver(list => found.push(...list.getEntries()))
-        .observe({type: 'layout-shift', buffered: true});
-    setTimeout(() => done(found.map(each => each.value)), 50);
-})"""
 _CHOSEN = """() => [...document.images].filter(each => each.naturalWidth).map(image => {
     const {width, height} = image.getBoundingClientRect(), url = image.currentSrc;
     const choices = [image, ...image.parentElement.querySelectorAll('source')]
@@ -151,7 +145,7 @@ def test_nothing_jumps_if_no_image_ever_comes(browser: Browser, site: dict[str, 
     """Each has its place before it is there."""
     for screen in SCREENS[::4]:
         page, _ = visit(browser, site, screen, loads=False)
-        assert page.evaluate(_SHIFTS) == [], screen
+        assert page.evaluate(SHIFTS) == [], screen
         page.context.close()
 
 
@@ -161,7 +155,7 @@ def test_nothing_jumps_and_the_smallest_file_that_is_large_enough_is_loaded(
     """On dense screens Chromium takes the nearest one by ratio, which may be a little smaller."""
     for width, density in SCREENS:
         page, asked = visit(browser, site, (width, density))
-        assert page.evaluate(_SHIFTS) == [], (width, density)
+        assert page.evaluate(SHIFTS) == [], (width, density)
         hero, *others, pending, failed, thumbnail = page.evaluate(_CHOSEN)
         assert len(others) == 3
         assert pending["url"][:5] == failed["url"][:5] == "data:"
