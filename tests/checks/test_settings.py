@@ -310,6 +310,9 @@ class TestParts:
         assert (message.id, message.level) == ("imagekit.W006", WARNING)
         assert what in message.msg
         assert message.hint == "Run manage.py migrate imagekit_registry."
+        assert check_all(None, databases=["default"]) == [], (
+            "as migrate asks, which makes the table"
+        )
 
 
 class TestQueues:
