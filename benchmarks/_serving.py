@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -93,9 +94,14 @@ class Server:
     def running(self) -> Any:
         """Run it until the end of the block, which begins when it listens."""
         log = (self._root / f"{self.name}.log").open("wb")
-        with log, subprocess.Popen(
-            self.command(), env=environment(self.name, self._root), stdout=log, stderr=log
-        ) as process:  # fmt: skip
+        with log:
+            process = subprocess.Popen(
+                self.command(),
+                env=environment(self.name, self._root),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
             try:
                 while socket.socket().connect_ex(("127.0.0.1", self.port)):
                     if process.poll() is not None:
@@ -103,7 +109,9 @@ class Server:
                     time.sleep(0.1)
                 yield
             finally:
-                process.terminate()
+                # Thumbor's workers outlive their parent.
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait()
 
     def get(
         self, path: str, connection: http.client.HTTPConnection | None = None, **headers: str

@@ -185,7 +185,7 @@ def other_name(file: CacheFile) -> str:
 
 #: All that a name and a digest hang on, beside the class, its source and the settings.
 _RECIPE = ("spec_id", "namer", *(field.name for field in attrs.fields(Recipe)))
-_recipe_of = attrgetter(*(name for name in _RECIPE if name != "processors"))
+_recipe_of = attrgetter(*(name for name in _RECIPE if name not in {"processors", "spec_id"}))
 _PLAIN = (
     *("get_hash", "cachefile_name", "name_needs_record", "source_name"),
     *("describe", "_namer", "_recipe_text"),

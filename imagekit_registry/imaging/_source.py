@@ -6,6 +6,7 @@ import contextlib
 import io
 import time
 from collections.abc import Iterable, Iterator
+from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
 import attrs
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Bytes that one call asks of the storage; small reads of the decoders come out of this buffer.
 BUFFER_SIZE = 64 * 1024
+#: Bytes of a file that cannot seek which are held in memory; what has more goes onto the disk.
+_MOST_IN_MEMORY = 8 * 1024 * 1024
 #: An animation may have this many times the pixels of the largest still, over all its frames.
 ANIMATION_PIXELS = 4
 #: The same for an animation that is read: frames need not be large to make a large canvas be painted.
@@ -303,17 +306,19 @@ def _position(file: IO[bytes]) -> int | None:
 
 
 def _buffered(file: Readable, limits: Limits, deadline: Deadline) -> IO[bytes]:
-    """Read a file that cannot seek into memory, no more of it than is allowed."""
+    """Read a file that cannot seek, no more of it than is allowed; a large one onto the disk."""
     left = float("inf") if limits.max_bytes is None else limits.max_bytes + 1
-    data = io.BytesIO()
-    while left > 0:
-        deadline.check()
-        # What comes over a network comes in pieces, however much is asked for.
-        piece = file.read(int(min(left, BUFFER_SIZE)))
-        if not piece:
-            break
-        data.write(piece)
-        left -= len(piece)
+    with contextlib.ExitStack() as unless_complete:
+        data = unless_complete.enter_context(SpooledTemporaryFile(_MOST_IN_MEMORY))
+        while left > 0:
+            deadline.check()
+            # What comes over a network comes in pieces, however much is asked for.
+            piece = file.read(int(min(left, BUFFER_SIZE)))
+            if not piece:
+                break
+            data.write(piece)
+            left -= len(piece)
+        unless_complete.pop_all()
     return data
 
 
@@ -347,7 +352,9 @@ def open_source(file: Readable, limits: Limits, deadline: Deadline) -> Iterator[
             buffered.detach()
             view.close()
     finally:
-        if start is not None:
+        if start is None:
+            inner.close()
+        else:
             with contextlib.suppress(Exception):
                 inner.seek(start)
 

@@ -58,14 +58,18 @@ _PREFERRED = {
     "PPM": ".ppm",
     "TIFF": ".tif",
 }
-#: Media types that Python's table lacks in some versions.
+#: Media types that Python's table lacks in some versions, or takes long to tell.
 _MEDIA_TYPES = {
     ".apng": "image/apng",
     ".avif": "image/avif",
+    ".gif": "image/gif",
     ".heic": "image/heic",
     ".heif": "image/heif",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
     ".jp2": "image/jp2",
     ".jxl": "image/jxl",
+    ".png": "image/png",
     ".webp": "image/webp",
 }
 _ALIASES = {"JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000", "APNG": "PNG"}

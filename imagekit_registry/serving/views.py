@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 import io
-import logging
-import math
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, urlsplit
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import get_conditional_response, patch_vary_headers
-from django.utils.encoding import iri_to_uri
 from django.utils.http import http_date
 from django.views import View
 
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.cachefiles import ImageCacheFile, existence
-from imagekit_registry.cachefiles.fallbacks import fallback_for
 from imagekit_registry.cachefiles.urls import url_of
-from imagekit_registry.conf import SERVING_DEFAULTS, SERVING_MODES, conf, settings
+from imagekit_registry.conf import SERVING_DEFAULTS, SERVING_MODES, conf
 from imagekit_registry.exceptions import (
-    GenerationError,
     ImageKitError,
     InvalidArgument,
-    LimitExceeded,
-    LockTimeout,
-    NameTaken,
     PublishError,
-    SourceUnavailable,
     answer_or,
     located,
 )
@@ -41,6 +31,7 @@ from imagekit_registry.generatorlibrary import Rendition
 from imagekit_registry.imaging.formats import can_write, format_to_mimetype
 from imagekit_registry.serving._accept import choose
 from imagekit_registry.serving._content import AsyncPart, SyncPart, parse_range
+from imagekit_registry.serving._instead import MINUTE, SHORTLY, UNKNOWN, busy, failed, say, send_to
 from imagekit_registry.serving._makers import TooManyMakers, turn
 from imagekit_registry.serving.signing import Demand, is_signed, version_of
 from imagekit_registry.state import CacheFileRecord, Status
@@ -50,20 +41,16 @@ __all__ = ["AsyncImageView", "ImageView", "Permission"]
 #: Says whether whoever sends a request may see an image.
 Permission = Callable[[HttpRequest, ImageCacheFile], bool]
 
-_logger = logging.getLogger("imagekit_registry.serving")
-
-_MINUTE = 60
 _YEAR = 31_536_000
-_SHORTLY = f"public, max-age={_MINUTE}"
 _FORBIDDEN = "private, no-store"
 #: Formats that are offered to browsers that name them, the best ones first.
 _OFFERED = ("AVIF", "WEBP")
+_CONDITIONS = frozenset(
+    [f"HTTP_IF_{name}" for name in ("MATCH", "MODIFIED_SINCE", "NONE_MATCH", "UNMODIFIED_SINCE")]
+)
 #: Bytes of an answer that is read at once; a longer one is sent in pieces.
 _SMALL = 1 << 20
 _OK = 200
-_UNKNOWN = "There is no such image."
-#: Failures of storages and of other makers, which say nothing about the image.
-_PASSING = (LockTimeout, PublishError, SourceUnavailable)
 
 
 class _Refused(Exception):
@@ -72,12 +59,6 @@ class _Refused(Exception):
     def __init__(self, response: HttpResponse) -> None:
         super().__init__(response)
         self.response = response
-
-
-def _text(status: int, reason: str, cache_control: str = _SHORTLY) -> HttpResponse:
-    """Return an answer for a person to read."""
-    headers = {"Cache-Control": cache_control}
-    return HttpResponse(reason, "text/plain; charset=utf-8", status, headers=headers)
 
 
 class ImageView(View):
@@ -129,9 +110,7 @@ class ImageView(View):
         self, request: HttpRequest, signature: str, spec_id: str, token: str, name: str
     ) -> HttpResponseBase:
         if not is_signed(signature, spec_id, token, name):
-            response: HttpResponseBase = _text(
-                403, "The signature of this URL is wrong.", "no-store"
-            )
+            response: HttpResponseBase = say(403, "The signature of this URL is wrong.", "no-store")
         else:
             try:
                 response = self._answer(request, spec_id, token)
@@ -148,12 +127,12 @@ class ImageView(View):
         try:
             demand = Demand.decode(spec_id, token)
             if demand.is_expired():
-                return _text(410, "This URL has expired.")
+                return say(410, "This URL has expired.")
             original = file = demand.find_file()
             if width := _chosen_width(request, file):
                 file = demand.find_file(width=width)
         except (ValueError, ImageKitError):
-            return _text(404, _UNKNOWN)
+            return say(404, UNKNOWN)
         is_private = self._check_permission(request, file)
         if self.negotiate:
             file = _negotiated(request, file)
@@ -163,9 +142,9 @@ class ImageView(View):
             with located(file.identity, "the storage does not give it", wrap=PublishError):
                 response = self._sent(request, file, record, headers)
         except TooManyMakers:
-            response = _busy(file)
+            response = busy(file)
         except ImageKitError as error:
-            response = _failed(file, error)
+            response = failed(file, error)
         if is_private and not self.cache_control:
             response["Cache-Control"] = response["Cache-Control"].replace("public", "private")
         return response
@@ -183,7 +162,7 @@ class ImageView(View):
         except PermissionDenied:
             is_allowed = False
         if not is_allowed:
-            raise _Refused(_text(403, "You may not see this image.", _FORBIDDEN))
+            raise _Refused(say(403, "You may not see this image.", _FORBIDDEN))
         return True
 
     def _headers(
@@ -191,7 +170,7 @@ class ImageView(View):
     ) -> dict[str, str]:
         # The URL says of which content of the source, in whatever format and width.
         is_named = demand.version and demand.version == version_of(original.digest, record)
-        seconds = _YEAR if is_named else _MINUTE
+        seconds = _YEAR if is_named else MINUTE
         if demand.expires is not None:
             seconds = min(seconds, max(0, demand.expires - int(time.time())))
         age = f"public, max-age={seconds}{', immutable' if is_named else ''}"
@@ -212,21 +191,23 @@ class ImageView(View):
         mode = self._mode_for(file)
         if mode == "redirect":
             # A cache that ignores Vary would send one browser's format to all others.
-            often = "no-store" if self.negotiate else self.cache_control or _SHORTLY
+            often = "no-store" if self.negotiate else self.cache_control or SHORTLY
             url = url_of(file, file.published_name, file.spec.url_provider)
-            return _sent_to(url, often)
+            return send_to(url, often)
         if mode == "accel" and self.negotiate:
             # nginx drops Vary on its way, and caches behind it would not know.
             headers["Cache-Control"] = headers["Cache-Control"].replace("public", "private")
-        headers["Content-Type"] = file.media_type
-        response = get_conditional_response(
-            request,
-            etag=headers.get("ETag"),
-            last_modified=int(record.made_at) if record.made_at else None,
-            response=HttpResponse(headers=headers),
-        )
-        if response is not None and response.status_code != _OK:
-            return response
+        known = record.format and format_to_mimetype(record.format)
+        headers["Content-Type"] = known or file.media_type
+        if not _CONDITIONS.isdisjoint(request.META):
+            response = get_conditional_response(
+                request,
+                etag=headers.get("ETag"),
+                last_modified=int(record.made_at) if record.made_at else None,
+                response=HttpResponse(headers=headers),
+            )
+            if response is not None and response.status_code != _OK:
+                return response
         if mode == "stream":
             return self._streamed(request, file, headers)
         return _handed_over(file, mode, headers)
@@ -235,10 +216,10 @@ class ImageView(View):
         mode = self.mode
         if mode == "auto":
             mode = conf.SERVING.get("MODE", SERVING_DEFAULTS["MODE"])
+        if mode not in {"auto", "sendfile"}:
+            return mode
         has_path = answer_or(None, file.storage.path, file.identity.name) is not None
-        if mode == "auto":
-            return "stream" if has_path else "redirect"
-        return "redirect" if mode == "sendfile" and not has_path else mode
+        return {"auto": "stream"}.get(mode, mode) if has_path else "redirect"
 
     def _streamed(
         self, request: HttpRequest, file: ImageCacheFile, headers: dict[str, str]
@@ -286,12 +267,12 @@ def _wanted(request: HttpRequest, headers: dict[str, str], size: int) -> range |
 
 def _chosen_width(request: HttpRequest, file: ImageCacheFile) -> int | None:
     """Return the width that the query asks for, if the spec lets it; None if it asks for none."""
-    text = request.GET.get("width")
-    if text is None or "width" not in file.spec.serving_arguments:
+    text = request.GET.get("width") if "width" in file.spec.serving_arguments else None
+    if text is None:
         return None
     width = next((width for width in conf.WIDTHS if str(width) == text), None)
     if width is None:
-        raise _Refused(_text(403, "There is no image of this width.", "no-store"))
+        raise _Refused(say(403, "There is no image of this width.", "no-store"))
     return width
 
 
@@ -341,59 +322,3 @@ def _handed_over(file: ImageCacheFile, mode: str, headers: dict[str, str]) -> Ht
     else:
         headers["X-Sendfile"] = quote(file.storage.path(name))
     return HttpResponse(headers=headers)
-
-
-# What is sent in place of an image.
-
-
-def _sent_to(url: str, cache_control: str) -> HttpResponse:
-    return HttpResponse(
-        status=302, headers={"Location": iri_to_uri(url), "Cache-Control": cache_control}
-    )
-
-
-def _busy(file: ImageCacheFile) -> HttpResponse:
-    """Ask to come back; where the source stands in for the image, send there."""
-    kind = conf.ON_ERROR if file.spec.fallback is None else file.spec.fallback
-    if kind == "source" and (url := fallback_for(file, None).url):
-        return _sent_to(url, "no-store")
-    response = _text(503, "The image cannot be had at this moment.", "no-store")
-    response["Retry-After"] = "1"
-    return response
-
-
-def _failed(file: ImageCacheFile, error: ImageKitError) -> HttpResponse:
-    """Send what stands in for an image that cannot be made."""
-    if not isinstance(error, GenerationError):
-        return _text(404, _UNKNOWN)
-    is_gone = isinstance(error, NameTaken) or isinstance(error.__cause__, FileNotFoundError)
-    if isinstance(error, _PASSING) and not is_gone:
-        if not error.is_logged:
-            _logger.warning("%s", error)
-        return _busy(file)
-    record = existence.known(file)
-    seconds = float(_MINUTE)
-    if record is not None and record.retry_at is not None:
-        seconds = min(seconds, max(0, record.retry_at - time.time()))
-    status = 422 if isinstance(error, LimitExceeded) else 404
-    cache_control = f"public, max-age={math.ceil(seconds)}"
-    try:
-        url = fallback_for(file, error).url
-    except GenerationError:
-        url = ""  # Failures are to be raised: there is nothing in the image's place.
-    if not url:
-        reason = str(error) if settings.DEBUG else "This image cannot be made."
-        return _text(status, reason, cache_control)
-    if not url.startswith("data:"):
-        return _sent_to(url, cache_control)
-    media_type, content = _data_of(url)
-    headers = {"Cache-Control": cache_control}
-    return HttpResponse(content, content_type=media_type, status=status, headers=headers)
-
-
-def _data_of(url: str) -> tuple[str, bytes]:
-    """Return the media type and the content of a ``data:`` URL."""
-    head, _, data = url.removeprefix("data:").partition(",")
-    media_type, *parameters = head.split(";")
-    content = unquote_to_bytes(data)
-    return media_type, base64.b64decode(content) if "base64" in parameters else content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tracemalloc
 
 import attrs
 import pytest
@@ -52,6 +53,18 @@ class TestReadHeader:
         header = read_header(made.encode(made.sample(), format), LIMITS)
         assert (header.format, header.frames, header.orientation) == (format, 1, 1)
         assert header.size == ((64, 48) if format != "ICO" else (64, 64)) or format == "ICO"
+
+    def test_a_large_file_from_a_network_is_not_held_in_memory(self) -> None:
+        """What cannot be read twice is put onto the disk."""
+        stream = Stream(made.encode(made.sample(), "JPEG").getvalue())
+        pieces = iter([stream.read(), *[bytes(64 * 1024)] * 400])
+        stream.read = lambda size=-1: next(pieces, b"")  # type: ignore[method-assign]
+        tracemalloc.start()
+        header = read_header(stream, attrs.evolve(LIMITS, max_bytes=None))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert header.size == (64, 48)
+        assert peak < 12_000_000
 
     @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
     @pytest.mark.parametrize("orientation", range(1, 9))
