@@ -62,8 +62,7 @@ _SAME: Any = object()
 #: Pillow save options per output format, before a spec's own ``options`` are added.
 FORMAT_OPTIONS: Mapping[str, Mapping[str, object]] = {
     "JPEG": {"quality": 85, "progressive": False},
-    # Half the time of the default, 6, for files that are less than 1% larger.
-    "PNG": {"optimize": False, "compress_level": 4},
+    "PNG": {"optimize": False},
     "WEBP": {"quality": 80, "method": 4},
     "AVIF": {"quality": 65, "speed": 8},
     "GIF": {"optimize": False},

@@ -18,7 +18,7 @@ from ._containers import MAX_PLAYS, limit_avif
 from ._decoder import Frame
 from ._encode import refusals, write
 from ._metadata import without_orientation
-from ._modes import OPAQUE_FROM, Encoded, prepare
+from ._modes import OPAQUE_FROM, Encoded, narrowed_alike, prepare
 from ._pixels import CLEAR
 
 #: Formats whose frames Pillow writes one after the other, with a duration each.
@@ -291,7 +291,11 @@ def _on_ground(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def write_animation(
-    frames: list[Frame], format: str, options: Mapping[str, object], loop: int | None
+    frames: list[Frame],
+    format: str,
+    options: Mapping[str, object],
+    loop: int | None,
+    source_mode: str = "RGB",
 ) -> Encoded:
     """Write *frames*, processed and prepared by `frame_for`, as a file of *format*.
 
@@ -300,6 +304,7 @@ def write_animation(
         format: One of `ANIMATED_FORMATS`.
         options: Pillow's save options.
         loop: How often the source plays, 0 for ever; None if it does not say (once).
+        source_mode: Pillow's mode of the source's pixels.
 
     Raises:
         EncodingError: Pillow refuses frames or options.
@@ -324,6 +329,7 @@ def write_animation(
         images = [image if image.mode == "RGBA" else image.convert("RGBA") for image in images]
     timing["loop"] = 1 if loop is None else min(loop, MAX_PLAYS)
     if format == "PNG":
+        images = narrowed_alike(images, source_mode)
         timing |= {"blend": 0, "disposal": 0, "default_image": False}
     if format == "WEBP":
         timing["background"] = (0, 0, 0, 0)

@@ -170,10 +170,12 @@ def narrowed(image: Image.Image, source_mode: str, format: str) -> Image.Image:
         plain = image.mode == "RGB"
         method = Image.Quantize.MEDIANCUT if plain else Image.Quantize.FASTOCTREE
         result = image.quantize(256, method, dither=Image.Dither.NONE)
-        # What is white, black, opaque or hidden stays so: averages are a little off.
-        colors = result.getpalette(image.mode) or []
-        colors = [0 if band < 4 else 255 if band > 251 else band for band in colors]
-        result.putpalette(colors, image.mode)
+        if not plain or image.getcolors(256) is None:
+            # What is white, black, opaque or hidden stays so: averages are a little off.
+            used = (int(result.getextrema()[1]) + 1) * len(image.mode)  # type: ignore[arg-type]
+            colors = (result.getpalette(image.mode) or [])[:used]
+            colors = [0 if band < 4 else 255 if band > 251 else band for band in colors]
+            result.putpalette(colors, image.mode)
         lost = ImageStat.Stat(ImageChops.difference(image, result.convert(image.mode)))
         if max(lost.rms) > PALETTE_LOSS:
             return image
@@ -181,6 +183,19 @@ def narrowed(image: Image.Image, source_mode: str, format: str) -> Image.Image:
         return image
     result.info = image.info
     return result
+
+
+def narrowed_alike(images: Sequence[Image.Image], source_mode: str) -> list[Image.Image]:
+    """Return *images*, all of one size and mode, with one palette if their source had one: a PNG's."""
+    width, height = images[0].size
+    if width * height * len(images) > MAX_PALETTE_PIXELS:
+        return list(images)
+    sheet = Image.new(images[0].mode, (width, height * len(images)))
+    for number, image in enumerate(images):
+        sheet.paste(image, (0, number * height))
+    few = narrowed(sheet, source_mode, "PNG")
+    tops = range(0, sheet.height, height)
+    return [few.crop((0, top, width, top + height)) for top in tops]
 
 
 def prepare(

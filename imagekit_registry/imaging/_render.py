@@ -173,7 +173,8 @@ def _render_animations(work: Work, jobs: list[Job]) -> None:
                 options = work.options(job, format, (width, height))
                 with step("encode", format=format, width=width, height=height):
                     loop = work.opened.metadata.loop
-                    made = write_animation(job.frames, format, options, loop)
+                    mode = work.opened.header.mode
+                    made = write_animation(job.frames, format, options, loop, mode)
                 first = job.frames[0].image
                 made.placeholder = make_placeholder(first, job.recipe.placeholder)
                 job.result = made
@@ -194,9 +195,13 @@ def _add_frame(work: Work, job: Job, frame: Frame) -> None:
     plan = Plan(orientation=job.orientation, color=job.color)
     exif = work.opened.metadata.exif
     image = finish(frame.image.copy(), plan, job.header.profile, exif)
-    if job.decoded_size and job.format == "GIF":
-        # Averages have fewer colours than what other filters make of edges: a GIF pays for each.
-        image = without_palette(image).resize(job.decoded_size, Image.Resampling.BOX)
+    # A palette pays for each colour that a filter makes of an edge. Averages make the fewest; who takes
+    # a PNG for an animation wants smooth edges, which this filter makes with half as many as LANCZOS.
+    palettes = {"GIF": Image.Resampling.BOX}
+    if job.header.mode == "P":
+        palettes["PNG"] = Image.Resampling.HAMMING
+    if job.decoded_size and job.format in palettes:
+        image = without_palette(image).resize(job.decoded_size, palettes[job.format])
     made = run(job, image, work.limits, work.deadline)
     job.frames.append(attrs.evolve(frame, image=frame_for(made)))
     work.limits.check_output(job.frames[0].image.size, len(job.frames))
