@@ -25,7 +25,7 @@ Maker = Callable[[Image.Image], str]
 #: Longest text of all placeholders of an image, in characters.
 MAX_LENGTH = 600
 #: Longest sides, in pixels: of what makers are given, of an LQIP, and of what is hashed in Python.
-SIDE, LQIP_SIDES, THUMBHASH_SIDE = 32, (16, 8), 10
+SIDE, LQIP_SIDES, THUMBHASH_SIDE = 32, (16, 8), 9
 #: Longest LQIP, in characters: one that would be longer is made with fewer pixels.
 MAX_LQIP = 320
 #: How many pixels there are to each side of one that makers see: enough for its average colour, and

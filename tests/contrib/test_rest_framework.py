@@ -102,6 +102,19 @@ def test_placeholders_are_told_by_name(photos: Path) -> None:
     assert all(told.values())
 
 
+def test_a_spec_field_that_is_only_named_gives_its_url(photos: Path) -> None:
+    """As an image field does; nothing is to be declared."""
+
+    class NamedSerializer(serializers.ModelSerializer):  # type: ignore[misc]
+        class Meta:
+            model = Photo
+            fields = ["title", "thumbnail"]
+
+    photo = Photo.objects.create(title="a", original_image=content_of(photos / "rocket.jpg"))
+    assert shown(NamedSerializer(photo)) == {"title": "a", "thumbnail": photo.thumbnail.url}
+    assert shown(NamedSerializer(Photo(title="b"))) == {"title": "b", "thumbnail": None}
+
+
 def test_a_row_without_an_image_gives_null() -> None:
     """For each of the fields."""
     answer = shown(PhotoSerializer(Photo.objects.create(title="none")))
