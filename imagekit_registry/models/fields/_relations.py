@@ -16,10 +16,11 @@ from imagekit_registry.specs.sourcegroups import is_watched
 from imagekit_registry.validators import ImageLimits
 
 
+@cache
 def steps(source: str) -> tuple[Sequence[str], str]:
     """Return the relations that lead to the row with a source, and the name of its image there."""
     *relations, name = source.split("__")
-    return relations, name
+    return tuple(relations), name
 
 
 @cache
