@@ -144,9 +144,11 @@ class ImageCacheFile(StoredContent):
         shown = self._require_existence()
         if shown is not None and shown.url:
             return shown.url
-        return self._fallback.url if self._fallback else self._url_by(existence.known(self))
+        if self._fallback is not None:
+            return self._fallback.url
+        return self._url_by(existence.known(self), is_kept=shown is not None)
 
-    def _url_by(self, record: CacheFileRecord | None) -> str:
+    def _url_by(self, record: CacheFileRecord | None, *, is_kept: bool = False) -> str:
         name = self._name_by(record)
         try:
             url = url_of(self, name, self.spec.url_provider)
@@ -155,7 +157,8 @@ class ImageCacheFile(StoredContent):
             failure = located(self.identity, cause, wrap=PublishError, hint=REACH_IT).error(error)
             self._fallback = fallback_for(self, failure)
             return self._fallback.url
-        keep(self, record, url)
+        if not is_kept:
+            keep(self, record, url)
         return url
 
     def shown(self) -> Fallback:
@@ -173,7 +176,7 @@ class ImageCacheFile(StoredContent):
         record = existence.known(self)
         if record is None or record.width is None or record.height is None:
             return Fallback(self.url, self.width, self.height)
-        url = self._url_by(record)
+        url = self._url_by(record, is_kept=shown is not None)
         return self.fallback or Fallback(url, record.width, record.height)
 
     @property

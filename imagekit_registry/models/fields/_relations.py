@@ -13,10 +13,11 @@ from imagekit_registry.exceptions import InvalidConfiguration
 from imagekit_registry.specs import StoredFile
 
 
+@cache
 def steps(source: str) -> tuple[Sequence[str], str]:
     """Return the relations that lead to the row with a source, and the name of its image there."""
     *relations, name = source.split("__")
-    return relations, name
+    return tuple(relations), name
 
 
 @cache

@@ -233,8 +233,9 @@ class ImageSpecField(SpecHost):
         register.source_group(str(self.spec_id), ImageFieldSourceGroup.shared(model, source))
 
     def _known_source(self, model: type[models.Model]) -> str | None:
-        found = (self._found[cls] for cls in model.__mro__ if cls in self._found)
-        return self.source or next(found, None)
+        if self.source:
+            return self.source
+        return next((self._found[cls] for cls in model.__mro__ if cls in self._found), None)
 
     def source_of(self, model: type[models.Model]) -> str:
         """Return the name of what holds the source in instances of *model*, relations and all.
