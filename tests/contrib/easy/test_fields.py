@@ -15,6 +15,7 @@ from django.db.models.signals import post_save, pre_save
 from django.test.utils import isolate_apps
 from PIL import Image
 
+from imagekit_registry.cachefiles import get_image
 from imagekit_registry.contrib.easy import signal_handlers
 from imagekit_registry.contrib.easy.alias import aliases
 from imagekit_registry.contrib.easy.exceptions import InvalidImageFormatError
@@ -168,3 +169,21 @@ def test_aliases_are_made_as_a_file_is_saved(
     assert len(list(person.photo.get_thumbnails())) == len(made) == count
     thumb = person.photo["small"]
     assert (ThumbnailFile, thumb.url, 20, thumb.size, True) in made
+
+
+def test_an_image_that_a_worker_makes_of_an_alias_is_announced(name: str, signals: None) -> None:
+    """With its options, as those that pages make."""
+    aliases.set("small", {"size": (20, 20)})
+    heard: list[ThumbnailFile] = []
+
+    def hear(sender: ThumbnailFile, **kwargs: object) -> None:
+        heard.append(sender)
+
+    thumbnail_created.connect(hear)
+    try:
+        made = get_image("easy:small", source=name)
+        made.generate()
+    finally:
+        thumbnail_created.disconnect(hear)
+    (told,) = heard
+    assert (told.url, told.thumbnail_options["size"]) == (made.url, (20, 20))

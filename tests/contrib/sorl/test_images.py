@@ -75,7 +75,9 @@ class TestDummies:
         for nothing in ("", "photos/gone.jpg", broken):
             url, *size = sorl(tag, f=nothing).rsplit(" ", 2)
             assert (url.startswith("data:image/svg+xml"), size) == (True, ["200", "100"])
-        assert isinstance(get_thumbnail(broken, "9x9"), DummyImage)
+        shown = get_thumbnail(broken, "9x9")
+        assert isinstance(shown, DummyImage)
+        assert (shown.size, shown.exists()) == ([9, 9], True)
 
     def test_what_can_be_made_is_shown(self, name: str) -> None:
         """It is no placeholder."""

@@ -161,8 +161,10 @@ class TestKeys:
         self, key: Any, error: type[Exception], picture: Any
     ) -> None:
         """With what there is."""
-        with pytest.raises(error):
+        with pytest.raises(error) as told:
             key(picture.image)
+        if error is MalformedSizedImageKey:
+            assert "Write '400x300', in pixels." in str(told.value)
         shown = Engine().from_string("[{{ image.thumbnail.90 }}]")
         assert shown.render(Context({"image": picture.image})) == "[]"
 
@@ -286,6 +288,14 @@ class TestPoints:
             validate_ppoi(value)
         assert validate_ppoi("0.5x1", return_converted_tuple=True) == (0.5, 1.0)
 
+    def test_a_point_is_validated_with_its_row(self, model: Any, picture: Any) -> None:
+        """From fixtures as well."""
+        picture.full_clean(exclude=["bare", "other", "held"])
+        field = model._meta.get_field("point")
+        assert (field.to_python("0.25x0.5"), field.to_python(None)) == ((0.25, 0.5), (0.5, 0.5))
+        with pytest.raises(ValidationError):
+            field.clean("2x2", picture)
+
     def test_migrations_name_the_fields(self, model: Any) -> None:
         """Points and placeholders are no part of them."""
         for name, kind in (("image", "VersatileImageField"), ("point", "PPOIField")):
@@ -371,6 +381,15 @@ class Grey(FilteredImage):
 
 class TestOwn:
     """Sizers and filters of a project."""
+
+    def test_a_class_that_processes_nothing_says_what_it_lacks(self) -> None:
+        """The method to write is named."""
+        for call in (
+            lambda: SizedImage().process_image(Image.new("L", (1, 1)), "PNG", {}, 9, 9),
+            lambda: FilteredImage().process_image(Image.new("L", (1, 1)), "PNG", {}),
+        ):
+            with pytest.raises(NotImplementedError, match="process_image"):
+                call()
 
     def test_sizers_and_filters_of_a_project_are_used(self, picture: Any) -> None:
         """By their names, alone and together; once they are removed they are unknown."""
