@@ -247,4 +247,7 @@ def _is_from_row_of(instance: Model, value: File[bytes]) -> bool:
     if not isinstance(value, FieldFile) or not getattr(value, "_committed", False):
         return False
     owner, pk = value.instance, instance.pk
-    return owner is instance or (type(owner) is type(instance) and owner.pk == pk is not None)
+    is_same_row = type(owner) is type(instance) and owner.pk == pk is not None
+    # Who saved the row without its image still has that image, which the row does not.
+    is_in_row = known_of(owner, value.field.attname).name == value.name
+    return owner is instance or (is_same_row and is_in_row)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import django
 import pytest
 from django.core import serializers
-from django.core.files.storage import FileSystemStorage, storages
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, default_storage, storages
 from django.db import connection, models, transaction
 from django.db.models.signals import (
     class_prepared,
@@ -132,6 +136,54 @@ class Tracker:
 def _assign_and_save(item: Any, file: Any) -> None:
     item.image = file
     item.save()
+
+
+def _given_in_storage(model: Any) -> Any:
+    row = model()
+    row.image.save("late.png", _late(), save=False)
+    return row
+
+
+def _late() -> Any:
+    return ContentFile(b"not looked at", "late.png")
+
+
+#: How a new row has been given its image, which is in the storage or not.
+_GIVEN: dict[str, Callable[[Any], Any]] = {
+    "to the constructor": lambda model: model(image=_late()),
+    "by its name": lambda model: model(image=default_storage.save("late.png", _late())),
+    "to the storage": _given_in_storage,
+}
+
+
+def _put_back(row: Any, image: Any, **options: Any) -> None:
+    row.image = image
+    row.save(**options)
+
+
+def _read_again_and_put_back(row: Any, image: Any) -> None:
+    row.refresh_from_db()
+    _put_back(row, image)
+
+
+def _put_into_another(row: Any, image: Any) -> None:
+    _put_back(type(row).objects.get(pk=row.pk), image)
+
+
+def _put_into_a_deferred_column(row: Any, image: Any) -> None:
+    _put_back(type(row).objects.defer("image").get(pk=row.pk), image)
+
+
+#: How it is put back.
+_PUT_BACK: dict[str, Callable[[Any, Any], None]] = {
+    "and all is saved": _put_back,
+    "and it alone is saved": partial(_put_back, update_fields=["image"]),
+    "after the row was read": _read_again_and_put_back,
+    "into another instance": _put_into_another,
+    "where it was not loaded": _put_into_a_deferred_column,
+    "to its field": lambda row, image: row.image.save("late.png", _late()),
+}
+_BLOCKS = (nullcontext, transaction.atomic)
 
 
 class TestSaved:
@@ -266,16 +318,19 @@ class TestSaved:
         item.save(update_fields=["image"])
         assert log.take() == [("deleted", "one"), ("saved", "two")]
 
+    @pytest.mark.parametrize("way", list(_PUT_BACK))
     def test_an_image_that_is_put_back_into_a_row_saved_without_it_is_announced(
-        self, photos: Path, log: Log
+        self, way: str, log: Log
     ) -> None:
-        """Paths that name the row's key are had in this way."""
-        made = AlbumPhoto(image=content_of(photos / "rocket.jpg", "late.jpg"))
-        kept, made.image = made.image, ""
-        made.save()
-        made.image = kept
-        made.save()
-        assert log.take() == [("saved", "late")]
+        """Paths that name the row's key are had in this way; into another instance, it was lost."""
+        for given, model, block in product(_GIVEN, (Concrete, ConcreteChild), _BLOCKS):
+            row = _GIVEN[given](model)
+            with block():
+                kept, row.image = row.image, None if model is Concrete else ""
+                row.save()
+                _PUT_BACK[way](row, kept)
+            saved = Path(model.objects.get(pk=row.pk).image.name).stem
+            assert set(log.take()) == {("saved", saved)}, (given, model, block)
 
     def test_raw_fixtures_are_not_announced(self, log: Log) -> None:
         """Loading data says nothing of images: their files may come later."""
