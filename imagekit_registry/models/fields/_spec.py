@@ -160,7 +160,7 @@ class ImageSpecField(SpecHost):
         pre_cache: bool | None = None,
         **attributes: Unpack[FileAttributes],
     ) -> None:
-        self.source = _either("source", source, "image_field", image_field)
+        self.source: str | None = _either("source", source, "image_field", image_field)
         naming = None if cache_to is None else cachefiles.namers.CacheTo(cache_to)
         strategy = cachefiles.strategies.EagerThenJustInTime if pre_cache else None
         super().__init__(
