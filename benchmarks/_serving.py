@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -19,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -62,6 +63,11 @@ ROWS = {
 }
 
 
+#: How often a second, by the clock and by the processor time of the server.
+Rates = tuple[float, float]
+Samples = dict[tuple[str, str], list[Rates]]
+
+
 class Server:
     """What answers at a port.
 
@@ -78,6 +84,7 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self._root = root
+        self._group = 0
 
     def command(self) -> list[str]:
         """Return what starts it."""
@@ -102,6 +109,7 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
+            self._group = process.pid
             try:
                 while socket.socket().connect_ex(("127.0.0.1", self.port)):
                     if process.poll() is not None:
@@ -122,20 +130,33 @@ class Server:
         response = connection.getresponse()
         return response.status, response.read(), dict(response.getheaders())
 
-    def warm(self, path: str, **headers: str) -> float:
+    def processor_time(self) -> float:
+        """Return the seconds of processor time that its processes have taken."""
+        ticks = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = path.read_text().rpartition(") ")[2].split()
+                if int(fields[2]) == self._group:
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def warm(self, path: str, **headers: str) -> Rates:
         """Return how often a second it answers what it has answered before."""
         for _ in range(4 * WORKERS):  # each of its processes knows it then
             self.get(path, **headers)
         command = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{SECONDS}s"]
         for name, value in headers.items():
             command += ["-H", f"{name}: {value}"]
+        before = self.processor_time()
         told = subprocess.check_output([*command, f"http://127.0.0.1:{self.port}{path}"], text=True)
         assert "Non-2xx" not in told, told
-        found = re.search(r"Requests/sec:\s+([\d.]+)", told)
-        assert found, told
-        return float(found[1])
+        rate = re.search(r"Requests/sec:\s+([\d.]+)", told)
+        count = re.search(r"(\d+) requests in", told)
+        assert rate, told
+        assert count, told
+        return float(rate[1]), int(count[1]) / (self.processor_time() - before)
 
-    def cold(self, paths: list[str]) -> float:
+    def cold(self, paths: list[str]) -> Rates:
         """Return how many images a second it makes."""
         own = threading.local()
 
@@ -145,10 +166,11 @@ class Server:
             status, body, _ = self.get(path, own.connection)
             assert (status, body[:2]) == (200, b"\xff\xd8"), (self.name, path, status, body[:500])
 
-        started = time.perf_counter()
+        started, before = time.perf_counter(), self.processor_time()
         with ThreadPoolExecutor(CLIENTS) as threads:
             list(threads.map(ask, paths))
-        return len(paths) / (time.perf_counter() - started)
+        taken = time.perf_counter() - started, self.processor_time() - before
+        return len(paths) / taken[0], len(paths) / taken[1]
 
 
 def environment(name: str, root: Path) -> dict[str, str]:
@@ -190,7 +212,7 @@ def serving(rounds: int) -> tuple[list[str], list[list[str]], str]:
         )
     make_sources()
     root = Path(tempfile.mkdtemp(prefix="serving-", dir=DATA))
-    samples: dict[tuple[str, str], list[float]] = defaultdict(list)
+    samples: Samples = defaultdict(list)
     notes: dict[str, str] = {}
     try:
         servers = [
@@ -226,7 +248,7 @@ def _told(server: Server) -> str:
     return f"{len(body):,} bytes, {'with' if etag else 'no'} ETag"
 
 
-def _measure(server: Server, number: int, samples: dict[tuple[str, str], list[float]]) -> None:
+def _measure(server: Server, number: int, samples: Samples) -> None:
     path = server.urls[0]
     _, _, headers = server.get(path)
     etag = headers.get("ETag") or headers.get("Etag")
@@ -242,21 +264,28 @@ def _measure(server: Server, number: int, samples: dict[tuple[str, str], list[fl
     samples[server.name, "cold"].append(server.cold(server.urls[first : first + COLD]))
 
 
-def _rows(samples: dict[tuple[str, str], list[float]]) -> list[list[str]]:
+def _rows(samples: Samples) -> list[list[str]]:
     rows = []
     for key, title in ROWS.items():
-        values = {name: samples.get((name, key)) for name in TITLES}
+        values = {name: samples.get((name, key), []) for name in TITLES}
         if key == "304" and not values["wagtail"]:
             # What it does instead.
             values["wagtail"] = samples["wagtail", "body"]
-        mine = values["ours"] or []
-        cells = [f"{median(each):,.0f}" if each else "" for each in values.values()]
+        mine, *others = values.values()
+        cells = [_both(each, ",.0f") for each in values.values()]
         ratios = [
-            f"{median(a / b for a, b in zip(mine, each, strict=True)):.2f}" if each else ""
-            for each in (values["wagtail"], values["thumbor"])
+            [(a / c, b / d) for (a, b), (c, d) in zip(mine, each, strict=False)] for each in others
         ]
-        rows.append([title, *cells, *ratios])
+        rows.append([title, *cells, *(_both(each, ".2f") for each in ratios)])
     return rows
+
+
+def _both(pairs: Sequence[Rates], format: str) -> str:
+    """Return the medians by the clock and by processor time; nothing if there are none."""
+    if not pairs:
+        return ""
+    clock, processor = (median(each) for each in zip(*pairs, strict=True))
+    return f"{clock:{format}} ({processor:{format}})"
 
 
 def _versions() -> str:
