@@ -161,8 +161,7 @@ class CacheFileRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def make_again(self, request: HttpRequest, queryset: QuerySet[CacheFileRecordRow]) -> None:
         """Make the images of the chosen records anew."""
         if not _is_too_much(self, request, queryset):
-            keys = list(queryset.values_list("key", flat=True))
-            records = get_state_access().get_many(keys, fresh=True)
+            records = get_state_access().get_many(_keys_of(queryset), fresh=True)
             _tell(self, request, maintenance.again.make_records_again(records))
 
     @admin.action(
@@ -170,7 +169,7 @@ class CacheFileRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     )
     def forget(self, request: HttpRequest, queryset: QuerySet[CacheFileRecordRow]) -> None:
         """Drop the chosen records; the files stay."""
-        keys = list(queryset.values_list("key", flat=True))
+        keys = _keys_of(queryset)
         get_state_access().drop(keys)
         text = ngettext("%d record was forgotten.", "%d records were forgotten.", len(keys))
         self.message_user(request, text % len(keys), messages.SUCCESS)
@@ -226,6 +225,12 @@ def _listed_store() -> DatabaseStateStore | None:
     """Return the state store, if its table is to be listed and is of nobody else."""
     store = get_state_store()
     return store if isinstance(store, DatabaseStateStore) and not store.space() else None
+
+
+def _keys_of(rows: QuerySet[CacheFileRecordRow]) -> list[str]:
+    """Return the keys of rows of the list."""
+    store = _listed_store()
+    return store.keys_of(rows) if store is not None else []
 
 
 def _moment(seconds: float | None) -> datetime.datetime | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import cast
 
 import attrs
@@ -274,6 +275,26 @@ def _merged(frames: list[Frame]) -> list[Frame]:
     return result
 
 
+def _as_drawn(images: Sequence[Image.Image]) -> list[Image.Image]:
+    """Return pictures in RGB, none of which is like the one before, as what is drawn over that.
+
+    Where much of each is drawn they stay as they are: holes need a fourth band.
+    """
+    drawn, has_holes = [images[0]], False
+    for before, image in pairwise(images):
+        changes = _changes(image, before, 0)
+        place = changes.getbbox()
+        counts = changes.crop(place).histogram()
+        if counts[0] < LEAST_KEPT * sum(counts):
+            changes.paste(255, place)
+        else:
+            has_holes = True
+        ground = Image.new("RGBA", image.size)
+        ground.paste(image, None, changes)
+        drawn.append(ground)
+    return drawn if has_holes else list(images)
+
+
 def _milliseconds(frame: Frame, format: str) -> int:
     """Return a frame's time as *format* can hold it: APNG's are fractions of 16 bits each."""
     longest = MAX_PNG_DURATION if format == "PNG" else MAX_DURATION
@@ -331,6 +352,9 @@ def write_animation(
     if format == "PNG":
         images = narrowed_alike(images, source_mode)
         timing |= {"blend": 0, "disposal": 0, "default_image": False}
+        if images[0].mode == "RGB":
+            images = _as_drawn(images)
+            timing["blend"] = 1
     if format == "WEBP":
         timing["background"] = (0, 0, 0, 0)
     arguments = {**timing, **options}

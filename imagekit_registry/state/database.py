@@ -23,6 +23,8 @@ __all__ = ["DatabaseStateStore"]
 
 #: The columns that hold a record, by the record's own field names.
 _COLUMNS = tuple(attrs.fields_dict(CacheFileRecord))
+#: What stands for the name of the file in the column of its key: without it both would say the same.
+_NAME = "\x1f"
 
 
 class DatabaseStateStore(BaseStateStore):
@@ -78,7 +80,7 @@ class DatabaseStateStore(BaseStateStore):
             rows.model(
                 key_digest=_digest(key, space),
                 source_digest=_digest(record.source, space),
-                key=key,
+                key=key.replace(record.name, _NAME, 1) if record.name else key,
                 **vars(record),
             )
             for key, record in records.items()
@@ -140,11 +142,13 @@ class DatabaseStateStore(BaseStateStore):
         while True:
             with _guarded(alias, writes=False):
                 chunk = list(ordered.filter(pk__gt=last)[:chunk_size])
-            for _, digest, key, *values in chunk:
+            for _, digest, written, *values in chunk:
                 record = _record(values)
+                if record is None:
+                    continue
+                key = _key(written, record.name)
                 # Tenants may share a table.
-                is_own = not space or digest == _digest(key, space)
-                if record is not None and is_own:
+                if not space or digest == _digest(key, space):
                     yield key, record
             if len(chunk) < chunk_size:
                 return
@@ -179,6 +183,10 @@ class DatabaseStateStore(BaseStateStore):
             record = _record(values)
             if record is not None:
                 yield digest, record
+
+    def keys_of(self, rows: models.QuerySet[Any]) -> list[str]:
+        """Return the keys of some of `rows`: one query."""
+        return [_key(written, name) for written, name in rows.values_list("key", "name")]
 
     def rows(self) -> models.QuerySet[Any]:
         """Return the rows, for who lists them: of all tenants, where these share the table."""
@@ -239,12 +247,18 @@ def _digest(text: str, space: str) -> UUID:
     )
 
 
+def _key(written: str, name: str) -> str:
+    """Return the key of a record from its column, in which earlier versions wrote the name too."""
+    return written.replace(_NAME, name)
+
+
 def _can_be_held(key: str, record: CacheFileRecord) -> bool:
     """Return whether every database can hold the row of *record*."""
     text = key + "".join(value for value in vars(record).values() if isinstance(value, str))
     has_surrogates = text.encode(errors="ignore").decode() != text
     return (
         "\0" not in text
+        and _NAME not in key
         and not has_surrogates
         and CacheFileRecord.decode(record.encode()) == record
     )

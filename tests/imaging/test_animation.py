@@ -479,3 +479,25 @@ def test_an_apng_with_a_palette_keeps_one(mode: str) -> None:
         expected = frames[5].convert("RGBA").resize(size, Image.Resampling.HAMMING)
         difference = ImageChops.difference(image.convert("RGBA"), expected)
         assert max(ImageStat.Stat(difference).rms) < 6
+
+
+def test_an_apng_holds_only_what_changes() -> None:
+    """What stays as it is costs little, and every frame has all its pixels; of photographs nothing stays."""
+    with Image.open(made.PHOTOS / "hubble_deep_field.jpg") as file:
+        photo = file.convert("RGB").resize((160, 120))
+    frames = []
+    for number in range(5):
+        frame = photo.copy()
+        for place in ((5 + number * 20, 10), (150 - number * 20, 90)):
+            ImageDraw.Draw(frame).rectangle((*place, place[0] + 8, place[1] + 20), fill="red")
+        frames.append(frame)
+    source = made.encode(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    result = make(source, format="PNG")
+    assert len(result.getvalue()) < len(made.encode(photo, "PNG").getvalue()) * 2
+    with Image.open(result) as image:
+        for number, frame in enumerate(frames):
+            image.seek(number)
+            assert ImageChops.difference(image.convert("RGB"), frame).getbbox() is None
+    turned = [photo, *(photo.rotate(90 * number).resize(photo.size) for number in (1, 2))]
+    moving = made.encode(photo, "WEBP", save_all=True, append_images=turned[1:], lossless=True)
+    assert Image.open(make(moving, format="PNG")).mode == "RGB"

@@ -312,6 +312,25 @@ def broken(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any
 @uses_databases
 class TestDatabaseStateStore:
     @every_database
+    def test_a_name_is_written_once(self, alias: str) -> None:
+        """The column of keys lacks it; a row whose key holds it, as it did before, is read as well."""
+        store = DatabaseStateStore(alias)
+        key = f"imagekit:{FULL.name}-state"
+        store.set_many({key: FULL})
+        rows = store.rows()
+        assert not rows.filter(key__contains=FULL.name).exists()
+        for _ in range(2):
+            assert list(store.iter_items()) == [(key, FULL)]
+            assert store.keys_of(rows) == [key]
+            rows.update(key=key)
+
+    def test_a_key_that_cannot_be_told_from_another_is_not_kept(self) -> None:
+        """It holds what stands for names."""
+        store = DatabaseStateStore()
+        store.set_many({"a\x1f": FULL, "b": FULL})
+        assert [key for key, _ in store.iter_items()] == ["b"]
+
+    @every_database
     def test_any_number_of_keys_is_one_query(self, alias: str) -> None:
         """Reading, writing and deleting hundred records are one query each."""
         store = database_store(alias)
