@@ -87,15 +87,14 @@ class ImageCacheFile(StoredContent):
     ) -> None:
         self.generator = generator
         self.spec, self.storage, known, own_name = _place(generator, name, storage)
-        spec = self.spec
         self._is_named = bool(name)
         if known is not None:
             self.__dict__["identity"] = known
         self._file, self.name = None, own_name  # as Django's own does
         _, default_backend, default_strategy = _defaults()
-        backend = cachefile_backend or spec.cachefile_backend
+        backend = cachefile_backend or self.spec.cachefile_backend
         self.cachefile_backend = load_backend(backend) if backend else default_backend
-        strategy = cachefile_strategy or spec.cachefile_strategy
+        strategy = cachefile_strategy or self.spec.cachefile_strategy
         self.cachefile_strategy = load_strategy(strategy) if strategy else default_strategy
         own = self.cachefile_backend.strategy
         if own is not None:
@@ -144,11 +143,9 @@ class ImageCacheFile(StoredContent):
         shown = self._require_existence()
         if shown is not None and shown.url:
             return shown.url
-        if self._fallback is not None:
-            return self._fallback.url
-        return self._url_by(existence.known(self), is_kept=shown is not None)
+        return self._fallback.url if self._fallback else self._url_by(existence.known(self), shown)
 
-    def _url_by(self, record: CacheFileRecord | None, *, is_kept: bool = False) -> str:
+    def _url_by(self, record: CacheFileRecord | None, kept: Fallback | None) -> str:
         name = self._name_by(record)
         try:
             url = url_of(self, name, self.spec.url_provider)
@@ -157,7 +154,7 @@ class ImageCacheFile(StoredContent):
             failure = located(self.identity, cause, wrap=PublishError, hint=REACH_IT).error(error)
             self._fallback = fallback_for(self, failure)
             return self._fallback.url
-        if not is_kept:
+        if kept is None:
             keep(self, record, url)
         return url
 
@@ -176,7 +173,7 @@ class ImageCacheFile(StoredContent):
         record = existence.known(self)
         if record is None or record.width is None or record.height is None:
             return Fallback(self.url, self.width, self.height)
-        url = self._url_by(record, is_kept=shown is not None)
+        url = self._url_by(record, shown)
         return self.fallback or Fallback(url, record.width, record.height)
 
     @property
