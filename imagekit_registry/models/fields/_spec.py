@@ -273,7 +273,7 @@ class ImageSpecField(SpecHost):
         if self._given_name in values:
             return cast("ImageCacheFile", values[self._given_name])
         # Asked for once: it may be a property that makes a query.
-        source = follow(instance, self.source_of(type(instance)))
+        source = follow(instance, self.source or self.source_of(type(instance)))
         memo: _Memo | None = values.get(self._memo_name)
         if memo is not None and self._is_current(memo, instance, source):
             return memo.file
