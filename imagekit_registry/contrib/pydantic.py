@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationInfo, model_validator
 
 from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.specs import Picture
 
-__all__ = ["ImageSchema"]
+__all__ = ["ImageSchema", "PictureSchema", "SourceSchema"]
 
 
 class ImageSchema(BaseModel):
@@ -25,6 +26,9 @@ class ImageSchema(BaseModel):
         200
     """
 
+    #: How the image is offered, over what its spec says; None tells of the image alone.
+    picture: ClassVar[Picture | None] = None
+
     url: str | None
     width: int | None
     height: int | None
@@ -39,4 +43,30 @@ class ImageSchema(BaseModel):
         if not isinstance(value, ImageCacheFile):
             return value
         context = info.context if isinstance(info.context, dict) else {}
-        return value.as_dict(context.get("request"))
+        return value.as_dict(context.get("request"), cls.picture)
+
+
+class SourceSchema(BaseModel):
+    """What a ``<source>`` of a picture has: files in another format, or of another crop."""
+
+    srcset: str
+    sizes: str
+    media: str
+    type: str
+    width: int | None
+    height: int | None
+
+
+class PictureSchema(ImageSchema):
+    """An image in a schema, with the files that a browser may choose from.
+
+    Example:
+        >>> class HeroSchema(PictureSchema):
+        ...     picture = Picture(layout="full")  # by default what the spec says
+    """
+
+    picture: ClassVar[Picture | None] = Picture()
+
+    srcset: str
+    sizes: str
+    sources: list[SourceSchema]

@@ -30,7 +30,7 @@ SIDE, LQIP_SIDES, THUMBHASH_SIDE = 32, (16, 8), 9
 MAX_LQIP = 320
 #: How many pixels there are to each side of one that makers see: enough for its average colour, and
 #: the same time for an image of any size.
-OVERSAMPLING = 8
+OVERSAMPLING = 6
 LQIP_OPTIONS = {"quality": 50, "method": 0}
 #: What a project's own may be: a data URI, or what CSS has as a background. It stands in attributes
 #: and in style sheets as it is.

@@ -13,9 +13,9 @@ from django.core.files.storage import storages
 from ninja.testing import TestClient
 from pydantic import BaseModel, ConfigDict
 
-from imagekit_registry import get_image, prefetch_images
-from imagekit_registry.cachefiles import ImageDict
-from imagekit_registry.contrib.pydantic import ImageSchema
+from imagekit_registry import Picture, get_image, prefetch_images
+from imagekit_registry.cachefiles import ImageDict, PictureDict
+from imagekit_registry.contrib.pydantic import ImageSchema, PictureSchema
 from imagekit_registry.testing import forget_state
 from tests.pages import Banner, registered
 from tests.storages import content_of
@@ -121,3 +121,32 @@ def test_the_schema_tells_all_of_an_image() -> None:
     assert image["required"] == list(image["properties"]) == list(ImageDict.__annotations__)
     assert {"type": "null"} in image["properties"]["url"]["anyOf"]
     assert image["properties"]["pending"]["type"] == "boolean"
+
+
+class FullSchema(PictureSchema):
+    """An image as wide as the screen."""
+
+    picture = Picture(layout="full", formats=["WEBP"], widths=[60, 120])
+
+
+class TestPictures:
+    """Images with the files that browsers may choose from."""
+
+    def test_a_picture_is_told_as_its_dict(self, rf: Any, photos: Path) -> None:
+        """With absolute URLs where there is a request."""
+        photo = Photo.objects.create(original_image=content_of(photos / "rocket.jpg"))
+        file, request = get_image("tests:banner", source=photo.original_image), rf.get("/")
+        told = FullSchema.model_validate(file, context={"request": request}).model_dump()
+        expected: Any = file.as_dict(request, FullSchema.picture)
+        assert told == expected
+        assert told["srcset"].startswith("http://testserver/media/")
+        assert [source["type"] for source in told["sources"]] == ["image/webp"]
+
+    def test_a_row_without_an_image_offers_nothing(self) -> None:
+        """The schema says which parts there are."""
+        told = PictureSchema.model_validate(Photo().thumbnail)
+        assert (told.url, told.srcset, told.sources) == (None, "", [])
+        schema = PictureSchema.model_json_schema()
+        assert set(schema["required"]) == set(PictureDict.__annotations__) | set(
+            ImageDict.__annotations__
+        )

@@ -15,15 +15,18 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.test import RequestFactory
 
-from imagekit_registry import get_image, prefetch_images
+from imagekit_registry import Picture, get_image, prefetch_images
 from imagekit_registry.cachefiles import ImageDict
-from imagekit_registry.contrib.strawberry import ImageType
+from imagekit_registry.contrib.strawberry import ImageType, PictureType
 from imagekit_registry.testing import forget_state
 from tests.pages import Banner, registered
 from tests.storages import content_of
 from tests.testapp.models import Photo
 
 pytestmark = pytest.mark.django_db
+
+
+HERO = Picture(layout="full", formats=["WEBP"], widths=[60, 120])
 
 
 @strawberry_django.type(Photo)
@@ -43,6 +46,13 @@ class PhotoType:
         """Return the image of a spec by its id."""
         photo: Any = self
         return ImageType.of(get_image("tests:banner", source=photo.original_image))
+
+    @strawberry_django.field(only=["original_image"])  # type: ignore[untyped-decorator]
+    def hero(self, info: strawberry.Info) -> PictureType | None:
+        """Return the image in several files."""
+        photo: Any = self
+        file = get_image("tests:banner", source=photo.original_image)
+        return PictureType.of(file, info.context.request, HERO)
 
 
 @strawberry.type
@@ -82,6 +92,19 @@ def test_an_image_is_a_type_of_the_schema(photos: Path) -> None:
     url = f"http://testserver{photo.thumbnail.url}"
     assert answer["thumbnail"] == {**photo.thumbnail.as_dict(), "url": url}
     assert (answer["banner"]["width"], answer["banner"]["url"][:7]) == (120, "/media/")
+
+
+def test_a_picture_is_told_with_the_files_to_choose_from(photos: Path) -> None:
+    """As its dict tells them; None for a row without an image."""
+    photo = Photo.objects.create(title="a", original_image=content_of(photos / "rocket.jpg"))
+    Photo.objects.create(title="none")
+    source = "srcset sizes media type width height"
+    query = f"{{ photos {{ hero {{ {FIELDS} srcset sizes sources {{ {source} }} }} }} }}"
+    answer, none = (row["hero"] for row in ask(query))
+    file = get_image("tests:banner", source=photo.original_image)
+    assert answer == file.as_dict(RequestFactory().get("/"), HERO)
+    assert answer["sources"]
+    assert none is None
 
 
 def test_what_cannot_be_made_is_no_error_of_the_query(settings: Any) -> None:
