@@ -108,7 +108,6 @@ TESTED_ELSEWHERE = {
     "contrib/sorl/imagegenerators": "moving/test_sorl.py",
     "contrib/sorl/templatetags/sorl_thumbnail": "contrib/sorl/templatetags/test_thumbnail.py",
     # The names of django-imagekit for what is known of files.
-    "cachefiles/state": "cachefiles/test_conflicts.py",
     # What the field and its keys are made of, each tested through them.
     **dict.fromkeys(
         (

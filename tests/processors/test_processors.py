@@ -49,7 +49,11 @@ from imagekit_registry.processors import (
     TrimBorderColor,
     UnsharpMask,
 )
-from imagekit_registry.processors.utils import has_alpha
+from imagekit_registry.processors.utils import (
+    color_count,
+    has_alpha,
+    histogram_entropy_py,
+)
 from imagekit_registry.specs import digest
 from tests.processors.conftest import MODES, make_image
 
@@ -760,3 +764,11 @@ def test_every_public_processor_is_in_the_examples() -> None:
         and name not in {"Processor", "SizedProcessor", "ProcessorPipeline"}
     }
     assert named == {type(item).__name__ for item in EXAMPLES}
+
+
+def test_helpers_of_pilkit_count_as_pillow_does() -> None:
+    """Colour values, and the entropy of their histogram."""
+    image = Image.linear_gradient("L").resize((40, 30))
+    assert color_count(image.convert("RGB")) == 3 * color_count(image) == 3600
+    assert histogram_entropy_py(image) == pytest.approx(image.entropy())
+    assert histogram_entropy_py(Image.new("L", (9, 9), "red")) == 0
