@@ -347,5 +347,5 @@ class LockTimeout(GenerationError):
 class RetryLater(GenerationError, OSError):
     """Making this image failed a short while ago; it is not tried again before the back-off ends.
 
-    It is a ``FileNotFoundError`` if there was no source.
+    It is a ``FileNotFoundError`` if there was no source, and `LimitExceeded` if that was the reason.
     """

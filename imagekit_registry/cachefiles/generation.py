@@ -44,6 +44,7 @@ from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     GenerationError,
     ImageKitError,
+    LimitExceeded,
     LockTimeout,
     NameTaken,
     PublishError,
@@ -305,6 +306,7 @@ class Making:
             file,
             Status.FAILED,
             error=error.cause,
+            limit=(error.limit or "other") if isinstance(error, LimitExceeded) else "",
             failures=failures,
             retry_at=time.time() + delay,
             # A file that is there is what it was before.

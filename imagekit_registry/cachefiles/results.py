@@ -11,7 +11,13 @@ from imagekit_registry.cachefiles.existence import ask, judge, refuse_conflict
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.threads import is_far
-from imagekit_registry.exceptions import ImageKitError, RetryLater, SourceNotFound, answer_or
+from imagekit_registry.exceptions import (
+    ImageKitError,
+    LimitExceeded,
+    RetryLater,
+    SourceNotFound,
+    answer_or,
+)
 from imagekit_registry.state import CacheFileRecord, Status
 
 __all__ = [
@@ -108,18 +114,24 @@ class _SourceStillMissing(RetryLater, FileNotFoundError):
     """The source was not there a short while ago."""
 
 
+class _StillBeyondLimits(RetryLater, LimitExceeded):
+    """The source or the result was beyond a limit a short while ago."""
+
+
 def refuse_retry(file: CacheFile, record: CacheFileRecord | None) -> bool:
     """Raise the exception that says that a file has failed, and that it is not its time yet."""
     failures = record.failures if record is not None else 1
     times = "once" if failures == 1 else f"{failures} times"
     cause = (record.error if record is not None else "") or "it could not be made"
+    context = {
+        "spec_id": file.identity.spec_id,
+        "source": file.identity.source_name or "",
+        "hint": f"It has failed {times} and is tried again later; generate(force=True) tries now.",
+    }
+    if record is not None and record.limit:
+        raise _StillBeyondLimits(cause, limit=record.limit, **context)
     kind = _SourceStillMissing if cause == SourceNotFound.CAUSE else RetryLater
-    raise kind(
-        cause,
-        spec_id=file.identity.spec_id,
-        source=file.identity.source_name,
-        hint=f"It has failed {times} and is tried again later; generate(force=True) tries now.",
-    )
+    raise kind(cause, **context)
 
 
 def decide(item: Item, policy: Policy, news: News, *, here: bool = True) -> bool:

@@ -51,6 +51,7 @@ class CacheFileRecordRow(models.Model):
     obsolete_at = models.FloatField(null=True)
     quality = models.IntegerField(null=True)
     tries = models.IntegerField(null=True)
+    limit = models.TextField(blank=True)
 
     class Meta:  # noqa: D106
         indexes = (models.Index(fields=["source_digest"], name="imagekit_record_source"),)

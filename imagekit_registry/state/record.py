@@ -81,6 +81,8 @@ class CacheFileRecord:
             the epoch; None: something does, as far as is known.
         quality: The quality in which the image was written, if that was searched for.
         tries: Of how many tries.
+        limit: Which limit it is beyond, if it failed for that, as `LimitExceeded` calls it; ``other`` for one
+            that has no setting.
 
     Raises:
         InvalidArgument: *status* is none of the four.
@@ -113,6 +115,7 @@ class CacheFileRecord:
     obsolete_at: float | None = None
     quality: int | None = None
     tries: int | None = None
+    limit: str = ""
 
     def as_missing(self, **changes: Any) -> CacheFileRecord:
         """Return the record of a file that is to be made anew, in what size is not known.
@@ -146,7 +149,9 @@ class CacheFileRecord:
         Its source is another one by now, whatever that looks like; or it is about to be deleted, and
         who is killed in the middle of that must not leave the word that it exists.
         """
-        return self.as_missing(fingerprint="replaced", retry_at=None, failures=0, error="")
+        return self.as_missing(
+            fingerprint="replaced", retry_at=None, failures=0, error="", limit=""
+        )
 
     def encode(self) -> str:
         """Return the record as a short line of ASCII, for a cache: without what is not known."""
