@@ -413,6 +413,8 @@ def test_an_editor_takes_over_a_suggestion(page: Page, photos: Path) -> None:
     take = page.get_by_role("button", name="Use the suggestion")
     crop = page.locator(".imagekit-focal-crops img")
     take.wait_for()
+    module = pytest.importorskip("axe_playwright_python.sync_playwright")
+    assert module.Axe().run(page, context=".imagekit-focal").response["violations"] == []
     assert pad.evaluate(_POINT) == [25, 75]
     assert crop.evaluate("crop => crop.style.objectPosition") == "25% 75%"
     assert _numbers(page) == ["", ""]
