@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import ImageField, Model, QuerySet
 from django.db.models.fields.files import FieldFile
@@ -208,12 +208,13 @@ class _Watcher:
         self,
         sender: type[Model],
         instance: Model,
-        created: bool,
-        raw: bool,
-        using: str,
-        update_fields: frozenset[str] | None,
+        created: bool = False,
+        raw: bool = False,
+        using: str = DEFAULT_DB_ALIAS,
+        update_fields: frozenset[str] | None = None,
         **kwargs: object,
     ) -> None:
+        # Projects send the signal themselves, too, and with less than Django does.
         for name in sorted(self._watched[sender].intersection(instance.__dict__)):
             saved = {name, point_column(sender, name)}
             if update_fields is not None:
@@ -275,7 +276,11 @@ class _Watcher:
                 )
 
     def _on_delete(
-        self, sender: type[Model], instance: Model, using: str, **kwargs: object
+        self,
+        sender: type[Model],
+        instance: Model,
+        using: str = DEFAULT_DB_ALIAS,
+        **kwargs: object,
     ) -> None:
         for field_name in sorted(self._watched[sender]):
             if name := name_in(instance.__dict__.get(field_name)):

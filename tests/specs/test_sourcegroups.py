@@ -318,6 +318,18 @@ class TestSaved:
         item.save(update_fields=["image"])
         assert log.take() == [("deleted", "one"), ("saved", "two")]
 
+    def test_a_signal_that_a_project_sends_itself_is_understood(
+        self, item: AlbumPhoto, photos: Path, log: Log
+    ) -> None:
+        """With no more than the row: as a save and a deletion in the default database."""
+        post_save.send(sender=AlbumPhoto, instance=item)
+        assert log.take() == []
+        item.image.save("two.png", content_of(photos / "coffee.png"), save=False)
+        post_save.send(sender=AlbumPhoto, instance=item)
+        assert log.take() == [("saved", "two")], "the table has the other one yet"
+        post_delete.send(sender=AlbumPhoto, instance=item)
+        assert log.take() == [("deleted", "two")]
+
     @pytest.mark.parametrize("way", list(_PUT_BACK))
     def test_an_image_that_is_put_back_into_a_row_saved_without_it_is_announced(
         self, way: str, log: Log
