@@ -25,6 +25,7 @@ class StaticImagesMixin(StaticFilesStorage):
         CommandError: An image could not be made; ``collectstatic`` ends with it.
 
     Example:
+        >>> from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
         >>> class Collected(StaticImagesMixin, ManifestStaticFilesStorage):
         ...     "For STORAGES: {'staticfiles': {'BACKEND': 'mysite.storages.Collected'}}"
     """

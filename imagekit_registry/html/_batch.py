@@ -37,7 +37,7 @@ from imagekit_registry.html._elements import (
     style_rule,
 )
 from imagekit_registry.html._picture import ShownPicture
-from imagekit_registry.html._written import Key, key_of, note_written, written
+from imagekit_registry.html._written import key_of, render_and_note, written
 from imagekit_registry.state import Status, images_left, state_scope
 
 _logger = logging.getLogger("imagekit_registry.html")
@@ -275,14 +275,7 @@ def show(plan: Callable[..., Markup], *args: Any, waits: bool = False) -> SafeSt
     if markup is None:
         return SafeString("")
     batch = _active.get() if waits else None
-    render = markup.render if key is None else partial(_render_and_note, markup, key)
+    render = markup.render if key is None else partial(render_and_note, key, markup)
     if batch is None:
         return _write_now(markup, render)
     return batch.add(markup, partial(batch.with_rule, markup, render))
-
-
-def _render_and_note(markup: Markup, key: Key, failures: Failures) -> str:
-    html = markup.render(failures)
-    if html:
-        note_written(key, markup.files, markup.render)
-    return html

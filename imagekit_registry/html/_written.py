@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter, is_
 from types import MappingProxyType
 
@@ -19,7 +19,7 @@ from imagekit_registry.cachefiles.identity import is_told_by_class
 from imagekit_registry.cachefiles.urls import has_fixed_url, has_storage_url, has_url_by_name
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.generatorlibrary import Thumbnail
-from imagekit_registry.html._elements import escape_value, style_rule
+from imagekit_registry.html._elements import NO_FAILURES, Failures, Markup, escape_value, style_rule
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import (
     BaseImageSpec,
@@ -143,35 +143,43 @@ def written(key: Key) -> Written | None:
     return known
 
 
-def note_written(key: Key, files: Sequence[ImageCacheFile], render: Callable[[], str]) -> None:
-    """Keep what *render* gives for *key*, if arguments, class and records say all of it.
+def render_and_note(key: Key, markup: Markup, failures: Failures) -> str:
+    """Return the HTML of *markup*, and keep it for *key* if arguments, class and records say all of it.
+
+    What is kept was written between two looks at the records: once more, when images are first shown;
+    or, lest a storage that makes their URLs be asked twice, when they are shown again.
 
     Args:
         key: What the tag was asked for.
-        files: Its files, which were just shown.
-        render: Writes the HTML. What is kept is written anew, between two looks at the records.
+        markup: What it shows.
+        failures: What is known of the files to have failed.
     """
-    classes = {type(file.spec.rendition_of or file.spec) for file in files}
+    files = markup.files
     is_fixed = all(has_fixed_url(file) or has_url_by_name(file) for file in files)
-    if not is_fixed and not (len(files) == 1 and has_storage_url(files[0])):
-        return
-    if not all(_is_told_by_arguments(file.spec) for file in files):
-        return
+    has_link = not is_fixed and len(files) == 1 and has_storage_url(files[0])
+    before = recall(files[0]) if has_link else None
+    text = html = markup.render(failures)
+    if not html or not (is_fixed or has_link):
+        return text
     images = [image for file in files if (image := recall(file)) is not None]
-    if len(images) < len(files):
-        return
+    if len(images) < len(files) or not all(_is_told_by_arguments(file.spec) for file in files):
+        return text
+    classes = {type(file.spec.rendition_of or file.spec) for file in files}
     version, specs = generator_registry.version, [(cls, _attributes_of(cls)) for cls in classes]
-    html, rest = render(), ""
-    if not is_fixed:
+    rest = ""
+    if has_link:
         found = _SRC.search(html)
-        if found is None or " srcset=" in html:
-            return
+        if before is not images[0] or found is None or " srcset=" in html:
+            return text
         html, rest = html[: found.start(1)], html[found.end(1) :]
+    else:
+        html = markup.render(NO_FAILURES)
     if all(image.is_current() for image in images):
         if len(_written) >= _MOST_WRITTEN:
             _written.clear()
         rule = style_rule(files)
         _written[key] = Written(SafeString(html), rest, rule, version, specs, images)
+    return text
 
 
 def _is_told_by_arguments(spec: BaseImageSpec) -> bool:
