@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -24,8 +25,10 @@ Maker = Callable[[Image.Image], str]
 
 #: Longest text of all placeholders of an image, in characters.
 MAX_LENGTH = 600
-#: Longest sides, in pixels: of what makers are given, of an LQIP, and of what is hashed in Python.
-SIDE, LQIP_SIDES, THUMBHASH_SIDE = 32, (16, 8), 9
+#: Longest sides, in pixels, of what makers are given, and of an LQIP.
+SIDE, LQIP_SIDES = 32, (16, 8)
+#: How many pixels are hashed in Python: with more it takes longer, with fewer the hash is that of another image.
+THUMBHASH_PIXELS = 64
 #: Longest LQIP, in characters: one that would be longer is made with fewer pixels.
 MAX_LQIP = 320
 #: How many pixels there are to each side of one that makers see: enough for its average colour, and
@@ -92,8 +95,9 @@ def _load_thumbhash() -> Maker:
         raise _missing("thumbhash", error) from error
 
     def make(image: Image.Image) -> str:
-        small = image.convert("RGBA")
-        small.thumbnail((THUMBHASH_SIDE, THUMBHASH_SIDE), Image.Resampling.BOX)
+        scale = min(1, math.sqrt(THUMBHASH_PIXELS / (image.width * image.height)))
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        small = image.convert("RGBA").resize(size, Image.Resampling.BOX)
         pixels = list(small.tobytes())
         digits = thumbhash.rgba_to_thumb_hash(small.width, small.height, pixels)
         return base64.b64encode(bytes(digits)).decode()
