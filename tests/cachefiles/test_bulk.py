@@ -199,6 +199,7 @@ class TestFailures:
         storage.failures["exists"] = ConnectionError("no route")
         (failure,) = generate_many(files_of(name, (40,), storage=storage)).failures
         assert "no route" in str(failure.error)
+        forget_state()
         storage.failures = {"save": OSError("disk full")}
         (failure,) = generate_many(files_of(name, (80,), storage=storage)).failures
         assert "disk full" in str(failure.error)

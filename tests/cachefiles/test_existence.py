@@ -16,6 +16,7 @@ from imagekit_registry.cachefiles import ImageCacheFile, generate_many
 from imagekit_registry.exceptions import PublishError
 from imagekit_registry.specs import StoredFile
 from imagekit_registry.state import Status
+from imagekit_registry.testing import forget_state
 from tests.cachefiles.conftest import Thumbnail
 from tests.storages import BrokenStorage, CountingStorage
 
@@ -148,4 +149,5 @@ class TestDown:
         with pytest.raises(PublishError, match="no route to host"):
             file.generate()
         storage.failures.clear()
+        forget_state()
         assert ImageCacheFile(Thumbnail(name), storage=storage).read(3) == b"\xff\xd8\xff"

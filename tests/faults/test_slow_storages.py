@@ -32,6 +32,7 @@ from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated
 from imagekit_registry.specs import StoredFile
 from imagekit_registry.state import Status
+from imagekit_registry.testing import forget_state
 from tests.conftest import PHOTOS
 from tests.pages import elements, registered, render
 from tests.storages import HangingStorage, RemoteStorage
@@ -100,6 +101,7 @@ def name(stored_photo: Any) -> str:
 
 def _later(clock: Clock) -> None:
     """Let pauses, and what is remembered of failures, be over."""
+    forget_state()
     clock.now += 1000
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from django.core.cache import caches
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
+from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.exceptions import PublishError
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.state import CacheFileRecord, get_state_access, state_scope
 from imagekit_registry.testing import forget_state, wait_for_images
+from tests.storages import RemoteStorage
 
 
 class Small(ImageSpec):
@@ -40,6 +44,35 @@ def test_forgotten_state_is_asked_of_the_store() -> None:
         assert access.knows(["a", "b", "absent"])
         forget_state()
         assert access.get_many("ab") == {}
+
+
+def test_a_storage_that_took_long_to_fail_is_asked_again_once_state_is_forgotten(
+    spec_id: str, stored_photo: Callable[[], str]
+) -> None:
+    """A test of an outage leaves nothing behind for the next."""
+
+    class Slow(RemoteStorage):
+        fails = True
+
+        def exists(self, name: str) -> bool:
+            if self.fails:
+                time.sleep(0.5)
+                raise ConnectionError("no route")
+            return super().exists(name)
+
+    storage, name = Slow(), stored_photo()
+
+    def file() -> ImageCacheFile:
+        return ImageCacheFile(Small(name), storage=storage)
+
+    with pytest.raises(PublishError, match="no route"):
+        file().generate()
+    storage.fails = False
+    with pytest.raises(PublishError, match="no route"):
+        file().generate()
+    forget_state()
+    file().generate()
+    assert storage.contents
 
 
 def test_images_that_a_loop_asked_for_are_there_after_waiting(
