@@ -201,7 +201,7 @@ class Checker:
         if record.fingerprint:
             if record.source not in fingerprints:
                 fingerprints[record.source] = fingerprint(file.spec.source)
-            if fingerprints[record.source] not in {"", record.fingerprint}:
+            if record.is_of_former(fingerprints[record.source]):
                 return Kind.STALE, ""
         return Kind.INCOMPLETE if _lacks_placeholders(file, record) else Kind.GOOD, ""
 
