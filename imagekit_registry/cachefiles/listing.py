@@ -182,19 +182,16 @@ class Entry:
     error: Exception | None = None
 
 
-def walk(storage: Storage, folder: str) -> Iterator[Entry]:
-    """Yield *folder* and all folders below it, in the order of their names."""
-    waiting = [(folder, 0)]
-    while waiting:
-        current, depth = waiting.pop()
-        try:
-            folders, files = storage.listdir(current)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except Exception as error:  # noqa: BLE001 -- storages raise what they like
-            yield Entry(current, error=error)
-            continue
-        yield Entry(current, tuple(sorted(files)))
-        if depth < MAX_DEPTH:
-            inner = sorted((name for name in folders if name), reverse=True)
-            waiting.extend((posixpath.join(current, name), depth + 1) for name in inner)
+def walk(storage: Storage, folder: str, depth: int = 0) -> Iterator[Entry]:
+    """Yield *folder* and all folders below it, each before what is in it, in the order of their names."""
+    try:
+        folders, files = storage.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except Exception as error:  # noqa: BLE001 -- storages raise what they like
+        yield Entry(folder, error=error)
+        return
+    yield Entry(folder, tuple(sorted(files)))
+    if depth < MAX_DEPTH:
+        for name in sorted(filter(None, folders)):
+            yield from walk(storage, posixpath.join(folder, name), depth + 1)

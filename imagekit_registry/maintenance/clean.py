@@ -17,7 +17,6 @@ import attrs
 from django.core.files.storage import FileSystemStorage, InvalidStorageError, Storage
 
 from imagekit_registry._loading import resolve_storage
-from imagekit_registry.cachefiles.existence import remember
 from imagekit_registry.cachefiles.identity import state_key
 from imagekit_registry.cachefiles.listing import Hashes, Listing, walk
 from imagekit_registry.cachefiles.namers import is_inside, source_stem
@@ -136,11 +135,8 @@ class Cleaner:
                 " storage: nothing is cleaned, since everything in the storage would be looked at."
             )
         self._pattern = compile_pattern(*self.patterns)
-        self.inventory.take(self.on_progress)
+        self.inventory.take(self.on_progress, write=not self.dry_run)
         self._reasons = _Reasons(self.inventory)
-        if not self.dry_run:
-            again = self.inventory.wanted_again
-            remember((file, attrs.evolve(record, obsolete_at=None)) for file, record in again)
         for access in self.inventory.accesses:
             for key, record in access.iter_items():
                 if record.spec_id:
@@ -150,13 +146,14 @@ class Cleaner:
             yield from self._clean_folders(reference, storage)
 
     def _clean_folders(self, reference: str, storage: Storage) -> Iterator[Orphan]:
-        folders, access = list[str](), get_state_access()
+        inside, access = list[str](), get_state_access()
         for entry in walk(storage, conf.CACHEFILE_DIR.rstrip("/")):
+            self._leave(storage, inside, entry.folder)
             if entry.error is not None:
                 error = f"{type(entry.error).__name__}: {entry.error}"
                 self.unlisted.append(f"{entry.folder}: {error}")
                 continue
-            folders.append(entry.folder)
+            inside.append(entry.folder)
             places = []
             for basename in entry.files:
                 place = (reference, posixpath.join(entry.folder, basename))
@@ -168,11 +165,18 @@ class Cleaner:
                 records = access.get_many(keys)
                 for key, place in keys.items():
                     yield from self._remove(access, key, place, records.get(key))
-        if isinstance(storage, FileSystemStorage) and not self.dry_run:
-            # The innermost first; the cache directory itself stays.
-            for folder in reversed(folders[1:]):
+        self._leave(storage, inside, "")
+
+    def _leave(self, storage: Storage, inside: list[str], folder: str) -> None:
+        """Remove the folders of *inside*, each in the one before, that are empty and not around *folder*.
+
+        The first, the cache directory itself, stays.
+        """
+        while len(inside) > 1 and not folder.startswith(f"{inside[-1]}/"):
+            left = inside.pop()
+            if isinstance(storage, FileSystemStorage) and not self.dry_run:
                 with contextlib.suppress(OSError):
-                    Path(storage.path(folder)).rmdir()
+                    Path(storage.path(left)).rmdir()
 
     def _remove(
         self, access: StateAccess, key: str, place: _Place, record: CacheFileRecord | None

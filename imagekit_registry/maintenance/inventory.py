@@ -10,13 +10,14 @@ from itertools import chain, islice
 from operator import itemgetter
 from typing import Any, TypeVar
 
+import attrs
 from django.apps import apps
 from django.db import connections, router
 from django.db.models import FileField, Model, QuerySet
 
 from imagekit_registry._loading import get_storage, storage_reference
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
-from imagekit_registry.cachefiles.existence import fetch
+from imagekit_registry.cachefiles.existence import fetch, remember
 from imagekit_registry.cachefiles.listing import Hashes
 from imagekit_registry.cachefiles.rendering import explained
 from imagekit_registry.cachefiles.renditions import Renditions, fetch_possible, offer_own
@@ -274,7 +275,6 @@ class Inventory:
         storages: The storages that cache files lie in, by reference.
         accesses: The ways to the records of the files.
         fed: The ids that have rows, or registered files.
-        wanted_again: Files that a former cleaning found obsolete, with their records.
     """
 
     def __init__(self) -> None:
@@ -284,7 +284,6 @@ class Inventory:
         self.storages = {storage_reference(storage): storage}
         self.accesses = {get_state_access()}
         self.fed = fed_ids()
-        self.wanted_again: list[tuple[ImageCacheFile, CacheFileRecord]] = []
 
     def __contains__(self, place: tuple[str, str]) -> bool:
         """Return whether (storage reference, name) is called for."""
@@ -298,14 +297,22 @@ class Inventory:
         """Return whether a row or a source group has a file of this name, in whatever storage."""
         return name in self.names
 
-    def take(self, on_progress: Callable[[int], None] = lambda count: None) -> None:
+    def take(
+        self,
+        on_progress: Callable[[int], None] = lambda count: None,
+        *,
+        write: bool = False,
+    ) -> None:
         """Go through all sources of all generators, and the file fields of all rows.
 
         Args:
             on_progress: Called with the number of files that were named since.
+            write: Whether to write down that something calls again for what a former cleaning found
+                obsolete.
         """
         for batch in every_batch(generator_registry.get_ids(), self.errors, possible=True):
             on_progress(len(batch))
+            again: list[tuple[ImageCacheFile, CacheFileRecord]] = []
             for file, record in zip(batch, fetch(batch), strict=True):
                 identity = file.identity
                 for name in file.identity.names:
@@ -314,10 +321,12 @@ class Inventory:
                 self.storages.setdefault(identity.storage, file.storage)
                 # A storage that gives names of its own has published some under other ones.
                 if record is not None and record.obsolete_at is not None:
-                    self.wanted_again.append((file, record))
+                    again.append((file, attrs.evolve(record, obsolete_at=None)))
                 if record is not None and record.published_name:
                     self.files.add((identity.storage, record.published_name))
                 self._add_name(file.spec.source_name)
+            if write:
+                remember(again)
             backends = {file.cachefile_backend for file in batch}
             self.accesses |= {access for each in backends if (access := each.states) is not None}
         for model, field in file_columns():
