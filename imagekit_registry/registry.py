@@ -104,9 +104,10 @@ class GeneratorRegistry:
             load: Gives the generator.
 
         Example:
-            >>> generator_registry.offer(
-            ...     "shop:poster", partial(import_string, "shop.posters.Poster")
-            ... )
+            >>> registry = GeneratorRegistry()
+            >>> registry.offer("shop:poster", lambda: import_string("shop.posters.Poster"))
+            >>> registry.get_ids()
+            ['shop:poster']
         """
         if id not in self._generators:
             self._offers[id] = load
