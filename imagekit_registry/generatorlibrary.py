@@ -8,6 +8,8 @@ from operator import attrgetter
 from types import MethodType
 from typing import Any, TypeGuard
 
+from django.apps import apps
+
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.imaging.formats import normalize_format
@@ -171,6 +173,9 @@ def has_renditions(spec: object) -> TypeGuard[ImageSpec]:
 
 def register_all() -> None:
     """Register the library, unless the project has put its own generators in their places."""
-    for id, generator in ((THUMBNAIL_ID, Thumbnail), (ADMIN_PREVIEW_ID, AdminPreview)):
-        if id not in generator_registry.get_ids():
-            generator_registry.register(id, generator)
+    library: dict[str, type[ImageSpec]] = {THUMBNAIL_ID: Thumbnail}
+    if apps.is_installed("django.contrib.admin"):
+        library[ADMIN_PREVIEW_ID] = AdminPreview
+    for spec_id, generator in library.items():
+        if spec_id not in generator_registry.get_ids():
+            generator_registry.register(spec_id, generator)

@@ -102,6 +102,9 @@ TESTED_ELSEWHERE = {
     "apps": "checks/test_settings.py",
     # What somebody who moves from sorl-thumbnail imports.
     "contrib/sorl/admin": "contrib/sorl/test_shortcuts.py",
+    "contrib/sorl/admin/current": "contrib/sorl/test_shortcuts.py",
+    "contrib/sorl/default": "contrib/sorl/test_shortcuts.py",
+    "contrib/sorl/helpers": "contrib/sorl/test_shortcuts.py",
     "contrib/sorl/apps": "contrib/sorl/test_checks.py",
     "contrib/sorl/conf": "contrib/sorl/test_specs.py",
     "contrib/sorl/fields": "contrib/sorl/test_shortcuts.py",
@@ -128,6 +131,7 @@ TESTED_ELSEWHERE = {
     ),
     # Names of easy-thumbnails whose tests are those of what is behind them.
     "contrib/easy/apps": "moving/test_easy.py",
+    "contrib/easy/engine": "contrib/easy/test_files.py",
     "contrib/easy/exceptions": "contrib/easy/test_files.py",
     "contrib/easy/images": "contrib/easy/test_files.py",
     "contrib/easy/imagegenerators": "moving/test_easy.py",

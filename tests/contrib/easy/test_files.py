@@ -14,11 +14,8 @@ from django.core.files.storage import default_storage, storages
 from PIL import Image
 
 from imagekit_registry.contrib.easy.alias import aliases
-from imagekit_registry.contrib.easy.exceptions import (
-    EasyThumbnailsError,
-    InvalidImageFormatError,
-    NoSourceGenerator,
-)
+from imagekit_registry.contrib.easy.engine import NoSourceGenerator
+from imagekit_registry.contrib.easy.exceptions import EasyThumbnailsError, InvalidImageFormatError
 from imagekit_registry.contrib.easy.files import (
     generate_all_aliases,
     get_thumbnailer,
