@@ -50,7 +50,12 @@ def test_the_app_is_renamed_however_it_is_listed(line: str, tmp_path: Path) -> N
 
 def test_other_things_of_that_name_stay_as_they_are(tmp_path: Path) -> None:
     """A storage, a cache and a key are no app."""
-    text = 'storages["versatileimagefield"]\nCACHES = {"versatileimagefield": {}}\nname = "versatileimagefield"\n'
+    text = """
+        storages["versatileimagefield"]
+        CACHES = {"versatileimagefield": {}}
+        name = "versatileimagefield"
+        page = "site/versatileimagefield.html"
+    """
     (tmp_path / "settings.py").write_text(text)
     Site(tmp_path).type(GUIDE.command("sed -i"))
     assert (tmp_path / "settings.py").read_text() == text

@@ -156,6 +156,35 @@ class TestKeys:
             assert opened(picture.image.thumbnail["90x90"]).format == extension.upper()
 
     @pytest.mark.parametrize(
+        ("extension", "own", "options"),
+        [
+            ("jpeg", {}, {"quality": 70}),
+            ("jpeg", {"jpeg_resize_quality": 30}, {"quality": 30}),
+            ("webp", {}, {"quality": 70}),
+            ("webp", {"webp_resize_quality": 30}, {"quality": 30}),
+            ("webp", {"lossless_webp": True}, {"quality": 70, "lossless": True}),
+        ],
+    )
+    def test_a_setting_is_the_option_of_its_format(
+        self,
+        extension: str,
+        own: dict[str, Any],
+        options: dict[str, Any],
+        picture: Any,
+        settings: Any,
+    ) -> None:
+        """Byte for byte."""
+        settings.VERSATILEIMAGEFIELD_SETTINGS = own
+        content = io.BytesIO()
+        Image.effect_noise((200, 200), 90).convert("RGB").save(content, extension)
+        picture.image.save(f"a.{extension}", ContentFile(content.getvalue()))
+        file = picture.image.thumbnail["90x90"]
+        spec = ImageSpec(picture.image)
+        spec.processors, spec.options = [ResizeToFit(90, 90, upscale=False)], options
+        with file.storage.open(file.name) as made:
+            assert made.read() == spec.generate().read()
+
+    @pytest.mark.parametrize(
         ("key", "error"),
         [
             (lambda image: image.thumbnail["90"], MalformedSizedImageKey),
