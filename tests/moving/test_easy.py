@@ -60,9 +60,12 @@ def test_the_app_is_renamed_however_it_is_listed(line: str, tmp_path: Path) -> N
 
 def test_other_things_of_that_name_stay_as_they_are(tmp_path: Path) -> None:
     """A storage, a cache and a key are no app."""
-    text = (
-        'storages["easy_thumbnails"]\nCACHES = {"easy_thumbnails": {}}\nname = "easy_thumbnails"\n'
-    )
+    text = """
+        storages["easy_thumbnails"]
+        CACHES = {"easy_thumbnails": {}}
+        name = "easy_thumbnails"
+        page = "site/easy_thumbnails.html"
+    """
     (tmp_path / "settings.py").write_text(text)
     Site(tmp_path).type(GUIDE.command("sed -i"))
     assert (tmp_path / "settings.py").read_text() == text
