@@ -106,6 +106,11 @@ class GeneratorRegistry:
         try:
             return self._generators[spec_id]
         except (KeyError, TypeError):
+            if not isinstance(spec_id, str):
+                raise NotRegistered(
+                    f"{spec_id!r} is no id of a generator. Write one, such as 'shop:card', and the image"
+                    " as source=."
+                ) from None
             near = difflib.get_close_matches(str(spec_id), self._generators, n=3)
             hint = (
                 f"Did you mean {', '.join(map(repr, near))}?"
