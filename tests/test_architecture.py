@@ -118,6 +118,8 @@ TESTED_ELSEWHERE = {
                 "contrib/versatile/apps",
                 "contrib/versatile/conf",
                 "contrib/versatile/datastructures",
+                "contrib/versatile/datastructures/filteredimage",
+                "contrib/versatile/datastructures/sizedimage",
             ),
             *("contrib/versatile/exceptions", "contrib/versatile/files"),
             *("contrib/versatile/image_warmer", "contrib/versatile/imagegenerators"),

@@ -17,14 +17,19 @@ from django.db import connection
 from django.db.migrations.writer import MigrationWriter
 from django.template import Context, Engine
 from django.test import RequestFactory
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageStat
 from rest_framework import serializers
 
 from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles.backends.messages import describe, generator_of
 from imagekit_registry.contrib.versatile.apps import check_settings
 from imagekit_registry.contrib.versatile.conf import DEFAULTS, REPLACED
-from imagekit_registry.contrib.versatile.datastructures import FilteredImage, SizedImage
+from imagekit_registry.contrib.versatile.datastructures import (
+    FilteredImage,
+    SizedImage,
+    filteredimage,
+    sizedimage,
+)
 from imagekit_registry.contrib.versatile.exceptions import (
     AlreadyRegistered,
     InvalidFilter,
@@ -113,6 +118,13 @@ class TestKeys:
         picture.bare = picture.image.name
         picture.bare.ppoi = "0.1x0.5"
         assert picture.bare.crop["200x200"].url == left.url
+
+    def test_a_source_without_an_extension_gives_jpegs(self, model: Any, photos: Path) -> None:
+        """So that browsers are told what they load."""
+        bare = ContentFile((photos / "coffee.png").read_bytes(), name="coffee")
+        file = model.objects.create(image=bare).image.thumbnail["90x90"]
+        assert file.url.endswith(".jpg")
+        assert opened(file).format == "JPEG"
 
     def test_nothing_is_made_where_it_is_not_demanded(self, picture: Any, settings: Any) -> None:
         """The URL is that of the image to come; a setting says it, or the file."""
@@ -370,6 +382,20 @@ class Stretched(SizedImage):
         return made
 
 
+class Squared(SizedImage):
+    """A sizer that cuts as the usual one does, as the guide has it."""
+
+    filename_key = "square"
+
+    def process_image(
+        self, image: Any, image_format: Any, save_kwargs: Any, width: Any, height: Any
+    ) -> Any:
+        made = io.BytesIO()
+        cut = ResizeToFill(width, height, target=self.ppoi).process(image)
+        cut.save(made, **save_kwargs)
+        return made
+
+
 class Grey(FilteredImage):
     """A filter as its documentation has it."""
 
@@ -389,6 +415,26 @@ class TestOwn:
             SizedImage().process_image(image, "PNG", {}, 9, 9)
         with pytest.raises(NotImplementedError, match="process_image"):
             FilteredImage().process_image(image, "PNG", {})
+
+    def test_a_sizer_of_a_project_cuts_as_the_usual_one(self, picture: Any) -> None:
+        """Around the point of interest."""
+        picture.image.ppoi = (0.1, 0.5)
+        versatileimagefield_registry.register_sizer("square", Squared)
+        try:
+            own, usual = (
+                opened(picture.image.made(f"{name}__90x90")) for name in ("square", "crop")
+            )
+        finally:
+            versatileimagefield_registry.unregister_sizer("square")
+        assert own.size == usual.size == (90, 90)
+        assert max(ImageStat.Stat(ImageChops.difference(own, usual)).mean) < 2
+
+    def test_classes_and_their_errors_are_where_they_were(self) -> None:
+        """In a module for sizers and one for filters, and in the package of both."""
+        assert sizedimage.SizedImage is SizedImage
+        assert filteredimage.FilteredImage is FilteredImage
+        assert sizedimage.MalformedSizedImageKey is MalformedSizedImageKey
+        assert filteredimage.InvalidFilter is InvalidFilter
 
     def test_sizers_and_filters_of_a_project_are_used(self, picture: Any) -> None:
         """By their names, alone and together; once they are removed they are unknown."""
