@@ -133,6 +133,7 @@ TESTED_ELSEWHERE = {
     "contrib/easy/apps": "moving/test_easy.py",
     "contrib/easy/engine": "contrib/easy/test_files.py",
     "contrib/easy/exceptions": "contrib/easy/test_files.py",
+    "contrib/easy/source_generators": "contrib/easy/test_files.py",
     "contrib/easy/images": "contrib/easy/test_files.py",
     "contrib/easy/imagegenerators": "moving/test_easy.py",
     "contrib/easy/options": "contrib/easy/test_processors.py",
