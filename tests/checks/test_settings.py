@@ -178,11 +178,12 @@ class TestSettings:
     def test_settings_that_cannot_work_are_errors(
         self, settings: Any, name: str, value: Any, id: str, text: str
     ) -> None:
-        """Each mistake has its id, names the setting and the value, and raises nothing."""
+        """Each mistake has its id, names setting and value once, and raises nothing."""
         setattr(settings, f"IMAGEKIT_{name}", value)
         (message,) = about(f"IMAGEKIT_{name}")
         assert message.id == f"imagekit.{id}"
         assert text in str(message.msg)
+        assert str(message.msg).count(f"IMAGEKIT_{name} is ") <= 1
         assert message.hint
 
     @pytest.mark.parametrize(
