@@ -8,15 +8,13 @@ from operator import attrgetter
 from types import MethodType
 from typing import Any, TypeGuard
 
-from django.apps import apps
-
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.imaging.formats import normalize_format
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.processors import Thumbnail as ThumbnailProcessor
 from imagekit_registry.processors.multiple import multiplied
-from imagekit_registry.registry import generator_registry
+from imagekit_registry.registry import ADMIN_PREVIEW_ID, THUMBNAIL_ID
 from imagekit_registry.specs import BaseImageSpec, ImageSpec, adapt_generator
 
 __all__ = [
@@ -26,12 +24,7 @@ __all__ = [
     "Rendition",
     "Thumbnail",
     "has_renditions",
-    "register_all",
 ]
-
-THUMBNAIL_ID = "imagekit:thumbnail"
-ADMIN_PREVIEW_ID = "imagekit:admin:preview"
-
 
 #: A page asks for the same few sizes again and again, and processors do not change.
 _processor_of = lru_cache(maxsize=256, typed=True)(ThumbnailProcessor)
@@ -169,13 +162,3 @@ class Rendition(ImageSpec):
 def has_renditions(spec: object) -> TypeGuard[ImageSpec]:
     """Return whether a generator is a spec whose image can be made in other formats and sizes."""
     return isinstance(spec, ImageSpec) and type(spec).generate is ImageSpec.generate
-
-
-def register_all() -> None:
-    """Register the library, unless the project has put its own generators in their places."""
-    library: dict[str, type[ImageSpec]] = {THUMBNAIL_ID: Thumbnail}
-    if apps.is_installed("django.contrib.admin"):
-        library[ADMIN_PREVIEW_ID] = AdminPreview
-    for spec_id, generator in library.items():
-        if spec_id not in generator_registry.get_ids():
-            generator_registry.register(spec_id, generator)

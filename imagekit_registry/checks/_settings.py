@@ -34,10 +34,9 @@ from imagekit_registry.checks._messages import (
 )
 from imagekit_registry.conf import Conf, ServingOptions, Setting, all_settings, conf
 from imagekit_registry.exceptions import InvalidConfiguration, UnknownFormat
-from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID, THUMBNAIL_ID
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.imaging.formats import can_write
-from imagekit_registry.registry import generator_registry
+from imagekit_registry.registry import ADMIN_PREVIEW_ID, THUMBNAIL_ID, generator_registry
 from imagekit_registry.specs import load_decoder, load_resizer, settle_picture
 from imagekit_registry.state import get_state_store
 

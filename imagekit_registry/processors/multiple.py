@@ -30,7 +30,7 @@ _Sized = Resize | ResizeToCover | ResizeToFill | ResizeToFit | SmartResize | Thu
 _SIZED = frozenset([Resize, ResizeToCover, ResizeToFill, ResizeToFit, SmartResize, Thumbnail])
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class Multiple(Anchored, _Scaler):
     """What another processor makes, with sides that are so many times as long.
 
