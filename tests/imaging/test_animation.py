@@ -261,7 +261,7 @@ def test_an_avif_animation_with_an_orientation_is_written_without_it(as_option: 
         pytest.skip("this Pillow has no AVIF")
     exif = Image.Exif()
     exif[0x0112], exif[0x8298] = 6, "somebody"
-    source = made.animation("WEBP", exif=exif.tobytes())
+    source = made.animation("PNG", exif=exif.tobytes())
     kept: dict[str, Any] = {"options": {"exif": exif}} if as_option else {"metadata": "keep"}
     result = make(source, ResizeToFit(20), format="AVIF", auto_orient=False, **kept)
     with Image.open(result) as image:

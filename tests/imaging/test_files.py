@@ -226,6 +226,17 @@ def test_an_orientation_that_xmp_alone_tells_of_is_not_applied(format: str) -> N
     assert (result.width, result.height) == (64, 48)
 
 
+@pytest.mark.parametrize("auto_orient", [True, False])
+def test_an_orientation_that_is_not_heeded_is_not_passed_on(auto_orient: bool) -> None:
+    """No browser turns a WebP by its EXIF data, but all would turn the JPEG that is made of it."""
+    tags = Image.Exif()
+    tags[0x0112], tags[0x8298] = 6, "somebody"
+    source = made.encode(made.sample(), "WEBP", exif=tags.tobytes())
+    result = make(source, format="JPEG", metadata="keep", auto_orient=auto_orient)
+    assert (result.width, result.height) == (64, 48)
+    assert dict(opened(result).getexif()) == {0x8298: "somebody"}
+
+
 class TestWebFormats:
     """Without a format, the result is what browsers show."""
 
