@@ -129,6 +129,7 @@ TESTED_ELSEWHERE = {
             *("contrib/versatile/placeholder", "contrib/versatile/registry"),
             *("contrib/versatile/serializers", "contrib/versatile/specs"),
             *("contrib/versatile/utils", "contrib/versatile/validators"),
+            "contrib/versatile/versatileimagefield",
         ),
         "contrib/versatile/test_fields.py",
     ),

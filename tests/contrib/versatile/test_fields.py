@@ -47,6 +47,11 @@ from imagekit_registry.contrib.versatile.utils import (
     validate_versatileimagefield_sizekey_list,
 )
 from imagekit_registry.contrib.versatile.validators import validate_ppoi
+from imagekit_registry.contrib.versatile.versatileimagefield import (
+    CroppedImage,
+    InvertImage,
+    ThumbnailImage,
+)
 from imagekit_registry.exceptions import (
     InvalidArgument,
     InvalidArgumentType,
@@ -411,18 +416,16 @@ class Stretched(SizedImage):
         return made
 
 
-class Squared(SizedImage):
-    """A sizer that cuts as the usual one does, as the guide has it."""
+class Squared(CroppedImage):
+    """A sizer that cuts as the usual one does, to a square."""
 
     filename_key = "square"
 
     def process_image(
         self, image: Any, image_format: Any, save_kwargs: Any, width: Any, height: Any
     ) -> Any:
-        made = io.BytesIO()
-        cut = ResizeToFill(width, height, target=self.ppoi).process(image)
-        cut.save(made, **save_kwargs)
-        return made
+        side = min(width, height)
+        return super().process_image(image, image_format, save_kwargs, side, side)
 
 
 class Grey(FilteredImage):
@@ -445,18 +448,29 @@ class TestOwn:
         with pytest.raises(NotImplementedError, match="process_image"):
             FilteredImage().process_image(image, "PNG", {})
 
-    def test_a_sizer_of_a_project_cuts_as_the_usual_one(self, picture: Any) -> None:
+    def test_sizers_and_filters_that_derive_from_the_usual_ones_do_as_these(
+        self, picture: Any
+    ) -> None:
         """Around the point of interest."""
         picture.image.ppoi = (0.1, 0.5)
-        versatileimagefield_registry.register_sizer("square", Squared)
+        registry = versatileimagefield_registry
+        registry.register_sizer("square", Squared)
+        registry.register_sizer("fitted", type("Fitted", (ThumbnailImage,), {}))
+        registry.register_filter("negative", type("Negative", (InvertImage,), {}))
+        pairs = [
+            ("square__120x90", "crop__90x90"),
+            ("fitted__120x90", "thumbnail__120x90"),
+            ("filters__negative__url", "filters__invert__url"),
+        ]
         try:
-            own, usual = (
-                opened(picture.image.made(f"{name}__90x90")) for name in ("square", "crop")
-            )
+            for keys in pairs:
+                own, usual = (opened(picture.image.made(key)) for key in keys)
+                assert own.size == usual.size
+                assert max(ImageStat.Stat(ImageChops.difference(own, usual)).mean) < 2
         finally:
-            versatileimagefield_registry.unregister_sizer("square")
-        assert own.size == usual.size == (90, 90)
-        assert max(ImageStat.Stat(ImageChops.difference(own, usual)).mean) < 2
+            registry.unregister_sizer("square")
+            registry.unregister_sizer("fitted")
+            registry.unregister_filter("negative")
 
     def test_classes_and_their_errors_are_where_they_were(self) -> None:
         """In a module for sizers and one for filters, and in the package of both."""
