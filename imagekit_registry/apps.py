@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core import checks
 from django.core.signals import request_finished, request_started
 from django.utils.module_loading import autodiscover_modules, import_string
@@ -38,8 +38,11 @@ class ImageKitConfig(AppConfig):
 
         publish_defaults()
         register_heif()
-        for id, name in ((THUMBNAIL_ID, "Thumbnail"), (ADMIN_PREVIEW_ID, "AdminPreview")):
-            generator_registry.offer(id, partial(import_string, f"{_LIBRARY}.{name}"))
+        library = {THUMBNAIL_ID: "Thumbnail"}
+        if apps.is_installed("django.contrib.admin"):
+            library[ADMIN_PREVIEW_ID] = "AdminPreview"
+        for spec_id, name in library.items():
+            generator_registry.offer(spec_id, partial(import_string, f"{_LIBRARY}.{name}"))
         _connect()
         watch_all_images()
         autodiscover_modules("imagegenerators")

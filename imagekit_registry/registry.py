@@ -133,9 +133,14 @@ class GeneratorRegistry:
         try:
             return self._generators[spec_id]
         except (KeyError, TypeError):
-            if load := self._offers.get(str(spec_id)):
+            if not isinstance(spec_id, str):
+                raise NotRegistered(
+                    f"{spec_id!r} is no id of a generator. Write one, such as 'shop:card', and the image"
+                    " as source=."
+                ) from None
+            if load := self._offers.get(spec_id):
                 return self._generators.setdefault(spec_id, load())
-            near = difflib.get_close_matches(str(spec_id), self.get_ids(), n=3)
+            near = difflib.get_close_matches(spec_id, self.get_ids(), n=3)
             hint = (
                 f"Did you mean {', '.join(map(repr, near))}?"
                 if near

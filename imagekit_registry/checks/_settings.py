@@ -77,7 +77,11 @@ def _check_setting(name: str, setting: Setting[object]) -> Iterator[CheckMessage
                 number = "E005"
             elif isinstance(problem, UnknownFormat):
                 number = "E011"
-            yield error(number, f"{name} is {value!r}: {reason_of(problem)}", hint)
+            reason = reason_of(problem)
+            # What is raised where the setting is used names it as well.
+            if not reason.startswith(f"{name} is "):
+                reason = f"{name} is {value!r}: {reason}"
+            yield error(number, reason, hint)
         elif isinstance(loaded, DummyCache) and conf.STATE_STORE == "cache":
             yield Warning(
                 f"{name} is {value!r}, a dummy cache: every page asks the storage for every image.",

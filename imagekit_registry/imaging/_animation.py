@@ -19,7 +19,7 @@ from ._containers import MAX_PLAYS, limit_avif
 from ._decoder import Frame
 from ._encode import refusals, write
 from ._metadata import without_orientation
-from ._modes import OPAQUE_FROM, Encoded, narrowed_alike, prepare
+from ._modes import MAX_COLORS, OPAQUE_FROM, Encoded, narrowed_alike, prepare
 from ._pixels import CLEAR
 
 #: Formats whose frames Pillow writes one after the other, with a duration each.
@@ -29,8 +29,7 @@ _PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])
 MAX_DURATION = 600_000
 #: The same for PNG: before 12.1, Pillow wrote times as thousandths of a second in 16 bits.
 MAX_PNG_DURATION = MAX_DURATION if _PILLOW >= (12, 1) else 65_535
-#: Colours of a palette; where something is not drawn, one of them stands for that.
-MAX_COLORS = 256
+#: Where something is not drawn, one colour of the palette stands for that.
 HOLE = (0, 0, 0)
 #: The most pixels that a palette is chosen by.
 PALETTE_PIXELS = 400_000

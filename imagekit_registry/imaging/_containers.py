@@ -221,9 +221,13 @@ def mended(source: BufferedSource, max_missing: float | None) -> bytes | None:
 
 
 def is_lossless_webp(source: IO[bytes]) -> bool:
-    """Return whether the still in a WebP is kept without losses."""
-    kinds = (kind for kind, _ in itertools.islice(_webp_chunks(source), MAX_WEBP_CHUNKS))
-    return next((kind for kind in kinds if kind not in (b"VP8X", b"ICCP")), b"") == b"VP8L"
+    """Return whether the still in a WebP, or the first frame, is kept without losses."""
+    for kind, _ in itertools.islice(_webp_chunks(source), MAX_WEBP_CHUNKS):
+        if kind == b"ANMF":  # its frame has chunks of its own, behind place, size and time
+            return source.read(20)[16:] == b"VP8L"
+        if kind not in (b"VP8X", b"ICCP", b"ANIM"):
+            return kind == b"VP8L"
+    return False
 
 
 def plays(image: ImageFile.ImageFile, source: IO[bytes]) -> int | None:

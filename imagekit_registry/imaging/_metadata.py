@@ -85,14 +85,20 @@ _IPTC_RIGHTS = {ARTIST_TAG: (2, 80), COPYRIGHT_TAG: (2, 116)}
 
 
 def _read_exif(image: ImageFile.ImageFile, source: IO[bytes]) -> bytes | None:
-    """Return the image's EXIF data; in its ``info`` are then only such as can be read without harm."""
+    """Return the image's EXIF data; in its ``info`` are then only such as can be read without harm.
+
+    They tell of no orientation where browsers heed none: who saw the picture upright in one would not
+    in what is made of it. Tools leave it stale there, as nobody sees it.
+    """
     found = image.info.pop("exif", None)
+    is_heeded = found is not None and image.format != "WEBP"
     as_text = image.info.pop("Raw profile type exif", None)  # how ImageMagick writes it into a PNG
     if found is None and isinstance(as_text, str):
         found = bytes.fromhex("".join(as_text.split("\n")[3:]))
     if found is None and image.format == "PNG":
         found = late_png_exif(source)
     exif = safe_exif(found)
+    exif = exif if is_heeded else _edited(exif, _without_orientation)
     if exif is not None:
         image.info["exif"] = exif
     return exif

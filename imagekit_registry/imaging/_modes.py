@@ -16,10 +16,13 @@ from .formats import AUTO, can_write, normalize_format
 WHITE = 255
 #: Alpha below this is transparent where a format knows no half transparent pixels.
 OPAQUE_FROM = 128
-TRANSPARENT_INDEX = 255
+#: Colours of a palette.
+MAX_COLORS = 256
 #: By how much, of 255 and as root of the mean square, a palette may change a band: less than a JPEG
 #: of quality 85 does. And of how many pixels it may be looked for, some 0.2 s for a million.
 PALETTE_LOSS, MAX_PALETTE_PIXELS = 5.0, 4_000_000
+#: Modes that are narrowed to a palette: one of a PNG has alpha too, and a GIF gets one in any case.
+_NARROWED: Mapping[str, tuple[str, ...]] = {"GIF": (), "PNG": ("RGB", "RGBA")}
 #: Formats that take fewer bytes for fewer greys; WebP does if it is without losses.
 _GAIN_BY_FEW_GREYS = frozenset(["GIF", "PNG", "TIFF", "WEBP"])
 #: Formats that hold EXIF data and profiles.
@@ -131,23 +134,36 @@ def flatten(image: Image.Image, background: str | int | Sequence[int] | None = N
 def to_palette(image: Image.Image) -> tuple[Image.Image, dict[str, object]]:
     """Return *image* with a palette of its own, and the save option for its transparent pixels.
 
-    Pixels that are rather transparent than opaque get the last index; the others become opaque.
+    Pixels that are rather transparent than opaque get a colour of their own; the others become opaque.
     """
     if image.mode not in ("LA", "RGBA"):
-        return image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT), {}
+        return image.convert("RGB").quantize(MAX_COLORS, Image.Quantize.MEDIANCUT), {}
     rgba = image.convert("RGBA")
     alpha = rgba.getchannel("A")
     if alpha.getextrema()[0] >= OPAQUE_FROM:  # type: ignore[operator]
-        return rgba.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT), {}
+        return rgba.convert("RGB").quantize(MAX_COLORS, Image.Quantize.MEDIANCUT), {}
     hidden = alpha.point(lambda value: 255 if value < OPAQUE_FROM else 0, "1")
-    # Colours under transparent pixels must not use up the palette.
+    shown = ImageChops.invert(hidden)
+    # Colours under transparent pixels must not use up the palette: they get that of another pixel.
     opaque = rgba.convert("RGB")
-    opaque.paste((0, 0, 0), None, hidden)
-    palette = opaque.quantize(TRANSPARENT_INDEX, Image.Quantize.MEDIANCUT)
+    top = (shown.getbbox() or (0, 0))[1]
+    left = (shown.crop((0, top, image.width, top + 1)).getbbox() or (0,))[0]
+    opaque.paste(opaque.getpixel((left, top)), None, hidden)  # type: ignore[arg-type]
+    palette = opaque.quantize(MAX_COLORS - 1, Image.Quantize.MEDIANCUT)
     colors = list(palette.getpalette() or [])
-    palette.putpalette((colors + [0] * 768)[:768])
-    palette.paste(TRANSPARENT_INDEX, None, hidden)
-    return palette, {"transparency": TRANSPARENT_INDEX}
+    # Few colours take few bits: the first that no other pixel has stands for transparency.
+    hole = palette.histogram(shown).index(0)
+    palette.paste(hole, None, hidden)
+    size = int(palette.getextrema()[1]) + 1  # type: ignore[arg-type]
+    palette.putpalette([*colors, 0, 0, 0][: size * 3])
+    return palette, {"transparency": hole}
+
+
+def gains_by_few_colors(source_mode: str, format: str) -> bool:
+    """Return whether what was in one bit or had a palette takes the fewer bytes the fewer colours it has."""
+    if source_mode == "1":
+        return format in _GAIN_BY_FEW_GREYS
+    return source_mode == "P" and holds(format, "P")
 
 
 def narrowed(image: Image.Image, source_mode: str, format: str) -> Image.Image:
@@ -164,13 +180,13 @@ def narrowed(image: Image.Image, source_mode: str, format: str) -> Image.Image:
             result.putpalette([grey * 17 for grey in range(16) for _ in range(3)])
         else:
             result = image.point([round(grey / 17) * 17 for grey in range(256)])
-    elif source_mode == "P" and format == "PNG" and image.mode in ("RGB", "RGBA"):
-        if image.width * image.height > MAX_PALETTE_PIXELS:
+    elif source_mode == "P" and image.mode in _NARROWED.get(format, ("RGB",)):
+        if image.width * image.height > MAX_PALETTE_PIXELS or not holds(format, "P"):
             return image
         plain = image.mode == "RGB"
         method = Image.Quantize.MEDIANCUT if plain else Image.Quantize.FASTOCTREE
-        result = image.quantize(256, method, dither=Image.Dither.NONE)
-        if not plain or image.getcolors(256) is None:
+        result = image.quantize(MAX_COLORS, method, dither=Image.Dither.NONE)
+        if not plain or image.getcolors(MAX_COLORS) is None:
             # What is white, black, opaque or hidden stays so: averages are a little off.
             used = (int(result.getextrema()[1]) + 1) * len(image.mode)  # type: ignore[arg-type]
             colors = (result.getpalette(image.mode) or [])[:used]
@@ -186,13 +202,18 @@ def narrowed(image: Image.Image, source_mode: str, format: str) -> Image.Image:
 
 
 def narrowed_alike(images: Sequence[Image.Image], source_mode: str) -> list[Image.Image]:
-    """Return *images*, all of one size and mode, with one palette if their source had one: a PNG's."""
+    """Return *images*, all of one size and mode, with one palette or in greys if their source was: a PNG's."""
     width, height = images[0].size
     if width * height * len(images) > MAX_PALETTE_PIXELS:
         return list(images)
     sheet = Image.new(images[0].mode, (width, height * len(images)))
     for number, image in enumerate(images):
         sheet.paste(image, (0, number * height))
+    if (
+        source_mode in ("1", "L")
+        and sheet.convert("L").convert(sheet.mode).tobytes() == sheet.tobytes()
+    ):
+        sheet = sheet.convert("L")
     few = narrowed(sheet, source_mode, "PNG")
     tops = range(0, sheet.height, height)
     return [few.crop((0, top, width, top + height)) for top in tops]

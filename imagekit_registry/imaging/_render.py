@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.processors import Processor
 from imagekit_registry.processors.base import is_scale_invariant, output_size_of, overrides
-from imagekit_registry.processors.resampling import PillowResizer, Resizer, resized_by
+from imagekit_registry.processors.resampling import Part, PillowResizer, Resizer, resized_by
 
 from ._animation import ANIMATED_FORMATS, write_animation
 from ._colour import without_palette
@@ -25,7 +26,7 @@ from ._decoder_pillow import PillowDecoder
 from ._decoder_vips import VipsDecoder
 from ._encode import FormatOptions, Work, finish_still
 from ._metadata import finish
-from ._modes import Encoded, frame_for, require_format
+from ._modes import Encoded, frame_for, gains_by_few_colors, require_format
 from ._plan import Job, check_result, plan_jobs, rendition_size
 from ._recipe import Recipe
 from ._scaling import Pyramid
@@ -59,6 +60,35 @@ def get_decoder(name: str) -> Decoder:
         known = ", ".join(sorted(_MAKERS))
         raise InvalidConfiguration(f"there is no decoder {name!r}; there are: {known}") from None
     return maker()
+
+
+@attrs.frozen
+class _SoftResizer:
+    """Makes smaller by a filter that leaves few colours along edges, and larger as Pillow does."""
+
+    filter: Image.Resampling
+    name = "soft"
+
+    def resize(self, image: Image.Image, size: Size, box: Part) -> Image.Image:
+        """Return *box* of *image* in *size* pixels."""
+        left, top, right, bottom = box
+        if size[0] > right - left or size[1] > bottom - top:
+            return _PILLOW_RESIZER.resize(image, size, box)
+        return image.resize(size, self.filter, box)
+
+
+def _softener(job: Job, *, moves: bool) -> Resizer | None:
+    """Return what scales where each colour of an edge costs bytes; None: what scales everything else.
+
+    LANCZOS puts light and dark lines along edges, which double the bytes of a drawing. This filter keeps
+    as much of it. Averages have fewer colours still, but are ragged, which is not seen in what moves.
+    """
+    if moves and job.format == "GIF":
+        return _SoftResizer(Image.Resampling.BOX)
+    # Pillow takes a GIF of greys for one without a palette.
+    mode = "P" if job.header.format == "GIF" else job.header.mode
+    is_dear = gains_by_few_colors(mode, job.format)
+    return _SoftResizer(Image.Resampling.HAMMING) if is_dear else None
 
 
 def _call(processor: Processor, image: Image.Image, size: Size) -> tuple[Image.Image, Size]:
@@ -140,8 +170,10 @@ def _render_stills(work: Work, jobs: list[Job]) -> None:
                 pyramid = pyramids[key]
                 image = pyramid.least(job.decoded_size)
             shared = several and pyramid is not None
-            made = run(job, image, work.limits, work.deadline, shared=shared)
-            rendition = rendition_size(job) if shared else None
+            soft = _softener(job, moves=False)
+            with resized_by(soft) if soft else contextlib.nullcontext():
+                made = run(job, image, work.limits, work.deadline, shared=shared)
+            rendition = rendition_size(job) if shared and not soft else None
             if pyramid is not None and rendition is not None:
                 pyramid.offer(made, job.source_size, rendition)
             job.result = finish_still(work, job, made)
@@ -195,14 +227,9 @@ def _add_frame(work: Work, job: Job, frame: Frame) -> None:
     plan = Plan(orientation=job.orientation, color=job.color)
     exif = work.opened.metadata.exif
     image = finish(frame.image.copy(), plan, job.header.profile, exif)
-    # A palette pays for each colour that a filter makes of an edge. Averages make the fewest; who takes
-    # a PNG for an animation wants smooth edges, which this filter makes with half as many as LANCZOS.
-    palettes = {"GIF": Image.Resampling.BOX}
-    if job.header.mode == "P":
-        palettes["PNG"] = Image.Resampling.HAMMING
-    if job.decoded_size and job.format in palettes:
-        image = without_palette(image).resize(job.decoded_size, palettes[job.format])
-    made = run(job, image, work.limits, work.deadline)
+    soft = _softener(job, moves=True)
+    with resized_by(soft) if soft else contextlib.nullcontext():
+        made = run(job, image, work.limits, work.deadline)
     job.frames.append(attrs.evolve(frame, image=frame_for(made)))
     work.limits.check_output(job.frames[0].image.size, len(job.frames))
 

@@ -279,7 +279,7 @@ class SpecHost:
             # Registered by this very host, when it had no name yet.
             _hosted[id] = (self._original_spec, owner)
 
-    def set_field_spec_id(self, model: type[models.Model], name: str) -> None:
+    def _set_spec_id(self, model: type[models.Model], name: str) -> None:
         """Set the id of the spec of a model's field: the one that it was given, or one by its name.
 
         Two models of an app may have one name, if they are abstract. The second gets an id by its

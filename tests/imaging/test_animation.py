@@ -261,7 +261,7 @@ def test_an_avif_animation_with_an_orientation_is_written_without_it(as_option: 
         pytest.skip("this Pillow has no AVIF")
     exif = Image.Exif()
     exif[0x0112], exif[0x8298] = 6, "somebody"
-    source = made.animation("WEBP", exif=exif.tobytes())
+    source = made.animation("PNG", exif=exif.tobytes())
     kept: dict[str, Any] = {"options": {"exif": exif}} if as_option else {"metadata": "keep"}
     result = make(source, ResizeToFit(20), format="AVIF", auto_orient=False, **kept)
     with Image.open(result) as image:
@@ -504,3 +504,55 @@ def test_an_apng_holds_only_what_changes() -> None:
     turned = [photo, *(photo.rotate(90 * number).resize(photo.size) for number in (1, 2))]
     moving = made.encode(photo, "WEBP", save_all=True, append_images=turned[1:], lossless=True)
     assert Image.open(make(moving, format="PNG")).mode == "RGB"
+
+
+def drawn(mode: str) -> list[Image.Image]:
+    """Return eight frames of a disk that passes some lines."""
+    frames = []
+    for number in range(8):
+        frame = Image.new("L", (160, 120), 255)
+        draw = ImageDraw.Draw(frame)
+        for top in range(0, 120, 15):
+            draw.line((0, top, 160, 120 - top), fill=0)
+        draw.ellipse((number * 12, 40, number * 12 + 30, 70), fill=0 if mode == "1" else 90)
+        frames.append(frame.convert(mode))
+    return frames
+
+
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_an_apng_of_greys_stays_one(mode: str) -> None:
+    """In its own size without losses, and in few more bytes than its source; scaled, one bit has 16 greys."""
+    frames = drawn(mode)
+    source = made.encode(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=80)
+    whole, half = make(source), make(source, ResizeToFit(80))
+    assert len(whole.getvalue()) < len(source.getvalue()) * 1.1
+    softened = Image.Resampling.HAMMING if mode == "1" else Image.Resampling.LANCZOS
+    for result, modes, most in ((whole, ("1", "L"), 0), (half, ("P", "L"), 9)):
+        with Image.open(result) as image:
+            assert image.mode == modes[mode == "L"]
+            assert image.n_frames == 8  # type: ignore[attr-defined]
+            for number, frame in enumerate(frames):
+                image.seek(number)
+                expected = frame.convert("L").resize(image.size, softened)
+                difference = ImageChops.difference(image.convert("L"), expected)
+                assert ImageStat.Stat(difference).extrema[0][1] <= most, number
+
+
+@pytest.mark.parametrize("frame", ["alone", "with a profile"])
+def test_an_animated_webp_without_losses_stays_so(frame: str) -> None:
+    """Unless a quality is asked for; one with losses stays as it is, too."""
+    frames = [each.convert("RGB") for each in drawn("L")]
+    options: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": 80}
+    if frame == "with a profile":
+        options["icc_profile"] = made.make_profile("p3")
+    source = made.encode(frames[0], "WEBP", lossless=True, **options)
+    result = make(source, color="keep")
+    assert len(result.getvalue()) < len(source.getvalue()) * 1.1
+    with Image.open(result) as image:
+        for number, each in enumerate(frames):
+            image.seek(number)
+            assert ImageChops.difference(image.convert("RGB"), each).getbbox() is None
+    lossy = make(source, color="keep", options={"quality": 80})
+    with Image.open(lossy) as image:
+        assert ImageChops.difference(image.convert("RGB"), frames[0]).getbbox()
+    assert b"VP8L" not in make(made.encode(frames[0], "WEBP", quality=80, **options)).getvalue()

@@ -189,7 +189,7 @@ ORIENTATIONS = {
 
 
 def by_orientation() -> Iterator[tuple[str, Source]]:
-    """Yield all orientations in each format that can tell them, and some that are none."""
+    """Yield all orientations in each format that can tell them, and some that browsers do not heed."""
     formats = ["JPEG", "PNG", "WEBP", "TIFF", *(["AVIF"] if made.HAS_AVIF else [])]
     for format in formats:
         options: dict[str, Any] = {"lossless": True} if format == "WEBP" else {}
@@ -197,8 +197,9 @@ def by_orientation() -> Iterator[tuple[str, Source]]:
             if format == "AVIF":
                 options = {"quality": 95}
             data = made.encode(picture("RGB")[0], format, exif=exif(number), **options)
-            size = SIZE if number < 5 else (SIZE[1], SIZE[0])
-            quarters = tuple(QUARTERS[index] for index in order)
+            is_heeded = format != "WEBP"
+            size = (SIZE[1], SIZE[0]) if is_heeded and number >= 5 else SIZE
+            quarters = tuple(QUARTERS[index] for index in order) if is_heeded else QUARTERS
             yield (
                 f"{format} turned {number}",
                 Source(data.getvalue(), f"b.{format.lower()}", quarters, size, 10),
@@ -219,8 +220,11 @@ def by_orientation() -> Iterator[tuple[str, Source]]:
         yield f"EXIF {name}", Source(image.getvalue(), "b.jpg", tolerance=10)
     plain = made.encode(picture("RGB")[0], "PNG").getvalue()
     behind = plain[:-12] + made.png_chunk(b"eXIf", exif(6)[6:]) + plain[-12:]
-    turned = tuple(QUARTERS[index] for index in ORIENTATIONS[6])
-    yield "EXIF behind the pixels", Source(behind, "b.png", turned, (SIZE[1], SIZE[0]))
+    yield "EXIF behind the pixels", Source(behind, "b.png")
+    digits = exif(6).hex().encode()
+    text = b"\nexif\n%8d\n%b\n" % (len(exif(6)), digits)
+    as_text = made.png_chunk(b"tEXt", b"Raw profile type exif\0" + text)
+    yield "EXIF as text", Source(plain[:33] + as_text + plain[33:], "b.png")
 
 
 def by_variant() -> Iterator[tuple[str, Source]]:

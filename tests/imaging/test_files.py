@@ -226,6 +226,17 @@ def test_an_orientation_that_xmp_alone_tells_of_is_not_applied(format: str) -> N
     assert (result.width, result.height) == (64, 48)
 
 
+@pytest.mark.parametrize("auto_orient", [True, False])
+def test_an_orientation_that_is_not_heeded_is_not_passed_on(auto_orient: bool) -> None:
+    """No browser turns a WebP by its EXIF data, but all would turn the JPEG that is made of it."""
+    tags = Image.Exif()
+    tags[0x0112], tags[0x8298] = 6, "somebody"
+    source = made.encode(made.sample(), "WEBP", exif=tags.tobytes())
+    result = make(source, format="JPEG", metadata="keep", auto_orient=auto_orient)
+    assert (result.width, result.height) == (64, 48)
+    assert dict(opened(result).getexif()) == {0x8298: "somebody"}
+
+
 class TestWebFormats:
     """Without a format, the result is what browsers show."""
 
@@ -582,10 +593,91 @@ class TestSourcesThatAreSmall:
         source = chart().convert("1")
         scan = made.encode(source, "TIFF", compression="group4")
         result = make(scan, ResizeToFit(200), format=format)
-        grey = make(made.encode(source.convert("L"), "PNG"), ResizeToFit(200))
-        assert len(result.getvalue()) < len(grey.getvalue()) * 0.7
-        difference = ImageChops.difference(opened(result).convert("L"), opened(grey))
+        usual = make(made.encode(source.convert("L"), "PNG"), ResizeToFit(200))
+        assert len(result.getvalue()) < len(usual.getvalue()) * 0.7
+        grey = source.convert("L").resize((200, 150), Image.Resampling.HAMMING)
+        difference = ImageChops.difference(opened(result).convert("L"), grey)
         assert ImageStat.Stat(difference).extrema[0][1] <= 9
+
+    @pytest.mark.parametrize(
+        ("mode", "source", "format"),
+        [
+            ("1", "PNG", "PNG"),
+            ("1", "TIFF", "TIFF"),
+            ("1", "TIFF", "WEBP"),
+            ("1", "GIF", "GIF"),
+            ("P", "PNG", "PNG"),
+            ("P", "GIF", "GIF"),
+            ("P", "BMP", "BMP"),
+        ],
+    )
+    @pytest.mark.parametrize("width", [300, 200])
+    def test_edges_of_a_drawing_are_few_bytes_and_keep_as_much(
+        self, mode: str, source: str, format: str, width: int
+    ) -> None:
+        """As the usual filter would: within half a decibel of the drawing, if enlarged again."""
+        drawing = (
+            chart().quantize(16) if mode == "P" else chart().convert("1", dither=Image.Dither.NONE)
+        )
+        plain = drawing.convert("RGB" if mode == "P" else "L")
+        result = make(made.encode(drawing, source), ResizeToFit(width), format=format)
+        usual = plain.resize(opened(result).size, Image.Resampling.LANCZOS)
+        if format == "BMP":
+            assert opened(result).mode == "P"
+        else:
+            wanted = {"1": "L", "P": "P"}[mode]
+            few = usual.quantize(256) if wanted == "P" else usual
+            lossless: dict[str, Any] = {"lossless": True} if format == "WEBP" else {}
+            other = made.encode(few, format, **lossless)
+            assert len(result.getvalue()) < len(other.getvalue()) * 0.7
+
+        def lost(small: Image.Image) -> float:
+            large = small.convert(plain.mode).resize(plain.size, Image.Resampling.BICUBIC)
+            return max(ImageStat.Stat(ImageChops.difference(large, plain)).rms)
+
+        assert lost(opened(result)) < lost(usual) * 1.06
+
+    @pytest.mark.parametrize("format", ["BMP", "PCX", "TGA", "TIFF"])
+    @pytest.mark.parametrize("processors", [[Crop(300, 200)], [ResizeToFit(200)]])
+    def test_a_palette_stays_one_in_every_format_that_has_them(
+        self, format: str, processors: list[Any]
+    ) -> None:
+        """Who asks for one of these gets a third of the bytes of true colours."""
+        source = made.encode(chart().quantize(64), format)
+        result = opened(make(source, *processors, format=format))
+        assert result.mode == "P"
+        truth = opened(make(source, *processors, format="PPM"))
+        softer = ImageChops.difference(result.convert("RGB"), truth)
+        assert max(ImageStat.Stat(softer).rms) < (1 if isinstance(processors[0], Crop) else 12)
+
+    @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+    def test_a_tga_is_compressed(self, mode: str) -> None:
+        """Without loss, in every mode that can be."""
+        image = chart().convert(mode)
+        result = make(made.encode(image, "TGA"), format="TGA")
+        assert opened(result).convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
+        raw = made.encode(image, "TGA").getvalue()
+        assert len(result.getvalue()) <= len(raw) * (1 if mode == "1" else 0.3)
+
+    def test_a_soft_shadow_takes_the_bytes_of_a_good_effort(self) -> None:
+        """What has alpha is drawn, as a rule; a photograph would gain nothing."""
+        shadow = Image.radial_gradient("L").resize((300, 300))
+        icon = Image.merge("RGBA", (shadow, shadow, Image.new("L", shadow.size, 90), shadow))
+        result = make(made.encode(icon, "PNG"))
+        assert len(result.getvalue()) == len(made.encode(icon, "PNG", compress_level=6).getvalue())
+
+    @pytest.mark.parametrize("colors", [1, 3, 15, 63, 255])
+    def test_a_hole_takes_one_colour_of_a_gif(self, colors: int) -> None:
+        """A palette of 16 is none of 256; every other colour is kept."""
+        image = Image.new("RGBA", (64, 64))
+        for number in range(colors):
+            image.paste(
+                (number, 255 - number, 90, 255), (number % 16 * 4, number // 16 * 4, 64, 64)
+            )
+        image.paste((0, 0, 0, 0), (60, 60, 64, 64))
+        result = make(made.encode(image, "PNG"), format="GIF")
+        assert 2 << (result.getvalue()[10] & 7) == max(4, colors + 1)
+        assert opened(result).convert("RGBA").tobytes() == image.tobytes()
 
     @pytest.mark.parametrize("width", [400, 300, 200])
     def test_a_scanned_page_does_not_outgrow_its_file(self, width: int) -> None:

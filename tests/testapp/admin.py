@@ -5,7 +5,18 @@ from __future__ import annotations
 from django.contrib import admin
 
 from imagekit_registry.admin import AdminThumbnail, ImageAdminMixin
-from tests.testapp.models import Album, AlbumPhoto, Limited, Photo, Portrait, Profile
+from tests.testapp.models import (
+    Album,
+    AlbumPhoto,
+    Keyed,
+    KeyedBySignals,
+    KeyedChild,
+    KeyedProxy,
+    Limited,
+    Photo,
+    Portrait,
+    Profile,
+)
 
 
 @admin.register(Photo)
@@ -44,4 +55,4 @@ class PortraitAdmin(ImageAdminMixin, admin.ModelAdmin):  # type: ignore[type-arg
     """A focal point."""
 
 
-admin.site.register(Limited)
+admin.site.register([Keyed, KeyedBySignals, KeyedChild, KeyedProxy, Limited])

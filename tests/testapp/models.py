@@ -8,6 +8,7 @@ from django.db import models
 
 from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles.backends import DatabaseImageCacheBackend
+from imagekit_registry.cachefiles.strategies import Optimistic
 from imagekit_registry.models import FocalPointField, ImageSpecField, ProcessedImageField
 from imagekit_registry.processors import Adjust, ResizeToFill, ResizeToFit
 from imagekit_registry.utils import get_field_info
@@ -324,3 +325,78 @@ class Article(models.Model):
     far = ImageSpecField(
         [ResizeToFill(8, 8)], source="account__owner__account__image", format="PNG"
     )
+
+
+def under_key(instance: models.Model, name: str) -> str:
+    """Name an upload by the key of its row, which a new one lacks."""
+    return f"keyed/{instance.pk}/{name}"
+
+
+class AbstractKeyed(models.Model):
+    """Images under the key of their row, made of as soon as they are saved."""
+
+    title = models.CharField(max_length=50, blank=True)
+    image = models.ImageField(upload_to=under_key, blank=True)
+    other = models.ImageField(upload_to=under_key, blank=True, null=True)
+    avatar = ProcessedImageField(
+        [ResizeToFill(30, 20)], format="PNG", upload_to=under_key, blank=True
+    )
+
+    of_image = ImageSpecField(
+        [ResizeToFill(9, 9)], source="image", format="PNG", cachefile_strategy=Optimistic()
+    )
+    of_other = ImageSpecField(
+        [ResizeToFill(8, 8)], source="other", format="PNG", cachefile_strategy=Optimistic()
+    )
+    of_avatar = ImageSpecField(
+        [ResizeToFill(7, 7)], source="avatar", format="PNG", cachefile_strategy=Optimistic()
+    )
+
+    class Meta:
+        abstract = True
+
+    def take_images(self) -> dict[str, Any]:
+        """Return the images, and leave none."""
+        kept = {name: getattr(self, name) for name in ("image", "other", "avatar")}
+        self.put_back(dict.fromkeys(kept))
+        return kept
+
+    def put_back(self, kept: dict[str, Any]) -> None:
+        """Take *kept* for the images again."""
+        for name, image in kept.items():
+            setattr(self, name, image)
+
+
+class Keyed(AbstractKeyed):
+    """Saves a new row without its images, and then with them."""
+
+    #: What the second save is told, beside the database.
+    again: dict[str, Any] = {}
+
+    def save(self, **options: Any) -> None:
+        """Save a new row twice."""
+        if self._state.adding:
+            kept = self.take_images()
+            super().save(**options)
+            self.put_back(kept)
+            options = {"using": options.get("using"), **self.again}
+        super().save(**options)
+
+
+class KeyedProxy(Keyed):
+    """The same rows under another name."""
+
+    class Meta:
+        proxy = True
+
+
+class KeyedChild(Keyed):
+    """A table of its own that continues these rows."""
+
+    place = models.CharField(max_length=50, blank=True)
+
+
+class KeyedBySignals(AbstractKeyed):
+    """Leaves that to receivers of signals."""
+
+    held: dict[str, Any] = {}
