@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import attrs
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.GifImagePlugin import GifImageFile
+from PIL.IcoImagePlugin import IcoImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
@@ -28,6 +29,7 @@ from ._pixels import (
     differing_rows,
     has_deep_transparency,
     has_unused_scans,
+    take_best_icon,
     with_deep_alpha,
 )
 from ._scaling import reduce_to
@@ -102,6 +104,8 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
         names = _allowed_names(limits)
         image = _try_formats(source, prefix, names)
         if image is not None:
+            if isinstance(image, IcoImageFile):
+                take_best_icon(image)
             times = SMALL_DECODE_PIXELS if isinstance(image, JpegImageFile) else 1
             limits.check_pixels(image.size, times)
             return image
@@ -112,7 +116,14 @@ class PillowImage:
     """An image that Pillow has opened."""
 
     def __init__(self, image: ImageFile.ImageFile, source: BufferedSource, limits: Limits) -> None:
-        """Read what the header says; raise `LimitExceeded` for what would cost too much time."""
+        """Read what the header says.
+
+        Raises:
+            LimitExceeded: It would cost too much time.
+            UnreadableImage: Its pixels are numbers of a palette that it lacks.
+        """
+        if image.mode == "P" and image.palette is None:
+            raise UnreadableImage("the image has no palette", hint="Upload the file again.")
         self._image = image
         self.limits = limits
         self.source = source

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import attrs
 from PIL import Image, ImageChops, ImageFile
 from PIL.GifImagePlugin import GifImageFile
+from PIL.IcoImagePlugin import IcoImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
@@ -73,14 +74,32 @@ def cover(image: ImageFile.ImageFile) -> Image.Image:
 def has_deep_transparency(image: PngImageFile) -> bool:
     """Return whether a PNG of 16 bits a band, not loaded yet, has a colour that is transparent.
 
-    Of grey in 2 and 4 bits, that is told in 8: Pillow scales the pixels, but not this value.
+    Of grey in 2 and 4 bits, that is told in 8: Pillow scales the pixels, but not this value. More bits
+    than pixels have do not count.
     """
     raw = str(image.tile[0][3]) if image.tile else ""
     bits = int(raw.partition(";")[2].rstrip("B") or 8)
     value = image.info.get("transparency")
-    if image.mode == "L" and bits in (2, 4) and isinstance(value, int) and value < 2**bits:
-        image.info["transparency"] = value * 255 // (2**bits - 1)
+    if image.mode == "L" and bits in (2, 4) and isinstance(value, int):
+        most = 2**bits - 1
+        image.info["transparency"] = (value & most) * 255 // most
     return bits == 16 and value is not None
+
+
+def take_best_icon(image: IcoImageFile) -> None:
+    """Let an icon have the most colours of those of its size; Pillow takes the one with the fewest.
+
+    One of 32 bits without any alpha is of a time in which its mask alone told what is transparent.
+    """
+    icons = image.ico
+    icons.entry.sort(key=lambda entry: (entry.square, entry.color_depth), reverse=True)
+    icon = icons.frame(0)
+    if icon.mode == "RGBA" and icon.getchannel("A").getextrema() == (0, 0):
+        icons.entry[0] = icons.entry[0]._replace(bpp=24)
+        icon = icons.frame(0)
+    icon.load()
+    image.im, image._mode, image.palette = icon.im, icon.mode, icon.palette
+    image._size = icon.size
 
 
 def _differs(image: Image.Image, value: int) -> Image.Image:
