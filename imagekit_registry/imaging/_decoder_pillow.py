@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import attrs
 from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.IcoImagePlugin import IcoImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -17,6 +18,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from imagekit_registry._openers import SNIFFED_BYTES, Opener, explain_unread, opener_registry
 from imagekit_registry.exceptions import UnreadableImage
 
+from ._bitmaps import take_best_icon, take_runs
 from ._colour import to_standard_range
 from ._containers import is_lossless_webp, mended, plays
 from ._cost import check_cost, check_memory, check_structure, count_frames, count_scans
@@ -29,7 +31,6 @@ from ._pixels import (
     differing_rows,
     has_deep_transparency,
     has_unused_scans,
-    take_best_icon,
     with_deep_alpha,
 )
 from ._scaling import reduce_to
@@ -173,6 +174,8 @@ class PillowImage:
 
     def _loaded(self, plan: Plan) -> ImageFile.ImageFile:
         image = self._image
+        if isinstance(image, BmpImageFile) and image.tile:
+            take_runs(image)
         if (
             plan.minimum is not None
             and isinstance(image, JpegImageFile)

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 import attrs
 from PIL import Image, ImageChops, ImageFile
 from PIL.GifImagePlugin import GifImageFile
-from PIL.IcoImagePlugin import IcoImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
@@ -84,22 +83,6 @@ def has_deep_transparency(image: PngImageFile) -> bool:
         most = 2**bits - 1
         image.info["transparency"] = (value & most) * 255 // most
     return bits == 16 and value is not None
-
-
-def take_best_icon(image: IcoImageFile) -> None:
-    """Let an icon have the most colours of those of its size; Pillow takes the one with the fewest.
-
-    One of 32 bits without any alpha is of a time in which its mask alone told what is transparent.
-    """
-    icons = image.ico
-    icons.entry.sort(key=lambda entry: (entry.square, entry.color_depth), reverse=True)
-    icon = icons.frame(0)
-    if icon.mode == "RGBA" and icon.getchannel("A").getextrema() == (0, 0):
-        icons.entry[0] = icons.entry[0]._replace(bpp=24)
-        icon = icons.frame(0)
-    icon.load()
-    image.im, image._mode, image.palette = icon.im, icon.mode, icon.palette
-    image._size = icon.size
 
 
 def _differs(image: Image.Image, value: int) -> Image.Image:

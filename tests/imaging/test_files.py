@@ -744,6 +744,18 @@ def bitmap(bits: int, alpha: int = 255) -> bytes:
     return head + pixels + b"\xf0\0\0\0" * 16
 
 
+def runs(*codes: tuple[int, ...], bits: int = 8) -> bytes:
+    """Return a BMP of 12 x 8 pixels in run lengths, whose first colour is orange."""
+    palette = bytes([30, 140, 240, 0]) + bytes([200, 60, 20, 0]) * (1 << bits - 1)
+    palette = palette.ljust(4 << bits, b"\x50")
+    data = b"".join(bytes(code) for code in codes)
+    head = struct.pack("<3i2H6I", 40, 12, 8, 1, bits, 3 - bits // 4, len(data), 0, 0, 0, 0)
+    start = 14 + len(head) + len(palette)
+    first = struct.pack("<2sI4xI", b"BM", start + len(data), start)
+    return first + head + palette + data
+
+
+END, NEXT = (0, 1), (0, 0)
 PALETTE = made.png_chunk(b"PLTE", bytes(range(48)) + bytes(720))
 HALF = made.png_chunk(b"tRNS", bytes([128] * 16))
 #: What Chromium shows in a way of its own; `test_browser` asks it.
@@ -758,6 +770,14 @@ ODD = {
     "icon, few colours first": icon((4, bitmap(4)), (32, bitmap(32))),
     "icon, few colours last": icon((32, bitmap(32)), (4, bitmap(4))),
     "icon, alpha of nothing": icon((32, bitmap(32, 0))),
+    "runs that skip": runs(
+        (4, 0), (0, 2, 3, 2), (9, 1), NEXT, (0, 3, 0, 1, 0, 0), (0, 2, 0, 4), END
+    ),
+    "runs that end early": runs((12, 0), NEXT, (12, 1), END),
+    "runs of short rows": runs(*[(row + 1, row % 2, *NEXT) for row in range(8)], END),
+    "runs that are too long": runs((200, 0), NEXT, (12, 1), NEXT, (0, 2, 200, 0), (3, 1), END),
+    "runs of empty rows": runs(NEXT, NEXT, (12, 0), NEXT, NEXT, (5, 1), END),
+    "runs of four bits": runs((7, 0x01), (0, 5, 0x10, 0x10, 0x10, 0), NEXT, (3, 0x10), END, bits=4),
 }
 if made.HAS_AVIF:
     ODD["AVIF turned"] = turned("AVIF")
@@ -799,6 +819,34 @@ class TestOddSources:
         result = opened(make(io.BytesIO(ODD["icon, alpha of nothing"]))).convert("RGBA")
         assert result.getpixel((3, 0))[3] == 0  # type: ignore[index]
         assert result.getpixel((15, 0)) == (90, 240, 240, 255)
+
+    @pytest.mark.parametrize(
+        ("name", "rows"),
+        [
+            (
+                "runs that skip",
+                {7: "ooooKKKKKKKK", 6: "K" * 12, 5: "KKKKKKKBBBBB", 4: "oBoKKKKKKKKK"},
+            ),
+            ("runs that end early", {7: "o" * 12, 6: "B" * 12, 5: "K" * 12, 0: "K" * 12}),
+            ("runs of empty rows", {7: "K" * 12, 5: "o" * 12, 4: "K" * 12, 3: "BBBBBKKKKKKK"}),
+            ("runs of four bits", {7: "oBoBoBoBoBoB", 6: "BoBKKKKKKKKK"}),
+        ],
+    )
+    def test_what_runs_of_a_bmp_skip_is_black(self, name: str, rows: dict[int, str]) -> None:
+        """And not the palette's first colour; the last row is the first of the file."""
+        result = opened(make(io.BytesIO(ODD[name]), format="PNG"))
+        assert result.mode == "P"
+        names = {(240, 140, 30): "o", (20, 60, 200): "B", (0, 0, 0): "K"}
+        shown = result.convert("RGB")
+        for y, row in rows.items():
+            assert "".join(names[shown.getpixel((x, y))] for x in range(12)) == row  # type: ignore[index]
+
+    def test_runs_that_are_cut_off_are_an_error(self) -> None:
+        """How much is missing cannot be told."""
+        whole = ODD["runs of short rows"]
+        for cut in range(3, 20):  # without its end marker it is whole
+            with pytest.raises(UnreadableImage, match="damaged"):
+                make(io.BytesIO(whole[:-cut]), ResizeToFit(4))
 
     @pytest.mark.parametrize("source", [numbered(), icon((32, numbered()))], ids=["PNG", "ICO"])
     def test_a_missing_palette_is_an_error_of_ours(self, source: bytes) -> None:
