@@ -35,18 +35,14 @@ _MODES = frozenset(["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
 #: What the process of an opener returns if it says itself what is wrong.
 SAID = 3
 
-#: How files begin that Pillow does not read by itself, by the extra that has them read.
-SNIFFS: Mapping[str, re.Pattern[bytes]] = {
-    "heif": re.compile(rb"....ftyp(?:hei[cfmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL),
-    "jxl": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
-    "pdf": re.compile(rb"%PDF-"),
-    "svg": re.compile(
-        rb"(?:\xef\xbb\xbf)?\s*<(?:svg|!doctype svg|(?:\?xml|!--).*?<svg)\b",
-        re.DOTALL | re.IGNORECASE,
-    ),
-    "video": re.compile(
-        rb"....ftyp(?:isom|iso[2-6]|mp4[12]|avc1|M4V |qt  |3gp[4-6]|dash|MSNV)|\x1a\x45\xdf\xa3",
-        re.DOTALL,
+#: Patterns of how files begin that Pillow does not read by itself, by the extra that has them read.
+SNIFFS: Mapping[str, bytes] = {
+    "heif": rb"(?s)....ftyp(?:hei[cfmsx]|hev[cmsx]|mif1|msf1)",
+    "jxl": rb"\xff\x0a|\0\0\0\x0cJXL ",
+    "pdf": rb"%PDF-",
+    "svg": rb"(?si)(?:\xef\xbb\xbf)?\s*<(?:svg|!doctype svg|(?:\?xml|!--).*?<svg)\b",
+    "video": (
+        rb"(?s)....ftyp(?:isom|iso[2-6]|mp4[12]|avc1|M4V |qt  |3gp[4-6]|dash|MSNV)|\x1a\x45\xdf\xa3"
     ),
 }
 #: What messages call them.
@@ -62,7 +58,7 @@ _CALLED = {
 def explain_unread(start: bytes) -> UnreadableImage | None:
     """Return an error that names the extra that has a file read which begins with *start*, or None."""
     for kind, sniff in SNIFFS.items():
-        if sniff.match(start):
+        if re.match(sniff, start):
             call = "" if kind == "heif" else f", and call register_openers({kind!r})"
             hint = f"Upload a JPEG, PNG or WebP, or have it read: {how_to_install(kind)}{call}."
             return UnreadableImage(f"{_CALLED[kind]} are not read", hint=hint)
@@ -241,7 +237,7 @@ def register_heif() -> None:
 
 
 def _is_heif(start: bytes) -> bool:
-    return SNIFFS["heif"].match(start) is not None
+    return re.match(SNIFFS["heif"], start) is not None
 
 
 def _open_heif(file: IO[bytes], name: str | bytes) -> ImageFile.ImageFile:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from functools import partial
+
+from django.apps import AppConfig, apps
 from django.core import checks
 from django.core.signals import request_finished, request_started
-from django.utils.module_loading import autodiscover_modules
+from django.utils.module_loading import autodiscover_modules, import_string
 from django.utils.translation import gettext_lazy as _
 
 from imagekit_registry import signals
 from imagekit_registry._lazy import later
 from imagekit_registry.conf import publish_defaults
+from imagekit_registry.registry import ADMIN_PREVIEW_ID, THUMBNAIL_ID, generator_registry
 
 __all__ = ["ImageKitConfig"]
 
+_LIBRARY = "imagekit_registry.generatorlibrary"
 _CHECKS = "imagekit_registry.checks"
 _RECEIVERS = "imagekit_registry.cachefiles.receivers"
 _STATE = "imagekit_registry.state"
@@ -29,13 +33,16 @@ class ImageKitConfig(AppConfig):
     def ready(self) -> None:
         """Connect what must be connected once per process."""
         # What these modules import needs the models, which are loaded by now.
-        from imagekit_registry import generatorlibrary
         from imagekit_registry._openers import register_heif
         from imagekit_registry.specs.sourcegroups import watch_all_images
 
         publish_defaults()
         register_heif()
-        generatorlibrary.register_all()
+        library = {THUMBNAIL_ID: "Thumbnail"}
+        if apps.is_installed("django.contrib.admin"):
+            library[ADMIN_PREVIEW_ID] = "AdminPreview"
+        for spec_id, name in library.items():
+            generator_registry.offer(spec_id, partial(import_string, f"{_LIBRARY}.{name}"))
         _connect()
         watch_all_images()
         autodiscover_modules("imagegenerators")

@@ -14,7 +14,7 @@ from imagekit_registry.imaging.formats import normalize_format
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.processors import Thumbnail as ThumbnailProcessor
 from imagekit_registry.processors.multiple import multiplied
-from imagekit_registry.registry import generator_registry
+from imagekit_registry.registry import ADMIN_PREVIEW_ID, THUMBNAIL_ID
 from imagekit_registry.specs import BaseImageSpec, ImageSpec, adapt_generator
 
 __all__ = [
@@ -24,12 +24,7 @@ __all__ = [
     "Rendition",
     "Thumbnail",
     "has_renditions",
-    "register_all",
 ]
-
-THUMBNAIL_ID = "imagekit:thumbnail"
-ADMIN_PREVIEW_ID = "imagekit:admin:preview"
-
 
 #: A page asks for the same few sizes again and again, and processors do not change.
 _processor_of = lru_cache(maxsize=256, typed=True)(ThumbnailProcessor)
@@ -167,10 +162,3 @@ class Rendition(ImageSpec):
 def has_renditions(spec: object) -> TypeGuard[ImageSpec]:
     """Return whether a generator is a spec whose image can be made in other formats and sizes."""
     return isinstance(spec, ImageSpec) and type(spec).generate is ImageSpec.generate
-
-
-def register_all() -> None:
-    """Register the library, unless the project has put its own generators in their places."""
-    for id, generator in ((THUMBNAIL_ID, Thumbnail), (ADMIN_PREVIEW_ID, AdminPreview)):
-        if id not in generator_registry.get_ids():
-            generator_registry.register(id, generator)

@@ -40,11 +40,18 @@ G = TypeVar("G")
 _CacheFiles = Callable[[], Iterable[Any]]
 
 
+#: The ids of the generators that every project has.
+THUMBNAIL_ID = "imagekit:thumbnail"
+ADMIN_PREVIEW_ID = "imagekit:admin:preview"
+
+
 class GeneratorRegistry:
     """Generators by id, so that a site can replace what an app has registered."""
 
     def __init__(self) -> None:
         self._generators: dict[str, object] = {}
+        #: What gives generators that are imported when they are first wanted, by id.
+        self._offers: dict[str, Callable[[], object]] = {}
         #: Counts changes; what is built from a registered generator is stale when it differs.
         self.version = 0
 
@@ -77,7 +84,7 @@ class GeneratorRegistry:
                 return cls
 
             return decorator
-        known = self._generators.get(id)
+        known = self.lookup(id) if id in self._offers else self._generators.get(id)
         if known is not None and known != generator:
             raise AlreadyRegistered(
                 f"The id {id!r} is already registered, for {known!r}. To replace it, call"
@@ -87,6 +94,24 @@ class GeneratorRegistry:
         self.version += 1
         return None
 
+    def offer(self, id: str, load: Callable[[], object]) -> None:
+        """Register under *id* what *load* gives when it is first wanted, if the id is free.
+
+        So a start imports nothing for a generator that it may never ask for.
+
+        Args:
+            id: Segments separated by colons.
+            load: Gives the generator.
+
+        Example:
+            >>> generator_registry.offer(
+            ...     "shop:poster", partial(import_string, "shop.posters.Poster")
+            ... )
+        """
+        if id not in self._generators:
+            self._offers[id] = load
+            self.version += 1
+
     def unregister(self, id: str) -> None:
         """Remove what is registered under *id*.
 
@@ -95,6 +120,7 @@ class GeneratorRegistry:
         """
         self.lookup(id)
         del self._generators[id]
+        self._offers.pop(id, None)
         self.version += 1
 
     def lookup(self, spec_id: str) -> Any:
@@ -106,7 +132,14 @@ class GeneratorRegistry:
         try:
             return self._generators[spec_id]
         except (KeyError, TypeError):
-            near = difflib.get_close_matches(str(spec_id), self._generators, n=3)
+            if not isinstance(spec_id, str):
+                raise NotRegistered(
+                    f"{spec_id!r} is no id of a generator. Write one, such as 'shop:card', and the image"
+                    " as source=."
+                ) from None
+            if load := self._offers.get(spec_id):
+                return self._generators.setdefault(spec_id, load())
+            near = difflib.get_close_matches(spec_id, self.get_ids(), n=3)
             hint = (
                 f"Did you mean {', '.join(map(repr, near))}?"
                 if near
@@ -139,7 +172,7 @@ class GeneratorRegistry:
 
     def get_ids(self) -> list[str]:
         """Return all ids, in the order of their registration."""
-        return list(self._generators)
+        return list(self._offers | self._generators)
 
 
 def _explain(

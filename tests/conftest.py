@@ -64,12 +64,14 @@ def registries() -> Iterator[None]:
     An app that a test has installed has put its checks there.
     """
     generators = dict(generator_registry._generators)
+    offers = dict(generator_registry._offers)
     groups = list(source_group_registry._groups)
     shared = dict(ImageFieldSourceGroup._shared)
     checks = set(check_registry.registered_checks)
     yield
     check_registry.registered_checks = checks
     generator_registry._generators = generators
+    generator_registry._offers = offers
     generator_registry.version += 1
     source_group_registry._groups = groups
     ImageFieldSourceGroup._shared.clear()

@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.apps import apps
 
 from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import InvalidArgument
-from imagekit_registry.generatorlibrary import Rendition, Thumbnail
+from imagekit_registry.generatorlibrary import (
+    ADMIN_PREVIEW_ID,
+    THUMBNAIL_ID,
+    Rendition,
+    Thumbnail,
+)
 from imagekit_registry.html import plan_picture, show
 from imagekit_registry.processors import ResizeToFill
+from imagekit_registry.registry import generator_registry
 from tests.pages import Banner, elements, registered, render
 
 
@@ -115,3 +122,16 @@ class TestThumbnail:
         for anchor in ({"x": 1}, {1}, [[]], object(), 5, "middle"):
             html = render("{% thumbnail '9x9' n anchor=a %}", n=stored_photo(), a=anchor)
             assert elements(html) == []
+
+
+@pytest.mark.parametrize("has_admin", [True, False])
+def test_the_admins_preview_is_registered_where_there_is_an_admin(
+    has_admin: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project without one finds the ids in its registry that it has put there."""
+    monkeypatch.setattr(generator_registry, "_generators", {})
+    monkeypatch.setattr(generator_registry, "_offers", {})
+    monkeypatch.setattr("django.apps.apps.is_installed", lambda name: has_admin)
+    apps.get_app_config("imagekit_registry").ready()
+    expected = [THUMBNAIL_ID, ADMIN_PREVIEW_ID] if has_admin else [THUMBNAIL_ID]
+    assert generator_registry.get_ids() == expected

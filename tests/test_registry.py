@@ -52,6 +52,29 @@ class TestGenerators:
         registry.register("a:b", lambda **kwargs: Small(**kwargs))
         assert isinstance(registry.get("a:b", source=None), Small)
 
+    def test_what_is_offered_is_loaded_when_it_is_wanted(self, registry: GeneratorRegistry) -> None:
+        """Once; until then it is registered as any other is."""
+        loaded: list[type] = []
+
+        def load() -> type:
+            loaded.append(Small)
+            return Small
+
+        registry.offer("a:b", load)
+        assert (registry.get_ids(), loaded) == (["a:b"], [])
+        assert [registry.lookup("a:b"), registry.lookup("a:b")] == [Small, Small]
+        assert (registry.get_ids(), loaded) == (["a:b"], [Small])
+        with pytest.raises(AlreadyRegistered):
+            registry.register("a:b", Other)
+        registry.unregister("a:b")
+        assert registry.get_ids() == []
+
+    def test_what_is_offered_takes_the_place_of_nothing(self, registry: GeneratorRegistry) -> None:
+        """A project's own generator may have been registered before."""
+        registry.register("a:b", Other)
+        registry.offer("a:b", lambda: Small)
+        assert registry.lookup("a:b") is Other
+
     def test_a_spec_knows_its_id(self, registry: GeneratorRegistry) -> None:
         """What comes out of the registry can say what it is called."""
         registry.register("a:b", Small)

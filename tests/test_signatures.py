@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from django.utils.module_loading import import_string
@@ -116,7 +116,7 @@ def test_signatures_of_fields_show_the_attributes_of_a_spec(field: Any) -> None:
         expected -= {"fallback", "namer", *FileAttributes.__annotations__}
         expected |= set(FieldAttributes.__annotations__)
     assert expected <= set(shown)
-    assert shown["color"].annotation == Literal["srgb", "keep"] | None
+    assert shown["color"].annotation == "Literal['srgb', 'keep'] | None"
 
 
 def test_attributes_of_a_spec_are_those_that_fields_take() -> None:

@@ -27,9 +27,9 @@ from imagekit_registry.exceptions import (
     MissingSource,
     answer_or,
 )
-from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID
 from imagekit_registry.html import build_attributes
 from imagekit_registry.models import FocalPointField
+from imagekit_registry.registry import ADMIN_PREVIEW_ID
 
 _logger = logging.getLogger("imagekit_registry.admin")
 

@@ -239,7 +239,10 @@ class StoredContent(ToldFile):
         record = existence.known(self)
         if record is not None and record.size is not None:
             return record.size
-        return self._ask_storage(self.storage.size, "the size of")
+        size = self._ask_storage(self.storage.size, "the size of")
+        if record is not None and record.status == Status.EXISTS:
+            existence.complete(self, record, size=size)
+        return size
 
     @property
     def path(self) -> str:

@@ -16,7 +16,7 @@ from imagekit_registry.cachefiles.existence import fetch, invalidate, known, loo
 from imagekit_registry.cachefiles.generation import Making
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
-from imagekit_registry.cachefiles.rendering import explained, source_key
+from imagekit_registry.cachefiles.rendering import completed, explained, source_key
 from imagekit_registry.cachefiles.results import (
     Item,
     News,
@@ -28,7 +28,7 @@ from imagekit_registry.cachefiles.results import (
 )
 from imagekit_registry.cachefiles.threads import is_in_event_loop, run_in_background
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import ImageKitError, MissingSource
+from imagekit_registry.exceptions import ImageKitError, MissingSource, answer_or
 from imagekit_registry.state import Status
 
 if TYPE_CHECKING:
@@ -380,6 +380,9 @@ class Generation:
     def _flush(self) -> None:
         news, self._news = self._news, []
         if not self.dry_run:
+            if self.by_listing:
+                # A command has the time; a page reads what it shows.
+                news = [(file, answer_or(record, completed, file, record)) for file, record in news]
             remember(news)
         while self._signals:
             self._signals.popleft()()

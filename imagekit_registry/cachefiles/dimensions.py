@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Required, TypedDict
 
 from imagekit_registry import imaging
 from imagekit_registry.cachefiles.existence import (
@@ -47,20 +48,27 @@ def dimensions(file: CacheFile) -> tuple[int | None, int | None]:
             return expected_size(file) or (None, None)
         (record,) = look_up([file], ask_storage=True)
     if record is None or record.width is None or record.height is None:
-        size = _measure(file, record)
-        if size is None:
+        told = _measure(file, record)
+        if told is None:
             return None, None
         if record is not None:
-            complete(file, record, width=size[0], height=size[1])
-        return size
+            complete(file, record, **told)
+        return told["width"], told["height"]
     # 0 says that the source of an image that failed does not tell.
     return record.width or None, record.height or None
 
 
-def _measure(file: CacheFile, record: CacheFileRecord | None) -> tuple[int, int] | None:
-    """Return the size of what is stored, or of the image that is yet to be made."""
+class _Measures(TypedDict, total=False):
+    width: Required[int]
+    height: Required[int]
+    size: int | None
+
+
+def _measure(file: CacheFile, record: CacheFileRecord | None) -> _Measures | None:
+    """Return the measures of what is stored, or of the image that is yet to be made."""
     if record is not None and record.status != Status.EXISTS:
-        return expected_size(file)
+        expected = expected_size(file)
+        return expected and {"width": expected[0], "height": expected[1]}
     if would_keep_waiting(file.storage):
         return None
     limits = default_limits()
@@ -69,10 +77,11 @@ def _measure(file: CacheFile, record: CacheFileRecord | None) -> tuple[int, int]
         try:
             with file.storage.open(name, "rb") as stored:
                 header = imaging.read_header(stored, limits, imaging.Deadline(limits.max_seconds))
+                size = answer_or(None, lambda: int(stored.size))
         except FileNotFoundError:
             invalidate(file)
         else:
-            return header.width, header.height
+            return {"width": header.width, "height": header.height, "size": size}
     return None
 
 

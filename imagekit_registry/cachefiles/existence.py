@@ -394,6 +394,5 @@ def _is_stale(file: CacheFile, record: CacheFileRecord | None) -> bool:
         # Whatever is there, nobody says that it is this image.
         return True
     if record is not None and record.fingerprint:
-        now = fingerprint(file.spec.source)
-        return bool(now) and now != record.fingerprint
+        return record.is_of_former(fingerprint(file.spec.source))
     return is_older_than_source(file)

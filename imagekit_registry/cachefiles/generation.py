@@ -248,7 +248,7 @@ class Making:
             file,
             Status.EXISTS,
             size=size,
-            made_at=time.time(),
+            made_at=round(time.time(), 3),
             fingerprint=seen,
             published_name=name if name != identity.name else "",
             **properties,
@@ -327,7 +327,8 @@ def _is_still_good(file: CacheFile, before: CacheFileRecord) -> bool:
     """Return whether an image that could not be made anew is there, and what it would be."""
     if judge(file.identity, before, time.time()) != Status.EXISTS or not before.fingerprint:
         return False
-    if before.fingerprint != fingerprint(file.spec.source):
+    now = fingerprint(file.spec.source)
+    if not now or before.is_of_former(now):
         return False
     return answer_or(False, file.cachefile_backend._exists, file)
 

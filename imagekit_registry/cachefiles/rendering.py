@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import IO, TypedDict, cast
 
+import attrs
 from django.dispatch import Signal
 
 from imagekit_registry import imaging
@@ -31,6 +32,7 @@ from imagekit_registry.imaging.formats import (
     format_to_extension,
     suggest_extension,
 )
+from imagekit_registry.imaging.placeholders import Placeholder
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.specs import (
@@ -42,7 +44,7 @@ from imagekit_registry.specs import (
     generate_together,
     reading,
 )
-from imagekit_registry.state import CacheFileRecord, current_scope
+from imagekit_registry.state import CacheFileRecord, Status, current_scope
 
 __all__ = [
     "explained",
@@ -234,6 +236,24 @@ def properties_of(content: IO[bytes], spec: BaseImageSpec) -> _Properties:
         "placeholder": placeholder_of(spec, content),
     }
     return found
+
+
+def is_complete(file: CacheFile, record: CacheFileRecord) -> bool:
+    """Return whether the record of a file that exists says what is known of one that was just made."""
+    made = Placeholder.decode(record.placeholder).values
+    return record.size is not None and file.spec.placeholder_makers().keys() <= made.keys()
+
+
+def completed(file: CacheFile, record: CacheFileRecord) -> CacheFileRecord:
+    """Return *record* with what it lacks of a file that exists, read from it: its maker was killed, say.
+
+    Raises:
+        Exception: Whatever the storage raises; a `GenerationError` if the image cannot be read.
+    """
+    if record.status != Status.EXISTS or is_complete(file, record):
+        return record
+    with file.storage.open(record.published_name or record.name, "rb") as content:
+        return attrs.evolve(record, size=content.size, **properties_of(content, file.spec))
 
 
 def placeholder_of(spec: BaseImageSpec, content: IO[bytes]) -> str:

@@ -40,8 +40,10 @@ _PIXEL = base64.b64decode(
 
 
 def error(number: str, text: str, hint: str, obj: object = None) -> Error:
-    """Return an error with the id ``imagekit.<number>``, whose text ends with a full stop."""
-    return Error(f"{text.strip().rstrip('.')}.", hint=hint, obj=obj, id=f"imagekit.{number}")
+    """Return an error with the id ``imagekit.<number>``, whose text is a sentence with its end."""
+    text = text.strip()
+    end = "" if text.endswith(("?", ".")) else "."
+    return Error(text + end, hint=hint, obj=obj, id=f"imagekit.{number}")
 
 
 def nearest(word: object, words: Iterable[str], otherwise: str) -> str:

@@ -34,10 +34,9 @@ from imagekit_registry.checks._messages import (
 )
 from imagekit_registry.conf import Conf, ServingOptions, Setting, all_settings, conf
 from imagekit_registry.exceptions import InvalidConfiguration, UnknownFormat
-from imagekit_registry.generatorlibrary import ADMIN_PREVIEW_ID, THUMBNAIL_ID
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.imaging.formats import can_write
-from imagekit_registry.registry import generator_registry
+from imagekit_registry.registry import ADMIN_PREVIEW_ID, THUMBNAIL_ID, generator_registry
 from imagekit_registry.specs import load_decoder, load_resizer, settle_picture
 from imagekit_registry.state import get_state_store
 
@@ -78,7 +77,11 @@ def _check_setting(name: str, setting: Setting[object]) -> Iterator[CheckMessage
                 number = "E005"
             elif isinstance(problem, UnknownFormat):
                 number = "E011"
-            yield error(number, f"{name} is {value!r}: {reason_of(problem)}", hint)
+            reason = reason_of(problem)
+            # What is raised where the setting is used names it as well.
+            if not reason.startswith(f"{name} is "):
+                reason = f"{name} is {value!r}: {reason}"
+            yield error(number, reason, hint)
         elif isinstance(loaded, DummyCache) and conf.STATE_STORE == "cache":
             yield Warning(
                 f"{name} is {value!r}, a dummy cache: every page asks the storage for every image.",

@@ -194,4 +194,4 @@ def register_openers(*kinds: str) -> None:
                 f"The opener {kind!r} needs {module}, which is not installed: {how_to_install(kind)}"
             )
         for media_type in media_types:
-            register.opener(media_type, open, sniff=SNIFFS[kind])
+            register.opener(media_type, open, sniff=re.compile(SNIFFS[kind]))

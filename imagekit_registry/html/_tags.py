@@ -99,7 +99,8 @@ def image_file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
     if args and isinstance(args[0], ImageCacheFile):
         if kwargs:
             raise InvalidArgumentType(
-                f"The image {args[0]} is made, and takes no {', '.join(sorted(kwargs))}."
+                f"The image {args[0]} is made, and takes no {', '.join(sorted(kwargs))}. In a tag, HTML"
+                " attributes stand after '--'."
             )
         return args[0]
     return get_image(*args, **kwargs)

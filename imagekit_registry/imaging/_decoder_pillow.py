@@ -31,6 +31,7 @@ from ._pixels import (
     differing_rows,
     has_deep_transparency,
     has_unused_scans,
+    is_still_webp,
     with_deep_alpha,
 )
 from ._scaling import reduce_to
@@ -169,6 +170,7 @@ class PillowImage:
             except OSError as error:
                 self._image = self._rescued(error, plan)
             pixels = reduce_to(self._transparent(plan), factor, extent)
+            pixels = pixels.convert("RGB") if pixels.mode == "RGBX" else pixels
             pixels = to_standard_range(pixels, *self.hdr) if self.hdr else pixels
             return finish(pixels, plan, self.header.profile, self.metadata.exif)
 
@@ -184,7 +186,8 @@ class PillowImage:
             small = decode_small(image, self.source, plan.minimum, self.header.size)
             if small is not None:
                 return small
-        image.load()
+        if not is_still_webp(image):
+            image.load()
         return image
 
     def is_quick(self, scale: int) -> bool:

@@ -188,7 +188,7 @@ class Adoption:
                 file,
                 Status.EXISTS,
                 size=content.seek(0, 2),
-                made_at=time.time(),
+                made_at=round(time.time(), 3),
                 fingerprint=fingerprint(file.spec.source),
                 published_name=name if name != identity.name else "",
                 **properties,

@@ -23,10 +23,9 @@ from imagekit_registry.cachefiles.existence import (
 from imagekit_registry.cachefiles.files import ImageCacheFile
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Hashes, Listing
-from imagekit_registry.cachefiles.rendering import explained, properties_of
+from imagekit_registry.cachefiles.rendering import completed, explained, is_complete
 from imagekit_registry.cachefiles.results import ResultStatus
 from imagekit_registry.exceptions import GenerationError, ImageKitError, NameTaken
-from imagekit_registry.imaging import Placeholder
 from imagekit_registry.maintenance.inventory import (
     Errors,
     compile_pattern,
@@ -107,8 +106,8 @@ class Checker:
     Attributes:
         counts: Number of files that are as their records say (``good``), that are yet to be made
             (``missing``), of which nothing is known, which costs their next page a look
-            (``unrecorded``), whose records lack placeholders that their specs ask for
-            (``incomplete``), and whose backend keeps no records (``unchecked``).
+            (``unrecorded``), whose records lack their size or placeholders that their specs ask
+            for (``incomplete``), and whose backend keeps no records (``unchecked``).
     """
 
     ids: Sequence[str]
@@ -157,7 +156,7 @@ class Checker:
                 if kind == Kind.GOOD and record is not None and not access.store.is_ledger:
                     known.append((file, record))
                 elif kind in {Kind.UNRECORDED, Kind.INCOMPLETE} and self.repair:
-                    known.append((file, _completed(file, ask(file, record)[0])))
+                    known.append((file, completed(file, ask(file, record)[0])))
             except Exception as error:  # noqa: BLE001 -- storages raise what they like
                 failure = explained(error, file)
                 yield _of_error(Kind.UNREACHABLE, identity.name, identity.spec_id, failure)
@@ -201,9 +200,9 @@ class Checker:
         if record.fingerprint:
             if record.source not in fingerprints:
                 fingerprints[record.source] = fingerprint(file.spec.source)
-            if fingerprints[record.source] not in {"", record.fingerprint}:
+            if record.is_of_former(fingerprints[record.source]):
                 return Kind.STALE, ""
-        return Kind.INCOMPLETE if _lacks_placeholders(file, record) else Kind.GOOD, ""
+        return Kind.GOOD if is_complete(file, record) else Kind.INCOMPLETE, ""
 
     # Files that only their records tell of: what template tags made.
 
@@ -231,19 +230,6 @@ class Checker:
             if is_repaired:
                 access.drop([key])
             yield Problem(kind, name, record.spec_id, record.source, cause, is_repaired)
-
-
-def _lacks_placeholders(file: CacheFile, record: CacheFileRecord) -> bool:
-    made = Placeholder.decode(record.placeholder).values
-    return not file.spec.placeholder_makers().keys() <= made.keys()
-
-
-def _completed(file: CacheFile, record: CacheFileRecord) -> CacheFileRecord:
-    """Return *record* with the placeholders that are wanted, read from the stored file."""
-    if record.status != Status.EXISTS or not _lacks_placeholders(file, record):
-        return record
-    with file.storage.open(record.published_name or record.name, "rb") as content:
-        return attrs.evolve(record, **properties_of(content, file.spec))
 
 
 def _make_again(found: Sequence[tuple[CacheFile, Problem]]) -> Iterator[Problem]:

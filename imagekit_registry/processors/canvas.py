@@ -29,7 +29,7 @@ def _with_color(image: Image.Image, color: Color | None) -> tuple[Image.Image, t
     return image.convert(mode), fill[: len(mode)]
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class ResizeCanvas(BaseProcessor):
     """Put the image on a canvas of another size; what does not fit is cut off.
 
@@ -86,7 +86,7 @@ def _side(number: int, where: str) -> property:
     return property(lambda border: border._sides[number], doc=doc)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class AddBorder(BaseProcessor):
     """Add a border around the image.
 
@@ -132,7 +132,7 @@ class AddBorder(BaseProcessor):
         return width + self.left + self.right, height + self.top + self.bottom
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class Rotate(BaseProcessor):
     """Turn the image by any angle.
 

@@ -17,7 +17,7 @@ _MODES = (
 )
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class Convert(PointProcessor):
     """Convert the image to another mode.
 
@@ -41,7 +41,7 @@ class Convert(PointProcessor):
             return image.convert(self.mode) if direct else image.convert("L").convert(self.mode)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class Grayscale(PointProcessor):
     """Take the colours out, by luma (ITU-R 601-2); transparency stays."""
 
@@ -51,7 +51,7 @@ class Grayscale(PointProcessor):
         return image.convert("LA" if image.mode == "RGBA" else "L")
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class Invert(PointProcessor):
     """Turn each colour into its opposite; transparency stays."""
 
@@ -60,7 +60,7 @@ class Invert(PointProcessor):
         return on_colors(image, ImageOps.invert)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class Posterize(PointProcessor):
     """Leave only a few shades of each colour.
 
@@ -75,7 +75,7 @@ class Posterize(PointProcessor):
         return on_colors(image, lambda colors: ImageOps.posterize(colors, self.bits))
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class AutoContrast(PointProcessor):
     """Stretch the colours so that the darkest pixel is black and the lightest white.
 

@@ -98,7 +98,7 @@ def _content_box(image: Image.Image, border: tuple[int, ...], tolerance: int) ->
     return min(lefts), min(tops), max(rights), max(bottoms)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class TrimBorderColor(BaseProcessor):
     """Cut a border of one colour off.
 
@@ -137,7 +137,7 @@ class TrimBorderColor(BaseProcessor):
         return image.crop((left, top, right, bottom))
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class BasicCrop(BaseProcessor):
     """Cut a box out of the image.
 
@@ -200,7 +200,7 @@ class _Cutter(BaseProcessor):
         return cut_size(source_size, self.width, self.height)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class Crop(Anchored, _Cutter):
     """Cut the image to a width and a height; a smaller side stays as it is.
 
@@ -255,7 +255,7 @@ def _edge_field() -> int:
     return fields.side(optional=True, least=0, most=100, default=None, kw_only=True)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class EdgeCrop(_Cutter):
     """Cut the image to a width and a height, at a distance from its edges.
 
@@ -306,7 +306,7 @@ def _start(length: int, side: int, from_start: int | None, from_end: int | None)
     return spare - distance if from_start is None else distance
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class SmartCrop(_Cutter):
     """Cut the image to a width and a height, off the sides with the least detail.
 

@@ -23,7 +23,7 @@ def _filtered(image: Image.Image, kernel: ImageFilter.Filter) -> Image.Image:
     return image.filter(kernel)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class GaussianBlur(SameSizeProcessor):
     """Soften the image.
 
@@ -45,7 +45,7 @@ class GaussianBlur(SameSizeProcessor):
         return _filtered(image, ImageFilter.GaussianBlur(self.radius))
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class UnsharpMask(SameSizeProcessor):
     """Sharpen edges, as after scaling down.
 
@@ -65,7 +65,7 @@ class UnsharpMask(SameSizeProcessor):
         return _filtered(image, kernel)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class Detail(SameSizeProcessor):
     """Bring out small detail: a mild way to sharpen, by Pillow's kernel ``DETAIL``."""
 
@@ -74,7 +74,7 @@ class Detail(SameSizeProcessor):
         return _filtered(image, ImageFilter.DETAIL())
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class Sharpen(SameSizeProcessor):
     """Sharpen each pixel against those next to it, by Pillow's kernel ``SHARPEN``.
 

@@ -30,7 +30,7 @@ _Sized = Resize | ResizeToCover | ResizeToFill | ResizeToFit | SmartResize | Thu
 _SIZED = frozenset([Resize, ResizeToCover, ResizeToFill, ResizeToFit, SmartResize, Thumbnail])
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class Multiple(Anchored, _Scaler):
     """What another processor makes, with sides that are so many times as long.
 
@@ -44,10 +44,13 @@ class Multiple(Anchored, _Scaler):
     Example:
         >>> Multiple(ResizeToFill(300, 200), 2).output_size((500, 500))
         (500, 333)
+        >>> wide = Multiple(ResizeToFill(16, 9), 75)  # proportions, and a width of at most 1200
+        >>> wide.output_size((3000, 2000)), wide.output_size((800, 800))
+        ((1200, 675), (800, 450))
     """
 
     processor: _Sized
-    times: float = fields.number(1, 100)
+    times: float = fields.number(1, 10_000)
 
     def _enlarged(self, source_size: Size) -> _Sized:
         needed = self.processor.required_size(source_size)
@@ -108,9 +111,12 @@ def multiplied(processors: Iterable[Processor], times: float) -> list[Processor]
     """
     chain = list(processors)
     for index in reversed(range(len(chain))):
-        if type(chain[index]) in _SIZED:
-            chain[index] = _multiple(chain[index], times)  # type: ignore[arg-type]
-        elif is_scale_invariant(chain[index]):
+        processor = chain[index]
+        if isinstance(processor, Multiple):
+            chain[index] = _multiple(processor.processor, processor.times * times)
+        elif type(processor) in _SIZED:
+            chain[index] = _multiple(processor, times)  # type: ignore[arg-type]
+        elif is_scale_invariant(processor):
             continue
         break
     return chain

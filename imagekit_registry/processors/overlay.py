@@ -15,7 +15,7 @@ __all__ = ["ColorOverlay", "RoundedCorners"]
 _SMOOTHING = 4
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class ColorOverlay(PointProcessor):
     """Lay a colour over the image.
 
@@ -35,7 +35,7 @@ class ColorOverlay(PointProcessor):
         return on_colors(image, lambda colors: Image.composite(colors, overlay, keep))
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class RoundedCorners(SameSizeProcessor):
     """Cut the corners round.
 

@@ -83,7 +83,7 @@ class _Scaler(BaseProcessor):
         return self._scaled_size(source_size)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class _ToSize(_Scaler):
     """The base of those that must be given both sides."""
 
@@ -92,7 +92,7 @@ class _ToSize(_Scaler):
     upscale: bool | None = fields.flag(optional=True, default=True)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class Resize(_ToSize):
     """Scale the image to a width and a height, whatever its proportions.
 
@@ -153,7 +153,7 @@ class _Covering(_Scaler):
         return cover_size(source_size, self.width, self.height, self.upscale, self.zoom)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class ResizeToCover(_Covering, _ToSize):
     """Scale the image, in its proportions, to the smallest size that covers the one given.
 
@@ -175,7 +175,7 @@ class _CoverAndCut(_Covering):
         return cut_size(self._scaled_size(source_size), self.width, self.height)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class ResizeToFill(Anchored, _CoverAndCut):
     """Scale and cut the image to exactly a width and a height.
 
@@ -252,7 +252,7 @@ class ResizeToFill(Anchored, _CoverAndCut):
         return _resample_part(image, source_size, covering, box)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class SmartResize(_CoverAndCut, _ToSize):
     """Scale and cut the image to a width and a height; what has the least detail is cut off.
 
@@ -276,7 +276,7 @@ class SmartResize(_CoverAndCut, _ToSize):
         return resample(SmartCrop(kept_width, kept_height).process(image), target)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class ResizeToFit(_Scaler):
     """Scale the image, in its proportions, to fit within a width and a height.
 
@@ -329,7 +329,7 @@ def _cropping(value: object, thumbnail: Any) -> object:
     return True if value is None and thumbnail.anchor else fields.as_flag(value)
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class Thumbnail(Anchored, _Scaler):
     """Make a thumbnail: `ResizeToFill`, `ResizeToFit` or `SmartResize`, as the arguments have it.
 

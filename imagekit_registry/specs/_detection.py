@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from imagekit_registry import imaging
+from imagekit_registry import imaging, processors
 from imagekit_registry._loading import get_cache
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, ProcessingError, answer_or
-from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.processors.anchors import FocalPoint
 from imagekit_registry.registry import detector_registry
 from imagekit_registry.specs._digest import digest
@@ -95,7 +94,7 @@ def _suggest_point(source: object, render: Render) -> FocalPoint | None:
         return answer_or(None, FocalPoint.parse, kept)
     look = _Detectors()
     recipe = imaging.Recipe(
-        processors=(ResizeToFit(_SEEN_SIDE, _SEEN_SIDE, upscale=False), look),
+        processors=(processors.ResizeToFit(_SEEN_SIDE, _SEEN_SIDE, upscale=False), look),
         format="PNG",
         animated=False,
     )

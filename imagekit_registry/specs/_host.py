@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType
-from typing import Any, Literal, TypedDict, TypeGuard, TypeVar, Unpack, get_type_hints
+from typing import Any, Literal, TypedDict, TypeGuard, TypeVar, Unpack
 
 from django.core.files.storage import Storage
 from django.db import models
@@ -125,9 +125,15 @@ def show_attributes(attributes: type) -> Callable[[_Function], _Function]:
     def decorate(function: _Function) -> _Function:
         signature = inspect.signature(function)
         *named, others = signature.parameters.values()
+        # As text, which the others are: to find out what it means takes a start longer than the rest.
         shown = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-            for name, kind in get_type_hints(attributes).items()
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=kind.__forward_arg__,
+            )
+            for name, kind in attributes.__annotations__.items()
         ]
         shown_signature = signature.replace(parameters=[*named, *shown, others])
         function.__signature__ = shown_signature  # type: ignore[attr-defined]
@@ -273,7 +279,7 @@ class SpecHost:
             # Registered by this very host, when it had no name yet.
             _hosted[id] = (self._original_spec, owner)
 
-    def set_field_spec_id(self, model: type[models.Model], name: str) -> None:
+    def _set_spec_id(self, model: type[models.Model], name: str) -> None:
         """Set the id of the spec of a model's field: the one that it was given, or one by its name.
 
         Two models of an app may have one name, if they are abstract. The second gets an id by its

@@ -318,11 +318,11 @@ def open_source(source: object) -> Iterator[IO[bytes]]:
         # It is an image itself, which could not be made.
         raise
     except FileNotFoundError as error:
-        raise SourceNotFound(
-            SourceNotFound.CAUSE,
-            source=name_of(source),
-            hint="Restore the file, or clear the image field that names it.",
-        ) from error
+        name = name_of(source)
+        hint = "Restore the file, or clear the image field that names it."
+        if "://" in (name or ""):
+            hint = "Images of other sites are not fetched: store it, and give its name."
+        raise SourceNotFound(SourceNotFound.CAUSE, source=name, hint=hint) from error
     except (OSError, ValueError, SuspiciousFileOperation) as error:
         raise SourceUnavailable(
             f"the source file cannot be opened ({type(error).__name__}: {error})",

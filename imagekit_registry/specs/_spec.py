@@ -14,12 +14,13 @@ from django.db.models.fields.files import FieldFile
 from django.utils.functional import Promise
 
 from imagekit_registry import imaging
+from imagekit_registry import processors as shipped
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import GenerationError, MissingSource
 from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, normalize_format
 from imagekit_registry.imaging.qualities import Quality
-from imagekit_registry.processors import Processor, ProcessorPipeline
+from imagekit_registry.processors import Processor
 from imagekit_registry.processors.anchors import FocalPoint, place
 from imagekit_registry.specs._base import (
     BaseImageSpec,
@@ -239,7 +240,7 @@ class ImageSpec(BaseImageSpec):
         Returns:
             Width and height, or None if a processor does not say.
         """
-        return ProcessorPipeline(self.placed_processors()).output_size(source_size)
+        return shipped.ProcessorPipeline(self.placed_processors()).output_size(source_size)
 
     def source_size(self) -> tuple[int, int]:
         """Return the size in pixels of the upright source, from its header.

@@ -90,16 +90,16 @@ class CacheStateStore(BaseStateStore):
             # One damaged value must not hide all the others.
             values = {key: _readable(partial(self.cache.get, key)) for key in keys}
         edition = self._edition = str(values.pop(self._edition_key, None) or "")
-        found = {key: self._decode(value, edition) for key, value in values.items()}
+        found = {key: self._decode(key, value, edition) for key, value in values.items()}
         return {key: record for key, record in found.items() if record is not None}
 
-    def _decode(self, value: object, edition: str) -> CacheFileRecord | None:
+    def _decode(self, key: str, value: object, edition: str) -> CacheFileRecord | None:
         """Return the record in what the cache has; None if it is none, or of another edition."""
         text = value if isinstance(value, str) else ""
         for start in (self._next_edition, edition):
             if start and text.startswith(start):
-                return CacheFileRecord.decode(text.removeprefix(start))
-        return None if edition else CacheFileRecord.decode(text)
+                return CacheFileRecord.decode(text.removeprefix(start), key)
+        return None if edition else CacheFileRecord.decode(text, key)
 
     @contextmanager
     def renewed(self) -> Iterator[None]:
@@ -115,7 +115,7 @@ class CacheStateStore(BaseStateStore):
     def set_many(self, records: Mapping[str, CacheFileRecord]) -> None:
         """Keep *records*: one call to the cache for each timeout that occurs among them."""
         now, edition = time.time(), self._next_edition or self._edition
-        texts = {key: edition + record.encode() for key, record in records.items()}
+        texts = {key: edition + record.encode(key) for key, record in records.items()}
         by_timeout: dict[int | None, dict[str, str]] = {}
         for key, record in records.items():
             by_timeout.setdefault(_timeout(record, now), {})[key] = texts[key]

@@ -7,7 +7,6 @@ from contextlib import contextmanager, nullcontext
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Any
-from uuid import UUID
 
 import attrs
 from django.apps import apps
@@ -16,7 +15,7 @@ from django.db import Error, connections, models, router, transaction
 from django.utils.connection import ConnectionDoesNotExist
 
 from imagekit_registry.exceptions import InvalidArgument, answer_or
-from imagekit_registry.state.record import CacheFileRecord
+from imagekit_registry.state.record import CacheFileRecord, abridge, restore
 from imagekit_registry.state.store import BaseStateStore
 
 __all__ = ["DatabaseStateStore"]
@@ -25,6 +24,9 @@ __all__ = ["DatabaseStateStore"]
 _COLUMNS = tuple(attrs.fields_dict(CacheFileRecord))
 #: What stands for the name of the file in the column of its key: without it both would say the same.
 _NAME = "\x1f"
+#: Digests are cut to this: what fits into an integer of every database, and is the last bits of those
+#: that the versions before have kept.
+_MOST = 2**62
 
 
 class DatabaseStateStore(BaseStateStore):
@@ -62,11 +64,10 @@ class DatabaseStateStore(BaseStateStore):
     def get_many(self, keys: Iterable[str]) -> dict[str, CacheFileRecord]:
         """Return the records that are there, by key: one query."""
         space = self.space()
-        by_digest = {_digest(key, space): key for key in keys}
-        return {
-            by_digest[digest]: record
-            for digest, record in self._find("key_digest", list(by_digest))
-        }
+        keys = {key: _digest(key, space) for key in keys}
+        found = self._find("key_digest", list(keys.values()))
+        # Whoever tries for long enough finds two keys of one digest.
+        return {key: record for key, record in found if key in keys}
 
     def set_many(self, records: Mapping[str, CacheFileRecord]) -> None:
         """Insert or replace *records*: one query.
@@ -81,7 +82,7 @@ class DatabaseStateStore(BaseStateStore):
                 key_digest=_digest(key, space),
                 source_digest=_digest(record.source, space),
                 key=key.replace(record.name, _NAME, 1) if record.name else key,
-                **vars(record),
+                **abridge(record),
             )
             for key, record in records.items()
             if _can_be_held(key, record)
@@ -125,7 +126,8 @@ class DatabaseStateStore(BaseStateStore):
         """Return what was made of the source images named *sources*: one query."""
         space = self.space()
         digests = [_digest(source, space) for source in sources]
-        return [record for _, record in self._find("source_digest", digests)]
+        found = self._find("source_digest", digests)
+        return [record for _, record in found if record.source in sources]
 
     def iter_items(self, chunk_size: int = 2_000) -> Iterator[tuple[str, CacheFileRecord]]:
         """Yield every key with its record, in no meaningful order and in flat memory.
@@ -171,18 +173,18 @@ class DatabaseStateStore(BaseStateStore):
         hint = f"Run manage.py migrate imagekit_registry{database}."
         return [Warning(text, hint=hint, id="imagekit.W006")]
 
-    def _find(self, column: str, digests: list[UUID]) -> Iterator[tuple[UUID, CacheFileRecord]]:
-        """Yield the digest of its key with each record that has one of *digests* in *column*."""
+    def _find(self, column: str, digests: list[int]) -> Iterator[tuple[str, CacheFileRecord]]:
+        """Yield the key and the record of each row that has one of *digests* in *column*."""
         alias, rows = self._rows()
-        ordered = rows.order_by("pk").values_list("key_digest", *_COLUMNS)
+        ordered = rows.order_by("pk").values_list("key", *_COLUMNS)
         found: list[tuple[Any, ...]] = []
         with _guarded(alias, writes=False):
             for chunk in _chunks(digests, alias):
                 found += ordered.filter(**{f"{column}__in": chunk})
-        for digest, *values in found:
+        for written, *values in found:
             record = _record(values)
             if record is not None:
-                yield digest, record
+                yield _key(written, record.name), record
 
     def keys_of(self, rows: models.QuerySet[Any]) -> list[str]:
         """Return the keys of some of `rows`: one query."""
@@ -233,18 +235,16 @@ def _guarded(alias: str, *, writes: bool) -> Iterator[None]:
         raise
 
 
-def _chunks(digests: Sequence[UUID], alias: str) -> Iterator[Sequence[UUID]]:
+def _chunks(digests: Sequence[int], alias: str) -> Iterator[Sequence[int]]:
     """Yield *digests* whole, or in parts where the database limits the parameters of a query."""
     size = connections[alias].features.max_query_params or len(digests) or 1
     return (digests[start : start + size] for start in range(0, len(digests), size))
 
 
-def _digest(text: str, space: str) -> UUID:
+def _digest(text: str, space: str) -> int:
     text = f"{space}\0{text}" if space else text
-    # MariaDB takes no UUID without variant and version. This is the one of names.
-    return UUID(
-        version=5, bytes=blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    )
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return int.from_bytes(digest) % _MOST
 
 
 def _key(written: str, name: str) -> str:
@@ -267,6 +267,6 @@ def _can_be_held(key: str, record: CacheFileRecord) -> bool:
 def _record(values: Iterable[object]) -> CacheFileRecord | None:
     """Return the record in the columns of a row; None for one that another version has written."""
     try:
-        return CacheFileRecord(**dict(zip(_COLUMNS, values, strict=True)))  # type: ignore[arg-type]
+        return restore(dict(zip(_COLUMNS, values, strict=True)))
     except InvalidArgument:
         return None

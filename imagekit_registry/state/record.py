@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import posixpath
+from base64 import b64encode
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Any
 
 import attrs
@@ -13,11 +16,17 @@ from imagekit_registry.exceptions import InvalidArgument
 __all__ = ["CacheFileRecord", "Status"]
 
 #: Part of every encoded record; a record of another version is read as no record.
-VERSION = 2
+VERSION = 3
+#: The version before, which is read too: an object of fields by name.
+_FORMER = 2
 #: Longest error text, longest other text, and longest encoded record, in characters.
 MAX_ERROR = 300
 MAX_TEXT = 4_000
 MAX_ENCODED = 32_000
+#: Longest fingerprint that is kept as it is, and what one is written in that is longer, in characters.
+_LONGEST_FINGERPRINT = 12
+#: What is written for a digest that the name says.
+_NAMED = "="
 #: Largest number in each of the fields that hold no texts, as far as every database goes.
 LARGEST: dict[str, float] = {
     "width": 2**31 - 1,
@@ -53,6 +62,36 @@ def _clean_error(text: str) -> str:
     return text if len(text) <= MAX_ERROR else text[: MAX_ERROR - 1] + "…"
 
 
+def _shorten(fingerprint: str) -> str:
+    """Return *fingerprint* in at most 12 characters, such that equal ones stay equal."""
+    if len(fingerprint) <= _LONGEST_FINGERPRINT:
+        return fingerprint
+    data = fingerprint.encode("utf-8", "surrogatepass")
+    return b64encode(blake2b(data, digest_size=9).digest()).decode()
+
+
+def abridge(record: CacheFileRecord) -> dict[str, Any]:
+    """Return the fields of *record* as they are written down: what its name says is not said twice."""
+    digest = _NAMED if record.digest and record.digest == _stem(record.name) else record.digest
+    return {**vars(record), "digest": digest}
+
+
+def restore(fields: dict[str, Any]) -> CacheFileRecord:
+    """Return the record of which `abridge` has given *fields*.
+
+    Raises:
+        InvalidArgument: They are none of this version.
+    """
+    if fields.get("digest") == _NAMED:
+        fields["digest"] = _stem(str(fields["name"]))
+    return CacheFileRecord(**fields)
+
+
+def _stem(name: str) -> str:
+    """Return what our namers write the digest as: the name without its folders and its extension."""
+    return posixpath.splitext(posixpath.basename(name))[0]
+
+
 @attrs.frozen(kw_only=True, slots=False)
 class CacheFileRecord:
     """What is known of one cache file, so that a page need not ask its storage.
@@ -69,7 +108,8 @@ class CacheFileRecord:
             slash and that image's digest besides.
         spec_id: Id of the generator.
         source: Name of the source image.
-        fingerprint: What the source's content was recognised by when the file was made.
+        fingerprint: What the source's content was recognised by when the file was made; of more than 12
+            characters, their digest. `is_of_former` compares it.
         placeholder: What is shown until the image has loaded, as `make_placeholder` writes it.
         made_at: When the file was made, in seconds since the epoch.
         error: Why making it failed; cut to 300 characters.
@@ -90,7 +130,7 @@ class CacheFileRecord:
     Example:
         >>> record = CacheFileRecord(name="a.jpg", status=Status.EXISTS, width=300, height=200)
         >>> record.encode()
-        '{"v":2,"name":"a.jpg","status":"exists","width":300,"height":200}'
+        '[3,"a.jpg","exists",300,200]'
         >>> CacheFileRecord.decode(record.encode()) == record
         True
     """
@@ -105,7 +145,7 @@ class CacheFileRecord:
     digest: str = ""
     spec_id: str = ""
     source: str = ""
-    fingerprint: str = ""
+    fingerprint: str = attrs.field(default="", converter=_shorten)
     placeholder: str = ""
     made_at: float | None = None
     error: str = attrs.field(default="", converter=_clean_error)
@@ -153,36 +193,69 @@ class CacheFileRecord:
             fingerprint="replaced", retry_at=None, failures=0, error="", limit=""
         )
 
-    def encode(self) -> str:
-        """Return the record as a short line of ASCII, for a cache: without what is not known."""
-        told = {name: value for name, value in vars(self).items() if value != _DEFAULTS[name]}
-        return _to_json({"v": VERSION, **told})
+    def is_of_former(self, fingerprint: str) -> bool:
+        """Return whether the file was made of another content than its source has now.
+
+        Args:
+            fingerprint: What the source's content is recognised by; empty if that is not known.
+        """
+        return bool(fingerprint and self.fingerprint) and _shorten(fingerprint) != self.fingerprint
+
+    def encode(self, key: str = "") -> str:
+        """Return the record as a short line of ASCII, for a cache: without what is not known.
+
+        Args:
+            key: The key that it is kept under: the name, if that is a part of it, is not written again.
+        """
+        fields = abridge(self)
+        start = key.find(self.name) if self.name else -1
+        name = self.name if start < 0 else [start, start + len(self.name)]
+        told = ((fields[field], _DEFAULTS[field]) for field in _ORDER[1:])
+        values = [name, *(None if value == default else value for value, default in told)]
+        while values[-1] is None:
+            values.pop()
+        return _to_json([VERSION, *values])
 
     @classmethod
-    def decode(cls, value: object) -> CacheFileRecord | None:
+    def decode(cls, value: object, key: str = "") -> CacheFileRecord | None:
         """Return the record that `encode` wrote.
 
         A bare word, as django-imagekit wrote it, is a record of which only the status is known.
 
         Args:
             value: What came out of a cache: anything at all.
+            key: The key that it was written for.
 
         Returns:
-            None for whatever is no record of this version, whole and within its bounds.
+            None for whatever is no record of this version or the one before, whole and within its bounds.
         """
         if not isinstance(value, str) or len(value) > MAX_ENCODED:
             return None
         if value in _WORDS:
             return _WORDS[value]
         try:
-            fields = _from_json(value)
-            if not isinstance(fields, dict) or fields.pop("v", None) != VERSION:
-                return None
+            fields = _fields_of(_from_json(value), key)
             if all(map(_is_sound, fields, fields.values())):
-                return cls(**fields)
-        except (InvalidArgument, RecursionError, TypeError, ValueError):
+                return restore(fields)
+        except (InvalidArgument, LookupError, RecursionError, TypeError, ValueError):
             pass  # no JSON, no such status, or a field that is unknown or missing
         return None
+
+
+def _fields_of(told: Any, key: str) -> dict[str, Any]:
+    """Return the fields in what JSON tells; none if it is no record."""
+    match told:
+        case [int(version), name, *values] if version == VERSION and len(values) < len(_ORDER):
+            if isinstance(name, list):
+                start, end = name
+                name = key[start:end]
+                if not name or len(name) != end - start:
+                    return {}
+            pairs = zip(_ORDER, [name, *values], strict=False)
+            return {field: value for field, value in pairs if value is not None}
+        case dict():
+            return told if told.pop("v", None) == _FORMER else {}
+    return {}
 
 
 def _is_sound(name: str, value: object) -> bool:
@@ -202,6 +275,12 @@ def _is_sound(name: str, value: object) -> bool:
 
 
 _DEFAULTS = {name: field.default for name, field in attrs.fields_dict(CacheFileRecord).items()}
+#: The order in which the fields are written: what most files have first.
+_ORDER = (
+    *("name", "status", "width", "height", "size", "made_at", "fingerprint", "format", "source"),
+    *("spec_id", "digest", "placeholder", "storage", "published_name", "quality", "tries"),
+    *("error", "failures", "retry_at", "obsolete_at", "limit"),
+)
 #: The words that django-imagekit keeps in its cache. Without a moment, only "exists" counts.
 _WORDS = {str(status): CacheFileRecord(name="", status=status) for status in Status}
 _WORDS["does_not_exist"] = _WORDS[Status.MISSING]

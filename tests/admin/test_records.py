@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.conf import settings as django_settings
@@ -274,8 +273,8 @@ class TestOverview:
         rows.bulk_create(
             rows.model(
                 key=str(at),
-                key_digest=UUID(int=at, version=5),
-                source_digest=UUID(int=0, version=5),
+                key_digest=at,
+                source_digest=0,
                 spec_id=spec,
                 status=status,
                 size=size,

@@ -50,7 +50,8 @@ def test_a_record_without_a_size_gets_that_of_the_stored_file(name: str, tmp_pat
     existence.remember([(file, existence.new_record(file, Status.EXISTS))])
     storage.calls.clear()
     assert [dimensions(file), dimensions(file)] == [(100, 67), (100, 67)]
-    assert storage.calls["open"] == 1
+    assert file.size == file.state.size == len((tmp_path / file.name).read_bytes())
+    assert dict(storage.calls) == {"open": 1}
 
 
 def test_a_record_of_a_file_that_has_gone_is_dropped(name: str) -> None:

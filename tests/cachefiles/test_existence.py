@@ -54,7 +54,20 @@ class TestWarm:
         for _ in range(3):
             file = ImageCacheFile(Thumbnail(name), storage=storage)
             assert (bool(file), file.width, file.height) == (True, 100, 60)
+        assert file.size == file.state.size == (tmp_path / str(file.name)).stat().st_size
         assert dict(storage.calls) == {"exists": 1, "open": 1}
+
+    def test_the_bytes_of_a_file_that_was_found_are_asked_for_once(
+        self, name: str, tmp_path: Path
+    ) -> None:
+        """Also where nobody wants to know how wide it is."""
+        storage = CountingStorage(location=str(tmp_path))
+        ImageCacheFile(Thumbnail(name), storage=storage).generate()
+        _forget_everything()
+        storage.calls.clear()
+        sizes = {ImageCacheFile(Thumbnail(name), storage=storage).size for _ in range(3)}
+        assert sizes == {next((tmp_path / "CACHE").rglob("*.jpg")).stat().st_size}
+        assert dict(storage.calls) == {"exists": 1, "size": 1}
 
     def test_a_file_finds_that_its_source_was_overwritten(self, name: str, photos: Path) -> None:
         """When a record is verified, not before: a warm page asks nobody."""

@@ -43,10 +43,13 @@ class SlowStorage(FileSystemStorage):
 
 
 def ask() -> bool:
-    """Ask for the image as a page does, and tell whether it is whole."""
+    """Ask for the image as a page does, and tell whether it is whole, and all known of it."""
     width, height = SIZE
     file = get_image("imagekit:thumbnail", source="source.jpg", width=width, height=height)
     if not file.url.startswith("/media/") or (file.width, file.height) != SIZE:
+        return False
+    record = file.state
+    if (record.width, record.height, record.size) != (*SIZE, Path(file.path).stat().st_size):
         return False
     with Image.open(file.path) as image:
         image.load()

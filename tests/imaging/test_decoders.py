@@ -207,3 +207,31 @@ class TestGetDecoder:
             assert opened.header.size == (640, 480)
             assert opened.decode(Plan((300, 225))).size >= (300, 225)
         assert decoder.name == name
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_still_webp_has_the_pixels_that_pillow_gives_whole_and_scaled(
+    mode: str, lossless: bool
+) -> None:
+    """They are taken from the codec without a copy of them all."""
+    data = made.encode(made.sample(mode, (400, 320)), "WEBP", lossless=lossless, exact=True)
+    with Image.open(data) as theirs:
+        theirs.load()
+    whole, small = render_by(
+        "pillow",
+        data.getvalue(),
+        Recipe(format="PNG"),
+        Recipe([ResizeToFit(50, 40)], format="PNG"),
+    )
+    assert opened(whole).mode == mode
+    assert opened(whole).tobytes() == theirs.tobytes()
+    assert psnr(shown(opened(small)), shown(theirs.reduce(8))) > 36
+
+
+def test_a_webp_whose_pixels_are_cut_off_is_damaged() -> None:
+    """The codec gives none of them."""
+    data = made.encode(made.sample("RGB", (400, 320)), "WEBP", lossless=True).getvalue()
+    (result,) = render_by("pillow", data[: len(data) // 3], Recipe(format="PNG"))
+    assert isinstance(result, GenerationError)
+    assert "damaged" in str(result)

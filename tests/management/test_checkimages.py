@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from django.core.cache import caches
 from django.core.files.base import ContentFile
@@ -22,7 +23,12 @@ from imagekit_registry import get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.namers import source_name_and_field
 from imagekit_registry.processors import ResizeToFit
-from imagekit_registry.state import DatabaseStateStore, Status, get_state_access
+from imagekit_registry.state import (
+    DatabaseStateStore,
+    Status,
+    forget_local_states,
+    get_state_access,
+)
 from tests.management.conftest import Group, Later, Result, Small, cached, files_of
 from tests.storages import BrokenStorage, CountingStorage
 
@@ -64,6 +70,22 @@ class TestFinding:
         assert run("checkimages", "shop", "--repair", "--json").document["unrecorded"] == 4
         assert run("checkimages", "shop", "--json").document["good"] == 4
 
+    @pytest.mark.parametrize("command", ["checkimages --repair", "generateimages"])
+    def test_the_record_of_a_file_that_was_found_is_that_of_one_that_was_made(
+        self, run: Run, made: list[ImageCacheFile], command: str
+    ) -> None:
+        """Whoever made it was killed before it was written down; the next page opens no file."""
+        before = [file.state for file in made]
+        caches["default"].clear()
+        forget_local_states()
+        name, *options = command.split()
+        assert run(name, "shop", *options).status == 0
+        forget_local_states()
+        assert None not in [each.size for each in before]
+        assert [attrs.evolve(file.state, made_at=None) for file in made] == [
+            attrs.evolve(each, made_at=None) for each in before
+        ]
+
     @pytest.mark.parametrize("store", ["cache", "database"])
     def test_records_without_placeholders_are_completed(
         self,
@@ -80,7 +102,7 @@ class TestFinding:
         monkeypatch.setattr(Small, "placeholder", "color")
         first = run("checkimages", "shop", "--json")
         assert (first.status, first.document["incomplete"], first.document["good"]) == (0, 2, 2)
-        assert "2 without their placeholders" in run("checkimages", "shop").out
+        assert "2 without their size or placeholders" in run("checkimages", "shop").out
         file = get_image("shop:photo:small", source=group.names[0])
         assert (file.placeholder.color, made_at := file.state.made_at) == ("", made_at)
         assert run("checkimages", "shop", "--repair").status == 0

@@ -30,12 +30,18 @@ def test_records_of_a_version_before_are_kept_when_rows_get_numbers() -> None:
     """What is known of images is not found out once more, however many rows there are."""
     at = [("imagekit_registry", "0004_quality_and_tries")]
     MigrationExecutor(connection).migrate(at)
+    fingerprint = "2754257/2026-09-21 14:13:20.123456+00:00"
     former = MigrationExecutor(connection).loader.project_state(at).apps
     rows = former.get_model("imagekit_registry", "CacheFileRecordRow").objects
     store = DatabaseStateStore()
     records = {
-        f"key {number}": CacheFileRecord(
-            name=f"{number}.jpg", status=Status.EXISTS, source="a.png", width=number
+        f"key {number}.jpg": CacheFileRecord(
+            name=f"{number}.jpg",
+            status=Status.EXISTS,
+            source="a.png",
+            width=number,
+            digest=f"{number}",
+            fingerprint=fingerprint,
         )
         for number in range(2_001)
     }
@@ -46,7 +52,8 @@ def test_records_of_a_version_before_are_kept_when_rows_get_numbers() -> None:
                 key_digest=blake2b(key.encode(), digest_size=16).hexdigest(),
                 source_digest=blake2b(b"a.png", digest_size=16).hexdigest(),
                 key=key,
-                **{name: value for name, value in vars(record).items() if name in columns},
+                **{name: value for name, value in vars(record).items() if name in columns}
+                | {"fingerprint": fingerprint},
             )
             for key, record in records.items()
         )
@@ -56,5 +63,9 @@ def test_records_of_a_version_before_are_kept_when_rows_get_numbers() -> None:
         executor.migrate(executor.loader.graph.leaf_nodes("imagekit_registry"))
     assert store.check() == []
     assert dict(store.iter_items()) == records
-    assert store.get_many(["key 7"]) == {"key 7": records["key 7"]}
+    assert store.get_many(["key 7.jpg"]) == {"key 7.jpg": records["key 7.jpg"]}
+    assert (
+        store.rows().filter(digest="=", fingerprint=records["key 7.jpg"].fingerprint).count()
+        == 2_001
+    )
     assert len(store.by_source("a.png")) == 2_001

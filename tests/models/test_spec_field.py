@@ -34,6 +34,7 @@ from imagekit_registry.models.fields import spec_fields_of
 from imagekit_registry.models.fields.utils import ImageSpecFileDescriptor
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.registry import cachefile_registry, generator_registry, source_group_registry
+from imagekit_registry.specs import SpecHost
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 from imagekit_registry.testing import forget_state
 from tests.storages import content_of
@@ -663,3 +664,38 @@ def test_the_old_descriptor_gives_the_field_and_its_cache_files() -> None:
     assert descriptor.__get__(photo, Photo) == photo.thumbnail
     descriptor.__set__(photo, "assigned")
     assert vars(photo)["small"] == "assigned"
+
+
+@isolate_apps("tests.testapp")
+def test_a_subclass_puts_itself_on_a_model_as_with_django_imagekit(name: str) -> None:
+    """Such as one whose spec takes the row, for a crop that each row has of its own."""
+
+    class OfInstance(ImageSpec):
+        format = "JPEG"
+
+        def __init__(self, source: Any, edge: int) -> None:
+            self.processors = [ResizeToFill(edge, edge)]
+            super().__init__(source)
+
+    class InstanceSpecField(ImageSpecField):
+        def __init__(self, edge: int, source: str, id: str | None = None) -> None:
+            SpecHost.__init__(self, spec=OfInstance, spec_id=id)
+            self.edge, self.source = edge, source
+
+        def contribute_to_class(self, cls: Any, name: str) -> None:
+            setattr(cls, name, ImageSpecFileDescriptor(self, name, str(self.source)))
+            self._set_spec_id(cls, name)
+
+        def get_spec(self, source: Any) -> Any:
+            return generator_registry.get(str(self.spec_id), source=source, edge=self.edge)
+
+    class Cropped(models.Model):
+        image = models.ImageField()
+        square = InstanceSpecField(24, source="image")
+
+        class Meta:
+            app_label = "testapp"
+
+    file: Any = Cropped(image=name).square
+    assert (file.width, file.height) == (24, 24)
+    assert vars(Cropped)["square"].__get__(None, Cropped).spec_id == "testapp:cropped:square"

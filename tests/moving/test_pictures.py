@@ -29,7 +29,7 @@ def site(tmp_path: Path) -> Site:
 
 def test_the_tests_of_a_site_pass_and_no_migration_is_to_be_made(site: Site) -> None:
     """Its page, what is offered, and what is made when."""
-    assert re.search(r"Ran 5 tests.*\n\nOK", site.manage("test"))
+    assert re.search(r"Ran 6 tests.*\n\nOK", site.manage("test"))
     assert "No changes detected" in site.manage("makemigrations", "--check")
 
 

@@ -89,6 +89,22 @@ class TestMultiplied:
         expected: list[Any] = [first, Multiple(last, 2), Grayscale()]
         assert multiplied([first, last, Grayscale()], 2) == expected
 
+    def test_proportions_are_kept_however_large_the_image_is_to_be(self) -> None:
+        """A multiple is made larger itself, up to what the source has."""
+        (wide,) = multiplied([Multiple(ResizeToFill(16, 9), 75)], 2)
+        assert wide == Multiple(ResizeToFill(16, 9), 150)
+
+    @pytest.mark.parametrize(
+        ("source", "size"),
+        [((3000, 2000), (1200, 675)), ((800, 800), (800, 450)), ((500, 2000), (500, 281))],
+        ids=str,
+    )
+    def test_a_multiple_of_proportions_is_never_enlarged(
+        self, source: tuple[int, int], size: tuple[int, int]
+    ) -> None:
+        """It is as large as the source has pixels, and of its proportions."""
+        assert Multiple(ResizeToFill(16, 9), 75).output_size(source) == size
+
     @pytest.mark.parametrize("last", [AddBorder(3), object()], ids=["border", "own"])
     def test_nothing_is_changed_in_front_of_what_would_have_to_be_told(self, last: Any) -> None:
         """A border would be half as wide, and what a project's own processor does, who knows."""

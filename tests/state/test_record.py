@@ -29,13 +29,17 @@ records = st.builds(
     digest=texts,
     spec_id=texts,
     source=texts,
-    fingerprint=texts,
+    fingerprint=st.text(max_size=12),
     placeholder=texts,
     made_at=moments,
     error=st.text(max_size=1_000),
     failures=st.integers(0, 2**31 - 1),
     retry_at=moments,
     published_name=texts,
+    obsolete_at=moments,
+    quality=st.none() | st.integers(0, 100),
+    tries=counts,
+    limit=texts,
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -66,22 +70,43 @@ class TestEncode:
 
     def test_what_is_not_known_takes_no_room(self) -> None:
         """Fields with their default value are left out."""
-        assert make(width=300).encode() == '{"v":2,"name":"a.jpg","status":"exists","width":300}'
+        assert make(width=300).encode() == '[3,"a.jpg","exists",300]'
+        assert make(height=200).encode() == '[3,"a.jpg","exists",null,200]'
 
     def test_a_usual_record_is_small(self) -> None:
-        """Some hundred bytes a file: a page of hundred images asks for few kilobytes."""
+        """With key and overhead it is under 330 bytes in Redis, which keeps 156 or more in another size."""
         record = make(
-            name="CACHE/images/photos/bulldog/0123456789abcdef0123456789abcdef.jpg",
+            name="CACHE/images/photos/2026/11/bulldog/0123456789abcdef0123456789abcdef.jpg",
             width=300,
             height=200,
             size=23_456,
             format="JPEG",
             digest="0123456789abcdef0123456789abcdef",
             spec_id="shop:product:thumbnail",
-            source="photos/bulldog.jpg",
+            source="photos/2026/11/bulldog.jpg",
+            fingerprint="2754257/2026-09-21 14:13:20.123456+00:00",
             made_at=1_790_000_000.123,
         )
-        assert len(record.encode()) < 300
+        text = record.encode(key := f"imagekit::be85520b:{record.name}-state")
+        assert len(text) <= 130
+        assert CacheFileRecord.decode(text, key) == record
+
+    @calm
+    @given(records, texts, texts)
+    def test_a_name_that_is_in_its_key_is_not_written_again(
+        self, record: CacheFileRecord, before: str, after: str
+    ) -> None:
+        """Only with that key the text is a record; a key that says nothing of the name does no harm."""
+        key = before + record.name + after
+        assert CacheFileRecord.decode(record.encode(key), key) == record
+        assert CacheFileRecord.decode(record.encode("k"), "k") == record
+        if record.name:
+            assert CacheFileRecord.decode(record.encode(key)) is None
+
+    def test_a_digest_that_the_name_says_is_not_written_again(self) -> None:
+        """Our namers call a file by its digest; one that is called otherwise keeps its own."""
+        assert make(name="b/0a1b.jpg", digest="0a1b").encode().endswith(',"="]')
+        assert make(name="b/0a1b.jpg", digest="0a1b/c").encode().endswith(',"0a1b/c"]')
 
     @pytest.mark.parametrize(
         "value",
@@ -118,6 +143,21 @@ class TestDecode:
         text = json.dumps({"v": 2, "name": "a", "status": "exists", **data})
         decoded = CacheFileRecord.decode(text)
         assert decoded is None or CacheFileRecord.decode(decoded.encode()) == decoded
+
+    @calm
+    @given(st.lists(json_values, max_size=24), texts)
+    def test_no_list_makes_decoding_raise(self, data: list[Any], key: str) -> None:
+        """Nor a list that looks like a record, under any key."""
+        for values in ([3, *data], [3, "a", "exists", *data], [3, *data[:1], "exists", *data[1:]]):
+            decoded = CacheFileRecord.decode(json.dumps(values), key)
+            assert decoded is None or CacheFileRecord.decode(decoded.encode()) == decoded
+
+    def test_a_record_of_the_version_before_is_read(self) -> None:
+        """A cache that is full of them need not be filled again."""
+        text = '{"v":2,"name":"b/0a.jpg","status":"exists","width":5,"fingerprint":"5/2026-09-21 14:13"}'
+        assert CacheFileRecord.decode(text, "b/0a.jpg-state") == make(
+            name="b/0a.jpg", width=5, fingerprint="5/2026-09-21 14:13"
+        )
 
     @calm
     @given(records, st.data())
@@ -157,6 +197,16 @@ class TestDecode:
             ),
             pytest.param("[" * 30_000, id="no-object-nested-too-deep"),
             pytest.param("[2]", id="no-object"),
+            pytest.param("[3]", id="nothing"),
+            pytest.param('[2,"a","exists"]', id="list-of-another-version"),
+            pytest.param('[3,"a"]', id="list-without-status"),
+            pytest.param('[3,null,"exists"]', id="list-without-name"),
+            pytest.param('[3,[0,5],"exists"]', id="name-without-key"),
+            pytest.param('[3,[],"exists"]', id="no-place-in-the-key"),
+            pytest.param('[3,["a","b"],"exists"]', id="no-places-in-the-key"),
+            pytest.param('[3,"a","z"]', id="list-with-unknown-status"),
+            pytest.param('[3,"a","exists","5"]', id="list-with-text-for-number"),
+            pytest.param('[3,"a","exists"%s]' % (",null" * 20), id="too-many-fields"),
         ],
     )
     def test_what_is_not_a_record_of_this_version_is_a_miss(self, text: str) -> None:
@@ -198,6 +248,27 @@ class TestIsCurrent:
     def test_without_a_moment_nothing_but_existence_is_believed(self, status: str) -> None:
         """No state is stuck for ever, even if its writer set no end."""
         assert not make(status=status).is_current(0)
+
+
+class TestFingerprint:
+    """What a source's content was recognised by."""
+
+    FORMER, NOW = "5/2026-09-21 14:13:20+00:00", "5/2026-09-21 14:13:21+00:00"
+
+    def test_a_long_one_is_kept_short(self) -> None:
+        """It is compared and nothing else: for that a digest does as well."""
+        kept = make(fingerprint=self.FORMER).fingerprint
+        assert len(kept) == 12
+        assert make(fingerprint=kept).fingerprint == kept
+        assert make(fingerprint="5/1790").fingerprint == "5/1790"
+
+    def test_another_content_is_told_from_the_same_one(self) -> None:
+        """However long either is; what is not known on one side says nothing."""
+        record = make(fingerprint=self.FORMER)
+        assert not record.is_of_former(self.FORMER)
+        assert record.is_of_former(self.NOW)
+        assert not record.is_of_former("")
+        assert not make().is_of_former(self.NOW)
 
 
 def test_an_unknown_status_is_refused() -> None:

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from django.template import TemplateSyntaxError
 
-from imagekit_registry.exceptions import InvalidArgument, MissingSource, NotRegistered
+from imagekit_registry.exceptions import (
+    InvalidArgument,
+    InvalidArgumentType,
+    MissingSource,
+    NotRegistered,
+    SourceNotFound,
+)
 from tests.pages import Banner, elements, registered, render
 from tests.testapp.models import Photo
 
@@ -119,6 +125,31 @@ class TestMistakes:
         """It is raised whatever the settings say."""
         with pytest.raises(NotRegistered, match="Did you mean 'tests:banner'"):
             render("{% generateimage 'tests:baner' source=name %}", name=name)
+
+    def test_a_file_is_no_id(self, name: str) -> None:
+        """Where its dimensions or its generator's id are forgotten."""
+        for tag in ("generateimage", "picture"):
+            with pytest.raises(NotRegistered, match=r"r\.jpg.* is no id.*the image as source="):
+                render(f"{{% {tag} photo.original_image %}}", photo=Photo(original_image="r.jpg"))
+
+    def test_an_image_that_is_made_takes_attributes_behind_the_dashes(
+        self, name: str, settings: Any
+    ) -> None:
+        """What stands before them is for generators."""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        photo = Photo(original_image=name)
+        for tag in ("generateimage", "picture"):
+            with pytest.raises(InvalidArgumentType, match=r"takes no class\..*stand after '--'"):
+                render(f"{{% {tag} photo.thumbnail class='a' %}}", photo=photo)
+
+    def test_an_image_of_another_site_is_told_from_a_lost_file(self, settings: Any) -> None:
+        """It was never there."""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        url = "https://example.com/a.jpg"
+        with pytest.raises(SourceNotFound, match="Images of other sites are not fetched"):
+            render("{% thumbnail '9x9' url %}", url=url)
+        with pytest.raises(SourceNotFound, match="Restore the file"):
+            render("{% thumbnail '9x9' 'lost.jpg' %}")
 
     @pytest.mark.django_db
     @pytest.mark.parametrize("on_error", ["raise", "placeholder"])

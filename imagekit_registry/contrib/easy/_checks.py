@@ -20,7 +20,7 @@ from imagekit_registry.contrib.easy.conf import REPLACED, RULES, settings
 from imagekit_registry.contrib.easy.options import size_of
 from imagekit_registry.contrib.easy.processors import known_options
 from imagekit_registry.contrib.easy.specs import OTHER_OPTIONS, EasyThumbnail
-from imagekit_registry.contrib.easy.templatetags.thumbnail import SIZE, ThumbnailNode
+from imagekit_registry.contrib.easy.templatetags.thumbnail import RE_SIZE, ThumbnailNode
 from imagekit_registry.exceptions import ImageKitError
 
 __all__ = ["check_settings", "check_templates"]
@@ -75,7 +75,7 @@ def _problems_in(node: ThumbnailNode) -> Problems:
     """Yield what is wrong with a tag, and what to do."""
     size = constant(node.size)
     named = {alias for _, alias, _ in aliases.items()}
-    if isinstance(size, str) and not SIZE.fullmatch(size) and size not in named:
+    if isinstance(size, str) and not RE_SIZE.fullmatch(size) and size not in named:
         there = ", ".join(sorted(named)) or "none"
         yield f"has the size or alias {size!r}, which is none.", f"Aliases are: {there}."
     try:

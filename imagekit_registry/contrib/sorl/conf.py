@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
+from django.conf import settings as django_settings
 
 from imagekit_registry._rules import (
     Rule,
@@ -18,8 +18,9 @@ from imagekit_registry._rules import (
     rule_for,
     text,
 )
+from imagekit_registry.conf import conf
 
-__all__ = ["READ", "REPLACED", "get"]
+__all__ = ["READ", "REPLACED", "get", "settings"]
 
 _quality = rule_for(
     "a whole number from 0 to 100", lambda value: type(value) is int and 0 <= value <= 100
@@ -79,4 +80,19 @@ def get(setting: str) -> Any:
         setting: Its full name.
     """
     default, _ = READ[setting]
-    return getattr(settings, setting, default)
+    return getattr(django_settings, setting, default)
+
+
+class Settings:
+    """Django's settings, with the defaults of those that sorl-thumbnail has and that are read."""
+
+    @property
+    def THUMBNAIL_PREFIX(self) -> str:  # noqa: N802 -- as it is called
+        """The folder of the images: that of all cache files."""
+        return f"{conf.CACHEFILE_DIR}/"
+
+    def __getattr__(self, name: str) -> Any:
+        return get(name) if name in READ else getattr(django_settings, name)
+
+
+settings = Settings()

@@ -50,7 +50,7 @@ def former_images(notes: list[str]) -> Iterator[Former]:
         ):
             for name in names_beside(listing, file.storage, place, stem):
                 rest, ending = posixpath.splitext(name.removeprefix(stem))
-                key = _key_of(file, rest) if ending == extension else ""
+                key = _key_of(file, rest) if ending == (extension or ".jpg") else ""
                 if key:
                     yield Former(file.file_of(key), posixpath.join(place, name), file.storage)
 

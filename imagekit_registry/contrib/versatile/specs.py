@@ -32,7 +32,7 @@ _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 
 
 class VersatileImage(ImageSpec):
-    """An image by its key, in the format of its source.
+    """An image by its key, in the format of its source; JPEG if the source's name tells none.
 
     Args:
         source: As for any spec.
@@ -48,7 +48,10 @@ class VersatileImage(ImageSpec):
         super().__init__(source)
         self.processors = _processors_for(key, (float(ppoi[0]), float(ppoi[1])))
         extension = posixpath.splitext(self.source_name or "")[1]
-        self.options = _options_for(answer_or("", extension_to_format, extension))
+        format = answer_or("", extension_to_format, extension)
+        if not format:
+            self.format = "JPEG"
+        self.options = _options_for(format or "JPEG")
 
 
 def parse_size(size: str) -> tuple[int, int]:

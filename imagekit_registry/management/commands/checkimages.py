@@ -73,7 +73,7 @@ def _summary(counts: Counter[str], kinds: Counter[str]) -> str:
     others = (
         (counts[Kind.MISSING], "yet to be made"),
         (counts[Kind.UNRECORDED], "of which nothing was known"),
-        (counts[Kind.INCOMPLETE], "without their placeholders"),
+        (counts[Kind.INCOMPLETE], "without their size or placeholders"),
         (counts[Kind.UNCHECKED], "whose backend keeps no state"),
     )
     summary = [f"{counted(counts[Kind.GOOD], 'image')} in order"]

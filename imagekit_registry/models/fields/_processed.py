@@ -205,7 +205,7 @@ class ProcessedImageField(models.ImageField, SpecHost):
         # Migrations make models of their own, which must not register anything.
         self._is_historical = cls.__module__ == "__fake__"
         if not self._is_historical:
-            self.set_field_spec_id(cls, name)
+            self._set_spec_id(cls, name)
         super().contribute_to_class(cls, name, private_only=private_only)
         if not cls._meta.abstract:
             call_when_prepared(cls, self._precede_saving, heirs=True)

@@ -199,7 +199,7 @@ class ImageSpecField(SpecHost):
         self.name, self.model = name, cls
         self._memo_name, self._given_name = f"_imagekit_file_{name}", f"_imagekit_given_{name}"
         setattr(cls, name, self)
-        self.set_field_spec_id(cls, name)
+        self._set_spec_id(cls, name)
         if self.relation:
             call_when_prepared(cls, self._await_related)
         elif self.source:

@@ -14,19 +14,17 @@ from django.core.files.storage import default_storage, storages
 from PIL import Image
 
 from imagekit_registry.contrib.easy.alias import aliases
-from imagekit_registry.contrib.easy.exceptions import (
-    EasyThumbnailsError,
-    InvalidImageFormatError,
-    NoSourceGenerator,
-)
+from imagekit_registry.contrib.easy.engine import NoSourceGenerator
+from imagekit_registry.contrib.easy.exceptions import EasyThumbnailsError, InvalidImageFormatError
 from imagekit_registry.contrib.easy.files import (
     generate_all_aliases,
     get_thumbnailer,
 )
 from imagekit_registry.contrib.easy.options import ThumbnailOptions
 from imagekit_registry.contrib.easy.signals import thumbnail_missed
+from imagekit_registry.contrib.easy.source_generators import pil_image
 from imagekit_registry.specs import StoredFile
-from imagekit_registry.testing import forget_state
+from imagekit_registry.testing import forget_state, make_image
 from tests.storages import CountingStorage
 from tests.testapp.models import Photo
 
@@ -236,3 +234,13 @@ class TestDeleting:
         assert (tmp_path / thumb.name).exists()
         assert thumbnailer.delete_thumbnails() == 1
         assert not (tmp_path / thumb.name).exists()
+
+
+def test_apps_of_others_open_images_as_they_are_shown() -> None:
+    """Such as one that asks how large a picture is, for its widget."""
+    turned = make_image(format="JPEG", size=(40, 30), exif={0x0112: 6})
+    image, as_stored = pil_image(turned), pil_image(turned, exif_orientation=False)
+    assert image is not None
+    assert as_stored is not None
+    assert (image.size, as_stored.size) == ((30, 40), (40, 30))
+    assert pil_image(None) is None

@@ -17,14 +17,19 @@ from django.db import connection
 from django.db.migrations.writer import MigrationWriter
 from django.template import Context, Engine
 from django.test import RequestFactory
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageStat
 from rest_framework import serializers
 
 from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles.backends.messages import describe, generator_of
 from imagekit_registry.contrib.versatile.apps import check_settings
 from imagekit_registry.contrib.versatile.conf import DEFAULTS, REPLACED
-from imagekit_registry.contrib.versatile.datastructures import FilteredImage, SizedImage
+from imagekit_registry.contrib.versatile.datastructures import (
+    FilteredImage,
+    SizedImage,
+    filteredimage,
+    sizedimage,
+)
 from imagekit_registry.contrib.versatile.exceptions import (
     AlreadyRegistered,
     InvalidFilter,
@@ -42,6 +47,11 @@ from imagekit_registry.contrib.versatile.utils import (
     validate_versatileimagefield_sizekey_list,
 )
 from imagekit_registry.contrib.versatile.validators import validate_ppoi
+from imagekit_registry.contrib.versatile.versatileimagefield import (
+    CroppedImage,
+    InvertImage,
+    ThumbnailImage,
+)
 from imagekit_registry.exceptions import (
     InvalidArgument,
     InvalidArgumentType,
@@ -114,6 +124,13 @@ class TestKeys:
         picture.bare.ppoi = "0.1x0.5"
         assert picture.bare.crop["200x200"].url == left.url
 
+    def test_a_source_without_an_extension_gives_jpegs(self, model: Any, photos: Path) -> None:
+        """So that browsers are told what they load."""
+        bare = ContentFile((photos / "coffee.png").read_bytes(), name="coffee")
+        file = model.objects.create(image=bare).image.thumbnail["90x90"]
+        assert file.url.endswith(".jpg")
+        assert opened(file).format == "JPEG"
+
     def test_nothing_is_made_where_it_is_not_demanded(self, picture: Any, settings: Any) -> None:
         """The URL is that of the image to come; a setting says it, or the file."""
         picture.image.create_on_demand = False
@@ -142,6 +159,35 @@ class TestKeys:
             Image.new("RGB", (200, 200), "red").save(content, extension)
             picture.image.save(f"a.{extension}", ContentFile(content.getvalue()))
             assert opened(picture.image.thumbnail["90x90"]).format == extension.upper()
+
+    @pytest.mark.parametrize(
+        ("extension", "own", "options"),
+        [
+            ("jpeg", {}, {"quality": 70}),
+            ("jpeg", {"jpeg_resize_quality": 30}, {"quality": 30}),
+            ("webp", {}, {"quality": 70}),
+            ("webp", {"webp_resize_quality": 30}, {"quality": 30}),
+            ("webp", {"lossless_webp": True}, {"quality": 70, "lossless": True}),
+        ],
+    )
+    def test_a_setting_is_the_option_of_its_format(
+        self,
+        extension: str,
+        own: dict[str, Any],
+        options: dict[str, Any],
+        picture: Any,
+        settings: Any,
+    ) -> None:
+        """Byte for byte."""
+        settings.VERSATILEIMAGEFIELD_SETTINGS = own
+        content = io.BytesIO()
+        Image.effect_noise((200, 200), 90).convert("RGB").save(content, extension)
+        picture.image.save(f"a.{extension}", ContentFile(content.getvalue()))
+        file = picture.image.thumbnail["90x90"]
+        spec = ImageSpec(picture.image)
+        spec.processors, spec.options = [ResizeToFit(90, 90, upscale=False)], options
+        with file.storage.open(file.name) as made:
+            assert made.read() == spec.generate().read()
 
     @pytest.mark.parametrize(
         ("key", "error"),
@@ -370,6 +416,18 @@ class Stretched(SizedImage):
         return made
 
 
+class Squared(CroppedImage):
+    """A sizer that cuts as the usual one does, to a square."""
+
+    filename_key = "square"
+
+    def process_image(
+        self, image: Any, image_format: Any, save_kwargs: Any, width: Any, height: Any
+    ) -> Any:
+        side = min(width, height)
+        return super().process_image(image, image_format, save_kwargs, side, side)
+
+
 class Grey(FilteredImage):
     """A filter as its documentation has it."""
 
@@ -389,6 +447,37 @@ class TestOwn:
             SizedImage().process_image(image, "PNG", {}, 9, 9)
         with pytest.raises(NotImplementedError, match="process_image"):
             FilteredImage().process_image(image, "PNG", {})
+
+    def test_sizers_and_filters_that_derive_from_the_usual_ones_do_as_these(
+        self, picture: Any
+    ) -> None:
+        """Around the point of interest."""
+        picture.image.ppoi = (0.1, 0.5)
+        registry = versatileimagefield_registry
+        registry.register_sizer("square", Squared)
+        registry.register_sizer("fitted", type("Fitted", (ThumbnailImage,), {}))
+        registry.register_filter("negative", type("Negative", (InvertImage,), {}))
+        pairs = [
+            ("square__120x90", "crop__90x90"),
+            ("fitted__120x90", "thumbnail__120x90"),
+            ("filters__negative__url", "filters__invert__url"),
+        ]
+        try:
+            for keys in pairs:
+                own, usual = (opened(picture.image.made(key)) for key in keys)
+                assert own.size == usual.size
+                assert max(ImageStat.Stat(ImageChops.difference(own, usual)).mean) < 2
+        finally:
+            registry.unregister_sizer("square")
+            registry.unregister_sizer("fitted")
+            registry.unregister_filter("negative")
+
+    def test_classes_and_their_errors_are_where_they_were(self) -> None:
+        """In a module for sizers and one for filters, and in the package of both."""
+        assert sizedimage.SizedImage is SizedImage
+        assert filteredimage.FilteredImage is FilteredImage
+        assert sizedimage.MalformedSizedImageKey is MalformedSizedImageKey
+        assert filteredimage.InvalidFilter is InvalidFilter
 
     def test_sizers_and_filters_of_a_project_are_used(self, picture: Any) -> None:
         """By their names, alone and together; once they are removed they are unknown."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from PIL import Image
 
@@ -29,9 +30,10 @@ MADE = [
 ]
 
 
-def put(picture: Any, folder: str, end: str) -> Path:
+def put(picture: Any, folder: str, end: str, extension: str = "") -> Path:
     """Put a file where django-versatileimagefield would have put it, of a colour of its own."""
-    stem, extension = Path(picture.image.name).stem, Path(picture.image.name).suffix
+    name = Path(picture.image.name)
+    stem, extension = name.stem, extension or name.suffix
     path = Path(storages["default"].path(f"{folder}/{stem}{end}{extension}"))
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (60, 60), "magenta").save(path)
@@ -68,6 +70,14 @@ def test_the_point_of_interest_is_part_of_a_name(picture: Any, run: Run) -> None
     old = put(picture, "__sized__/pictures", "-crop-c0-25__0-5-60x60-70")
     assert run("adoptimages", "--from", "versatile", "--json").document["adopted"] == 1
     assert Path(picture.image.crop["60x60"].path).read_bytes() == old.read_bytes()
+
+
+def test_images_of_a_source_without_an_extension_are_found(picture: Any, run: Run) -> None:
+    """They are JPEGs, and called so."""
+    picture.image.save("bare", ContentFile(Path(picture.image.path).read_bytes()))
+    old = put(picture, "__sized__/pictures", "-thumbnail-90x90-70", ".jpg")
+    assert run("adoptimages", "--from", "versatile", "--json").document["adopted"] == 1
+    assert Path(picture.image.thumbnail["90x90"].path).read_bytes() == old.read_bytes()
 
 
 def test_other_files_are_left(picture: Any, run: Run) -> None:

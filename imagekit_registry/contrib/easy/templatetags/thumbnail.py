@@ -27,13 +27,13 @@ from imagekit_registry.contrib.easy.processors import known_options
 from imagekit_registry.contrib.easy.specs import OTHER_OPTIONS
 from imagekit_registry.exceptions import ImageKitError
 
-__all__ = ["SIZE", "ThumbnailNode", "register"]
+__all__ = ["RE_SIZE", "ThumbnailNode", "register"]
 
 register = template.Library()
 
 _logger = logging.getLogger("imagekit_registry.contrib.easy")
 #: A size as it stands in a tag.
-SIZE = re.compile(r"(\d+)x(\d+)")
+RE_SIZE = re.compile(r"(\d+)x(\d+)")
 #: What goes wrong with a source, an alias or an option.
 _PROBLEMS = (ImageKitError, KeyError, OSError, TypeError, ValueError)
 
@@ -91,7 +91,7 @@ class ThumbnailNode(template.Node):
         thumbnailer = get_thumbnailer(source)
         if not isinstance(size, str):
             return thumbnailer.get_thumbnail({**options, "size": size})
-        if found := SIZE.fullmatch(size):
+        if found := RE_SIZE.fullmatch(size):
             sides = int(found[1]), int(found[2])
             return thumbnailer.get_thumbnail({**options, "size": sides})
         named = aliases.get(size, thumbnailer.alias_target)
@@ -139,7 +139,7 @@ def thumbnail(parser: Parser, token: Token) -> ThumbnailNode:
         if option not in known:
             _refuse(name, option, known)
         options[option] = parser.compile_filter(value) if separator and value else True
-    quoted = f'"{size}"' if SIZE.fullmatch(size) else size
+    quoted = f'"{size}"' if RE_SIZE.fullmatch(size) else size
     return ThumbnailNode(
         parser.compile_filter(source), parser.compile_filter(quoted), options, variable
     )

@@ -12,7 +12,7 @@ def index(request):
 
 
 def work(request, pk):
-    return render(request, "gallery/work.html", {"work": get_object_or_404(Work, pk=pk)})
+    return render(request, "gallery/easy_thumbnails.html", {"work": get_object_or_404(Work, pk=pk)})
 
 
 def api(request):

@@ -59,6 +59,13 @@ class BlogTests(TransactionTestCase):
         self.assertAlmostEqual(self.image(wide[-1][0]).width / self.image(wide[-1][0]).height, 16 / 9, delta=0.02)
         self.assertAlmostEqual(self.image(whole[-1][0]).width / self.image(whole[-1][0]).height, 4 / 3, delta=0.02)
 
+    def test_a_small_upload_is_cut_as_well_and_not_enlarged(self):
+        self.photo.image = picture(800, 800)
+        self.photo.save()
+        _, (wide, whole) = self.offered()
+        sizes = [max((self.image(url).size for url, _ in each)) for each in (wide, whole)]
+        self.assertEqual(sizes, [(800, 450), (800, 800)])
+
     def test_pages_describe_their_pictures(self):
         html, _ = self.offered()
         self.assertIn('alt="Sea &amp; sky"', html)

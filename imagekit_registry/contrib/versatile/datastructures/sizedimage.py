@@ -1,4 +1,4 @@
-"""The classes that sizers and filters of a project derive from."""
+"""The class that sizers of a project derive from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from io import BytesIO
 
 from PIL import Image
 
-__all__ = ["FilteredImage", "SizedImage"]
+from imagekit_registry.contrib.versatile.exceptions import MalformedSizedImageKey
+
+__all__ = ["MalformedSizedImageKey", "SizedImage"]
 
 
 class SizedImage:
@@ -35,16 +37,6 @@ class SizedImage:
         save_kwargs: dict[str, object],
         width: int,
         height: int,
-    ) -> BytesIO:
-        """Return a file with the image in it, of the format that *save_kwargs* name."""
-        raise NotImplementedError("Subclasses must define process_image().")
-
-
-class FilteredImage:
-    """A filter: the base of a project's own ones."""
-
-    def process_image(
-        self, image: Image.Image, image_format: str, save_kwargs: dict[str, object]
     ) -> BytesIO:
         """Return a file with the image in it, of the format that *save_kwargs* name."""
         raise NotImplementedError("Subclasses must define process_image().")
