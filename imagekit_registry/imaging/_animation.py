@@ -356,6 +356,9 @@ def write_animation(
             timing["blend"] = 1
     if format == "WEBP":
         timing["background"] = (0, 0, 0, 0)
+    if format == "AVIF":
+        # Chromium takes the values of frames for this range, whatever the file says of them.
+        timing["range"] = "limited"
     arguments = {**timing, **options}
     if format == "AVIF" and "exif" in arguments:
         # With an orientation, the codec ends the process at the second frame.

@@ -27,6 +27,8 @@ _PNG_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"tRNS")
 MAX_PNG_CHUNKS = 200_000
 #: The least length of chunks that say something short.
 _LENGTHS = {b"cHRM": 32, b"fcTL": 26, b"gAMA": 4, b"pHYs": 9, b"sRGB": 1}
+#: The type of colours that are numbers of a palette, and the most of them.
+_INDEXED, _MOST_COLORS = 3, 256
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 #: Metadata longer than this, in bytes, are not even read: what they would be need not be known.
 LONGEST_METADATA = 4 * 1024 * 1024
@@ -38,7 +40,8 @@ _LONE = frozenset([0x00, 0x01, *range(0xD0, 0xD8), 0xFF])
 _PROFILE = b"ICC_PROFILE\0"
 # WebP (RFC 9649, 2.7): flags of the first chunk of the extended format.
 _WEBP_CHUNKS = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH")
-_WEBP_PROFILE, _WEBP_EXIF, _WEBP_XMP, _WEBP_ANIMATION = 0x20, 0x08, 0x04, 0x02
+_WEBP_PIXELS = (b"VP8 ", b"VP8L", b"ANMF")
+_WEBP_PROFILE, _WEBP_EXIF, _WEBP_XMP = 0x20, 0x08, 0x04
 #: Chunks of a WebP before its pixels.
 MAX_WEBP_CHUNKS = 4
 #: Of what claims to be far longer than it is, no more than this share is made up.
@@ -129,6 +132,8 @@ def _is_sound(kind: bytes, data: bytes, color_type: int) -> bool:
     """Return whether Pillow can read a chunk of metadata."""
     if kind == b"acTL":
         return len(data) >= 8 and 0 < int.from_bytes(data[:4]) <= 2**31
+    if kind == b"tRNS" and color_type == _INDEXED:
+        return len(data) <= _MOST_COLORS
     least = {0: 2, 2: 6}.get(color_type, 0) if kind == b"tRNS" else _LENGTHS.get(kind, 0)
     return len(data) >= least
 
@@ -139,7 +144,7 @@ def _sound_png(source: IO[bytes]) -> bytes | None:
     Raises:
         LimitExceeded: It has so many chunks that reading them would take too long.
     """
-    color_type, is_animated, has_pixels = 0, False, False
+    color_type, is_animated, has_palette, has_pixels = 0, False, False, False
     most = left = MAX_METADATA_BYTES
     broken: list[tuple[int, int]] = []
     for number, (kind, length) in enumerate(_png_chunks(source), 1):
@@ -149,7 +154,7 @@ def _sound_png(source: IO[bytes]) -> bytes | None:
             raise LimitExceeded(cause, hint="Save the image again with an image editor.")
         if kind == b"IHDR":
             color_type = int.from_bytes(source.read(10)[9:])
-        has_pixels = has_pixels or kind == b"IDAT"
+        has_palette, has_pixels = has_palette or kind == b"PLTE", has_pixels or kind == b"IDAT"
         # A damaged frame ends the animation, which is seen when it is read.
         if kind[:1].isupper() or (is_animated and has_pixels and kind in (b"fcTL", b"fdAT")):
             continue
@@ -158,6 +163,7 @@ def _sound_png(source: IO[bytes]) -> bytes | None:
         is_sound = (
             zlib.crc32(kind + data) == int.from_bytes(chunk[-4:])
             and _is_sound(kind, data, color_type)
+            and (kind != b"tRNS" or color_type != _INDEXED or has_palette)
             and (cost := _metadata_bytes(kind, data)) <= (left if kind in _TEXTS else most)
         )
         if is_sound:
@@ -175,17 +181,17 @@ def _sound_png(source: IO[bytes]) -> bytes | None:
     return b"".join([*kept, source.read()])
 
 
-def _whole_webp(source: BufferedSource) -> bytes:
-    """Return an animated WebP that is cut off without the frame that is not whole."""
-    whole = 12
-    for _, length in _webp_chunks(source):
+def _whole_webp(source: BufferedSource) -> bytes | None:
+    """Return a WebP that is cut off without the frame that is not whole; None without any that is."""
+    whole, has_pixels = 12, False
+    for kind, length in _webp_chunks(source):
         end = source.tell() + length
         if end > source.size:
             break
-        whole = end
+        whole, has_pixels = end, has_pixels or kind in _WEBP_PIXELS
     source.seek(0)
     data = source.read(whole)
-    return data[:4] + (whole - 8).to_bytes(4, "little") + data[8:]
+    return data[:4] + (whole - 8).to_bytes(4, "little") + data[8:] if has_pixels else None
 
 
 def mended(source: BufferedSource, max_missing: float | None) -> bytes | None:
@@ -211,8 +217,8 @@ def mended(source: BufferedSource, max_missing: float | None) -> bytes | None:
     missing = length - source.size
     if head[:4] != b"RIFF" or head[8:12] != b"WEBP" or missing <= 0:
         return None
-    if head[12:16] == b"VP8X" and head[20:] and head[20] & _WEBP_ANIMATION:
-        return _whole_webp(source)
+    if (whole := _whole_webp(source)) is not None:
+        return whole
     if missing <= length * (
         MOST_MADE_UP if max_missing is None else min(max_missing, MOST_MADE_UP)
     ):

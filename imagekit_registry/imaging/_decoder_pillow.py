@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import attrs
 from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
+from PIL.IcoImagePlugin import IcoImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
@@ -16,6 +18,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from imagekit_registry._openers import SNIFFED_BYTES, Opener, explain_unread, opener_registry
 from imagekit_registry.exceptions import UnreadableImage
 
+from ._bitmaps import take_best_icon, take_runs
 from ._colour import to_standard_range
 from ._containers import is_lossless_webp, mended, plays
 from ._cost import check_cost, check_memory, check_structure, count_frames, count_scans
@@ -103,6 +106,8 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
         names = _allowed_names(limits)
         image = _try_formats(source, prefix, names)
         if image is not None:
+            if isinstance(image, IcoImageFile):
+                take_best_icon(image)
             times = SMALL_DECODE_PIXELS if isinstance(image, JpegImageFile) else 1
             limits.check_pixels(image.size, times)
             return image
@@ -113,7 +118,14 @@ class PillowImage:
     """An image that Pillow has opened."""
 
     def __init__(self, image: ImageFile.ImageFile, source: BufferedSource, limits: Limits) -> None:
-        """Read what the header says; raise `LimitExceeded` for what would cost too much time."""
+        """Read what the header says.
+
+        Raises:
+            LimitExceeded: It would cost too much time.
+            UnreadableImage: Its pixels are numbers of a palette that it lacks.
+        """
+        if image.mode == "P" and image.palette is None:
+            raise UnreadableImage("the image has no palette", hint="Upload the file again.")
         self._image = image
         self.limits = limits
         self.source = source
@@ -164,6 +176,8 @@ class PillowImage:
 
     def _loaded(self, plan: Plan) -> ImageFile.ImageFile:
         image = self._image
+        if isinstance(image, BmpImageFile) and image.tile:
+            take_runs(image)
         if (
             plan.minimum is not None
             and isinstance(image, JpegImageFile)

@@ -95,13 +95,15 @@ def _from_codec(image: WebPImageFile) -> Image.Image:
 def has_deep_transparency(image: PngImageFile) -> bool:
     """Return whether a PNG of 16 bits a band, not loaded yet, has a colour that is transparent.
 
-    Of grey in 2 and 4 bits, that is told in 8: Pillow scales the pixels, but not this value.
+    Of grey in 2 and 4 bits, that is told in 8: Pillow scales the pixels, but not this value. More bits
+    than pixels have do not count.
     """
     raw = str(image.tile[0][3]) if image.tile else ""
     bits = int(raw.partition(";")[2].rstrip("B") or 8)
     value = image.info.get("transparency")
-    if image.mode == "L" and bits in (2, 4) and isinstance(value, int) and value < 2**bits:
-        image.info["transparency"] = value * 255 // (2**bits - 1)
+    if image.mode == "L" and bits in (2, 4) and isinstance(value, int):
+        most = 2**bits - 1
+        image.info["transparency"] = (value & most) * 255 // most
     return bits == 16 and value is not None
 
 

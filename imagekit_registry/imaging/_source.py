@@ -394,4 +394,7 @@ def _cause(error: Exception) -> GenerationError:
     if isinstance(error, ValueError) and "too " in text.lower():
         cause = f"the image's metadata is larger than allowed ({text})"
         return LimitExceeded(cause, hint="Save the image without its metadata.")
+    if "supported" in text:  # a rare kind
+        cause = f"this kind of image is not supported ({text})"
+        return UnreadableImage(cause, hint="Save it as a JPEG or PNG.")
     return UnreadableImage(f"the image is damaged ({text})", hint="Upload the file again.")

@@ -705,3 +705,166 @@ class TestSourcesThatAreSmall:
         assert opened(lossy).tobytes() != opened(truth).tobytes()
         other = make(made.encode(chart(), "WEBP", quality=80), *processors)
         assert b"VP8L" not in other.getvalue()
+
+
+def turned(format: str) -> bytes:
+    """Return a picture in two colours whose EXIF data have it turned."""
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    image = Image.new("RGB", (40, 24), "white")
+    image.paste((200, 30, 30), (0, 0, 40, 12))
+    return made.encode(image, format, exif=tags.tobytes()).getvalue()
+
+
+def numbered(*chunks: bytes, bits: int = 8, colors: int = 3) -> bytes:
+    """Return a PNG of 16 x 16 pixels, with numbers of a palette or greys from 0, and *chunks* before them."""
+    rows = {8: bytes(range(16)), 4: bytes.fromhex("0123456789abcdef")}[bits]
+    head = made.png_chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, bits, colors, 0, 0, 0))
+    data = made.png_chunk(b"IDAT", zlib.compress((b"\0" + rows) * 16))
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + data + made.png_chunk(b"IEND", b"")
+
+
+def icon(*pictures: tuple[int, bytes]) -> bytes:
+    """Return an icon of pictures of 16 x 16 pixels, each with its bits a pixel."""
+    head, body = struct.pack("<HHH", 0, 1, len(pictures)), b""
+    start = len(head) + 16 * len(pictures)
+    for bits, data in pictures:
+        head += struct.pack("<4B2H2I", 16, 16, 0, 0, 1, bits, len(data), start + len(body))
+        body += data
+    return head + body
+
+
+def bitmap(bits: int, alpha: int = 255) -> bytes:
+    """Return a bitmap of an icon in 4 or 32 bits, whose mask leaves out its left quarter."""
+    head = struct.pack("<3i2H6I", 40, 16, 32, 1, bits, 0, 0, 0, 0, 0, 0)
+    if bits == 4:
+        pixels = b"".join(bytes([grey, grey, grey, 0]) for grey in range(0, 256, 17)) + bytes(128)
+    else:
+        pixels = b"".join(bytes([16 * x, 16 * y, 90, alpha]) for y in range(16) for x in range(16))
+    return head + pixels + b"\xf0\0\0\0" * 16
+
+
+def runs(*codes: tuple[int, ...], bits: int = 8) -> bytes:
+    """Return a BMP of 12 x 8 pixels in run lengths, whose first colour is orange."""
+    palette = bytes([30, 140, 240, 0]) + bytes([200, 60, 20, 0]) * (1 << bits - 1)
+    palette = palette.ljust(4 << bits, b"\x50")
+    data = b"".join(bytes(code) for code in codes)
+    head = struct.pack("<3i2H6I", 40, 12, 8, 1, bits, 3 - bits // 4, len(data), 0, 0, 0, 0)
+    start = 14 + len(head) + len(palette)
+    first = struct.pack("<2sI4xI", b"BM", start + len(data), start)
+    return first + head + palette + data
+
+
+END, NEXT = (0, 1), (0, 0)
+PALETTE = made.png_chunk(b"PLTE", bytes(range(48)) + bytes(720))
+HALF = made.png_chunk(b"tRNS", bytes([128] * 16))
+#: What Chromium shows in a way of its own; `test_browser` asks it.
+ODD = {
+    **{f"{format} turned": turned(format) for format in ("JPEG", "PNG", "WEBP")},
+    "palette, alpha behind it": numbered(PALETTE, HALF),
+    "palette, alpha before it": numbered(HALF, PALETTE),
+    "palette, too much alpha": numbered(PALETTE, made.png_chunk(b"tRNS", bytes(257))),
+    "grey, transparency of too many bits": numbered(
+        made.png_chunk(b"tRNS", b"\x01\x07"), bits=4, colors=0
+    ),
+    "icon, few colours first": icon((4, bitmap(4)), (32, bitmap(32))),
+    "icon, few colours last": icon((32, bitmap(32)), (4, bitmap(4))),
+    "icon, alpha of nothing": icon((32, bitmap(32, 0))),
+    "runs that skip": runs(
+        (4, 0), (0, 2, 3, 2), (9, 1), NEXT, (0, 3, 0, 1, 0, 0), (0, 2, 0, 4), END
+    ),
+    "runs that end early": runs((12, 0), NEXT, (12, 1), END),
+    "runs of short rows": runs(*[(row + 1, row % 2, *NEXT) for row in range(8)], END),
+    "runs that are too long": runs((200, 0), NEXT, (12, 1), NEXT, (0, 2, 200, 0), (3, 1), END),
+    "runs of empty rows": runs(NEXT, NEXT, (12, 0), NEXT, NEXT, (5, 1), END),
+    "runs of four bits": runs((7, 0x01), (0, 5, 0x10, 0x10, 0x10, 0), NEXT, (3, 0x10), END, bits=4),
+}
+if made.HAS_AVIF:
+    ODD["AVIF turned"] = turned("AVIF")
+
+
+class TestOddSources:
+    """The same without a browser, and what is refused."""
+
+    @pytest.mark.parametrize(
+        ("name", "alpha"),
+        [
+            ("palette, alpha behind it", 128),
+            ("palette, alpha before it", 255),
+            ("palette, too much alpha", 255),
+        ],
+    )
+    def test_alpha_of_a_palette_counts_behind_it_and_for_no_more_than_its_colours(
+        self, name: str, alpha: int
+    ) -> None:
+        """Other alpha is left out, as in browsers."""
+        for processors in ([], [ResizeToFit(8)]):
+            result = opened(make(io.BytesIO(ODD[name]), *processors)).convert("RGBA")
+            assert result.getchannel("A").getextrema() == (alpha, alpha)
+
+    def test_bits_of_a_transparent_grey_that_pixels_lack_do_not_count(self) -> None:
+        """The column of grey 7 of 16 is transparent, and no other."""
+        source = ODD["grey, transparency of too many bits"]
+        alpha = opened(make(io.BytesIO(source))).convert("RGBA").getchannel("A")
+        assert [alpha.getpixel((x, 3)) == 0 for x in range(16)] == [x == 7 for x in range(16)]
+
+    @pytest.mark.parametrize("name", ["icon, few colours first", "icon, few colours last"])
+    def test_an_icon_has_the_most_colours(self, name: str) -> None:
+        """Old icons hold each size in 16 and 256 colours too."""
+        result = opened(make(io.BytesIO(ODD[name]))).convert("RGBA")
+        assert result.getpixel((15, 0)) == (90, 240, 240, 255)
+
+    def test_the_mask_of_an_icon_counts_where_no_pixel_has_alpha(self) -> None:
+        """All of it would be transparent."""
+        result = opened(make(io.BytesIO(ODD["icon, alpha of nothing"]))).convert("RGBA")
+        assert result.getpixel((3, 0))[3] == 0  # type: ignore[index]
+        assert result.getpixel((15, 0)) == (90, 240, 240, 255)
+
+    @pytest.mark.parametrize(
+        ("name", "rows"),
+        [
+            (
+                "runs that skip",
+                {7: "ooooKKKKKKKK", 6: "K" * 12, 5: "KKKKKKKBBBBB", 4: "oBoKKKKKKKKK"},
+            ),
+            ("runs that end early", {7: "o" * 12, 6: "B" * 12, 5: "K" * 12, 0: "K" * 12}),
+            ("runs of empty rows", {7: "K" * 12, 5: "o" * 12, 4: "K" * 12, 3: "BBBBBKKKKKKK"}),
+            ("runs of four bits", {7: "oBoBoBoBoBoB", 6: "BoBKKKKKKKKK"}),
+        ],
+    )
+    def test_what_runs_of_a_bmp_skip_is_black(self, name: str, rows: dict[int, str]) -> None:
+        """And not the palette's first colour; the last row is the first of the file."""
+        result = opened(make(io.BytesIO(ODD[name]), format="PNG"))
+        assert result.mode == "P"
+        names = {(240, 140, 30): "o", (20, 60, 200): "B", (0, 0, 0): "K"}
+        shown = result.convert("RGB")
+        for y, row in rows.items():
+            assert "".join(names[shown.getpixel((x, y))] for x in range(12)) == row  # type: ignore[index]
+
+    def test_runs_that_are_cut_off_are_an_error(self) -> None:
+        """How much is missing cannot be told."""
+        whole = ODD["runs of short rows"]
+        for cut in range(3, 20):  # without its end marker it is whole
+            with pytest.raises(UnreadableImage, match="damaged"):
+                make(io.BytesIO(whole[:-cut]), ResizeToFit(4))
+
+    @pytest.mark.parametrize("source", [numbered(), icon((32, numbered()))], ids=["PNG", "ICO"])
+    def test_a_missing_palette_is_an_error_of_ours(self, source: bytes) -> None:
+        """It was an AssertionError."""
+        for processors in ([], [ResizeToFit(8)]):
+            with pytest.raises(UnreadableImage, match="no palette"):
+                make(io.BytesIO(source), *processors)
+
+    def test_a_rare_kind_is_not_called_damaged(self) -> None:
+        """Two bits a pixel, which other programs read."""
+        data = struct.pack("<2sIHHI", b"BM", 70, 0, 0, 70)
+        data += struct.pack("<3i2H6I", 40, 4, 4, 1, 2, 0, 16, 0, 0, 0, 0) + bytes(32)
+        with pytest.raises(UnreadableImage, match=r"kind of image is not supported .* Save it as"):
+            make(io.BytesIO(data))
+
+    @pytest.mark.parametrize("lossless", [False, True])
+    def test_a_webp_that_claims_a_few_bytes_more_is_shown(self, lossless: bool) -> None:
+        """All of it is there."""
+        source = photo("WEBP", lossless=lossless)
+        larger = source[:4] + (len(source) + 22).to_bytes(4, "little") + source[8:]
+        assert decoded(larger).tobytes() == decoded(source).tobytes()
