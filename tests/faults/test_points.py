@@ -32,11 +32,11 @@ POINTS = {
     "upload": (8, 8),
     "source saved": (30, 20),
     "source saved, made at once": (74, 60),
-    "source deleted": (54, 46),
+    "source deleted": (66, 58),
     "image deleted": (12, 8),
-    "generateimages": (68, 66),
-    "cleanimages": (102, 88),
-    "checkimages --repair": (62, 58),
+    "generateimages": (80, 78),
+    "cleanimages": (126, 112),
+    "checkimages --repair": (76, 72),
     "message": (50, 48),
 }
 
