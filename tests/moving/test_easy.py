@@ -38,34 +38,3 @@ def test_the_checks_tell_what_has_no_effect(tmp_path: Path) -> None:
         for name in SITES
     ]
     assert told == [[], ["THUMBNAIL_CACHE_DIMENSIONS", "THUMBNAIL_SUBDIR"]]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        'INSTALLED_APPS = ["NAME", "photos"]',
-        'INSTALLED_APPS=["photos","NAME"]',
-        "INSTALLED_APPS += ['NAME']",
-        '\t"NAME",',
-        'INSTALLED_APPS = ("NAME",)',
-    ],
-)
-def test_the_app_is_renamed_however_it_is_listed(line: str, tmp_path: Path) -> None:
-    """In one line or many, with or without spaces."""
-    settings = tmp_path / "settings.py"
-    settings.write_text(line.replace("NAME", "easy_thumbnails"))
-    Site(tmp_path).type(GUIDE.command("sed -i"))
-    assert settings.read_text() == line.replace("NAME", "imagekit_registry.contrib.easy")
-
-
-def test_other_things_of_that_name_stay_as_they_are(tmp_path: Path) -> None:
-    """A storage, a cache and a key are no app."""
-    text = """
-        storages["easy_thumbnails"]
-        CACHES = {"easy_thumbnails": {}}
-        name = "easy_thumbnails"
-        page = "site/easy_thumbnails.html"
-    """
-    (tmp_path / "settings.py").write_text(text)
-    Site(tmp_path).type(GUIDE.command("sed -i"))
-    assert (tmp_path / "settings.py").read_text() == text

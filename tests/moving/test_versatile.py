@@ -28,34 +28,3 @@ def test_the_tests_of_a_site_pass_and_no_migration_is_to_be_made(site: Site) -> 
     assert re.search(r"Ran 7 tests.*\n\nOK", said)
     assert re.findall(r"W041\) \w+\['(\w+)'\]", said) == ["sized_directory_name"]
     assert "No changes detected" in site.manage("makemigrations", "--check")
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        'INSTALLED_APPS = ["NAME", "photos"]',
-        'INSTALLED_APPS=["photos","NAME"]',
-        "INSTALLED_APPS += ['NAME']",
-        '\t"NAME",',
-        'INSTALLED_APPS = ("NAME",)',
-    ],
-)
-def test_the_app_is_renamed_however_it_is_listed(line: str, tmp_path: Path) -> None:
-    """In one line or many, with or without spaces."""
-    settings = tmp_path / "settings.py"
-    settings.write_text(line.replace("NAME", "versatileimagefield"))
-    Site(tmp_path).type(GUIDE.command("sed -i"))
-    assert settings.read_text() == line.replace("NAME", "imagekit_registry.contrib.versatile")
-
-
-def test_other_things_of_that_name_stay_as_they_are(tmp_path: Path) -> None:
-    """A storage, a cache and a key are no app."""
-    text = """
-        storages["versatileimagefield"]
-        CACHES = {"versatileimagefield": {}}
-        name = "versatileimagefield"
-        page = "site/versatileimagefield.html"
-    """
-    (tmp_path / "settings.py").write_text(text)
-    Site(tmp_path).type(GUIDE.command("sed -i"))
-    assert (tmp_path / "settings.py").read_text() == text
