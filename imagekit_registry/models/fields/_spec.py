@@ -13,6 +13,7 @@ import django
 from django.core.files import File
 from django.core.files.storage import Storage
 from django.db import models
+from django.db.models.fields.files import FieldFile
 from django.db.models.signals import class_prepared
 
 from imagekit_registry import cachefiles
@@ -89,6 +90,15 @@ class _Memo:
 def _name_of(source: object) -> str | None:
     name = source.name if isinstance(source, File) else source
     return name if isinstance(name, str) else None
+
+
+def _holds(instance: models.Model, name: str | None, source: object) -> bool:
+    """Return whether *instance* has a file of its own under *name*: that of its field, untouched."""
+    return (
+        isinstance(source, FieldFile)
+        and instance.__dict__.get(name) is source
+        and source.instance is instance
+    )
 
 
 def _peers_of(instance: models.Model) -> list[models.Model]:
@@ -272,9 +282,12 @@ class ImageSpecField(SpecHost):
         values = instance._state.__dict__
         if self._given_name in values:
             return cast("ImageCacheFile", values[self._given_name])
-        # Asked for once: it may be a property that makes a query.
-        source = follow(instance, self.source or self.source_of(type(instance)))
         memo: _Memo | None = values.get(self._memo_name)
+        if memo is not None and _holds(instance, self.source, memo.source):
+            source = memo.source
+        else:
+            # Asked for once: it may be a property that makes a query.
+            source = follow(instance, self.source or self.source_of(type(instance)))
         if memo is not None and self._is_current(memo, instance, source):
             return memo.file
         file = self._build(instance, source)
