@@ -75,7 +75,9 @@ def reduce_to(image: Image.Image, factor: int, extent: tuple[float, float]) -> I
     """
     if factor > 1:
         info = image.info
-        image = reduce_by(without_palette(to_eight_bit(image)), factor)
+        # Fewer pixels of that mode are converted sooner.
+        colours = image if image.mode == "RGBX" else without_palette(to_eight_bit(image))
+        image = reduce_by(colours, factor)
         image.info = {key: value for key, value in info.items() if key != "transparency"}
     return fit_extent(image, (extent[0] / factor, extent[1] / factor))
 

@@ -229,6 +229,24 @@ def test_a_still_webp_has_the_pixels_that_pillow_gives_whole_and_scaled(
     assert psnr(shown(opened(small)), shown(theirs.reduce(8))) > 36
 
 
+def test_the_pixels_of_a_webp_are_converted_when_they_are_fewer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The codec has them in a mode of its own, and there may be millions."""
+    data = made.encode(made.sample("RGB", (800, 640)), "WEBP").getvalue()
+    converted, convert = [], Image.Image.convert
+
+    def note(image: Image.Image, *args: Any, **kwargs: Any) -> Image.Image:
+        converted.append(image.size)
+        return convert(image, *args, **kwargs)
+
+    monkeypatch.setattr(Image.Image, "convert", note)
+    (result,) = render_by("pillow", data, Recipe([ResizeToFit(50, 40)], format="PNG"))
+    assert opened(result).size == (50, 40)
+    assert (800, 640) not in converted
+    assert converted
+
+
 def test_a_webp_whose_pixels_are_cut_off_is_damaged() -> None:
     """The codec gives none of them."""
     data = made.encode(made.sample("RGB", (400, 320)), "WEBP", lossless=True).getvalue()
