@@ -22,6 +22,7 @@ __all__ = ["ImageLimits"]
 _MESSAGES = {
     **ERROR_MESSAGES,
     "too_small": _("The image is too small. It must have at least %(width)s by %(height)s pixels."),
+    "too_large": _("The image is too large. It may have at most %(width)s by %(height)s pixels."),
     "wrong_format": _("The image is of the format %(format)s. Upload one of these: %(formats)s."),
 }
 
@@ -34,9 +35,13 @@ def _pair(size: Sequence[int] | None) -> tuple[int, ...] | None:
     return None if size is None else tuple(size)
 
 
-def _check_pair(instance: object, attribute: object, value: Sequence[int] | None) -> None:
+def _check_pair(
+    instance: object, attribute: attrs.Attribute[Any], value: Sequence[int] | None
+) -> None:
     if value is not None and len(value) != 2:
-        raise ValueError(f"'min_size' must be a width and a height in pixels, not {value!r}")
+        raise ValueError(
+            f"{attribute.name!r} must be a width and a height in pixels, not {value!r}"
+        )
 
 
 _positive = attrs.validators.optional([attrs.validators.instance_of(int), attrs.validators.gt(0)])
@@ -54,12 +59,13 @@ class ImageLimits:
         max_pixels: Most pixels: width times height.
         max_bytes: Largest file, in bytes.
         min_size: Least width and height, in pixels, of the image as people see it.
+        max_size: The same for the largest ones.
         formats: Formats that are taken, by Pillow's names; JPEG means MPO as well.
         full_decode: Whether all pixels are read, so that a damaged or cut off file is refused. It costs
             as much as making an image; a JPEG has to stay below ``IMAGEKIT_MAX_PIXELS`` then.
 
     Raises:
-        ValueError: A limit is not positive, or *min_size* is no pair.
+        ValueError: A limit is not positive, or *min_size* or *max_size* is no pair.
         TypeError: A number is none.
 
     Example:
@@ -74,6 +80,9 @@ class ImageLimits:
     min_size: Sequence[int] | None = attrs.field(
         default=None, converter=_pair, validator=_check_pair
     )
+    max_size: Sequence[int] | None = attrs.field(
+        default=None, converter=_pair, validator=_check_pair
+    )
     formats: Iterable[str] | None = attrs.field(default=None, converter=_formats)
     full_decode: bool = False
 
@@ -82,8 +91,8 @@ class ImageLimits:
 
         Raises:
             ValidationError: It is refused: ``invalid_image``, ``too_many_pixels``,
-                ``too_many_bytes``, ``too_many_frames``, ``too_complex``, ``too_small`` or
-                ``wrong_format``.
+                ``too_many_bytes``, ``too_many_frames``, ``too_complex``, ``too_small``,
+                ``too_large`` or ``wrong_format``.
         """
         if not value or (isinstance(value, FieldFile) and is_stored(value)):
             return
@@ -115,9 +124,11 @@ class ImageLimits:
             raise _refusal("wrong_format", {"format": format, "formats": ", ".join(self.formats)})
         if self.max_pixels is not None:
             limits.check_pixels(header.size)  # a JPEG that is decoded small may have more
-        width, height = self.min_size or (0, 0)
-        if header.oriented_size[0] < width or header.oriented_size[1] < height:
-            raise _refusal("too_small", {"width": str(width), "height": str(height)})
+        width, height = header.oriented_size
+        if self.min_size is not None and (width < self.min_size[0] or height < self.min_size[1]):
+            raise _refusal("too_small", _sides(self.min_size))
+        if self.max_size is not None and (width > self.max_size[0] or height > self.max_size[1]):
+            raise _refusal("too_large", _sides(self.max_size))
 
     def deconstruct(self) -> tuple[str, tuple[()], dict[str, object]]:
         """Return path and arguments, for migrations."""
@@ -127,6 +138,10 @@ class ImageLimits:
             each.name: given[each.name] for each in fields if given[each.name] != each.default
         }
         return f"{type(self).__module__}.{type(self).__qualname__}", (), changed
+
+
+def _sides(size: Sequence[int]) -> dict[str, str]:
+    return {"width": str(size[0]), "height": str(size[1])}
 
 
 def _least(*limits: int | None) -> int | None:

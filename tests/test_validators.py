@@ -51,6 +51,7 @@ REFUSED = {
     "too_many_pixels": picture("JPEG", (600, 501), quality=10),
     "too_many_bytes": picture("PNG", (540, 540)),
     "too_small": picture("PNG", (60, 30)),
+    "too_large": picture("PNG", (60, 801)),
     "wrong_format": picture("BMP"),
 }
 
@@ -123,6 +124,9 @@ class TestUploads:
         ImageLimits(min_size=(200, 300))(upload(content))
         with pytest.raises(ValidationError):
             ImageLimits(min_size=(300, 200))(upload(content))
+        ImageLimits(max_size=(200, 300))(upload(content))
+        with pytest.raises(ValidationError):
+            ImageLimits(max_size=(300, 200))(upload(content))
 
     def test_a_jpeg_of_two_views_is_a_jpeg(self) -> None:
         """Some telephones write MPO under the name of JPEG."""
@@ -207,7 +211,7 @@ class TestDeclaring:
 
     @pytest.mark.parametrize(
         "arguments",
-        [{"max_pixels": 0}, {"max_bytes": -1}, {"min_size": (50,)}],
+        [{"max_pixels": 0}, {"max_bytes": -1}, {"min_size": (50,)}, {"max_size": (1, 2, 3)}],
         ids=str,
     )
     def test_limits_that_make_no_sense_are_refused_at_once(self, arguments: Any) -> None:

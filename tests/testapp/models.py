@@ -293,7 +293,11 @@ class Limited(models.Model):
         blank=True,
         validators=[
             ImageLimits(
-                max_pixels=300_000, max_bytes=500_000, min_size=(50, 40), formats=["JPEG", "PNG"]
+                max_pixels=300_000,
+                max_bytes=500_000,
+                min_size=(50, 40),
+                max_size=(800, 800),
+                formats=["JPEG", "PNG"],
             )
         ],
     )
