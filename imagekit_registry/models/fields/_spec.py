@@ -94,11 +94,8 @@ def _name_of(source: object) -> str | None:
 
 def _holds(instance: models.Model, name: str | None, source: object) -> bool:
     """Return whether *instance* has a file of its own under *name*: that of its field, untouched."""
-    return (
-        isinstance(source, FieldFile)
-        and instance.__dict__.get(name) is source
-        and source.instance is instance
-    )
+    held = instance.__dict__.get(name or "")
+    return isinstance(held, FieldFile) and held is source and held.instance is instance
 
 
 def _peers_of(instance: models.Model) -> list[models.Model]:
