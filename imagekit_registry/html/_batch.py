@@ -32,8 +32,10 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.html._elements import (
     NO_FAILURES,
     Failures,
+    LookUp,
     Markup,
     build_attributes,
+    look_up,
     style_rule,
 )
 from imagekit_registry.html._picture import ShownPicture
@@ -48,7 +50,7 @@ _INPUT_ERRORS = (InvalidArgument, InvalidArgumentType, MissingSource)
 _PLANNING_ERRORS = (*_INPUT_ERRORS, GenerationError)
 
 T = TypeVar("T")
-Render = Callable[[Failures], str]
+Render = Callable[[LookUp], str]
 
 
 def attempt(
@@ -78,7 +80,8 @@ def attempt(
 
 def _write(render: Render, failures: Failures) -> SafeString:
     # Images that cannot be made have been dealt with by then: a `GenerationError` is to be raised.
-    return SafeString(attempt(render, failures, errors=_INPUT_ERRORS) or "")
+    look = partial(look_up, failures=failures)
+    return SafeString(attempt(render, look, errors=_INPUT_ERRORS) or "")
 
 
 def _write_now(markup: Markup, render: Render) -> SafeString:
@@ -88,10 +91,10 @@ def _write_now(markup: Markup, render: Render) -> SafeString:
         return _write(render, _make_missing([markup]))
 
 
-def made_together(markup: Markup, use: Callable[[Failures], T]) -> T:
+def made_together(markup: Markup, use: Callable[[LookUp], T]) -> T:
     """Return what *use* gives, which is called when all images of *markup* are made, or have failed."""
     with state_scope():
-        return use(_make_missing([markup]))
+        return use(partial(look_up, failures=_make_missing([markup])))
 
 
 def _make_missing(markups: Sequence[Markup]) -> Failures:
@@ -181,9 +184,9 @@ class Batch:
         """Return the file that a variable stands for, if nobody has used any yet; else None."""
         return self._lent.get(id(value), (None, None))[1]
 
-    def with_rule(self, markup: Markup, render: Render, failures: Failures) -> str:
+    def with_rule(self, markup: Markup, render: Render, look: LookUp) -> str:
         """Return the HTML of *markup*, whose rule this batch writes beside that of all others."""
-        html = render(failures)
+        html = render(look)
         if html and (rule := style_rule(markup.files)):
             self.rules[rule] = None
         return html

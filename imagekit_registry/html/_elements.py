@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Protocol
 from urllib.parse import quote
@@ -21,6 +21,8 @@ from imagekit_registry.imaging import Placeholder
 #: What has just failed to be made, and why.
 Failures = Mapping[CacheFile, ImageKitError]
 NO_FAILURES: Failures = {}
+#: Gives the URL and size of an image, and True; or those of what stands in, and False.
+LookUp = Callable[[ImageCacheFile], tuple[Fallback, bool]]
 
 # What the HTML standard allows in a name (13.1.2.3 Attributes): neither control characters nor
 # blanks, quotes, angle brackets, slashes and equals signs; "<" is a parse error on top of that.
@@ -43,8 +45,8 @@ class Markup(Protocol):
     def files(self) -> Sequence[ImageCacheFile]:
         """All images that it shows, or lets a browser choose from."""
 
-    def render(self, failures: Failures = NO_FAILURES) -> str:
-        """Return the HTML; *failures* are what has just failed to be made."""
+    def render(self, look: LookUp = ...) -> str:
+        """Return the HTML, with the URLs and sizes that *look* gives."""
 
 
 def is_attribute_name(name: str) -> bool:
@@ -122,8 +124,13 @@ def write_attributes(attributes: Mapping[str, object]) -> str:
     return "".join(parts)
 
 
-def look_up(file: ImageCacheFile, failures: Failures) -> tuple[Fallback, bool]:
-    """Return the URL and size of an image, and True; or those of what stands in, and False."""
+def look_up(file: ImageCacheFile, failures: Failures = NO_FAILURES) -> tuple[Fallback, bool]:
+    """Return the URL and size of an image, and True; or those of what stands in, and False.
+
+    Args:
+        file: The image.
+        failures: What has just failed to be made.
+    """
     error = failures.get(file) if failures else None
     if error is None:
         try:
@@ -194,9 +201,9 @@ class ImgMarkup:
         """The image and those that may be shown in its place."""
         return [self.file, *[file for _, file in self.densities]]
 
-    def render(self, failures: Failures = NO_FAILURES) -> str:
+    def render(self, look: LookUp = look_up) -> str:
         """Return the element; nothing if there is neither an image nor what stands in for it."""
-        shown, is_image = look_up(self.file, failures)
+        shown, is_image = look(self.file)
         if not shown.url:
             return ""
         attributes: dict[str, object] = {**self.attributes}
@@ -205,11 +212,11 @@ class ImgMarkup:
         attributes["src"] = shown.url
         if is_image and self.file.spec.shown_placeholder is not None:
             add_placeholder(attributes, self.file.placeholder)
-        if is_image and (srcset := self._choice(shown.url, failures)):
+        if is_image and (srcset := self._choice(shown.url, look)):
             attributes["srcset"] = srcset
         return f"<img{write_attributes(attributes)}>"
 
-    def _choice(self, own_url: str, failures: Failures) -> str:
+    def _choice(self, own_url: str, look: LookUp) -> str:
         """Return the ``srcset``; empty if there is no other image to choose.
 
         A browser that has chosen an image shows nothing at all if it does not load: what is not there
@@ -217,7 +224,7 @@ class ImgMarkup:
         """
         urls: dict[float, str] = {}
         for density, file in self.densities:
-            shown, is_image = look_up(file, failures)
+            shown, is_image = look(file)
             if is_image and shown.url and file:
                 urls.setdefault(density, srcset_url(shown.url))
         urls = {1: srcset_url(own_url)} | urls if urls else {}

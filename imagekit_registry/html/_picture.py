@@ -11,9 +11,8 @@ from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.existence import known
 from imagekit_registry.cachefiles.renditions import Renditions
 from imagekit_registry.html._elements import (
-    NO_FAILURES,
     SIDES,
-    Failures,
+    LookUp,
     add_placeholder,
     look_up,
     srcset_url,
@@ -37,7 +36,7 @@ class _Offered:
     size: int
 
 
-def _offered(renditions: Renditions, failures: Failures) -> dict[str, list[_Offered]]:
+def _offered(renditions: Renditions, look: LookUp) -> dict[str, list[_Offered]]:
     """Return what is there by its format, best first, each in order of width.
 
     A browser that has chosen a file shows nothing at all if it does not load: what is not there yet is
@@ -45,7 +44,7 @@ def _offered(renditions: Renditions, failures: Failures) -> dict[str, list[_Offe
     """
     found: dict[str, dict[int, _Offered]] = {}
     for each in renditions.offered:
-        shown, is_image = look_up(each.file, failures)
+        shown, is_image = look(each.file)
         files = found.setdefault(each.format, {})
         if is_image and shown.url and each.file:
             record = known(each.file)
@@ -182,15 +181,15 @@ class PictureMarkup:
         offered = [each.file for some in self.renditions for each in some.offered]
         return [self.renditions[-1].file, *images, *offered]
 
-    def render(self, failures: Failures = NO_FAILURES) -> str:
+    def render(self, look: LookUp = look_up) -> str:
         """Return the element; only the image that stands in, if the image cannot be made."""
-        shown = self.resolve(failures)
+        shown = self.resolve(look)
         return "" if shown is None else str(shown)
 
-    def resolve(self, failures: Failures = NO_FAILURES) -> ShownPicture | None:
+    def resolve(self, look: LookUp = look_up) -> ShownPicture | None:
         """Return what is shown; None if there is neither an image nor what stands in for it."""
         *crops, own = self.renditions
-        shown, is_image = look_up(own.file, failures)
+        shown, is_image = look(own.file)
         if not shown.url:
             return None
         # What stands in for an image may be no picture, and is written by itself.
@@ -203,9 +202,9 @@ class PictureMarkup:
             add_placeholder(attributes, own.file.placeholder)
         for crop in crops:
             if crop.fixed_size is None:
-                look_up(crop.file, failures)
-        sources = [each for crop in crops for each in self._sources(crop, failures).values()]
-        choices = self._sources(own, failures, srcset_url(shown.url))
+                look(crop.file)
+        sources = [each for crop in crops for each in self._sources(crop, look).values()]
+        choices = self._sources(own, look, srcset_url(shown.url))
         last = choices.pop("", ShownSource(""))
         return ShownPicture(
             shown.url,
@@ -219,14 +218,14 @@ class PictureMarkup:
         )
 
     def _sources(
-        self, renditions: Renditions, failures: Failures, own_url: str = ""
+        self, renditions: Renditions, look: LookUp, own_url: str = ""
     ) -> dict[str, ShownSource]:
         """Return the choices that there are of one crop by format, that of its spec last."""
         width, height = renditions.size
         sizes = "" if self.picture.layout == "fixed" else self._sizes(width)
         sides = {"width": width, "height": height} if renditions.media and width else {}
         found = {}
-        for format, files in _offered(renditions, failures).items():
+        for format, files in _offered(renditions, look).items():
             type = (format_to_mimetype(format) or "") if format else ""
             is_choice = [each.url for each in files] != [own_url]
             srcset = self._srcset(files, width) if is_choice else ""

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.renditions import Renditions
-from imagekit_registry.html._elements import NO_FAILURES, Failures, write_attributes
+from imagekit_registry.html._elements import LookUp, look_up, write_attributes
 from imagekit_registry.html._picture import PictureMarkup, ShownPicture, ShownSource
 
 _NOT_IN_HEADERS = re.compile(r"[^\x20-\x7e]+")
@@ -68,9 +68,9 @@ class PreloadMarkup:
         """Those of the picture."""
         return self.picture.files
 
-    def render(self, failures: Failures = NO_FAILURES) -> str:
+    def render(self, look: LookUp = look_up) -> str:
         """Return the elements; nothing while there is no image, or what stands in for it is shown."""
-        shown = self.picture.resolve(failures)
+        shown = self.picture.resolve(look)
         if shown is None or not shown.is_picture:
             return ""
         html = ""
@@ -81,9 +81,9 @@ class PreloadMarkup:
             html += f"<link{write_attributes({name: each or None for name, each in link.items()})}>"
         return SafeString(html)
 
-    def header(self, failures: Failures = NO_FAILURES) -> str:
+    def header(self, look: LookUp = look_up) -> str:
         """Return the value of a ``Link`` header (RFC 8288) that says the same; empty without an image."""
-        shown = self.picture.resolve(failures)
+        shown = self.picture.resolve(look)
         if shown is None or not shown.is_picture:
             return ""
         links = []

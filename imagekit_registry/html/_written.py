@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping, Sequence
+from functools import partial
 from operator import attrgetter, is_
 from types import MappingProxyType
 
@@ -14,12 +16,19 @@ from django.utils.safestring import SafeString
 
 from imagekit_registry._loading import forget_on_change
 from imagekit_registry.cachefiles import ImageCacheFile
-from imagekit_registry.cachefiles.fallbacks import Kept, recall
+from imagekit_registry.cachefiles.fallbacks import Fallback, Kept, recall
 from imagekit_registry.cachefiles.identity import is_told_by_class
 from imagekit_registry.cachefiles.urls import has_fixed_url, has_storage_url, has_url_by_name
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.generatorlibrary import Thumbnail
-from imagekit_registry.html._elements import NO_FAILURES, Failures, Markup, escape_value, style_rule
+from imagekit_registry.html._elements import (
+    LookUp,
+    Markup,
+    escape_value,
+    look_up,
+    srcset_url,
+    style_rule,
+)
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import (
     BaseImageSpec,
@@ -43,31 +52,58 @@ _SET_BY_ARGUMENTS = {
     Thumbnail.__init__: {"format", "placeholder", "processors"},
 }
 _MOST_WRITTEN = 10_000
-#: No value of an attribute holds such quotes.
-_SRC = re.compile(r' src="([^"]*)"')
+#: Stands around the number of an image in the place of its URL; nobody can guess it.
+_MARK = f"\ue000{secrets.token_hex(8)}\ue001"
+_MARKED = re.compile(rf"{_MARK}(\d+){_MARK}")
+#: What ends before a URL that is all of an attribute.
+_WHOLE = (' href="', ' src="')
+
+
+@attrs.frozen
+class Slot:
+    """A place in HTML for a URL that the storage may give in another way each time.
+
+    Args:
+        at: Which of the images it is of, by its number.
+        is_word: Whether it is a word of a ``srcset``, and not an attribute by itself.
+        rest: The HTML that follows it.
+    """
+
+    at: int
+    is_word: bool
+    rest: str
 
 
 @attrs.frozen(eq=False)
 class Written:
     """HTML, the CSS rule that goes with it, and what both hang on.
 
-    Where the storage may give another URL each time, the HTML ends before it, and *rest* follows it.
+    Where the storage may give other URLs each time, the HTML ends before the first, and *slots* follow.
     """
 
     html: SafeString
-    rest: str
+    slots: Sequence[Slot]
     rule: str
     version: int
     specs: Sequence[tuple[type[BaseImageSpec], tuple[object, ...]]]
     images: Sequence[Kept]
 
     def text(self) -> SafeString | None:
-        """Return the HTML; None if the storage gives no URL."""
-        if not self.rest:
+        """Return the HTML; None if the storage does not give its URLs."""
+        if not self.slots:
             return self.html
-        (image,) = self.images
-        url = answer_or("", image.storage.url, image.record.published_name or image.record.name)
-        return SafeString(f"{self.html}{escape_value(url)}{self.rest}") if url else None
+        urls: dict[int, str] = {}
+        text: str = self.html
+        for slot in self.slots:
+            url = urls.get(slot.at)
+            if url is None:
+                image = self.images[slot.at]
+                name = image.record.published_name or image.record.name
+                url = urls[slot.at] = answer_or("", image.storage.url, name)
+                if not url:
+                    return None
+            text += f"{escape_value(srcset_url(url) if slot.is_word else url)}{slot.rest}"
+        return SafeString(text)
 
 
 _written: dict[Key, Written] = {}
@@ -143,7 +179,7 @@ def written(key: Key) -> Written | None:
     return known
 
 
-def render_and_note(key: Key, markup: Markup, failures: Failures) -> str:
+def render_and_note(key: Key, markup: Markup, look: LookUp) -> str:
     """Return the HTML of *markup*, and keep it for *key* if arguments, class and records say all of it.
 
     What is kept was written between two looks at the records: once more, when images are first shown;
@@ -152,34 +188,53 @@ def render_and_note(key: Key, markup: Markup, failures: Failures) -> str:
     Args:
         key: What the tag was asked for.
         markup: What it shows.
-        failures: What is known of the files to have failed.
+        look: Gives URLs and sizes.
     """
     files = markup.files
-    is_fixed = all(has_fixed_url(file) or has_url_by_name(file) for file in files)
-    has_link = not is_fixed and len(files) == 1 and has_storage_url(files[0])
-    before = recall(files[0]) if has_link else None
-    text = html = markup.render(failures)
-    if not html or not (is_fixed or has_link):
+    if all(has_fixed_url(file) or has_url_by_name(file) for file in files):
+        text = markup.render(look)
+        if text and (images := _recalled(files)):
+            _keep(key, markup.render(look_up), files, images)
         return text
-    images = [image for file in files if (image := recall(file)) is not None]
-    if len(images) < len(files) or not all(_is_told_by_arguments(file.spec) for file in files):
-        return text
+    if all(map(has_storage_url, files)) and (images := _recalled(files)):
+        known = _keep(key, markup.render(partial(_marked, images)), files, images)
+        if known is not None and (html := known.text()) is not None:
+            return html
+    return markup.render(look)
+
+
+def _recalled(files: Sequence[ImageCacheFile]) -> dict[ImageCacheFile, Kept]:
+    """Return what is shown of *files*; nothing if that hangs on more than arguments, class and records."""
+    images = {file: image for file in files if (image := recall(file)) is not None}
+    is_all = all(file in images and _is_told_by_arguments(file.spec) for file in files)
+    return images if is_all else {}
+
+
+def _marked(images: Mapping[ImageCacheFile, Kept], file: ImageCacheFile) -> tuple[Fallback, bool]:
+    """Return what is shown of *file*, with a mark in the place of a URL that may be another each time."""
+    shown = images[file].shown
+    mark = f"{_MARK}{list(images).index(file)}{_MARK}"
+    return (shown if shown.url else attrs.evolve(shown, url=mark)), True
+
+
+def _keep(
+    key: Key, html: str, files: Sequence[ImageCacheFile], images: Mapping[ImageCacheFile, Kept]
+) -> Written | None:
+    """Keep HTML, marks and all, and return it; None if an image has changed meanwhile."""
     classes = {type(file.spec.rendition_of or file.spec) for file in files}
     version, specs = generator_registry.version, [(cls, _attributes_of(cls)) for cls in classes]
-    rest = ""
-    if has_link:
-        found = _SRC.search(html)
-        if before is not images[0] or found is None or " srcset=" in html:
-            return text
-        html, rest = html[: found.start(1)], html[found.end(1) :]
-    else:
-        html = markup.render(NO_FAILURES)
-    if all(image.is_current() for image in images):
-        if len(_written) >= _MOST_WRITTEN:
-            _written.clear()
-        rule = style_rule(files)
-        _written[key] = Written(SafeString(html), rest, rule, version, specs, images)
-    return text
+    first, *others = _MARKED.split(html)
+    before, slots = first, []
+    for at, rest in zip(others[::2], others[1::2], strict=True):
+        slots.append(Slot(int(at), not before.endswith(_WHOLE), rest))
+        before = rest
+    if not all(image.is_current() for image in images.values()):
+        return None
+    if len(_written) >= _MOST_WRITTEN:
+        _written.clear()
+    rule, shown = style_rule(files), tuple(images.values())
+    found = _written[key] = Written(SafeString(first), slots, rule, version, specs, shown)
+    return found
 
 
 def _is_told_by_arguments(spec: BaseImageSpec) -> bool:

@@ -98,6 +98,19 @@ class TestCosts:
         calls = (page - calls_of(lambda: render(loop, photos=none))) / len(rows)
         assert calls <= most + signed
 
+    def test_a_warm_picture_whose_urls_are_signed_costs_little_beside_these(
+        self, name: str, settings: Any
+    ) -> None:
+        """However many files a browser may choose from."""
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "default": {"BACKEND": f"{__name__}.SigningStorage"},
+        }
+        tag = "{% picture '90x70' name widths='20 45 90' formats='WEBP' %}"
+        for _ in range(2):
+            html = render(tag, name=name)
+        assert calls_of(lambda: render(tag, name=name)) <= 200 + 100 * html.count("/media/CACHE/")
+
     def test_a_warm_tag_behind_a_cdn_calls_few_functions(self, name: str, settings: Any) -> None:
         """Wherever the files are stored: a prefix and a name make the URL."""
         settings.STORAGES = {
@@ -311,6 +324,36 @@ class TestNotKept:
         assert len(set(urls)) == 4
         assert all(url.startswith("/media/CACHE/") and "?a&b='" in url for url in urls)
         assert shown == [shown[0]] * 4
+
+    @pytest.mark.parametrize(
+        "tag",
+        [
+            "{% picture '90x70' name widths='20 45 90' formats='WEBP' -- alt=alt %}",
+            "{% picture '90x70' name densities='1 2' -- alt=alt %}",
+            "{% thumbnail '90x70' name srcset='2' -- alt=alt %}",
+            "{% imagepreload '90x70' name widths='20 45 90' %}",
+        ],
+    )
+    def test_urls_to_choose_from_are_asked_for_each_time_and_each_once(
+        self, tag: str, name: str, settings: Any
+    ) -> None:
+        """Each has an end of its own; what is around them is written once."""
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "default": {"BACKEND": f"{__name__}.SigningStorage"},
+        }
+        ending = re.compile(r"\?a&amp;b=&#x27;&amp;expires=(\d+)")
+        shown, counts = [], []
+        for _ in range(4):
+            before = next(SigningStorage.number)
+            shown.append(render(tag, name=name, alt=' src="\ue0000\ue001" &'))
+            counts.append(next(SigningStorage.number) - before - 1)
+        names = [set(re.findall(r"/media/CACHE/[^?]+", html)) for html in shown]
+        assert len(names[0]) > 1
+        assert names == [names[0]] * 4
+        assert {ending.sub("", html) for html in shown} == {ending.sub("", shown[0])}
+        assert not set(ending.findall(shown[2])) & set(ending.findall(shown[3]))
+        assert counts[3] == len(names[0])
 
     @pytest.mark.parametrize("on_error", ["empty", "placeholder"])
     def test_a_storage_that_gives_no_url_any_more_is_a_failure(

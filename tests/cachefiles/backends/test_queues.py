@@ -634,6 +634,8 @@ class TestWaiting:
         celery = pytest.importorskip("celery")
         require_service("RabbitMQ", _is_up(5672))
         app = celery.Celery("counting", broker="amqp://guest:guest@127.0.0.1:5672//")
+        # What is put is there when it is counted.
+        app.conf.broker_transport_options = {"confirm_publish": True}
         monkeypatch.setattr("celery.current_app", app)
         backend = Celery()
         backend.queue_name = f"imagekit-tests-{uuid.uuid4().hex}"
