@@ -106,10 +106,13 @@ class TestCosts:
             **settings.STORAGES,
             "default": {"BACKEND": f"{__name__}.SigningStorage"},
         }
-        tag = "{% picture '90x70' name widths='20 45 90' formats='WEBP' %}"
+        loop = "{% for name in names %}{% picture '90x70' name widths='20 45 90' %}{% endfor %}"
         for _ in range(2):
-            html = render(tag, name=name)
-        assert calls_of(lambda: render(tag, name=name)) <= 200 + 100 * html.count("/media/CACHE/")
+            html = render(loop, names=[name])
+        page = calls_of(lambda: render(loop, names=[name]))
+        calls = page - calls_of(lambda: render(loop, names=[]))
+        assert html.count("/media/CACHE/") > 4
+        assert calls <= 100 + 80 * html.count("/media/CACHE/")
 
     def test_a_warm_tag_behind_a_cdn_calls_few_functions(self, name: str, settings: Any) -> None:
         """Wherever the files are stored: a prefix and a name make the URL."""
