@@ -26,6 +26,7 @@ from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import source_deleted
 from imagekit_registry.specs import refer_to
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
+from imagekit_registry.state import get_state_access
 from imagekit_registry.testing import forget_state
 from tests.pages import elements, render
 from tests.storages import RemoteStorage
@@ -353,6 +354,48 @@ class TestReplaced:
         save(row, image=upload("black"))
         assert row.small.url == url
         assert _validator(row.small) != before
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True], ids=["recorded", "forgotten"])
+@pytest.mark.parametrize("format", ["smallest", "auto"])
+class TestChosenFormats:
+    """Images that lie under another name than their specs give them."""
+
+    @pytest.fixture
+    def row(self, cached: Any, format: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """Return a saved row whose image was published with the extension of its format."""
+        monkeypatch.setattr(type(Concrete().small.generator), "format", format)
+        row = Concrete.objects.create(image=_transparent((255, 255, 255, 200)))
+        assert row.small.url
+        assert row.small.published_name != row.small.name
+        return row
+
+    def test_a_replaced_source_is_what_is_shown(
+        self, row: Concrete, state: str, is_forgotten: bool
+    ) -> None:
+        """The former file was neither deleted nor found to be older than its source."""
+        if is_forgotten and "cloud" in state:
+            pytest.skip("nobody asks a cloud for the times of files")
+        if is_forgotten:
+            os.utime(row.small.path, (1_000_000_000, 1_000_000_000))
+            get_state_access().drop([row.small.identity.key])
+        save(row, image=_transparent((0, 0, 0, 200)))
+        assert is_dark(Concrete.objects.get().small)
+
+    def test_nothing_of_a_deleted_source_is_left(
+        self, row: Concrete, cached: Any, is_forgotten: bool
+    ) -> None:
+        """The file went on to be public."""
+        if is_forgotten:
+            get_state_access().drop([row.small.identity.key])
+        row.delete()
+        assert cached() == set()
+
+
+def _transparent(colour: tuple[int, int, int, int]) -> ContentFile[bytes]:
+    content = io.BytesIO()
+    Image.new("RGBA", (160, 120), colour).save(content, "PNG")
+    return ContentFile(content.getvalue(), "a.png")
 
 
 def _validator(file: ImageCacheFile) -> object:

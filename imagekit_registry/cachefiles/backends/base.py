@@ -145,7 +145,7 @@ class AbstractCacheFileBackend:
         except NameTaken:
             # An image of another source, or by another spec, is left.
             return
-        names = {identity.name, record.published_name if record else ""} - {""}
+        names = {*identity.names, record.published_name if record else ""} - {""}
         left = (record or existence.new_record(file, Status.MISSING)).replaced()
         if record is not None:
             existence.remember([(file, left)])
