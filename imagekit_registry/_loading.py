@@ -262,14 +262,15 @@ def sanitize_cache_key(key: str) -> str:
     """Return *key* as every cache accepts it.
 
     With ``IMAGEKIT_USE_MEMCACHED_SAFE_CACHE_KEY`` white space and control characters are removed
-    and long keys are cut and completed by a hash: memcached's protocol allows 250 bytes, of which
-    some are left to the project's ``KEY_FUNCTION``.
+    and long keys are cut, and what is lost by that is completed by a hash: memcached's protocol
+    allows 250 bytes, of which some are left to the project's ``KEY_FUNCTION``.
     """
     if not conf.USE_MEMCACHED_SAFE_CACHE_KEY:
         return key
     is_plain = key.isascii() and key.isprintable() and " " not in key
     safe = key if is_plain else _UNSAFE_IN_KEYS.sub("", key)
-    if len(safe) >= _LONGEST_KEY or len(safe.encode(errors="replace")) >= _LONGEST_KEY:
+    # "a b" and "ab" are two keys.
+    if safe != key or len(safe.encode(errors="replace")) >= _LONGEST_KEY:
         digest = md5(key.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
         head = safe.encode(errors="replace")[: _LONGEST_KEY - 33].decode(errors="ignore")
         return f"{head}:{digest}"
