@@ -298,12 +298,13 @@ class _Others:
     def _is_told(self, record: CacheFileRecord, source: object) -> bool:
         """Tell a strategy of the file of *record*; return False if that comes to deleting it."""
         strategy = _strategy_of(record.spec_id)
-        if deletes_when(strategy, self.event):
+        if strategy is not None and deletes_when(strategy, self.event):
             return False
         file = _built_anew(record, source)
         if file is not None:
             _call(getattr(file.cachefile_strategy, self.event), file)
-        return file is not None or not reacts_to(strategy, self.event)
+            return True
+        return strategy is not None and not reacts_to(strategy, self.event)
 
 
 def _built_anew(record: CacheFileRecord, source: object) -> ImageCacheFile | None:
@@ -312,11 +313,14 @@ def _built_anew(record: CacheFileRecord, source: object) -> ImageCacheFile | Non
     return file if file is not None and file.name == record.name else None
 
 
-def _strategy_of(spec_id: str) -> Strategy:
+def _strategy_of(spec_id: str) -> Strategy | None:
+    """Return the strategy of a generator; None if only its files tell."""
     try:
         own = getattr(generator_registry.lookup(spec_id), "cachefile_strategy", None)
     except NotRegistered:
         own = None
+    if isinstance(own, property):
+        return None
     return load_strategy(own) if own else defaults().strategy
 
 

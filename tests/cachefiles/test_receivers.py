@@ -20,7 +20,7 @@ from PIL import Image
 from imagekit_registry import ImageSpec, get_image, register
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.deletion import Look
-from imagekit_registry.cachefiles.strategies import EagerThenJustInTime
+from imagekit_registry.cachefiles.strategies import EagerThenJustInTime, JustInTime, Strategy
 from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import source_deleted
@@ -583,6 +583,33 @@ class TestTagsAlone:
         ImageFieldSourceGroup.shared(Plain, "image")
         plain.delete()
         assert cached() == set()
+
+
+@pytest.mark.parametrize("strategy", [JustInTime, Strategy])
+def test_a_strategy_that_is_a_property_is_asked(
+    row: Concrete, monkeypatch: pytest.MonkeyPatch, strategy: type[Strategy]
+) -> None:
+    """The property itself was taken for a strategy, and no row could be deleted."""
+    monkeypatch.setattr(Tag, "cachefile_strategy", property(lambda self: strategy()))
+    file = get_image("tests:tag", source=row.image)
+    row.delete()
+    assert file.storage.exists(file.published_name) == (strategy is Strategy)
+
+
+def test_a_spec_whose_own_code_fails_keeps_no_row_from_changing(
+    row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exception left `save` and `delete`, after the commit."""
+
+    def fail(self: object) -> Any:
+        raise KeyError("row has no size")
+
+    monkeypatch.setattr(type(row.small.generator), "processors", property(fail))
+    save(row, image=upload("black"))
+    save(Concrete(image=upload("black", "b.jpg")))
+    assert is_dark(row.implicit)
+    row.delete()
+    assert cached() == set()
 
 
 def test_a_ledger_that_does_not_answer_breaks_nothing(
