@@ -242,11 +242,13 @@ class TestGivenOnce:
     """What gives its content once is kept."""
 
     def test_a_generator_expression_of_processors_is_used_more_than_once(self) -> None:
-        """Both by a host and in the body of a class."""
+        """By a host, in the body of a class and in an instance, which left out all of them."""
         once: Any = (ResizeToFill(n, n) for n in (5, 6))
         host = SpecHost(processors=once, spec_id="tests:once")
         spec = type("Once", (ImageSpec,), {"processors": (ResizeToFill(n, n) for n in (5, 6))})
-        for made in (host.get_spec("a.jpg"), spec("a.jpg")):
+        own = ImageSpec("a.jpg")
+        own.processors = (ResizeToFill(n, n) for n in (5, 6))
+        for made in (host.get_spec("a.jpg"), spec("a.jpg"), own):
             made.get_hash()
             assert made.recipe.processors == (ResizeToFill(5, 5), ResizeToFill(6, 6))
 
