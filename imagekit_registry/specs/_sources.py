@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, partial
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol
@@ -17,7 +17,6 @@ from django.conf import STATICFILES_STORAGE_ALIAS
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage, storages
-from django.db.models import Model
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import get_by_qname, storage_reference
@@ -28,7 +27,6 @@ from imagekit_registry.exceptions import (
     SourceUnavailable,
     answer_or,
 )
-from imagekit_registry.processors.anchors import FocalPoint
 
 _CHUNK_BYTES = 1 << 20
 
@@ -47,11 +45,42 @@ class StoredFile(_File):
     """
 
     def __init__(self, name: str, storage: Storage | None = None) -> None:
-        super().__init__(None, name)
+        # As Django's own do, which are opened later.
+        self._file: Any = None
+        self.name = name
         self.storage = storage or storages["default"]
 
     def __bool__(self) -> bool:
         return bool(self.name)
+
+    @property
+    def file(self) -> Any:  # type: ignore[override]
+        """The open file; whoever asks first opens it, and closes it by `close`."""
+        if self._file is None:
+            self._file = self.storage.open(str(self.name), "rb")
+        return self._file
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is not open."""
+        return self._file is None or bool(self._file.closed)
+
+    def open(self, mode: str | None = None, *args: object, **kwargs: object) -> StoredFile:
+        """Open the file, at its start."""
+        self.close()
+        self._file = self.storage.open(str(self.name), mode or "rb")
+        return self
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is read again."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    @property
+    def size(self) -> int:
+        """The size in bytes, as the storage says."""
+        return self.storage.size(str(self.name))
 
     @property
     def url(self) -> str:
@@ -170,37 +199,6 @@ def _content_digest(source: object) -> str:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-#: The columns that hold the focal points of image fields, by model and the field's name.
-_points: dict[tuple[type[Model], str], str] = {}
-
-
-def keep_points_in(model: type[Model], image_field: str, column: str) -> None:
-    """Take note that instances of *model* hold the focal point of an image in an attribute."""
-    _points[model, image_field] = column
-    point_column.cache_clear()
-
-
-@cache
-def point_column(model: type[Model], image_field: str) -> str | None:
-    """Return the attribute of a row that holds the focal point of its image; None without one."""
-    keys = ((cls, image_field) for cls in model.__mro__)
-    return next((_points[key] for key in keys if key in _points), None)
-
-
-def point_of(source: object) -> FocalPoint | None:
-    """Return the focal point of *source*, as its row has it; None if it has none.
-
-    What is only the name of a file has no row, and so no point.
-    """
-    if not isinstance(source, FieldFile):
-        return None
-    column = point_column(type(source.instance), source.field.attname)
-    value = None if column is None else getattr(source.instance, column)
-    # A field of another kind may give a pair of fractions.
-    value = FocalPoint(*value) if isinstance(value, tuple) else value
-    return value if isinstance(value, FocalPoint) else None
 
 
 def fingerprint(source: object) -> str:

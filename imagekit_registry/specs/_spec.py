@@ -32,11 +32,11 @@ from imagekit_registry.specs._base import (
 )
 from imagekit_registry.specs._detection import asked_detectors, with_suggestions
 from imagekit_registry.specs._digest import canonical_text, digest_of, is_value
+from imagekit_registry.specs._rows import point_of
 from imagekit_registry.specs._sources import (
     StoredFile,
     has_source,
     open_source,
-    point_of,
     reference_of,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
@@ -11,8 +12,10 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.utils.translation import gettext_lazy
+from PIL import Image
 
 from imagekit_registry import ImageSpec, Target, unregister
+from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import (
     AlreadyRegistered,
     InvalidArgumentType,
@@ -32,6 +35,7 @@ from imagekit_registry.specs import (
     open_source,
     refer_to,
 )
+from imagekit_registry.utils import open_image
 from tests.storages import RemoteStorage
 from tests.testapp.models import Photo
 
@@ -236,6 +240,58 @@ class TestFingerprint:
         assert fingerprint(StoredFile("a.jpg", storage)) == "5"
         assert fingerprint(StoredFile("b.jpg", storage)) == ""
         assert fingerprint(ContentFile(b"12345")) == ""
+
+
+class TestStoredFile:
+    """A file in a storage, which is what a name becomes."""
+
+    def test_a_stored_file_is_opened_when_it_is_read(self, name: str) -> None:
+        """In its storage; it is a file as that of an image field is."""
+        with storages["default"].open(name) as file:
+            content = file.read()
+        source = ImageSpec(name).source
+        assert source.closed
+        assert source.size == len(content)
+        assert source.closed
+        assert source.read() == content
+        assert not source.closed
+        source.close()
+        assert b"".join(source.chunks()) == content
+        with source.open("rb") as opened:
+            assert opened.read(3) == content[:3]
+            assert opened.open().read() == content
+        assert source.closed
+        assert open_image(source).size == (640, 427)
+        source.close()
+
+    def test_a_stored_file_is_not_looked_for_in_the_working_directory(
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """`open` read a file of that name there."""
+        (tmp_path / "photos").mkdir()
+        (tmp_path / name).write_bytes(b"secret")
+        monkeypatch.chdir(tmp_path)
+        with ImageSpec(name).source.open("rb") as file:
+            assert file.read(6) != b"secret"
+
+    def test_a_spec_that_makes_its_image_itself_may_read_its_source(self, name: str) -> None:
+        """By Pillow, say."""
+        file = ImageCacheFile(Opening(name))
+        file.generate()
+        assert file.exists()
+
+
+class Opening(ImageSpec):
+    """A spec that opens its source itself."""
+
+    format = "PNG"
+
+    def generate(self) -> Any:
+        """Return the image as it is."""
+        content = io.BytesIO()
+        with self.source as source, Image.open(source) as image:
+            image.save(content, "PNG")
+        return content
 
 
 class TestGivenOnce:
