@@ -23,6 +23,7 @@ from imagekit_registry._loading import get_by_qname, storage_reference
 from imagekit_registry.conf import settings
 from imagekit_registry.exceptions import (
     ImageKitError,
+    InvalidArgumentType,
     SourceNotFound,
     SourceUnavailable,
     answer_or,
@@ -346,8 +347,18 @@ def is_open(source: object) -> bool:
 
 @contextmanager
 def _at_start(source: Any) -> Iterator[IO[bytes]]:
-    position = source.tell()
-    source.seek(0)
+    if isinstance(source, io.TextIOBase):
+        cause, hint = "it is open for text, not for bytes", "Open it with the mode 'rb'."
+        raise SourceUnavailable(cause, source=name_of(source), hint=hint)
+    try:
+        position = source.tell()
+        source.seek(0)
+    except (AttributeError, OSError, ValueError) as error:
+        raise SourceUnavailable(
+            f"the source cannot be read from its start ({type(error).__name__}: {error})",
+            source=name_of(source),
+            hint="Give what can seek: io.BytesIO(source.read()), say.",
+        ) from error
     try:
         yield source
     finally:
@@ -361,10 +372,16 @@ def _open_again(source: Any) -> Any:
         return opened[1]()
     if has_generator(source):
         return source.open()
-    storage, name = storage_of(source), source.name
+    storage = storage_of(source)
+    name: Any = getattr(source, "name", None)
     if storage is not None and is_stored(source):
         reader = _reader_of(storage)
         return storage.open(name, "rb") if reader is None else reader.open(name)[0]
     if isinstance(name, str):
         return Path(name).open("rb")
-    raise ValueError("it is closed and has no name")
+    if hasattr(source, "read"):
+        raise ValueError("it is closed and has no name")
+    raise InvalidArgumentType(
+        f"{type(source).__name__} is no source: give an image field's file, any other file that is"
+        " open for bytes, or the name of one in the default storage."
+    )

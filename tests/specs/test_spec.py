@@ -21,6 +21,7 @@ from imagekit_registry.exceptions import (
     InvalidArgumentType,
     MissingGeneratorId,
     MissingSource,
+    SourceUnavailable,
     UnreadableImage,
 )
 from imagekit_registry.imaging import Limits, PillowDecoder
@@ -292,6 +293,45 @@ class Opening(ImageSpec):
         with self.source as source, Image.open(source) as image:
             image.save(content, "PNG")
         return content
+
+
+class Stream(io.RawIOBase):
+    """What gives its bytes once, as a request or a pipe does."""
+
+    def readable(self) -> bool:
+        """Return that it may be read."""
+        return True
+
+
+def closed() -> io.BytesIO:
+    """Return a file that nobody can open again."""
+    file = io.BytesIO(b"...")
+    file.close()
+    return file
+
+
+class TestNoSources:
+    """What no image can be made of is told in our own words."""
+
+    @pytest.mark.parametrize(
+        ("source", "error", "told"),
+        [
+            (Stream(), SourceUnavailable, r"from its start .*io\.BytesIO\(source\.read\(\)\)"),
+            (io.StringIO("..."), SourceUnavailable, "open for text.*'rb'"),
+            (closed(), SourceUnavailable, "closed and has no name"),
+            (b"...", InvalidArgumentType, "bytes is no source: give .*the name of one"),
+            (Image.new("L", (1, 1)), InvalidArgumentType, "Image is no source: give .*open"),
+            (["a.jpg"], InvalidArgumentType, "list is no source"),
+        ],
+        ids=["stream", "text", "closed", "bytes", "Pillow", "list"],
+    )
+    @pytest.mark.parametrize("use", [ImageSpec.generate, ImageCacheFile])
+    def test_what_is_no_source_is_refused(
+        self, source: Any, error: type[Exception], told: str, use: Any
+    ) -> None:
+        """Others raised what Python raises, or blamed the storage."""
+        with pytest.raises(error, match=told):
+            use(ImageSpec(source))
 
 
 class TestGivenOnce:
