@@ -125,7 +125,8 @@ def content_digest(source: object) -> str:
         if digest:
             if len(_known) >= _MOST_KNOWN:
                 _known.clear()
-            _known[reference] = (digest, time.monotonic() + conf.LOCAL_STATE_TTL)
+            # None turns it off.
+            _known[reference] = (digest, time.monotonic() + (conf.LOCAL_STATE_TTL or 0))
     return digest
 
 
