@@ -215,6 +215,8 @@ class ImageCacheFile(StoredContent):
         if kept is not None or self._file is not None:
             self._fallback = self._fallback if kept is None else None
             return kept.shown if kept is not None else None
+        if not self.name:
+            self._refuse_without_source()
         with state_scope():
             try:
                 if existence_required.receivers:

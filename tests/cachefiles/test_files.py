@@ -21,6 +21,7 @@ from rest_framework.renderers import JSONRenderer
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile
+from imagekit_registry.cachefiles.strategies import Frozen, JustInTime, OnDemand, Optimistic
 from imagekit_registry.exceptions import (
     GenerationError,
     MissingSource,
@@ -112,6 +113,19 @@ class TestAnswers:
         assert shown == {"thumbnail": photos[0].thumbnail.url}
         assert empty == {"thumbnail": None}
         assert str(gone["thumbnail"]).startswith("data:image/svg+xml")
+
+    @pytest.mark.parametrize("strategy", [JustInTime, Optimistic, Frozen, OnDemand])
+    @pytest.mark.parametrize("asked", ["url", "width", "height"])
+    def test_an_image_of_an_empty_field_is_refused_by_every_strategy(
+        self, strategy: Any, asked: str
+    ) -> None:
+        """Some showed a fallback, as if there were an image to come, or had a record written."""
+        spec = Thumbnail(Photo().original_image)
+        file = ImageCacheFile(spec, cachefile_strategy=strategy)
+        assert not file
+        with pytest.raises(MissingSource):
+            getattr(file, asked)
+        assert get_state_access().get(file.identity.key) is None
 
 
 class TestHandles:
