@@ -321,7 +321,9 @@ def _place(
         if known is not None:
             return spec, found, known, known.name
         _ = spec.source_name
-        return spec, found, None, name or spec.cachefile_name
+        own_name = name or spec.cachefile_name
+        # A namer of the project's may give a path.
+        return spec, found, None, None if own_name is None else str(own_name)
     except ImageKitError:
         raise
     except Exception as error:

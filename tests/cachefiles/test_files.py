@@ -34,6 +34,7 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
 from imagekit_registry.state import Status, get_state_access
+from imagekit_registry.testing import forget_state
 from tests.cachefiles.conftest import Thumbnail
 from tests.storages import BrokenStorage, RemoteStorage, StrictStorage
 from tests.testapp.models import Photo
@@ -113,6 +114,14 @@ class TestAnswers:
         assert shown == {"thumbnail": photos[0].thumbnail.url}
         assert empty == {"thumbnail": None}
         assert str(gone["thumbnail"]).startswith("data:image/svg+xml")
+
+    def test_a_path_is_as_good_a_name_as_its_text(self, name: str) -> None:
+        """It made the state store fail, which all other images share."""
+        named = type("Named", (Thumbnail,), {"namer": lambda spec: Path("own", "a.jpg")})
+        for file in (ImageCacheFile(named(name)), ImageCacheFile(Thumbnail(name), Path("b.jpg"))):  # type: ignore[arg-type]
+            assert file.url == f"/media/{file.name}"
+            forget_state()
+            assert get_state_access().get(file.identity.key) is not None
 
     @pytest.mark.parametrize("strategy", [JustInTime, Optimistic, Frozen, OnDemand])
     @pytest.mark.parametrize("asked", ["url", "width", "height"])
