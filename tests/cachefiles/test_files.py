@@ -21,6 +21,7 @@ from rest_framework.renderers import JSONRenderer
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile
+from imagekit_registry.cachefiles.backends import Simple, Threads
 from imagekit_registry.cachefiles.strategies import Frozen, JustInTime, OnDemand, Optimistic
 from imagekit_registry.exceptions import (
     GenerationError,
@@ -387,6 +388,16 @@ class TestCopies:
         file = get_image(spec_id, source=StoredFile(name, private))
         other = duplicate(file)
         assert (other.url, other.source.url) == (file.url, f"/private/{name}")
+
+    def test_a_backend_that_the_spec_names_is_found_again(
+        self, duplicate: Any, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One with threads could not be copied."""
+        monkeypatch.setattr(Thumbnail, "cachefile_backend", Threads(workers=1))
+        file = ImageCacheFile(Thumbnail(name))
+        assert duplicate(file).cachefile_backend is Thumbnail.cachefile_backend
+        own = ImageCacheFile(Thumbnail(name), cachefile_backend=Simple())
+        assert type(duplicate(own).cachefile_backend) is Simple
 
     def test_a_lazy_file_is_built_when_it_is_used(self, name: str) -> None:
         """A lazy file may name a generator that is registered later."""
