@@ -105,17 +105,35 @@ def get_singleton(class_path: str, desc: str) -> Any:
     """Return the one instance of the class that *class_path* names, built on first use.
 
     Args:
-        class_path: The dotted path of a class or other callable without required arguments.
+        class_path: The dotted path of a class or other callable without required arguments, or of
+            an instance.
         desc: What is expected there, for the message.
 
     Raises:
-        InvalidConfiguration: There is nothing at *class_path*.
+        InvalidConfiguration: There is nothing at *class_path*, or what needs arguments.
     """
-    cls = get_by_qname(class_path, desc)
+    found = get_by_qname(class_path, desc)
+    if not callable(found):
+        return found
     try:
-        return _singletons[cls]
+        return _singletons[found]
     except KeyError:
-        return _singletons.setdefault(cls, cls())
+        return _singletons.setdefault(found, build(found, desc))
+
+
+def build(make: Callable[[], Any], desc: str) -> Any:
+    """Return what a class or other callable gives without arguments.
+
+    Raises:
+        InvalidConfiguration: It needs some.
+    """
+    try:
+        return make()
+    except TypeError as error:
+        raise InvalidConfiguration(
+            f"The {desc} {make!r} cannot be built: {error}. Name a class that needs no arguments, or"
+            " an instance."
+        ) from error
 
 
 def get_cache() -> BaseCache:
@@ -262,14 +280,15 @@ def sanitize_cache_key(key: str) -> str:
     """Return *key* as every cache accepts it.
 
     With ``IMAGEKIT_USE_MEMCACHED_SAFE_CACHE_KEY`` white space and control characters are removed
-    and long keys are cut and completed by a hash: memcached's protocol allows 250 bytes, of which
-    some are left to the project's ``KEY_FUNCTION``.
+    and long keys are cut, and what is lost by that is completed by a hash: memcached's protocol
+    allows 250 bytes, of which some are left to the project's ``KEY_FUNCTION``.
     """
     if not conf.USE_MEMCACHED_SAFE_CACHE_KEY:
         return key
     is_plain = key.isascii() and key.isprintable() and " " not in key
     safe = key if is_plain else _UNSAFE_IN_KEYS.sub("", key)
-    if len(safe) >= _LONGEST_KEY or len(safe.encode(errors="replace")) >= _LONGEST_KEY:
+    # "a b" and "ab" are two keys.
+    if safe != key or len(safe.encode(errors="replace")) >= _LONGEST_KEY:
         digest = md5(key.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
         head = safe.encode(errors="replace")[: _LONGEST_KEY - 33].decode(errors="ignore")
         return f"{head}:{digest}"

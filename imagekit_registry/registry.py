@@ -69,12 +69,17 @@ class GeneratorRegistry:
 
         Raises:
             AlreadyRegistered: Another generator has the id. Unregister that one first.
+            InvalidArgumentType: *id* is no text; it is the class of a decorator without an id.
 
         Example:
             >>> @register.generator("shop:small")
             ... class Small(ImageSpec):
             ...     processors = [ResizeToFit(100, 100)]
         """
+        if not isinstance(id, str):
+            raise InvalidArgumentType(
+                f"register.generator needs an id, such as 'shop:product:thumbnail'; not {id!r}."
+            )
         if generator is None:
 
             def decorator(cls: G) -> G:

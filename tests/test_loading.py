@@ -11,11 +11,14 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from imagekit_registry import get_image
-from imagekit_registry._loading import get_by_qname
+from imagekit_registry._loading import get_by_qname, resolve_storage
+from imagekit_registry.cachefiles.backends import Threads, load_backend
 from imagekit_registry.cachefiles.namers import source_name_as_path
 from imagekit_registry.cachefiles.strategies import Optimistic, load_strategy
 from imagekit_registry.checks import check_all
 from imagekit_registry.exceptions import InvalidConfiguration
+from imagekit_registry.state import get_state_store
+from tests.storages import RemoteStorage
 
 #: What django-imagekit writes into Django's settings.
 PUBLISHED = {
@@ -66,3 +69,39 @@ class TestNamesOfDjangoImagekit:
         assert get_by_qname("imagekit.extras.namer", "namer") is found
         with pytest.raises(InvalidConfiguration, match=r"'imagekit\.absent\.namer'"):
             get_by_qname("imagekit.absent.namer", "namer")
+
+
+#: What dotted paths lead to.
+THREADS = Threads(workers=1)
+OTHER_STORAGE = RemoteStorage()
+OPTIMISTIC = Optimistic()
+
+
+class NeedsArguments:
+    """A class that cannot be built without an argument."""
+
+    def __init__(self, own: object) -> None:
+        self.own = own
+
+
+class TestInstances:
+    """Dotted paths to what is built already, or cannot be."""
+
+    def test_a_path_may_lead_to_an_instance(self) -> None:
+        """It was called, as if it were a class."""
+        assert load_backend(f"{__name__}.THREADS") is THREADS
+        assert load_strategy(f"{__name__}.OPTIMISTIC") is OPTIMISTIC
+        assert resolve_storage(f"{__name__}.OTHER_STORAGE") is OTHER_STORAGE
+
+    @pytest.mark.parametrize("given", [NeedsArguments, f"{__name__}.NeedsArguments"])
+    @pytest.mark.parametrize("load", [load_backend, load_strategy])
+    def test_a_class_that_needs_arguments_is_refused(self, load: Any, given: Any) -> None:
+        """The message says what may be named instead."""
+        with pytest.raises(InvalidConfiguration, match="class that needs no arguments, or"):
+            load(given)
+
+    def test_a_store_that_needs_arguments_is_refused(self, settings: Any) -> None:
+        """As the library's own do."""
+        settings.IMAGEKIT_STATE_STORE = "imagekit_registry.state.CacheStateStore"
+        with pytest.raises(InvalidConfiguration, match="argument: 'cache'"):
+            get_state_store()

@@ -92,6 +92,13 @@ class TestGenerators:
         registry.register("a:b", Small)
         assert registry.get_ids() == ["a:b"]
 
+    def test_a_decorator_without_an_id_is_refused(self, registry: GeneratorRegistry) -> None:
+        """The class became a function, and was not registered."""
+        with pytest.raises(
+            InvalidArgumentType, match=r"needs an id, such as .* not <class .*Small"
+        ):
+            registry.register(Small)  # type: ignore[call-overload]
+
     def test_an_unknown_id_is_told_with_the_nearest(self, registry: GeneratorRegistry) -> None:
         """A slip of the pen is easy to mend."""
         registry.register("shop:thumbnail", Small)

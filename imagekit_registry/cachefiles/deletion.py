@@ -117,12 +117,18 @@ class Look:
         # Another source may have the same folder: "a.png" beside "a.jpg".
         return {key: record for key, record in records.items() if record.source == keys[key]}
 
-    def known(self, keys: Collection[str]) -> Collection[str]:
-        """Return those of *keys* that may have a record which `find` has not found."""
+    def known(self, files: Mapping[str, CacheFileRecord]) -> dict[str, CacheFileRecord]:
+        """Return those of *files*, by key, that may have a record which `find` has not found.
+
+        Each with all that its record says of it, such as the name that it was published under.
+        """
         access = get_state_access()
-        if not access.store.is_ledger:
-            return access.get_many(keys)
-        return () if self.is_answered else keys
+        if access.store.is_ledger:
+            return {} if self.is_answered else dict(files)
+        return {
+            key: attrs.evolve(record, spec_id=files[key].spec_id, source=files[key].source)
+            for key, record in access.get_many(files).items()
+        }
 
 
 def delete(records: Mapping[str, CacheFileRecord]) -> int:

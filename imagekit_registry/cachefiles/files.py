@@ -215,6 +215,8 @@ class ImageCacheFile(StoredContent):
         if kept is not None or self._file is not None:
             self._fallback = self._fallback if kept is None else None
             return kept.shown if kept is not None else None
+        if not self.name:
+            self._refuse_without_source()
         with state_scope():
             try:
                 if existence_required.receivers:
@@ -279,7 +281,7 @@ class ImageCacheFile(StoredContent):
     # Pickles and copies.
 
     def __getstate__(self) -> dict[str, object]:
-        """Leave out the content, and a storage that can be found again."""
+        """Leave out the content, and a storage and a backend that can be found again."""
         state = {**self.__dict__, "_file": None, "_fallback": None}
         for name in ("identity", "siblings", "spec"):
             state.pop(name, None)
@@ -288,10 +290,9 @@ class ImageCacheFile(StoredContent):
             reference = storage_reference(storage)
             # What is no alias is a class with arguments, which only the storage itself knows.
             state["_storage"] = storage if "." in reference else reference or "default"
-        _, backend, strategy = _defaults()
-        if state["cachefile_backend"] is backend:
+        if state["cachefile_backend"] is _backend_of(self.spec):
             del state["cachefile_backend"]
-        if state["cachefile_strategy"] is strategy:
+        if state["cachefile_strategy"] is _defaults()[2]:
             del state["cachefile_strategy"]
         return state
 
@@ -300,9 +301,17 @@ class ImageCacheFile(StoredContent):
         self.storage = resolve_storage(state.pop("_storage", None))
         self.__dict__.update(state)
         self.spec = adapt_generator(self.generator)
-        _, backend, strategy = _defaults()
-        self.__dict__.setdefault("cachefile_backend", backend)
-        self.__dict__.setdefault("cachefile_strategy", strategy)
+        if "cachefile_backend" not in state:
+            self.cachefile_backend = _backend_of(self.spec)
+        self.__dict__.setdefault("cachefile_strategy", _defaults()[2])
+
+
+def _backend_of(spec: BaseImageSpec) -> AbstractCacheFileBackend:
+    """Return the backend that the class of a spec names, else that of the settings."""
+    backend = type(spec).cachefile_backend
+    # While it is unpickled a property may ask for what is not there yet.
+    is_named = backend and not isinstance(backend, property)
+    return load_backend(backend) if is_named else _defaults()[1]
 
 
 def _place(
@@ -319,7 +328,9 @@ def _place(
         if known is not None:
             return spec, found, known, known.name
         _ = spec.source_name
-        return spec, found, None, name or spec.cachefile_name
+        own_name = name or spec.cachefile_name
+        # A namer of the project's may give a path.
+        return spec, found, None, None if own_name is None else str(own_name)
     except ImageKitError:
         raise
     except Exception as error:

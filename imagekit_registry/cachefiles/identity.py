@@ -24,7 +24,7 @@ from imagekit_registry.cachefiles import namers
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.imaging import Recipe
-from imagekit_registry.imaging.formats import suggest_extension
+from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, suggest_extension
 from imagekit_registry.registry import detector_registry
 from imagekit_registry.specs import (
     BaseImageSpec,
@@ -165,8 +165,10 @@ def state_key(storage: str, name: str) -> str:
 
 
 def _names(name: str, spec: BaseImageSpec) -> tuple[str, ...]:
-    """Return *name*, and one for each other format of which the smallest is written."""
+    """Return *name*, and one for each other format that may be chosen when the image is made."""
     root, formats = posixpath.splitext(name)[0], smallest_formats(spec.format)
+    if (spec.format or "").upper() == AUTO:
+        formats = AUTO_FORMATS
     return tuple(dict.fromkeys([name, *(root + suggest_extension(name, each) for each in formats)]))
 
 

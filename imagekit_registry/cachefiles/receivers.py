@@ -163,11 +163,9 @@ def _tell(event: Event, announced: Sequence[_Announced]) -> None:
     )
     if not look.is_complete:
         by_name = _by_name(roots.values(), deleted)
-        if event == "on_source_saved":
-            # Most are new: there is no file. A forgotten one is older than its source, and so stale.
-            known = look.known(by_name)
-            by_name = {key: record for key, record in by_name.items() if key in known}
-        records = by_name | records
+        known = look.known(by_name)
+        # Most of a saved source are new: there is no file. A forgotten one is older, and so stale.
+        records = (known if event == "on_source_saved" else by_name | known) | records
     files = [
         (get_image(each, source=root.source), root)
         for root in roots.values()
@@ -198,19 +196,19 @@ def _is_any_named_by_content(version: int, default: str) -> bool:
 
 
 def _by_name(roots: Iterable[_Root], spec_ids: set[str]) -> dict[str, CacheFileRecord]:
-    """Return records, by key, of the files of *spec_ids*: what they are called, and no more."""
+    """Return records, by key, of the files of *spec_ids*: what they may be called, and no more."""
     found = {}
     where = defaults().reference
     for root in roots:
         for spec_id in spec_ids.intersection(root.spec_ids):
-            name = generator_registry.get(spec_id, source=root.source).cachefile_name
-            found[state_key(where, name)] = CacheFileRecord(
-                name=name,
-                storage=where,
-                status=Status.MISSING,
-                spec_id=spec_id,
-                source=str(root.reference),
-            )
+            for name in get_image(spec_id, source=root.source).identity.names:
+                found[state_key(where, name)] = CacheFileRecord(
+                    name=name,
+                    storage=where,
+                    status=Status.MISSING,
+                    spec_id=spec_id,
+                    source=str(root.reference),
+                )
     return found
 
 
@@ -300,12 +298,13 @@ class _Others:
     def _is_told(self, record: CacheFileRecord, source: object) -> bool:
         """Tell a strategy of the file of *record*; return False if that comes to deleting it."""
         strategy = _strategy_of(record.spec_id)
-        if deletes_when(strategy, self.event):
+        if strategy is not None and deletes_when(strategy, self.event):
             return False
         file = _built_anew(record, source)
         if file is not None:
             _call(getattr(file.cachefile_strategy, self.event), file)
-        return file is not None or not reacts_to(strategy, self.event)
+            return True
+        return strategy is not None and not reacts_to(strategy, self.event)
 
 
 def _built_anew(record: CacheFileRecord, source: object) -> ImageCacheFile | None:
@@ -314,11 +313,14 @@ def _built_anew(record: CacheFileRecord, source: object) -> ImageCacheFile | Non
     return file if file is not None and file.name == record.name else None
 
 
-def _strategy_of(spec_id: str) -> Strategy:
+def _strategy_of(spec_id: str) -> Strategy | None:
+    """Return the strategy of a generator; None if only its files tell."""
     try:
         own = getattr(generator_registry.lookup(spec_id), "cachefile_strategy", None)
     except NotRegistered:
         own = None
+    if isinstance(own, property):
+        return None
     return load_strategy(own) if own else defaults().strategy
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from imagekit_registry._loading import get_by_qname, get_singleton
+from imagekit_registry._loading import build, get_singleton
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.exceptions import InvalidConfiguration
@@ -179,17 +179,15 @@ def load_strategy(strategy: object) -> Strategy:
     """Return a strategy from a dotted path, a class, an instance or a dict of callables.
 
     Raises:
-        InvalidConfiguration: A dotted path leads nowhere, or a dict has a value that cannot be
-            called.
+        InvalidConfiguration: A dotted path leads nowhere, a class needs arguments, or a dict has a
+            value that cannot be called.
 
     Example:
         >>> load_strategy("imagekit_registry.cachefiles.strategies.Optimistic")
         <imagekit_registry.cachefiles.strategies.Optimistic object at ...>
     """
     if isinstance(strategy, str):
-        target = get_by_qname(strategy, "cache file strategy")
-        is_class = isinstance(target, type)
-        strategy = get_singleton(strategy, "cache file strategy") if is_class else target
+        strategy = get_singleton(strategy, "cache file strategy")
     if isinstance(strategy, Mapping):
         for name, callback in strategy.items():
             if not callable(callback):
@@ -198,7 +196,7 @@ def load_strategy(strategy: object) -> Strategy:
                 )
         return DictStrategy(strategy)
     if isinstance(strategy, type):
-        strategy = strategy()
+        strategy = build(strategy, "cache file strategy")
     return strategy if isinstance(strategy, Strategy) else _AdaptedStrategy(strategy)
 
 

@@ -13,7 +13,7 @@ from django.core.files.storage import FileSystemStorage, Storage
 from django.utils.encoding import filepath_to_uri
 
 from imagekit_registry._breaker import breaker_of
-from imagekit_registry._loading import get_by_qname, get_cache, storage_reference
+from imagekit_registry._loading import get_by_qname, get_cache, storage_place, storage_reference
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidConfiguration, answer_or
 from imagekit_registry.signals import retired
@@ -112,16 +112,20 @@ class Memoised:
 
     def url(self, file: Located, name: str) -> str:
         """Return the URL, which is the same until the end of the bucket."""
-        what = f"{storage_reference(file.storage)}\n{name}".encode("utf-8", "surrogatepass")
+        reference = storage_reference(file.storage)
+        what = f"{reference}\n{storage_place(reference)}\n{name}".encode("utf-8", "surrogatepass")
         number = int(time.time() // self.bucket)
         digest = blake2b(what, digest_size=16).hexdigest()
         key = f"{conf.CACHE_PREFIX}url:{self.bucket}:{number}:{digest}"
-        url = self._remembered.get(key)
+        shared = get_cache()
+        # Tenants are told apart as the cache does it.
+        own_key = shared.make_key(key)
+        url = self._remembered.get(own_key)
         if url is None:
-            url = get_cache().get_or_set(key, partial(self.provider.url, file, name), self.bucket)
+            url = shared.get_or_set(key, partial(self.provider.url, file, name), self.bucket)
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
-            self._remembered[key] = str(url)
+            self._remembered[own_key] = str(url)
         return str(url)
 
 

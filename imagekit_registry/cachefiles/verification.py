@@ -56,11 +56,13 @@ def is_older_than_source(file: CacheFile) -> bool:
         return False
     if not is_looked_at(source):
         return False
-    made, changed = (
+    changed, *made = (
         answer_or(None, storage.get_modified_time, name)
-        for name in (file.identity.name, source.name)
+        for name in (source.name, *file.identity.names)
     )
-    return made is not None and changed is not None and changed > made
+    # It lies under the first of its names that there is.
+    first = next(filter(None, made), None)
+    return first is not None and changed is not None and changed > first
 
 
 def note_looks(records: Iterable[tuple[CacheFile, CacheFileRecord]]) -> None:
@@ -123,7 +125,8 @@ def content_digest(source: object) -> str:
         if digest:
             if len(_known) >= _MOST_KNOWN:
                 _known.clear()
-            _known[reference] = (digest, time.monotonic() + conf.LOCAL_STATE_TTL)
+            # None turns it off.
+            _known[reference] = (digest, time.monotonic() + (conf.LOCAL_STATE_TTL or 0))
     return digest
 
 

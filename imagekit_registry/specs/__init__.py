@@ -27,7 +27,13 @@ from imagekit_registry.specs._host import (
     split_attributes,
 )
 from imagekit_registry.specs._picture import WEB_FORMATS, Picture, Source, settle_picture
-from imagekit_registry.specs._rows import iterate_rows, note_moved_point
+from imagekit_registry.specs._rows import (
+    iterate_rows,
+    keep_points_in,
+    note_moved_point,
+    point_column,
+    point_of,
+)
 from imagekit_registry.specs._sources import (
     SourceReader,
     SourceReference,
@@ -37,11 +43,8 @@ from imagekit_registry.specs._sources import (
     has_source,
     is_open,
     is_stored,
-    keep_points_in,
     name_of,
     open_source,
-    point_column,
-    point_of,
     reading,
     refer_to,
     reference_of,

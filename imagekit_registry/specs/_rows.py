@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import nullcontext
 from copy import copy
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
@@ -22,7 +22,7 @@ from django.db.models.fields.files import FieldFile, FileDescriptor
 from django.dispatch import Signal
 
 from imagekit_registry._loading import storage_reference
-from imagekit_registry.specs._sources import point_column
+from imagekit_registry.processors.anchors import FocalPoint
 
 #: Names that one query asks for, and rows.
 _CHUNK = 500
@@ -251,3 +251,34 @@ def _is_from_row_of(instance: Model, value: File[bytes]) -> bool:
     # Who saved the row without its image still has that image, which the row does not.
     is_in_row = known_of(owner, value.field.attname).name == value.name
     return owner is instance or (is_same_row and is_in_row)
+
+
+#: The columns that hold the focal points of image fields, by model and the field's name.
+_points: dict[tuple[type[Model], str], str] = {}
+
+
+def keep_points_in(model: type[Model], image_field: str, column: str) -> None:
+    """Take note that instances of *model* hold the focal point of an image in an attribute."""
+    _points[model, image_field] = column
+    point_column.cache_clear()
+
+
+@cache
+def point_column(model: type[Model], image_field: str) -> str | None:
+    """Return the attribute of a row that holds the focal point of its image; None without one."""
+    keys = ((cls, image_field) for cls in model.__mro__)
+    return next((_points[key] for key in keys if key in _points), None)
+
+
+def point_of(source: object) -> FocalPoint | None:
+    """Return the focal point of *source*, as its row has it; None if it has none.
+
+    What is only the name of a file has no row, and so no point.
+    """
+    if not isinstance(source, FieldFile):
+        return None
+    column = point_column(type(source.instance), source.field.attname)
+    value = None if column is None else getattr(source.instance, column)
+    # A field of another kind may give a pair of fractions.
+    value = FocalPoint(*value) if isinstance(value, tuple) else value
+    return value if isinstance(value, FocalPoint) else None

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, partial
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol
@@ -17,18 +17,17 @@ from django.conf import STATICFILES_STORAGE_ALIAS
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage, storages
-from django.db.models import Model
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import get_by_qname, storage_reference
 from imagekit_registry.conf import settings
 from imagekit_registry.exceptions import (
     ImageKitError,
+    InvalidArgumentType,
     SourceNotFound,
     SourceUnavailable,
     answer_or,
 )
-from imagekit_registry.processors.anchors import FocalPoint
 
 _CHUNK_BYTES = 1 << 20
 
@@ -47,11 +46,42 @@ class StoredFile(_File):
     """
 
     def __init__(self, name: str, storage: Storage | None = None) -> None:
-        super().__init__(None, name)
+        # As Django's own do, which are opened later.
+        self._file: Any = None
+        self.name = name
         self.storage = storage or storages["default"]
 
     def __bool__(self) -> bool:
         return bool(self.name)
+
+    @property
+    def file(self) -> Any:  # type: ignore[override]
+        """The open file; whoever asks first opens it, and closes it by `close`."""
+        if self._file is None:
+            self._file = self.storage.open(str(self.name), "rb")
+        return self._file
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is not open."""
+        return self._file is None or bool(self._file.closed)
+
+    def open(self, mode: str | None = None, *args: object, **kwargs: object) -> StoredFile:
+        """Open the file, at its start."""
+        self.close()
+        self._file = self.storage.open(str(self.name), mode or "rb")
+        return self
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is read again."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    @property
+    def size(self) -> int:
+        """The size in bytes, as the storage says."""
+        return self.storage.size(str(self.name))
 
     @property
     def url(self) -> str:
@@ -170,37 +200,6 @@ def _content_digest(source: object) -> str:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-#: The columns that hold the focal points of image fields, by model and the field's name.
-_points: dict[tuple[type[Model], str], str] = {}
-
-
-def keep_points_in(model: type[Model], image_field: str, column: str) -> None:
-    """Take note that instances of *model* hold the focal point of an image in an attribute."""
-    _points[model, image_field] = column
-    point_column.cache_clear()
-
-
-@cache
-def point_column(model: type[Model], image_field: str) -> str | None:
-    """Return the attribute of a row that holds the focal point of its image; None without one."""
-    keys = ((cls, image_field) for cls in model.__mro__)
-    return next((_points[key] for key in keys if key in _points), None)
-
-
-def point_of(source: object) -> FocalPoint | None:
-    """Return the focal point of *source*, as its row has it; None if it has none.
-
-    What is only the name of a file has no row, and so no point.
-    """
-    if not isinstance(source, FieldFile):
-        return None
-    column = point_column(type(source.instance), source.field.attname)
-    value = None if column is None else getattr(source.instance, column)
-    # A field of another kind may give a pair of fractions.
-    value = FocalPoint(*value) if isinstance(value, tuple) else value
-    return value if isinstance(value, FocalPoint) else None
 
 
 def fingerprint(source: object) -> str:
@@ -348,8 +347,18 @@ def is_open(source: object) -> bool:
 
 @contextmanager
 def _at_start(source: Any) -> Iterator[IO[bytes]]:
-    position = source.tell()
-    source.seek(0)
+    if isinstance(source, io.TextIOBase):
+        cause, hint = "it is open for text, not for bytes", "Open it with the mode 'rb'."
+        raise SourceUnavailable(cause, source=name_of(source), hint=hint)
+    try:
+        position = source.tell()
+        source.seek(0)
+    except (AttributeError, OSError, ValueError) as error:
+        raise SourceUnavailable(
+            f"the source cannot be read from its start ({type(error).__name__}: {error})",
+            source=name_of(source),
+            hint="Give what can seek: io.BytesIO(source.read()), say.",
+        ) from error
     try:
         yield source
     finally:
@@ -363,10 +372,16 @@ def _open_again(source: Any) -> Any:
         return opened[1]()
     if has_generator(source):
         return source.open()
-    storage, name = storage_of(source), source.name
+    storage = storage_of(source)
+    name: Any = getattr(source, "name", None)
     if storage is not None and is_stored(source):
         reader = _reader_of(storage)
         return storage.open(name, "rb") if reader is None else reader.open(name)[0]
     if isinstance(name, str):
         return Path(name).open("rb")
-    raise ValueError("it is closed and has no name")
+    if hasattr(source, "read"):
+        raise ValueError("it is closed and has no name")
+    raise InvalidArgumentType(
+        f"{type(source).__name__} is no source: give an image field's file, any other file that is"
+        " open for bytes, or the name of one in the default storage."
+    )

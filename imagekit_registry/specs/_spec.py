@@ -32,11 +32,11 @@ from imagekit_registry.specs._base import (
 )
 from imagekit_registry.specs._detection import asked_detectors, with_suggestions
 from imagekit_registry.specs._digest import canonical_text, digest_of, is_value
+from imagekit_registry.specs._rows import point_of
 from imagekit_registry.specs._sources import (
     StoredFile,
     has_source,
     open_source,
-    point_of,
     reference_of,
 )
 
@@ -113,11 +113,12 @@ class ImageSpec(BaseImageSpec):
         self.source = source
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Set an attribute; a *source* may be the name of a file in the default storage."""
+        """Set an attribute; a *source* may be a name, lazy or not, or path in the default storage."""
         if name == "source" and isinstance(value, str | Promise | PurePath):
-            # It may be translated later, or be a path.
             path = value.as_posix() if isinstance(value, PurePath) else str.__str__(str(value))
             value = StoredFile(path) if path else None
+        elif name == "processors" and isinstance(value, Iterator):
+            value = list(value)
         super().__setattr__(name, value)
 
     @cached_property
@@ -170,9 +171,8 @@ class ImageSpec(BaseImageSpec):
         Raises:
             NotCanonical: A processor's state cannot be written down.
         """
-        known: str | None = self.__dict__.get("_digest")
-        if known is not None:
-            return known
+        if (known := self.__dict__.get("_digest")) is not None:
+            return str(known)
         recipe = self._recipe_text(self.placed_processors())
         return _known_digest(reference_of(self.source) or None, recipe)
 

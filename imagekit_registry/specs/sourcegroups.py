@@ -34,9 +34,9 @@ from imagekit_registry.specs._rows import (
     name_in,
     note,
     owners,
+    point_column,
     watch_descriptor,
 )
-from imagekit_registry.specs._sources import point_column
 
 __all__ = [
     "ImageFieldSourceGroup",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
@@ -54,8 +55,13 @@ class StaticSourceGroup:
 
     def files(self) -> Iterator[StoredFile]:
         """Yield what the finders find, each path once."""
-        listed = (path for finder in finders.get_finders() for path, _ in finder.list(None))
-        names = dict.fromkeys(path.replace("\\", "/") for path in listed)
+        # A folder of `STATICFILES_DIRS` may have a prefix, which only its storage knows.
+        listed = (
+            posixpath.join(getattr(storage, "prefix", None) or "", path.replace("\\", "/"))
+            for finder in finders.get_finders()
+            for path, storage in finder.list(None)
+        )
+        names = dict.fromkeys(listed)
         for name in names:
             if any(fnmatchcase(name, pattern) for pattern in self.patterns):
                 yield static_image(name)

@@ -15,7 +15,7 @@ from django.core.signals import request_finished
 from django.dispatch import receiver
 
 from imagekit_registry._breaker import Breaker
-from imagekit_registry._loading import forget_on_change, get_by_qname
+from imagekit_registry._loading import forget_on_change, get_by_qname, get_singleton
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration, answer_or
 from imagekit_registry.signals import looked_up
@@ -305,7 +305,7 @@ def get_state_store() -> StateStore:
     if isinstance(wanted, str) and "." in wanted:
         found: object = get_by_qname(wanted, "state store (IMAGEKIT_STATE_STORE)")
         is_ready = isinstance(found, StateStore) and not isinstance(found, type)
-        store = found if is_ready or not callable(found) else found()
+        store = found if is_ready else get_singleton(wanted, "state store")
         if isinstance(store, StateStore):
             return store
         wanted = f"{wanted}, which gives {store!r}"

@@ -21,6 +21,8 @@ from rest_framework.renderers import JSONRenderer
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile
+from imagekit_registry.cachefiles.backends import Simple, Threads
+from imagekit_registry.cachefiles.strategies import Frozen, JustInTime, OnDemand, Optimistic
 from imagekit_registry.exceptions import (
     GenerationError,
     MissingSource,
@@ -33,6 +35,7 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
 from imagekit_registry.state import Status, get_state_access
+from imagekit_registry.testing import forget_state
 from tests.cachefiles.conftest import Thumbnail
 from tests.storages import BrokenStorage, RemoteStorage, StrictStorage
 from tests.testapp.models import Photo
@@ -112,6 +115,27 @@ class TestAnswers:
         assert shown == {"thumbnail": photos[0].thumbnail.url}
         assert empty == {"thumbnail": None}
         assert str(gone["thumbnail"]).startswith("data:image/svg+xml")
+
+    def test_a_path_is_as_good_a_name_as_its_text(self, name: str) -> None:
+        """It made the state store fail, which all other images share."""
+        named = type("Named", (Thumbnail,), {"namer": lambda spec: Path("own", "a.jpg")})
+        for file in (ImageCacheFile(named(name)), ImageCacheFile(Thumbnail(name), Path("b.jpg"))):  # type: ignore[arg-type]
+            assert file.url == f"/media/{file.name}"
+            forget_state()
+            assert get_state_access().get(file.identity.key) is not None
+
+    @pytest.mark.parametrize("strategy", [JustInTime, Optimistic, Frozen, OnDemand])
+    @pytest.mark.parametrize("asked", ["url", "width", "height"])
+    def test_an_image_of_an_empty_field_is_refused_by_every_strategy(
+        self, strategy: Any, asked: str
+    ) -> None:
+        """Some showed a fallback, as if there were an image to come, or had a record written."""
+        spec = Thumbnail(Photo().original_image)
+        file = ImageCacheFile(spec, cachefile_strategy=strategy)
+        assert not file
+        with pytest.raises(MissingSource):
+            getattr(file, asked)
+        assert get_state_access().get(file.identity.key) is None
 
 
 class TestHandles:
@@ -364,6 +388,16 @@ class TestCopies:
         file = get_image(spec_id, source=StoredFile(name, private))
         other = duplicate(file)
         assert (other.url, other.source.url) == (file.url, f"/private/{name}")
+
+    def test_a_backend_that_the_spec_names_is_found_again(
+        self, duplicate: Any, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One with threads could not be copied."""
+        monkeypatch.setattr(Thumbnail, "cachefile_backend", Threads(workers=1))
+        file = ImageCacheFile(Thumbnail(name))
+        assert duplicate(file).cachefile_backend is Thumbnail.cachefile_backend
+        own = ImageCacheFile(Thumbnail(name), cachefile_backend=Simple())
+        assert type(duplicate(own).cachefile_backend) is Simple
 
     def test_a_lazy_file_is_built_when_it_is_used(self, name: str) -> None:
         """A lazy file may name a generator that is registered later."""

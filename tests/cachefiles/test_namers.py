@@ -300,11 +300,12 @@ class TestContentHash:
         assert overwriting.calls["open"] == 0
         assert self.name_of(stored_photo("coffee.png", name="a/c.jpg")) != found
 
+    @pytest.mark.parametrize("seconds", [0, None])
     def test_a_source_that_is_overwritten_behind_our_back_gets_another_name(
-        self, overwriting: Any, stored_photo: Any, settings: Any
+        self, overwriting: Any, stored_photo: Any, settings: Any, seconds: int | None
     ) -> None:
         """As soon as somebody looks."""
-        settings.IMAGEKIT_LOCAL_STATE_TTL = 0
+        settings.IMAGEKIT_LOCAL_STATE_TTL = seconds
         before = self.name_of(stored_photo(name="a.jpg"))
         assert self.name_of(stored_photo("coffee.png", name="a.jpg")) != before
         assert self.name_of(stored_photo(name="a.jpg")) == before

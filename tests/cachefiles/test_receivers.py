@@ -20,12 +20,13 @@ from PIL import Image
 from imagekit_registry import ImageSpec, get_image, register
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.deletion import Look
-from imagekit_registry.cachefiles.strategies import EagerThenJustInTime
+from imagekit_registry.cachefiles.strategies import EagerThenJustInTime, JustInTime, Strategy
 from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import source_deleted
 from imagekit_registry.specs import refer_to
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
+from imagekit_registry.state import get_state_access
 from imagekit_registry.testing import forget_state
 from tests.pages import elements, render
 from tests.storages import RemoteStorage
@@ -355,6 +356,48 @@ class TestReplaced:
         assert _validator(row.small) != before
 
 
+@pytest.mark.parametrize("is_forgotten", [False, True], ids=["recorded", "forgotten"])
+@pytest.mark.parametrize("format", ["smallest", "auto"])
+class TestChosenFormats:
+    """Images that lie under another name than their specs give them."""
+
+    @pytest.fixture
+    def row(self, cached: Any, format: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """Return a saved row whose image was published with the extension of its format."""
+        monkeypatch.setattr(type(Concrete().small.generator), "format", format)
+        row = Concrete.objects.create(image=_transparent((255, 255, 255, 200)))
+        assert row.small.url
+        assert row.small.published_name != row.small.name
+        return row
+
+    def test_a_replaced_source_is_what_is_shown(
+        self, row: Concrete, state: str, is_forgotten: bool
+    ) -> None:
+        """The former file was neither deleted nor found to be older than its source."""
+        if is_forgotten and "cloud" in state:
+            pytest.skip("nobody asks a cloud for the times of files")
+        if is_forgotten:
+            os.utime(row.small.path, (1_000_000_000, 1_000_000_000))
+            get_state_access().drop([row.small.identity.key])
+        save(row, image=_transparent((0, 0, 0, 200)))
+        assert is_dark(Concrete.objects.get().small)
+
+    def test_nothing_of_a_deleted_source_is_left(
+        self, row: Concrete, cached: Any, is_forgotten: bool
+    ) -> None:
+        """The file went on to be public."""
+        if is_forgotten:
+            get_state_access().drop([row.small.identity.key])
+        row.delete()
+        assert cached() == set()
+
+
+def _transparent(colour: tuple[int, int, int, int]) -> ContentFile[bytes]:
+    content = io.BytesIO()
+    Image.new("RGBA", (160, 120), colour).save(content, "PNG")
+    return ContentFile(content.getvalue(), "a.png")
+
+
 def _validator(file: ImageCacheFile) -> object:
     """Return what servers make validators of: a cloud of the content, others of times."""
     if isinstance(file.storage, RemoteStorage):
@@ -540,6 +583,33 @@ class TestTagsAlone:
         ImageFieldSourceGroup.shared(Plain, "image")
         plain.delete()
         assert cached() == set()
+
+
+@pytest.mark.parametrize("strategy", [JustInTime, Strategy])
+def test_a_strategy_that_is_a_property_is_asked(
+    row: Concrete, monkeypatch: pytest.MonkeyPatch, strategy: type[Strategy]
+) -> None:
+    """The property itself was taken for a strategy, and no row could be deleted."""
+    monkeypatch.setattr(Tag, "cachefile_strategy", property(lambda self: strategy()))
+    file = get_image("tests:tag", source=row.image)
+    row.delete()
+    assert file.storage.exists(file.published_name) == (strategy is Strategy)
+
+
+def test_a_spec_whose_own_code_fails_keeps_no_row_from_changing(
+    row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exception left `save` and `delete`, after the commit."""
+
+    def fail(self: object) -> Any:
+        raise KeyError("row has no size")
+
+    monkeypatch.setattr(type(row.small.generator), "processors", property(fail))
+    save(row, image=upload("black"))
+    save(Concrete(image=upload("black", "b.jpg")))
+    assert is_dark(row.implicit)
+    row.delete()
+    assert cached() == set()
 
 
 def test_a_ledger_that_does_not_answer_breaks_nothing(

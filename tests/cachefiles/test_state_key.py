@@ -12,7 +12,9 @@ from django.core.files.storage import Storage, storages
 from django.db import transaction
 from django.test import override_settings
 
+from imagekit_registry import ImageSpec, get_image, register
 from imagekit_registry.cachefiles.identity import state_key
+from imagekit_registry.cachefiles.namers import source_name_and_field
 from tests.storages import content_of
 from tests.testapp.models import Concrete
 
@@ -34,6 +36,13 @@ class Bucket(Storage):
     def location(self) -> str:
         """The folder of the tenant whose turn it is."""
         return f"tenants/{self.tenant}"
+
+
+class Named(ImageSpec):
+    """A spec whose record tells whose image has a name."""
+
+    format = "JPEG"
+    namer = staticmethod(source_name_and_field)
 
 
 def put(photos: Path, name: str) -> Concrete:
@@ -96,6 +105,19 @@ class TestStateKey:
         monkeypatch.setattr(Bucket, "bucket_name", "two")
         keys.add(state_key("", "a.jpg"))
         assert len(keys) == 4
+
+    def test_a_state_key_is_another_one_of_a_name_with_white_space(
+        self, name: str, stored_photo: Any
+    ) -> None:
+        """Two files had one record: each was made anew whenever a page had shown the other."""
+        names = ["my photo.jpg", "myphoto.jpg", "my\tphoto.jpg", "my\u00a0photo.jpg"]
+        keys = {state_key("", each) for each in names}
+        assert len(keys) == len(names)
+        assert all(key.isprintable() and " " not in key for key in keys)
+        register.generator("tests:named", Named)
+        for each in names[:2]:
+            file = get_image("tests:named", source=stored_photo(name=each))
+            assert not file.url.startswith("data:")
 
     def test_a_state_key_is_the_same_in_every_process(self, settings: Any, media: Path) -> None:
         """It depends on settings alone."""

@@ -23,6 +23,14 @@ CDN = Prefix("https://cdn.example.com/media")
 PICTURE = "{% picture id source=name widths='20 40' formats='WEBP' %}"
 
 
+tenant = ""
+
+
+def key_of_tenant(key: str, prefix: str, version: int) -> str:
+    """Make a key of one tenant's, as a ``KEY_FUNCTION`` does."""
+    return f"{tenant}:{prefix}:{version}:{key}"
+
+
 class Small(ImageSpec):
     """A recipe."""
 
@@ -142,6 +150,24 @@ class TestMemoised:
         provider = Memoised()
         other = stored_photo("coffee.png")
         assert not set(self.urls(name, provider)) & set(self.urls(other, provider))
+
+    @pytest.mark.parametrize("told_by", ["key function", "place"])
+    def test_a_tenant_is_not_given_the_url_of_another(
+        self, name: str, settings: Any, monkeypatch: pytest.MonkeyPatch, told_by: str
+    ) -> None:
+        """Whose signature opens the other one's images."""
+        if told_by == "key function":
+            caching = {**settings.CACHES["default"], "KEY_FUNCTION": f"{__name__}.key_of_tenant"}
+            settings.CACHES = {**settings.CACHES, "default": caching}
+        provider = Memoised(bucket=9_000_000, provider=Numbered())
+        storage: Any = ImageCacheFile(Small(name)).storage
+        shown = []
+        for each in ("a", "b", "a"):
+            monkeypatch.setattr(f"{__name__}.tenant", each)
+            if told_by == "place":
+                monkeypatch.setattr(storage, "bucket_name", each, raising=False)
+            shown.append(provider.url(ImageCacheFile(Small(name)), name))
+        assert shown[0] == shown[2] != shown[1]
 
     def test_a_url_of_s3_is_the_same_for_some_time(
         self, settings: Any, s3: Any, name: str, monkeypatch: pytest.MonkeyPatch

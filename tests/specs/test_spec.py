@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
@@ -11,13 +12,16 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.utils.translation import gettext_lazy
+from PIL import Image
 
 from imagekit_registry import ImageSpec, Target, unregister
+from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import (
     AlreadyRegistered,
     InvalidArgumentType,
     MissingGeneratorId,
     MissingSource,
+    SourceUnavailable,
     UnreadableImage,
 )
 from imagekit_registry.imaging import Limits, PillowDecoder
@@ -32,6 +36,7 @@ from imagekit_registry.specs import (
     open_source,
     refer_to,
 )
+from imagekit_registry.utils import open_image
 from tests.storages import RemoteStorage
 from tests.testapp.models import Photo
 
@@ -238,15 +243,108 @@ class TestFingerprint:
         assert fingerprint(ContentFile(b"12345")) == ""
 
 
+class TestStoredFile:
+    """A file in a storage, which is what a name becomes."""
+
+    def test_a_stored_file_is_opened_when_it_is_read(self, name: str) -> None:
+        """In its storage; it is a file as that of an image field is."""
+        with storages["default"].open(name) as file:
+            content = file.read()
+        source = ImageSpec(name).source
+        assert source.closed
+        assert source.size == len(content)
+        assert source.closed
+        assert source.read() == content
+        assert not source.closed
+        source.close()
+        assert b"".join(source.chunks()) == content
+        with source.open("rb") as opened:
+            assert opened.read(3) == content[:3]
+            assert opened.open().read() == content
+        assert source.closed
+        assert open_image(source).size == (640, 427)
+        source.close()
+
+    def test_a_stored_file_is_not_looked_for_in_the_working_directory(
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """`open` read a file of that name there."""
+        (tmp_path / "photos").mkdir()
+        (tmp_path / name).write_bytes(b"secret")
+        monkeypatch.chdir(tmp_path)
+        with ImageSpec(name).source.open("rb") as file:
+            assert file.read(6) != b"secret"
+
+    def test_a_spec_that_makes_its_image_itself_may_read_its_source(self, name: str) -> None:
+        """By Pillow, say."""
+        file = ImageCacheFile(Opening(name))
+        file.generate()
+        assert file.exists()
+
+
+class Opening(ImageSpec):
+    """A spec that opens its source itself."""
+
+    format = "PNG"
+
+    def generate(self) -> Any:
+        """Return the image as it is."""
+        content = io.BytesIO()
+        with self.source as source, Image.open(source) as image:
+            image.save(content, "PNG")
+        return content
+
+
+class Stream(io.RawIOBase):
+    """What gives its bytes once, as a request or a pipe does."""
+
+    def readable(self) -> bool:
+        """Return that it may be read."""
+        return True
+
+
+def closed() -> io.BytesIO:
+    """Return a file that nobody can open again."""
+    file = io.BytesIO(b"...")
+    file.close()
+    return file
+
+
+class TestNoSources:
+    """What no image can be made of is told in our own words."""
+
+    @pytest.mark.parametrize(
+        ("source", "error", "told"),
+        [
+            (Stream(), SourceUnavailable, r"from its start .*io\.BytesIO\(source\.read\(\)\)"),
+            (io.StringIO("..."), SourceUnavailable, "open for text.*'rb'"),
+            (closed(), SourceUnavailable, "closed and has no name"),
+            (b"...", InvalidArgumentType, "bytes is no source: give .*the name of one"),
+            (Image.new("L", (1, 1)), InvalidArgumentType, "Image is no source: give .*open"),
+            (["a.jpg"], InvalidArgumentType, "list is no source"),
+        ],
+        ids=["stream", "text", "closed", "bytes", "Pillow", "list"],
+    )
+    @pytest.mark.parametrize("use", [ImageSpec.generate, ImageCacheFile])
+    def test_what_is_no_source_is_refused(
+        self, source: Any, error: type[Exception], told: str, use: Any
+    ) -> None:
+        """Others raised what Python raises, or blamed the storage."""
+        with pytest.raises(error, match=told):
+            use(ImageSpec(source))
+
+
 class TestGivenOnce:
     """What gives its content once is kept."""
 
     def test_a_generator_expression_of_processors_is_used_more_than_once(self) -> None:
-        """Both by a host and in the body of a class."""
+        """By a host, in the body of a class and in an instance, which left out all of them."""
         once: Any = (ResizeToFill(n, n) for n in (5, 6))
         host = SpecHost(processors=once, spec_id="tests:once")
         spec = type("Once", (ImageSpec,), {"processors": (ResizeToFill(n, n) for n in (5, 6))})
-        for made in (host.get_spec("a.jpg"), spec("a.jpg")):
+        own = ImageSpec("a.jpg")
+        own.processors = (ResizeToFill(n, n) for n in (5, 6))
+        for made in (host.get_spec("a.jpg"), spec("a.jpg"), own):
             made.get_hash()
             assert made.recipe.processors == (ResizeToFill(5, 5), ResizeToFill(6, 6))
 

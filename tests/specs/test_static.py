@@ -191,3 +191,13 @@ class TestCommands:
         assert {each.storage for each in group.files()} == {storages["staticfiles"]}
         with pytest.raises(InvalidArgumentType, match="needs a pattern"):
             StaticSourceGroup()
+
+    def test_a_group_knows_the_prefixes_of_folders(self, settings: Any, static: Path) -> None:
+        """It listed the files without these, which `static()` knows nobody by."""
+        settings.STATICFILES_DIRS = [("downloads", static)]
+        settings.DEBUG = True
+        finders.get_finder.cache_clear()  # type: ignore[attr-defined]
+        (source,) = StaticSourceGroup("downloads/img/*").files()
+        assert source.name == "downloads/img/hero.jpg"
+        assert get_image("tests:hero", source=source).width == 60
+        assert not list(StaticSourceGroup("img/*").files())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imagekit_registry._loading import get_singleton
+from imagekit_registry._loading import build, get_singleton
 from imagekit_registry.cachefiles.backends.asynchronous import BaseAsync, QueueBackend
 from imagekit_registry.cachefiles.backends.base import (
     AbstractCacheFileBackend,
@@ -77,13 +77,13 @@ def load_backend(backend: object) -> AbstractCacheFileBackend:
     ``invalidate``, ``clear``), and one with ``generate`` and ``exists`` alone, are wrapped.
 
     Raises:
-        InvalidConfiguration: A dotted path leads nowhere.
+        InvalidConfiguration: A dotted path leads nowhere, or a class needs arguments.
         InvalidFileBackendError: The object is no backend.
     """
     if isinstance(backend, str):
         backend = get_singleton(backend, "cache file backend")
     elif isinstance(backend, type):
-        backend = backend()
+        backend = build(backend, "cache file backend")
     if isinstance(backend, AbstractCacheFileBackend):
         return backend
     if hasattr(backend, "generate") and hasattr(backend, "exists"):

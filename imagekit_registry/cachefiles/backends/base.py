@@ -145,15 +145,19 @@ class AbstractCacheFileBackend:
         except NameTaken:
             # An image of another source, or by another spec, is left.
             return
-        names = {identity.name, record.published_name if record else ""} - {""}
+        names = {*identity.names, record.published_name if record else ""} - {""}
+        left = (record or existence.new_record(file, Status.MISSING)).replaced()
         if record is not None:
-            existence.remember([(file, record.replaced())])
+            existence.remember([(file, left)])
         try:
             with located(identity, "the storage does not remove the file", wrap=PublishError):
                 for name in names:
                     file.storage.delete(name)
-        finally:
-            existence.invalidate(file)
+        except PublishError:
+            # What is left does not count, also when the storage is asked next.
+            existence.remember([(file, left)])
+            raise
+        existence.invalidate(file)
         if record is not None and record.was_made:
             name = record.published_name or identity.name
             retire([(file, name, file.spec.url_provider)])

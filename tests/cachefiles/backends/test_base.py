@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.cache import caches
+from django.core.files.storage import storages
 
 from imagekit_registry import get_image
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.backends import Simple
+from imagekit_registry.exceptions import PublishError
 from imagekit_registry.state import Status
 from imagekit_registry.testing import forget_state
 from tests.cachefiles.conftest import Thumbnail
@@ -39,6 +43,36 @@ class TestSimple:
     def test_simple_is_the_default(self, name: str) -> None:
         """Files are made at once unless the settings say otherwise."""
         assert type(ImageCacheFile(Thumbnail(name)).cachefile_backend) is Simple
+
+
+class TestDelete:
+    """Files that are deleted."""
+
+    @pytest.mark.parametrize("is_forgotten", [False, True], ids=["recorded", "forgotten"])
+    def test_a_file_that_could_not_be_deleted_is_not_shown_again(
+        self, name: str, settings: Any, is_forgotten: bool
+    ) -> None:
+        """One refusal of the storage left the former image on the pages for ever."""
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "broken": {"BACKEND": "tests.storages.BrokenStorage"},
+        }
+        storage: Any = storages["broken"]
+        file = ImageCacheFile(Thumbnail(name), storage=storage)
+        file.generate()
+        made = storage.contents[file.name]
+        storage.contents[file.name] = b"of a former source"
+        if is_forgotten:
+            caches["default"].clear()
+            forget_state()
+        storage.failures["delete"] = OSError("503 Slow Down")
+        with pytest.raises(PublishError, match="503 Slow Down"):
+            file.delete()
+        storage.failures.clear()
+        assert not ImageCacheFile(Thumbnail(name), storage=storage).exists()
+        file = ImageCacheFile(Thumbnail(name), storage=storage)
+        assert file.url
+        assert storage.contents[file.published_name] == made
 
 
 class TestStates:
