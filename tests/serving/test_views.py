@@ -60,6 +60,12 @@ def refuse(request: HttpRequest, file: Any) -> bool:
     return False
 
 
+async def let_staff_in_time(request: HttpRequest, file: Any) -> bool:
+    """The same, by asking something that has to be waited for."""
+    await asyncio.sleep(0)
+    return let_staff(request, file)
+
+
 def let_staff(request: HttpRequest, file: Any) -> bool:
     """Let those see what is theirs who say so."""
     if request.headers.get("X-Staff") != "yes":
@@ -296,6 +302,34 @@ class TestPermission:
         response = client.get(small().demand_url())
         assert (response.status_code, response["Cache-Control"]) == (403, "private, no-store")
         assert not small().exists()
+
+    @pytest.mark.parametrize("view", [ImageView, AsyncImageView])
+    def test_an_async_permission_is_waited_for(
+        self, view: type[ImageView], small: Any, serve: Any, client: Client
+    ) -> None:
+        """What it gives before is true of everybody."""
+        serve(view.as_view(permission=let_staff_in_time))
+        url, staff = small().demand_url(), {"X-Staff": "yes"}
+
+        async def ask(**headers: Any) -> int:
+            return (await AsyncClient().get(url, **headers)).status_code
+
+        assert (client.get(url).status_code, asyncio.run(ask())) == (403, 403)
+        assert not small().exists()
+        answers = client.get(url, headers=staff).status_code, asyncio.run(ask(headers=staff))
+        assert answers == (200, 200)
+
+    def test_an_async_method_of_a_view_is_waited_for(
+        self, small: Any, serve: Any, client: Client
+    ) -> None:
+        """As what the view is given."""
+
+        class Closed(AsyncImageView):
+            async def permission(self, request: HttpRequest, file: Any) -> bool:
+                return refuse(request, file)
+
+        serve(Closed.as_view())
+        assert client.get(small().demand_url()).status_code == 403
 
     def test_what_not_everybody_may_see_is_kept_by_browsers_alone(
         self, small: Any, settings: Any, client: Client
