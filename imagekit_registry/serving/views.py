@@ -146,7 +146,8 @@ class ImageView(View):
             response = busy(file)
         except ImageKitError as error:
             response = failed(file, error)
-        if is_private and not self.cache_control:
+        # Django's answer to a condition that fails has no such header.
+        if is_private and not self.cache_control and "Cache-Control" in response:
             response["Cache-Control"] = response["Cache-Control"].replace("public", "private")
         return response
 

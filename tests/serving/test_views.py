@@ -344,6 +344,17 @@ class TestPermission:
         again = client.get(small().demand_url(), headers=staff)
         assert again["Cache-Control"] == FOR_EVER.replace("public", "private")
 
+    @pytest.mark.parametrize(
+        "condition",
+        [{"If-Match": '"x"'}, {"If-Unmodified-Since": "Mon, 01 Jan 2001 00:00:00 GMT"}],
+    )
+    def test_a_condition_that_fails_is_answered(
+        self, condition: Any, small: Any, serve: Any, client: Client
+    ) -> None:
+        """As where everybody may see it."""
+        serve(ImageView.as_view(permission=lambda request, file: True))
+        assert client.get(small().demand_url(), headers=condition).status_code == 412
+
     def test_a_failure_of_what_not_everybody_may_see_is_no_business_of_others(
         self, serve: Any, client: Client
     ) -> None:
