@@ -70,7 +70,8 @@ class ImageView(View):
             the storage's URL, ``"accel"`` (nginx) and ``"sendfile"`` (Apache, lighttpd) have the web
             server send it; ``"auto"`` does what ``IMAGEKIT_SERVING["MODE"]`` says.
         permission: Whether who asks may see it: ``permission(request, file)``, which may be async;
-            None: as ``IMAGEKIT_SERVING["PERMISSION"]`` says.
+            in the body of a class a ``staticmethod``, or a method. If it is None, as
+            ``IMAGEKIT_SERVING["PERMISSION"]`` says.
         cache_control: The header of that name with an image; None: a year where the URL names the
             content, else a minute.
         negotiate: Whether browsers get AVIF or WebP if they accept it, under one URL without an
@@ -97,7 +98,7 @@ class ImageView(View):
         Raises:
             InvalidArgument: There is no such mode.
         """
-        mode = initkwargs.get("mode", "auto")
+        mode = initkwargs.get("mode", cls.mode)
         if mode not in SERVING_MODES:
             known = ", ".join(map(repr, SERVING_MODES))
             raise InvalidArgument(f"There is no mode {mode!r} of serving. There are {known}.")

@@ -290,6 +290,15 @@ class TestModes:
         with pytest.raises(InvalidArgument, match=r"'accle'.+ There are 'accel', 'auto'"):
             ImageView.as_view(mode="accle")
 
+    def test_a_class_has_no_other_mode_either(self) -> None:
+        """Its images would be sent without a body, and with the path of their file."""
+
+        class Wrong(ImageView):
+            mode = "streem"
+
+        with pytest.raises(InvalidArgument, match=r"'streem'"):
+            Wrong.as_view()
+
 
 class TestPermission:
     """Who may see it."""
@@ -327,6 +336,17 @@ class TestPermission:
         class Closed(AsyncImageView):
             async def permission(self, request: HttpRequest, file: Any) -> bool:
                 return refuse(request, file)
+
+        serve(Closed.as_view())
+        assert client.get(small().demand_url()).status_code == 403
+
+    def test_a_class_may_have_a_function_that_is_no_method(
+        self, small: Any, serve: Any, client: Client
+    ) -> None:
+        """It is said as Python says it."""
+
+        class Closed(ImageView):
+            permission = staticmethod(refuse)
 
         serve(Closed.as_view())
         assert client.get(small().demand_url()).status_code == 403
