@@ -26,10 +26,8 @@ from imagekit_registry.html import (
     attempt,
     batched,
     explain_unknown,
-    image_file,
     lend,
     show,
-    thumbnail_file,
 )
 from imagekit_registry.jinja2._reader import TagReader
 from imagekit_registry.specs.static import static_image
@@ -48,6 +46,8 @@ _TRANSPARENT: Mapping[type[nodes.Node], tuple[str, ...]] = {
 }
 
 
+#: What a variable stands for.
+_File = ImageCacheFile | ShownPicture | None
 #: Values of a tag, unnamed and named.
 _Values = Sequence[object]
 _Named = Mapping[str, object]
@@ -72,14 +72,28 @@ class _Function:
         return SafeMarkup(shown)  # noqa: S704 -- built of escaped parts
 
 
-def get_image(*args: object, **kwargs: object) -> ImageCacheFile | None:
-    """Return the cache file of a registered generator."""
-    return attempt(image_file, *_check("get_image", "generateimage", args, kwargs))
+def get_image(*args: object, **kwargs: object) -> _File:
+    """Return the cache file of a registered generator; None if it has no source."""
+    return attempt(_file_of, "generateimage", *_check("get_image", "generateimage", args, kwargs))
 
 
-def get_thumbnail(*args: object, **kwargs: object) -> ImageCacheFile | None:
-    """Return the cache file of a thumbnail."""
-    return attempt(thumbnail_file, *_check("get_thumbnail", "thumbnail", args, kwargs))
+def get_thumbnail(*args: object, **kwargs: object) -> _File:
+    """Return the cache file of a thumbnail; None if it has no source."""
+    return attempt(_file_of, "thumbnail", *_check("get_thumbnail", "thumbnail", args, kwargs))
+
+
+def _file_of(name: str, args: _Values, kwargs: _Named) -> _File:
+    """Return what a tag puts into a variable.
+
+    Raises:
+        MissingSource: There is no image.
+    """
+    find = TAGS[name].file
+    file = find and find(args, kwargs)
+    if isinstance(file, ImageCacheFile) and not file.name:
+        # Raises it now: Django's templates show nothing for a variable that does, Jinja2 fails.
+        file.generate()
+    return file
 
 
 def _check(
@@ -228,13 +242,8 @@ class ImagekitExtension(Extension):
         html_of = show(TAGS[name].plan, [*map(_value, args)], named, attributes, waits=waits)
         return SafeMarkup(html_of)  # noqa: S704 -- built of escaped parts
 
-    def _lend(
-        self, name: str, args: _Values, kwargs: _Named, waits: bool = False
-    ) -> ImageCacheFile | ShownPicture | None:
-        file_of = TAGS[name].file
-        if file_of is None:
-            return None
-        return lend(file_of, [*map(_value, args)], _defined(kwargs), waits=waits)
+    def _lend(self, name: str, args: _Values, kwargs: _Named, waits: bool = False) -> _File:
+        return lend(_file_of, name, [*map(_value, args)], _defined(kwargs), waits=waits)
 
     def _wait(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> object:
         """Return a mark, unless the name of our function stands for another one here."""
