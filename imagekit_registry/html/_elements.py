@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from html import escape
 from typing import Protocol
 from urllib.parse import quote
@@ -15,8 +17,17 @@ from imagekit_registry.cachefiles.fallbacks import Fallback, fallback_for
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.renditions import Renditions
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import GenerationError, ImageKitError, InvalidArgument
+from imagekit_registry.exceptions import (
+    GenerationError,
+    ImageKitError,
+    InvalidArgument,
+    InvalidConfiguration,
+)
+from imagekit_registry.generatorlibrary import THUMBNAIL_ID
+from imagekit_registry.html._arguments import LONGEST
 from imagekit_registry.imaging import Placeholder
+
+_logger = logging.getLogger("imagekit_registry.html")
 
 #: What has just failed to be made, and why.
 Failures = Mapping[CacheFile, ImageKitError]
@@ -57,6 +68,35 @@ def is_attribute_name(name: str) -> bool:
         (True, False)
     """
     return _ATTRIBUTE_NAME.fullmatch(name) is not None
+
+
+def look_for_alt(args: Sequence[object], html: Mapping[str, object] | None) -> None:
+    """See that the ``<img>`` of a tag has an ``alt``, as ``IMAGEKIT_ALT`` wants it.
+
+    Args:
+        args: The tag's unnamed arguments.
+        html: The attributes that it gives.
+
+    Raises:
+        InvalidConfiguration: There is none, and there has to be one.
+    """
+    if conf.ALT == "optional" or any(
+        str(name).lower() == "alt" for name in [*(html or ()), *conf.IMG]
+    ):
+        return
+    what = f"{THUMBNAIL_ID!r}" if len(args) == 2 else repr(str(args[0]))[:LONGEST]
+    text = (
+        f"An <img> of {what} has no 'alt'. Write alt=\"...\" after '--', for those who cannot see the"
+        ' image; alt="" if it is decoration.'
+    )
+    if conf.ALT == "require":
+        raise InvalidConfiguration(f"{text} IMAGEKIT_ALT is 'require'.")
+    _warn_once(text)
+
+
+@lru_cache(maxsize=1000)
+def _warn_once(text: str) -> None:
+    _logger.warning("%s", text)
 
 
 def settle_attributes(

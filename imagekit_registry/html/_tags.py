@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -17,7 +15,6 @@ from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     InvalidArgument,
     InvalidArgumentType,
-    InvalidConfiguration,
     NotRegistered,
 )
 from imagekit_registry.generatorlibrary import THUMBNAIL_ID, Rendition, has_renditions
@@ -30,14 +27,12 @@ from imagekit_registry.html._arguments import (
     parse_numbers,
 )
 from imagekit_registry.html._batch import made_together
-from imagekit_registry.html._elements import ImgMarkup, Markup, settle_attributes
+from imagekit_registry.html._elements import ImgMarkup, Markup, look_for_alt, settle_attributes
 from imagekit_registry.html._picture import PictureMarkup, ShownPicture
 from imagekit_registry.html._preload import PreloadMarkup
 from imagekit_registry.imaging.qualities import QUALITIES
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import Picture, settle_picture
-
-_logger = logging.getLogger("imagekit_registry.html")
 
 _DENSEST = 10
 _WIDEST = 65_535
@@ -63,7 +58,7 @@ def plan_image(
             is loaded (``loading``, ``decoding``, ``priority``, ``placeholder``), ``quality``.
         html: Attributes of the element.
     """
-    _look_for_alt(args, html)
+    look_for_alt(args, html)
     options, rest = _split("generateimage", args, kwargs)
     return _plan_img(image_file(args, rest), options, html)
 
@@ -119,7 +114,7 @@ def plan_thumbnail(
             for `plan_image`.
         html: Attributes of the element.
     """
-    _look_for_alt(args, html)
+    look_for_alt(args, html)
     options, rest = _split("thumbnail", args, kwargs)
     thumbnail = _Thumbnail(args, rest)
     densities = () if _SIZES & options.keys() else thumbnail.for_densities()
@@ -144,7 +139,7 @@ def plan_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> Pic
     Raises:
         InvalidArgument: The generator is no image spec, or a format or width makes no sense.
     """
-    _look_for_alt(args, html)
+    look_for_alt(args, html)
     return _find_picture(args, kwargs, html)
 
 
@@ -182,29 +177,6 @@ def picture_file(args: Unnamed, kwargs: Named) -> ShownPicture | None:
     """Return what is shown of a picture, for a variable; arguments as for `plan_picture`."""
     markup = _find_picture(args, kwargs)
     return made_together(markup, markup.resolve)
-
-
-def _look_for_alt(args: Unnamed, html: Named | None) -> None:
-    """See that an ``<img>`` has an ``alt``, as ``IMAGEKIT_ALT`` wants it.
-
-    Raises:
-        InvalidConfiguration: It has none, and is required to have one.
-    """
-    if conf.ALT == "optional" or any(name.lower() == "alt" for name in html or conf.IMG):
-        return
-    what = f"{THUMBNAIL_ID!r}" if len(args) == 2 else repr(str(args[0]))[:LONGEST]
-    text = (
-        f"An <img> of {what} has no 'alt'. Write alt=\"...\" after '--', for those who cannot see the"
-        ' image; alt="" if it is decoration.'
-    )
-    if conf.ALT == "require":
-        raise InvalidConfiguration(f"{text} IMAGEKIT_ALT is 'require'.")
-    _warn_once(text)
-
-
-@lru_cache(maxsize=1000)
-def _warn_once(text: str) -> None:
-    _logger.warning("%s", text)
 
 
 def plan_preload(args: Unnamed, kwargs: Named, html: Named | None = None) -> PreloadMarkup:

@@ -691,3 +691,11 @@ class TestSite:
             with pytest.raises(InvalidConfiguration, match="has no 'alt'"):
                 render("{% " + tag + " -- class='x' %}", name=name)
             assert render("{% " + tag + " -- ALT='' %}", name=name)
+
+    def test_an_alt_of_all_images_is_one(self, name: str, settings: Any) -> None:
+        """Whatever else a tag says of its element."""
+        settings.IMAGEKIT_ALT = "require"
+        settings.IMAGEKIT_IMG = {"alt": ""}
+        for attributes in ("", " -- class='x'"):
+            (img,) = elements(render("{% thumbnail '9x9' name" + attributes + " %}", name=name))
+            assert img["alt"] == ""
