@@ -26,7 +26,7 @@ from imagekit_registry.html._arguments import (
     parse_formats,
     parse_numbers,
 )
-from imagekit_registry.html._batch import made_together
+from imagekit_registry.html._batch import attempt, made_together
 from imagekit_registry.html._elements import ImgMarkup, Markup, look_for_alt, settle_attributes
 from imagekit_registry.html._picture import PictureMarkup, ShownPicture
 from imagekit_registry.html._preload import PreloadMarkup
@@ -199,7 +199,10 @@ def preload_header(*args: Any, **kwargs: Any) -> str:
         **kwargs: Likewise: ``source``, say.
 
     Returns:
-        The value; empty if there is no image.
+        The value; empty if there is no image, and for arguments for which the tag shows nothing.
+
+    Raises:
+        ImageKitError: ``IMAGEKIT_ON_ERROR`` is ``"raise"``, or a programmer erred.
 
     Example:
         >>> def home(request):
@@ -207,6 +210,10 @@ def preload_header(*args: Any, **kwargs: Any) -> str:
         ...     response.headers["Link"] = preload_header("shop:hero", source=product.image)
         ...     return response
     """
+    return attempt(_header_of, args, kwargs) or ""
+
+
+def _header_of(args: Unnamed, kwargs: Named) -> str:
     markup = plan_preload(args, kwargs)
     return made_together(markup, markup.header)
 

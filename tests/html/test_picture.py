@@ -16,7 +16,7 @@ from django.core.files.storage import storages
 
 from imagekit_registry import ImageSpec, Picture, Source, get_image
 from imagekit_registry.cachefiles.backends import BaseAsync
-from imagekit_registry.exceptions import InvalidArgument, InvalidConfiguration
+from imagekit_registry.exceptions import InvalidArgument, InvalidConfiguration, MissingSource
 from imagekit_registry.html import plan_picture, preload_header
 from imagekit_registry.html._picture import _Offered, worth_while
 from imagekit_registry.models import ImageSpecField
@@ -635,6 +635,19 @@ class TestPriority:
         storages["default"].save("bad.jpg", ContentFile(b"no image"))
         assert render("{% imagepreload 'tests:card' source='bad.jpg' %}") == ""
         assert preload_header("tests:card", source="bad.jpg") == ""
+
+    def test_a_header_of_no_image_is_empty(self, settings: Any) -> None:
+        """An empty field, also where errors are raised; else what is a mistake as well."""
+        settings.IMAGEKIT_ON_ERROR = "placeholder"
+        assert preload_header("tests:card", source=None) == ""
+        assert preload_header("junk", "bad.jpg") == ""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        empty = Photo().original_image
+        assert preload_header("tests:card", source=empty) == preload_header("9x9", empty) == ""
+        with pytest.raises(MissingSource, match="that is None"):
+            preload_header("tests:card", source=None)
+        with pytest.raises(InvalidArgument, match="'junk' are none"):
+            preload_header("junk", "bad.jpg")
 
     def test_a_header_says_the_same(self, name: str) -> None:
         """As RFC 8288 writes it."""
