@@ -204,7 +204,7 @@ def test_a_format_that_the_pixels_choose_is_the_first(
     with registered(chosen=spec), fake_images():
         file = get_image("tests:chosen", source=name)
         assert (file.width, file.state.format, file.state.error) == (90, found, "")
-        with file.storage.open(file.state.published_name or file.name) as opened:
+        with file.storage.open(file.state.published_name or str(file.name)) as opened:
             assert Image.open(opened).format == found
 
 
