@@ -6,9 +6,10 @@ Add ``"imagekit_registry.jinja2.ImagekitExtension"`` to the environment's extens
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Undefined, nodes, pass_eval_context
+from jinja2 import Environment, StrictUndefined, Undefined, nodes, pass_context, pass_eval_context
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context
@@ -45,6 +46,9 @@ _TRANSPARENT: Mapping[type[nodes.Node], tuple[str, ...]] = {
     nodes.With: ("body",),
 }
 
+
+#: What every macro has beside its parameters.
+_OF_MACROS = {"caller", "kwargs", "varargs"}
 
 #: What a variable stands for.
 _File = ImageCacheFile | ShownPicture | None
@@ -191,9 +195,14 @@ class ImagekitExtension(Extension):
         lent: set[str] = set()
         for node in body:
             self._let_wait(node, lent)
-        arguments = [nodes.ContextReference(), nodes.Const(False)]
+        # The block is a macro, which has a caller and arguments of its own; those around it are meant.
+        names = {each.name for node in body for each in node.find_all(nodes.Name)}
+        outer = {name: nodes.Name(name, "load") for name in sorted(names & _OF_MACROS)}
+        arguments = [nodes.ContextReference(), nodes.Const(False), _dict_of(outer)]
         call = self.call_method("_render_batch", arguments, lineno=line)
-        return nodes.CallBlock(call, [], [], body).set_lineno(line)
+        parameters = [nodes.Name(name, "param") for name in outer]
+        defaults = [nodes.Const(None) for _ in outer]
+        return nodes.CallBlock(call, parameters, defaults, body).set_lineno(line)
 
     def _let_wait(self, node: nodes.Node, lent: set[str]) -> None:
         """Let what is printed as it is in *node* wait: tags, calls, and attributes of *lent* files."""
@@ -206,7 +215,7 @@ class ImagekitExtension(Extension):
                 if isinstance(target, nodes.Name):
                     lent.add(target.name)
         elif isinstance(node, nodes.CallBlock) and node.call.node == self.attr("_render_batch"):
-            node.call.args = [nodes.ContextReference(), nodes.Const(True)]
+            node.call.args[1] = nodes.Const(True)
         elif not (isinstance(node, nodes.For) and node.recursive):
             for child in node.iter_child_nodes(only=_TRANSPARENT.get(type(node), ())):
                 self._let_wait(child, lent)
@@ -245,15 +254,19 @@ class ImagekitExtension(Extension):
     def _lend(self, name: str, args: _Values, kwargs: _Named, waits: bool = False) -> _File:
         return lend(_file_of, name, [*map(_value, args)], _defined(kwargs), waits=waits)
 
-    def _wait(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> object:
+    @pass_context
+    def _wait(
+        self, context: Context, function: Callable[..., object], /, *args: object, **kwargs: object
+    ) -> object:
         """Return a mark, unless the name of our function stands for another one here."""
         if isinstance(function, _Function):
             return function.show(args, kwargs, waits=True)
-        return function(*args, **kwargs)
+        return context.call(function, *args, **kwargs)
 
     def _render_batch(
-        self, context: Context, is_inner: bool, caller: Callable[[], str]
+        self, context: Context, is_inner: bool, outer: _Named, caller: Callable[..., str]
     ) -> SafeMarkup:
+        render = partial(caller, **outer)
         # A batch that stands directly in another one leaves the work to that.
-        text = caller() if is_inner else batched(caller, context.get("csp_nonce"))
+        text = render() if is_inner else batched(render, context.get("csp_nonce"))
         return SafeMarkup(text)  # noqa: S704 -- rendered by a template
