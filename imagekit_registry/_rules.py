@@ -58,6 +58,9 @@ def options(rules: Mapping[str, Rule]) -> Rule:
     return judge
 
 
+# What the HTML standard allows in a name (13.1.2.3 Attributes): neither control characters nor
+# blanks, quotes, angle brackets, slashes and equals signs; "<" is a parse error on top of that.
+ATTRIBUTE_NAME = re.compile(r"""[^\x00-\x20\x7f-\x9f"'<>/=`\ufdd0-\ufdef\ufffe\uffff]+""")
 _PERCENTAGE = r"(?:100|\d\d?(?:\.\d+)?)%"
 _ANCHOR = re.compile(
     r"focal|entropy|auto|c|[tb]?[lr]?(?<=\w)|(?:(?:top|bottom|left|right|center)[ -]?){1,2}"
@@ -79,6 +82,10 @@ def _is_folder(value: object) -> bool:
     parts = text.split("/")
     is_above = text.startswith("/") or ".." in parts or ":" in parts[0]
     return bool(text.strip("/. ")) and not is_above
+
+
+def _is_attribute(name: object) -> bool:
+    return isinstance(name, str) and bool(ATTRIBUTE_NAME.fullmatch(name)) and name.lower() != "src"
 
 
 def _is_format_options(value: object) -> bool:
@@ -120,8 +127,8 @@ picture = rule_for(
     lambda value: isinstance(value, Mapping) and all(isinstance(key, str) for key in value),
 )
 attributes = rule_for(
-    "a dict of attributes of <img>, such as {'loading': 'lazy'}",
-    lambda value: isinstance(value, Mapping) and all(isinstance(key, str) for key in value),
+    "a dict of attributes of <img> beside 'src', such as {'loading': 'lazy'}",
+    lambda value: isinstance(value, Mapping) and all(map(_is_attribute, value)),
 )
 more_than_one = rule_for("a number, more than 1", lambda value: _is_number(value) and value > 1)
 format_options = rule_for("a dict of formats, each with a dict of its options", _is_format_options)

@@ -12,7 +12,12 @@ from django.db.models.fields.files import FieldFile
 from django.utils.translation import gettext_lazy as _
 
 from imagekit_registry import imaging
-from imagekit_registry.exceptions import GenerationError, LimitExceeded, UnreadableImage
+from imagekit_registry.exceptions import (
+    GenerationError,
+    InvalidArgument,
+    LimitExceeded,
+    UnreadableImage,
+)
 from imagekit_registry.forms.fields import ERROR_MESSAGES, explain_limit
 from imagekit_registry.imaging.formats import normalize_format
 from imagekit_registry.specs import default_limits, is_stored, open_source
@@ -28,7 +33,16 @@ _MESSAGES = {
 
 
 def _formats(names: Iterable[str] | None) -> tuple[str, ...] | None:
-    return None if names is None else tuple(sorted(set(map(normalize_format, names))))
+    if names is None:
+        return None
+    given = () if isinstance(names, str) else tuple(names)
+    if not given or not all(isinstance(name, str) for name in given):
+        # Which formats there are is not known yet: plugins and openers may come later.
+        raise InvalidArgument(
+            "ImageLimits: 'formats' must be a list of names of formats, such as ['JPEG', 'PNG'], not"
+            f" {(names if isinstance(names, str) else given)!r}."
+        )
+    return tuple(sorted(set(map(normalize_format, given))))
 
 
 def _pair(size: Sequence[int] | None) -> tuple[int, ...] | None:
@@ -65,7 +79,7 @@ class ImageLimits:
             as much as making an image; a JPEG has to stay below ``IMAGEKIT_MAX_PIXELS`` then.
 
     Raises:
-        ValueError: A limit is not positive, or *min_size* or *max_size* is no pair.
+        ValueError: A limit is not positive, *min_size* or *max_size* is no pair, or *formats* names none.
         TypeError: A number is none.
 
     Example:

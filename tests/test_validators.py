@@ -211,7 +211,15 @@ class TestDeclaring:
 
     @pytest.mark.parametrize(
         "arguments",
-        [{"max_pixels": 0}, {"max_bytes": -1}, {"min_size": (50,)}, {"max_size": (1, 2, 3)}],
+        [
+            {"max_pixels": 0},
+            {"max_bytes": -1},
+            {"min_size": (50,)},
+            {"max_size": (1, 2, 3)},
+            {"formats": "JPEG"},
+            {"formats": []},
+            {"formats": [None]},
+        ],
         ids=str,
     )
     def test_limits_that_make_no_sense_are_refused_at_once(self, arguments: Any) -> None:

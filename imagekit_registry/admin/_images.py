@@ -36,6 +36,8 @@ _logger = logging.getLogger("imagekit_registry.admin")
 _TEMPLATE = "imagekit/admin/thumbnail.html"
 _STYLE = forms.Media(css={"all": ["imagekit/admin.css"]})
 _OWN_TEMPLATE = str(Path(__file__).parent.parent / "templates" / _TEMPLATE)
+#: Ends the text of a point that is none, whose numbers are per cent already.
+_AS_TYPED = " %"
 
 
 class AdminThumbnail:
@@ -258,7 +260,8 @@ class FocalPointWidget(forms.Widget):
             return ""
         numbers = answer_or("", lambda: f"{float(x) / 100:.3f},{float(y) / 100:.3f}")
         box = data.get(f"{name}_box")
-        return f"{numbers},{box}" if box else numbers or f"{x},{y} %"
+        text = (numbers or f"{x or ''},{y or ''}") + (f",{box}" if box else "")
+        return text if numbers else text + _AS_TYPED
 
     def value_omitted_from_data(self, data: Any, files: object, name: str) -> bool:
         """Return whether none of the inputs was sent."""
@@ -270,9 +273,13 @@ class FocalPointWidget(forms.Widget):
 
 
 def _parts(point: object) -> tuple[str, str, str]:
-    """Return the two numbers of a point in per cent, and its box."""
-    x, y, *box = str(point).split(",") if point and "," in str(point) else ("", "")
-    return _in_percent(x), _in_percent(y), ",".join(box)
+    """Return the two numbers of a point in per cent, and its box; of what was refused as it was typed."""
+    text = str(point or "")
+    typed = text.removesuffix(_AS_TYPED)
+    x, y, *box = typed.split(",") if "," in typed else ("", "")
+    if typed == text:
+        x, y = _in_percent(x), _in_percent(y)
+    return x, y, ",".join(box)
 
 
 def _in_percent(part: str) -> str:

@@ -16,6 +16,8 @@ DIMENSIONS = re.compile(r"\s*(\d{0,5})\s*x\s*(\d{0,5})\s*", re.ASCII)
 _ONE_SIDE = re.compile(r"\s*([1-9]\d{0,4})\s*", re.ASCII)
 #: Longest text of an argument that is looked at, in characters.
 LONGEST = 50
+#: Most device pixels to a CSS pixel.
+DENSEST = 10
 _MOST_NUMBERS = 20
 _MOST_FORMATS = 10
 _ON = frozenset(["1", "true", "yes", "on"])

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from html import escape
 from typing import Protocol
 from urllib.parse import quote
 
 import attrs
 
+from imagekit_registry._rules import ATTRIBUTE_NAME
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.fallbacks import Fallback, fallback_for
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.renditions import Renditions
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import GenerationError, ImageKitError, InvalidArgument
+from imagekit_registry.exceptions import (
+    GenerationError,
+    ImageKitError,
+    InvalidArgument,
+    InvalidConfiguration,
+)
+from imagekit_registry.generatorlibrary import THUMBNAIL_ID
+from imagekit_registry.html._arguments import LONGEST
 from imagekit_registry.imaging import Placeholder
+
+_logger = logging.getLogger("imagekit_registry.html")
 
 #: What has just failed to be made, and why.
 Failures = Mapping[CacheFile, ImageKitError]
@@ -24,9 +36,6 @@ NO_FAILURES: Failures = {}
 #: Gives the URL and size of an image, and True; or those of what stands in, and False.
 LookUp = Callable[[ImageCacheFile], tuple[Fallback, bool]]
 
-# What the HTML standard allows in a name (13.1.2.3 Attributes): neither control characters nor
-# blanks, quotes, angle brackets, slashes and equals signs; "<" is a parse error on top of that.
-_ATTRIBUTE_NAME = re.compile(r"""[^\x00-\x20\x7f-\x9f"'<>/=`\ufdd0-\ufdef\ufffe\uffff]+""")
 _BLANKS = re.compile(r"\s")
 SIDES = frozenset(["height", "width"])
 
@@ -56,7 +65,36 @@ def is_attribute_name(name: str) -> bool:
         >>> is_attribute_name("data-id"), is_attribute_name("a b")
         (True, False)
     """
-    return _ATTRIBUTE_NAME.fullmatch(name) is not None
+    return ATTRIBUTE_NAME.fullmatch(name) is not None
+
+
+def look_for_alt(args: Sequence[object], html: Mapping[str, object] | None) -> None:
+    """See that the ``<img>`` of a tag has an ``alt``, as ``IMAGEKIT_ALT`` wants it.
+
+    Args:
+        args: The tag's unnamed arguments.
+        html: The attributes that it gives.
+
+    Raises:
+        InvalidConfiguration: There is none, and there has to be one.
+    """
+    if conf.ALT == "optional" or any(
+        str(name).lower() == "alt" for name in [*(html or ()), *conf.IMG]
+    ):
+        return
+    what = f"{THUMBNAIL_ID!r}" if len(args) == 2 else repr(str(args[0]))[:LONGEST]
+    text = (
+        f"An <img> of {what} has no 'alt'. Write alt=\"...\" after '--', for those who cannot see the"
+        ' image; alt="" if it is decoration.'
+    )
+    if conf.ALT == "require":
+        raise InvalidConfiguration(f"{text} IMAGEKIT_ALT is 'require'.")
+    _warn_once(text)
+
+
+@lru_cache(maxsize=1000)
+def _warn_once(text: str) -> None:
+    _logger.warning("%s", text)
 
 
 def settle_attributes(
@@ -73,14 +111,14 @@ def settle_attributes(
     Raises:
         InvalidArgument: A name is no name of an attribute, or is ``src``, which the tag writes.
     """
-    given = attributes or {}
-    names = {str(name).lower() for name in given}
+    given = {str(name): value for name, value in (attributes or {}).items()}
+    names = set(map(str.lower, given))
     others = {**conf.IMG, **(defaults or {})}
     before = {name: value for name, value in others.items() if name.lower() not in names}
     settled: dict[str, str | bool] = {}
     for name, value in {**before, **given}.items():
-        if not _ATTRIBUTE_NAME.fullmatch(str(name)):
-            raise InvalidArgument(f"{str(name)[:50]!r} is no name of an HTML attribute.")
+        if not ATTRIBUTE_NAME.fullmatch(name):
+            raise InvalidArgument(f"{name[:50]!r} is no name of an HTML attribute.")
         if name.lower() == "src":
             raise InvalidArgument("The attribute 'src' is written by the tag itself.")
         is_flag = value is True or value is False or value is None
@@ -105,7 +143,7 @@ def build_attributes(attributes: Mapping[str, object]) -> str:
         ' alt="a &quot;cat&quot;"'
     """
     for name in attributes:
-        if not _ATTRIBUTE_NAME.fullmatch(name):
+        if not ATTRIBUTE_NAME.fullmatch(name):
             raise InvalidArgument(f"{name[:50]!r} is no name of an HTML attribute.")
     return write_attributes(attributes)
 

@@ -9,7 +9,13 @@ import attrs
 
 from imagekit_registry.generatorlibrary import THUMBNAIL_ID
 from imagekit_registry.html._elements import is_attribute_name
-from imagekit_registry.html._tags import TAGS, Tag, explain_unknown
+from imagekit_registry.html._tags import (
+    TAGS,
+    Tag,
+    explain_unknown,
+    explain_variable,
+    split_arguments,
+)
 from imagekit_registry.registry import generator_registry
 
 #: A value as a template language has it before it is rendered.
@@ -138,4 +144,8 @@ class WrittenTag(Generic[V]):
         spec_id = THUMBNAIL_ID if len(args) == 2 else first
         if spec_id is None:
             return ""
-        return explain_unknown(self.name, len(args), str(spec_id), kwargs)
+        problem = explain_unknown(self.name, len(args), str(spec_id), kwargs)
+        if self.variable and self.name != "picture":
+            options, _ = split_arguments(self.name, [first, *args[1:]], kwargs)
+            problem = problem or explain_variable(options)
+        return problem

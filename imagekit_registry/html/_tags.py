@@ -4,42 +4,25 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from functools import lru_cache
 from typing import Any
 
 import attrs
 
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.renditions import offer
-from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import (
-    InvalidArgument,
-    InvalidArgumentType,
-    InvalidConfiguration,
-    NotRegistered,
-)
-from imagekit_registry.generatorlibrary import THUMBNAIL_ID, Rendition, has_renditions
-from imagekit_registry.html._arguments import (
-    DIMENSIONS,
-    LONGEST,
-    parse_dimensions,
-    parse_flag,
-    parse_formats,
-    parse_numbers,
-)
-from imagekit_registry.html._batch import made_together
-from imagekit_registry.html._elements import ImgMarkup, Markup, settle_attributes
+from imagekit_registry.exceptions import InvalidArgumentType, NotRegistered
+from imagekit_registry.generatorlibrary import Rendition, has_renditions
+from imagekit_registry.html._arguments import DENSEST, parse_flag, parse_formats, parse_numbers
+from imagekit_registry.html._batch import attempt, made_together
+from imagekit_registry.html._elements import ImgMarkup, Markup, look_for_alt, settle_attributes
 from imagekit_registry.html._picture import PictureMarkup, ShownPicture
 from imagekit_registry.html._preload import PreloadMarkup
+from imagekit_registry.html._thumbnail import Thumbnail
 from imagekit_registry.imaging.qualities import QUALITIES
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import Picture, settle_picture
 
-_logger = logging.getLogger("imagekit_registry.html")
-
-_DENSEST = 10
 _WIDEST = 65_535
 #: What says in which sizes an image is offered, and how it is loaded.
 _SIZES = frozenset(["densities", "layout", "sizes", "widths"])
@@ -63,9 +46,9 @@ def plan_image(
             is loaded (``loading``, ``decoding``, ``priority``, ``placeholder``), ``quality``.
         html: Attributes of the element.
     """
-    _look_for_alt(args, html)
-    options, rest = _split("generateimage", args, kwargs)
-    return _plan_img(image_file(args, rest), options, html)
+    options, rest = split_arguments("generateimage", args, kwargs)
+    look_for_alt(args, html)
+    return _plan_img(_image(args, rest), options, html)
 
 
 def _plan_img(
@@ -95,7 +78,19 @@ def _in_quality(file: ImageCacheFile, quality: object) -> ImageCacheFile:
 
 
 def image_file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
-    """Return the cache file of a registered generator; arguments as for `plan_image`."""
+    """Return the cache file of a registered generator; of the arguments of `plan_image` what makes it."""
+    options, rest = split_arguments("generateimage", args, kwargs)
+    return _alone(_image(args, rest), options)
+
+
+def _alone(file: ImageCacheFile, options: Named) -> ImageCacheFile:
+    """Return *file* as the arguments of its tag want it; refuse those that are of an element."""
+    if problem := explain_variable(options):
+        raise InvalidArgumentType(f"What is put into a variable {problem}.")
+    return _in_quality(file, options.get("quality"))
+
+
+def _image(args: Unnamed, kwargs: Named) -> ImageCacheFile:
     if args and isinstance(args[0], ImageCacheFile):
         if kwargs:
             raise InvalidArgumentType(
@@ -119,16 +114,17 @@ def plan_thumbnail(
             for `plan_image`.
         html: Attributes of the element.
     """
-    _look_for_alt(args, html)
-    options, rest = _split("thumbnail", args, kwargs)
-    thumbnail = _Thumbnail(args, rest)
+    options, rest = split_arguments("thumbnail", args, kwargs)
+    look_for_alt(args, html)
+    thumbnail = Thumbnail(args, rest)
     densities = () if _SIZES & options.keys() else thumbnail.for_densities()
     return _plan_img(thumbnail.file(), options, html, densities)
 
 
 def thumbnail_file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
-    """Return the cache file of a thumbnail; arguments as for `plan_thumbnail`."""
-    return _Thumbnail(args, kwargs).file()
+    """Return the cache file of a thumbnail; of the arguments of `plan_thumbnail` what makes it."""
+    options, rest = split_arguments("thumbnail", args, kwargs)
+    return _alone(Thumbnail(args, rest).file(), options)
 
 
 def plan_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> PictureMarkup:
@@ -144,15 +140,16 @@ def plan_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> Pic
     Raises:
         InvalidArgument: The generator is no image spec, or a format or width makes no sense.
     """
-    _look_for_alt(args, html)
-    return _find_picture(args, kwargs, html)
+    picture = _find_picture(args, kwargs, html)
+    look_for_alt(args, html)
+    return picture
 
 
 def _find_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> PictureMarkup:
-    options, rest = _split("picture", args, kwargs)
+    options, rest = split_arguments("picture", args, kwargs)
     if len(args) == 1:
-        return _plan_picture(image_file(args, rest), options, html)
-    thumbnail = _Thumbnail(args, rest)
+        return _plan_picture(_image(args, rest), options, html)
+    thumbnail = Thumbnail(args, rest)
     if thumbnail.srcset is not None and not _SIZES & options.keys():
         options |= {"layout": "fixed", "densities": [1, *thumbnail.scales()]}
     return _plan_picture(thumbnail.file(), options, html)
@@ -184,29 +181,6 @@ def picture_file(args: Unnamed, kwargs: Named) -> ShownPicture | None:
     return made_together(markup, markup.resolve)
 
 
-def _look_for_alt(args: Unnamed, html: Named | None) -> None:
-    """See that an ``<img>`` has an ``alt``, as ``IMAGEKIT_ALT`` wants it.
-
-    Raises:
-        InvalidConfiguration: It has none, and is required to have one.
-    """
-    if conf.ALT == "optional" or any(name.lower() == "alt" for name in html or conf.IMG):
-        return
-    what = f"{THUMBNAIL_ID!r}" if len(args) == 2 else repr(str(args[0]))[:LONGEST]
-    text = (
-        f"An <img> of {what} has no 'alt'. Write alt=\"...\" after '--', for those who cannot see the"
-        ' image; alt="" if it is decoration.'
-    )
-    if conf.ALT == "require":
-        raise InvalidConfiguration(f"{text} IMAGEKIT_ALT is 'require'.")
-    _warn_once(text)
-
-
-@lru_cache(maxsize=1000)
-def _warn_once(text: str) -> None:
-    _logger.warning("%s", text)
-
-
 def plan_preload(args: Unnamed, kwargs: Named, html: Named | None = None) -> PreloadMarkup:
     """Return the ``<link rel="preload">`` of a picture that visitors wait for.
 
@@ -227,7 +201,10 @@ def preload_header(*args: Any, **kwargs: Any) -> str:
         **kwargs: Likewise: ``source``, say.
 
     Returns:
-        The value; empty if there is no image.
+        The value; empty if there is no image, and for arguments for which the tag shows nothing.
+
+    Raises:
+        ImageKitError: ``IMAGEKIT_ON_ERROR`` is ``"raise"``, or a programmer erred.
 
     Example:
         >>> def home(request):
@@ -235,12 +212,26 @@ def preload_header(*args: Any, **kwargs: Any) -> str:
         ...     response.headers["Link"] = preload_header("shop:hero", source=product.image)
         ...     return response
     """
+    return attempt(_header_of, args, kwargs) or ""
+
+
+def _header_of(args: Unnamed, kwargs: Named) -> str:
     markup = plan_preload(args, kwargs)
     return made_together(markup, markup.header)
 
 
-def _split(tag: str, args: Unnamed, kwargs: Named) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the arguments of a tag itself, and those of its generator, which come first."""
+def split_arguments(
+    tag: str, args: Unnamed, kwargs: Named
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arguments of a tag itself, and those of its generator, which come first.
+
+    Raises:
+        InvalidArgumentType: The unnamed ones are too many or too few.
+    """
+    if len(args) not in TAGS[tag].counts:
+        raise InvalidArgumentType(
+            f"{tag} takes {TAGS[tag].takes} as unnamed arguments, not {len(args)} of them."
+        )
     found = (TAGS[tag].options & kwargs.keys()) - {"srcset"}
     if len(args) == 2:
         found -= {"placeholder"}  # which a thumbnail takes itself
@@ -270,7 +261,7 @@ def _picture_of(options: Named) -> Picture:
     values.pop("quality", None)
     if "formats" in values:
         values["formats"] = parse_formats(values["formats"])
-    for name, most in (("widths", _WIDEST), ("densities", _DENSEST)):
+    for name, most in (("widths", _WIDEST), ("densities", DENSEST)):
         if name in values and values[name] != "auto":
             values[name] = parse_numbers(values[name], name, most) or None
     if "priority" in values:
@@ -278,60 +269,6 @@ def _picture_of(options: Named) -> Picture:
     if "densities" in values:
         values.setdefault("layout", "fixed")
     return Picture(**values)
-
-
-class _Thumbnail:
-    """A thumbnail in any size: the arguments of its tag, understood.
-
-    Raises:
-        InvalidArgument: The dimensions or a flag make no sense.
-        InvalidArgumentType: An argument is given twice, or is of the wrong type.
-    """
-
-    def __init__(self, args: Unnamed, kwargs: Named) -> None:
-        *first, dimensions, source = args
-        try:
-            self.sides = parse_dimensions(dimensions)
-        except InvalidArgument as error:
-            if isinstance(source, str) and DIMENSIONS.fullmatch(source[:LONGEST]):
-                raise InvalidArgument(
-                    f"The dimensions {source[:LONGEST]!r} are given after the source. Dimensions"
-                    " come first: '100x80' photo.image."
-                ) from error
-            raise
-        arguments = {**kwargs}
-        for name in {"crop", "upscale"} & arguments.keys():
-            arguments[name] = parse_flag(arguments[name], name)
-        format = arguments.get("format")
-        if format is not None and not isinstance(format, str):
-            raise InvalidArgumentType(
-                f"The argument 'format' must be the name of a format, not {format!r}."
-            )
-        for name in ("height", "source", "width"):
-            if name in arguments:
-                raise InvalidArgumentType(
-                    f"The argument {name!r} of a thumbnail is given by name; it comes from the"
-                    " unnamed ones."
-                )
-        named = arguments.pop("id", None)
-        self.spec_id = first[0] if first else named or THUMBNAIL_ID
-        self.srcset = arguments.pop("srcset", conf.DEFAULT_THUMBNAIL_SRCSET_SCALES)
-        self.arguments = {**arguments, "source": source}
-
-    def file(self, scale: float = 1) -> ImageCacheFile:
-        """Return its file, in its own size or a multiple of that."""
-        # Cut off, not rounded, as django-imagekit does.
-        width, height = (side and (int(side * scale) or 1) for side in self.sides)
-        return get_image(self.spec_id, width=width, height=height, **self.arguments)
-
-    def scales(self) -> list[float]:
-        """Return the densities of screens for which there are larger ones."""
-        scales = parse_numbers(self.srcset, "srcset", _DENSEST)
-        return [scale for scale in dict.fromkeys(scales) if scale != 1]
-
-    def for_densities(self) -> tuple[tuple[float, ImageCacheFile], ...]:
-        """Return larger ones, for denser screens."""
-        return tuple((scale, self.file(scale)) for scale in self.scales())
 
 
 @attrs.frozen
@@ -384,6 +321,12 @@ def explain_unknown(tag: str, count: int, spec_id: str, names: Iterable[str]) ->
             )
         return f"has {name!r}, which {spec_id!r} does not take. {hint}"
     return ""
+
+
+def explain_variable(options: Named) -> str:
+    """Return what is wrong with the arguments that a tag keeps for itself where it makes a file alone."""
+    names = ", ".join(map(repr, sorted(options.keys() - {"quality"})))
+    return f"has {names}, which is of an element: write that yourself" if names else ""
 
 
 _SIZED = "dimensions and source, or a generator's id, dimensions and source"

@@ -19,6 +19,7 @@ from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.fallbacks import Fallback, Kept, recall
 from imagekit_registry.cachefiles.identity import is_told_by_class
 from imagekit_registry.cachefiles.urls import has_fixed_url, has_storage_url, has_url_by_name
+from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.generatorlibrary import Thumbnail
 from imagekit_registry.html._elements import (
@@ -191,6 +192,9 @@ def render_and_note(key: Key, markup: Markup, look: LookUp) -> str:
         look: Gives URLs and sizes.
     """
     files = markup.files
+    if not (_TEXTS | _NUMBERS).issuperset(map(type, conf.IMG.values())):
+        # A translation, say: another text for each visitor, of which the key does not tell.
+        return markup.render(look)
     if all(has_fixed_url(file) or has_url_by_name(file) for file in files):
         text = markup.render(look)
         if text and (images := _recalled(files)):

@@ -6,9 +6,10 @@ Add ``"imagekit_registry.jinja2.ImagekitExtension"`` to the environment's extens
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Undefined, nodes, pass_eval_context
+from jinja2 import Environment, StrictUndefined, Undefined, nodes, pass_context, pass_eval_context
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context
@@ -26,10 +27,8 @@ from imagekit_registry.html import (
     attempt,
     batched,
     explain_unknown,
-    image_file,
     lend,
     show,
-    thumbnail_file,
 )
 from imagekit_registry.jinja2._reader import TagReader
 from imagekit_registry.specs.static import static_image
@@ -48,6 +47,11 @@ _TRANSPARENT: Mapping[type[nodes.Node], tuple[str, ...]] = {
 }
 
 
+#: What every macro has beside its parameters.
+_OF_MACROS = {"caller", "kwargs", "varargs"}
+
+#: What a variable stands for.
+_File = ImageCacheFile | ShownPicture | None
 #: Values of a tag, unnamed and named.
 _Values = Sequence[object]
 _Named = Mapping[str, object]
@@ -72,14 +76,28 @@ class _Function:
         return SafeMarkup(shown)  # noqa: S704 -- built of escaped parts
 
 
-def get_image(*args: object, **kwargs: object) -> ImageCacheFile | None:
-    """Return the cache file of a registered generator."""
-    return attempt(image_file, *_check("get_image", "generateimage", args, kwargs))
+def get_image(*args: object, **kwargs: object) -> _File:
+    """Return the cache file of a registered generator; None if it has no source."""
+    return attempt(_file_of, "generateimage", *_check("get_image", "generateimage", args, kwargs))
 
 
-def get_thumbnail(*args: object, **kwargs: object) -> ImageCacheFile | None:
-    """Return the cache file of a thumbnail."""
-    return attempt(thumbnail_file, *_check("get_thumbnail", "thumbnail", args, kwargs))
+def get_thumbnail(*args: object, **kwargs: object) -> _File:
+    """Return the cache file of a thumbnail; None if it has no source."""
+    return attempt(_file_of, "thumbnail", *_check("get_thumbnail", "thumbnail", args, kwargs))
+
+
+def _file_of(name: str, args: _Values, kwargs: _Named) -> _File:
+    """Return what a tag puts into a variable.
+
+    Raises:
+        MissingSource: There is no image.
+    """
+    find = TAGS[name].file
+    file = find and find(args, kwargs)
+    if isinstance(file, ImageCacheFile) and not file.name:
+        # Raises it now: Django's templates show nothing for a variable that does, Jinja2 fails.
+        file.generate()
+    return file
 
 
 def _check(
@@ -177,9 +195,14 @@ class ImagekitExtension(Extension):
         lent: set[str] = set()
         for node in body:
             self._let_wait(node, lent)
-        arguments = [nodes.ContextReference(), nodes.Const(False)]
+        # The block is a macro, which has a caller and arguments of its own; those around it are meant.
+        names = {each.name for node in body for each in node.find_all(nodes.Name)}
+        outer = {name: nodes.Name(name, "load") for name in sorted(names & _OF_MACROS)}
+        arguments = [nodes.ContextReference(), nodes.Const(False), _dict_of(outer)]
         call = self.call_method("_render_batch", arguments, lineno=line)
-        return nodes.CallBlock(call, [], [], body).set_lineno(line)
+        parameters = [nodes.Name(name, "param") for name in outer]
+        defaults = [nodes.Const(None) for _ in outer]
+        return nodes.CallBlock(call, parameters, defaults, body).set_lineno(line)
 
     def _let_wait(self, node: nodes.Node, lent: set[str]) -> None:
         """Let what is printed as it is in *node* wait: tags, calls, and attributes of *lent* files."""
@@ -192,7 +215,7 @@ class ImagekitExtension(Extension):
                 if isinstance(target, nodes.Name):
                     lent.add(target.name)
         elif isinstance(node, nodes.CallBlock) and node.call.node == self.attr("_render_batch"):
-            node.call.args = [nodes.ContextReference(), nodes.Const(True)]
+            node.call.args[1] = nodes.Const(True)
         elif not (isinstance(node, nodes.For) and node.recursive):
             for child in node.iter_child_nodes(only=_TRANSPARENT.get(type(node), ())):
                 self._let_wait(child, lent)
@@ -228,23 +251,22 @@ class ImagekitExtension(Extension):
         html_of = show(TAGS[name].plan, [*map(_value, args)], named, attributes, waits=waits)
         return SafeMarkup(html_of)  # noqa: S704 -- built of escaped parts
 
-    def _lend(
-        self, name: str, args: _Values, kwargs: _Named, waits: bool = False
-    ) -> ImageCacheFile | ShownPicture | None:
-        file_of = TAGS[name].file
-        if file_of is None:
-            return None
-        return lend(file_of, [*map(_value, args)], _defined(kwargs), waits=waits)
+    def _lend(self, name: str, args: _Values, kwargs: _Named, waits: bool = False) -> _File:
+        return lend(_file_of, name, [*map(_value, args)], _defined(kwargs), waits=waits)
 
-    def _wait(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> object:
+    @pass_context
+    def _wait(
+        self, context: Context, function: Callable[..., object], /, *args: object, **kwargs: object
+    ) -> object:
         """Return a mark, unless the name of our function stands for another one here."""
         if isinstance(function, _Function):
             return function.show(args, kwargs, waits=True)
-        return function(*args, **kwargs)
+        return context.call(function, *args, **kwargs)
 
     def _render_batch(
-        self, context: Context, is_inner: bool, caller: Callable[[], str]
+        self, context: Context, is_inner: bool, outer: _Named, caller: Callable[..., str]
     ) -> SafeMarkup:
+        render = partial(caller, **outer)
         # A batch that stands directly in another one leaves the work to that.
-        text = caller() if is_inner else batched(caller, context.get("csp_nonce"))
+        text = render() if is_inner else batched(render, context.get("csp_nonce"))
         return SafeMarkup(text)  # noqa: S704 -- rendered by a template

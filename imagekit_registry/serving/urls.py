@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -110,7 +110,7 @@ def _route(urlconf: str | None, script_prefix: str, language: str | None) -> tup
             " include('imagekit_registry.serving.urls')) to"
             f" {urlconf or settings.ROOT_URLCONF}."
         ) from error
-    match = resolve(url.removeprefix(script_prefix.rstrip("/")), urlconf)
+    match = resolve(unquote(url).removeprefix(script_prefix.rstrip("/")), urlconf)
     negotiates = getattr(match.func, "view_initkwargs", {}).get("negotiate", False)
     return url.removesuffix("signature/spec/token/name"), bool(negotiates)
 

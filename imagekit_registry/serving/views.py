@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -39,7 +40,7 @@ from imagekit_registry.state import CacheFileRecord, Status
 __all__ = ["AsyncImageView", "ImageView", "Permission"]
 
 #: Says whether whoever sends a request may see an image.
-Permission = Callable[[HttpRequest, ImageCacheFile], bool]
+Permission = Callable[[HttpRequest, ImageCacheFile], bool | Awaitable[bool]]
 
 _YEAR = 31_536_000
 _FORBIDDEN = "private, no-store"
@@ -68,7 +69,8 @@ class ImageView(View):
         mode: How it is sent: ``"stream"`` reads and sends it, ``"redirect"`` sends the browser to
             the storage's URL, ``"accel"`` (nginx) and ``"sendfile"`` (Apache, lighttpd) have the web
             server send it; ``"auto"`` does what ``IMAGEKIT_SERVING["MODE"]`` says.
-        permission: Whether who asks may see it: ``permission(request, file)``; None: as
+        permission: Whether who asks may see it: ``permission(request, file)``, which may be async;
+            in the body of a class a ``staticmethod``, or a method. If it is None, as
             ``IMAGEKIT_SERVING["PERMISSION"]`` says.
         cache_control: The header of that name with an image; None: a year where the URL names the
             content, else a minute.
@@ -96,7 +98,7 @@ class ImageView(View):
         Raises:
             InvalidArgument: There is no such mode.
         """
-        mode = initkwargs.get("mode", "auto")
+        mode = initkwargs.get("mode", cls.mode)
         if mode not in SERVING_MODES:
             known = ", ".join(map(repr, SERVING_MODES))
             raise InvalidArgument(f"There is no mode {mode!r} of serving. There are {known}.")
@@ -145,7 +147,8 @@ class ImageView(View):
             response = busy(file)
         except ImageKitError as error:
             response = failed(file, error)
-        if is_private and not self.cache_control:
+        # Django's answer to a condition that fails has no such header.
+        if is_private and not self.cache_control and "Cache-Control" in response:
             response["Cache-Control"] = response["Cache-Control"].replace("public", "private")
         return response
 
@@ -159,6 +162,9 @@ class ImageView(View):
             return False
         try:
             is_allowed = permission(request, file)
+            if isawaitable(is_allowed):
+                # It is true whatever it will say.
+                is_allowed = async_to_sync(_result_of)(is_allowed)
         except PermissionDenied:
             is_allowed = False
         if not is_allowed:
@@ -252,6 +258,10 @@ class AsyncImageView(ImageView):
     async def get(self, request: HttpRequest, **parts: str) -> HttpResponseBase:
         """Answer a GET or HEAD request."""
         return await sync_to_async(self._respond)(request, **parts)
+
+
+async def _result_of(awaitable: Awaitable[bool]) -> bool:
+    return await awaitable
 
 
 def _wanted(request: HttpRequest, headers: dict[str, str], size: int) -> range | None:

@@ -20,7 +20,13 @@ from imagekit_registry._loading import only_storage
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import GenerationError
 from imagekit_registry.imaging import Deadline, Encoded, Limits, Recipe, read_header
-from imagekit_registry.imaging.formats import default_format
+from imagekit_registry.imaging.formats import (
+    AUTO,
+    AUTO_FORMATS,
+    SMALLEST,
+    can_write,
+    default_format,
+)
 from imagekit_registry.imaging.placeholders import make_placeholder
 from imagekit_registry.processors import ProcessorPipeline
 from imagekit_registry.specs import rendering_by
@@ -45,7 +51,8 @@ class fake_images(TestContextDecorator):  # noqa: N801 -- as Django's override_s
     Uploads that a field processes are faked too, but are stored where the field says.
 
     A generator with a ``generate()`` of its own makes what it makes. If a processor does not say how
-    large its results are, a fake is as large as the source.
+    large its results are, a fake is as large as the source. Where the pixels choose the format
+    (``"auto"``, ``"smallest"``), a fake has the first of those that there are.
 
     Yields:
         `generated`, empty: the cache files that are made from then on.
@@ -97,16 +104,20 @@ def _render_blank(
     limits: Limits,
     source_name: str,
     deadline: Deadline,
+    smallest: Iterable[str],
     **_: object,
 ) -> list[Encoded | GenerationError]:
     """Return an image of one colour for each of *recipes*, as large as the real one would be."""
     # A still may be made of more frames than an animation may have.
     header = read_header(file, evolve(limits, max_frames=None), deadline)
+    # A fake is opaque, and as small in one format as in another.
+    chosen = {AUTO: AUTO_FORMATS[0], SMALLEST: next(filter(can_write, smallest), SMALLEST)}
     results: list[Encoded | GenerationError] = []
     for recipe in recipes:
         size = header.oriented_size if recipe.auto_orient else header.size
         size = ProcessorPipeline(recipe.processors).output_size(size) or size
         format = recipe.format or default_format(header.format, source_name)
+        format = chosen.get(format, format)
         try:
             limits.check_output(size)
             made = Encoded(_blank(format, size), format=format, size=size, mode="RGB")

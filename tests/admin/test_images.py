@@ -450,6 +450,19 @@ class TestFocalPoint:
         assert "Enter two numbers from 0 to 1" in answer.content.decode()
         assert Portrait.objects.get().focal_point == FocalPoint(0.25, 0.333, 0.1, 0.2)
 
+    @pytest.mark.parametrize("box", ["", "0.100,0.200"])
+    @pytest.mark.parametrize("sent", [("10", ""), ("", "5"), ("a", "b"), ("101", "5"), ("-1", "5")])
+    def test_numbers_that_are_refused_come_back_as_they_were_typed(
+        self, sent: tuple[str, str], box: str, superuser: Client, portrait: Portrait
+    ) -> None:
+        """With the box beside them, and with nothing in place of the one that is missing."""
+        data = dict(zip(("focal_point_x", "focal_point_y"), sent, strict=True))
+        data["focal_point_box"] = box
+        url = f"/admin/testapp/portrait/{portrait.pk}/change/"
+        answer = superuser.post(url, {"title": "a", **data})
+        inputs = {each.get("name"): each for each in elements(answer.content.decode(), "input")}
+        assert {name: inputs[name]["value"] for name in data} == data
+
     def test_a_form_that_leaves_the_input_out_leaves_the_point(self) -> None:
         """And the text alone is taken, as an API sends it."""
         widget = FocalPointWidget()

@@ -109,6 +109,8 @@ class TestSettings:
             pytest.param("PICTURE", {"layout": "wide"}, "E009", "'wide'", id="layout"),
             pytest.param("PICTURE", ["full"], "E009", "a dict", id="picture"),
             pytest.param("IMG", "lazy", "E009", "a dict", id="img"),
+            pytest.param("IMG", {"src": "a.jpg"}, "E009", "beside 'src'", id="img's source"),
+            pytest.param("IMG", {"a b": "x"}, "E009", "a dict of attributes", id="img's name"),
             pytest.param("ALT", True, "E009", "'require'", id="alt"),
             pytest.param("WIDTH_STEP", 1, "E009", "more than 1", id="step"),
             pytest.param("SERVING", {"MODE": "fast"}, "E009", "'MODE' is one of", id="mode"),

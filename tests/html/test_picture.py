@@ -16,7 +16,12 @@ from django.core.files.storage import storages
 
 from imagekit_registry import ImageSpec, Picture, Source, get_image
 from imagekit_registry.cachefiles.backends import BaseAsync
-from imagekit_registry.exceptions import InvalidArgument, InvalidConfiguration
+from imagekit_registry.exceptions import (
+    InvalidArgument,
+    InvalidArgumentType,
+    InvalidConfiguration,
+    MissingSource,
+)
 from imagekit_registry.html import plan_picture, preload_header
 from imagekit_registry.html._picture import _Offered, worth_while
 from imagekit_registry.models import ImageSpecField
@@ -235,6 +240,36 @@ class TestImg:
             sizes.append(sorted(map(_size, set(urls))))
         assert len(sizes[0]) > 1
         assert all(low < high / 1.5 for low, high in zip(*sizes, strict=True))
+
+    @pytest.mark.parametrize(
+        "tag",
+        [
+            "generateimage 'tests:card' source=name quality=q",
+            "generateimage card quality=q",
+            "thumbnail '200x' name quality=q",
+            "thumbnail 'imagekit:thumbnail' '200x' name quality=q",
+        ],
+    )
+    def test_quality_is_that_of_a_file_in_a_variable(self, tag: str, name: str) -> None:
+        """The file that the tag shows without one."""
+        card = get_image("tests:card", source=name)
+        shown = "{% " + tag + " %}{% " + tag + " as im %}<img src='{{ im.url }}'>"
+        urls = set()
+        for quality in (20, "high"):
+            by_tag, by_variable = elements(render(shown, name=name, card=card, q=quality))
+            assert by_tag["src"] == by_variable["src"]
+            urls.add(by_tag["src"])
+        assert len(urls - {card.url}) == 2
+
+    def test_what_is_of_an_element_is_no_matter_of_a_file_in_a_variable(
+        self, name: str, settings: Any
+    ) -> None:
+        """Told when the page is rendered, where the generator is known only then."""
+        tag = "{% generateimage id source=name loading='lazy' as im %}[{{ im.url }}]"
+        assert render(tag, id="tests:card", name=name) == "[]"
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        with pytest.raises(InvalidArgumentType, match="'loading', which is of an element"):
+            render(tag, id="tests:card", name=name)
 
     def test_a_generator_of_a_picture_may_have_a_quality_of_its_own(self, name: str) -> None:
         """It is given what is asked for, and does with it what it likes."""
@@ -636,6 +671,19 @@ class TestPriority:
         assert render("{% imagepreload 'tests:card' source='bad.jpg' %}") == ""
         assert preload_header("tests:card", source="bad.jpg") == ""
 
+    def test_a_header_of_no_image_is_empty(self, settings: Any) -> None:
+        """An empty field, also where errors are raised; else what is a mistake as well."""
+        settings.IMAGEKIT_ON_ERROR = "placeholder"
+        assert preload_header("tests:card", source=None) == ""
+        assert preload_header("junk", "bad.jpg") == ""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        empty = Photo().original_image
+        assert preload_header("tests:card", source=empty) == preload_header("9x9", empty) == ""
+        with pytest.raises(MissingSource, match="that is None"):
+            preload_header("tests:card", source=None)
+        with pytest.raises(InvalidArgument, match="'junk' are none"):
+            preload_header("junk", "bad.jpg")
+
     def test_a_header_says_the_same(self, name: str) -> None:
         """As RFC 8288 writes it."""
         (link,) = elements(render("{% imagepreload 'tests:card' source=n %}", n=name), "link")
@@ -691,3 +739,11 @@ class TestSite:
             with pytest.raises(InvalidConfiguration, match="has no 'alt'"):
                 render("{% " + tag + " -- class='x' %}", name=name)
             assert render("{% " + tag + " -- ALT='' %}", name=name)
+
+    def test_an_alt_of_all_images_is_one(self, name: str, settings: Any) -> None:
+        """Whatever else a tag says of its element."""
+        settings.IMAGEKIT_ALT = "require"
+        settings.IMAGEKIT_IMG = {"alt": ""}
+        for attributes in ("", " -- class='x'"):
+            (img,) = elements(render("{% thumbnail '9x9' name" + attributes + " %}", name=name))
+            assert img["alt"] == ""

@@ -204,6 +204,17 @@ class TestSame:
                 (img,) = elements(render(BANNER, name=name, alt=alt))
                 assert img["alt"] == language
 
+    def test_a_lazy_text_of_all_images_is_written_in_the_language_of_the_moment(
+        self, name: str, settings: Any
+    ) -> None:
+        """As one of the tag."""
+        settings.IMAGEKIT_IMG = {"alt": lazy(translation.get_language, str)()}
+        for tag in ("thumbnail '9x9' name", "picture '9x9' name formats=''"):
+            for language in ("de", "fr", "de"):
+                with translation.override(language):
+                    (img,) = elements(render("{% " + tag + " %}", name=name))
+                    assert img["alt"] == language
+
 
 class TestChanged:
     """What ends what was written."""

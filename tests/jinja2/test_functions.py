@@ -195,6 +195,37 @@ class TestBatches:
         assert batch.render(context) == expected
         assert "\ue000" not in expected
 
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "{% macro card() %}<[{{ caller() }}]>{% endmacro %}{% call card() %}<b>{% endcall %}",
+            "{% macro card() %}<{{ varargs|length }}{{ kwargs }}>{% endmacro %}{{ card(1, 2, a=3) }}",
+            "{% macro card() %}<<{{ varargs }}>>{% endmacro %}{{ card(n) }}",
+            "{% macro card() %}<{{ kwargs }}>{% endmacro %}<{{ card(a=n) }}>",
+            "<{{ kwargs }}>",
+        ],
+    )
+    def test_a_batch_in_a_macro_has_what_the_macro_is_given(
+        self, source: str, environment: Any, name: str
+    ) -> None:
+        """Its caller, and the arguments that it does not name."""
+        in_batch = source.replace("<b>", "B").replace(
+            "<", "{% imagebatch %}{{ thumbnail('9x9', n) }}"
+        )
+        expected = source.replace("<b>", "B").replace("<", "{{ thumbnail('9x9', n) }}")
+        html = environment.from_string(in_batch.replace(">", "{% endimagebatch %}")).render(n=name)
+        assert html == environment.from_string(expected.replace(">", "")).render(n=name)
+
+    def test_a_function_of_the_project_by_the_name_of_a_tag_is_called_as_outside_of_a_batch(
+        self, environment: Any
+    ) -> None:
+        """With the context, if it asks for that."""
+        environment.globals["picture"] = jinja2.pass_context(lambda c, x: f"{x} {c['z']}")
+        source = "{{ picture('<a>') }}"
+        batch = f"{{% imagebatch %}}{source}{{% endimagebatch %}}"
+        found = [environment.from_string(each).render(z=1) for each in (source, batch)]
+        assert found == ["&lt;a&gt; 1"] * 2
+
     def test_batches_work_in_an_environment_that_renders_asynchronously(self, name: str) -> None:
         """Such a page is rendered in pieces: there each image fetches its own state."""
         environment = jinja2.Environment(autoescape=True, enable_async=True, extensions=[EXTENSION])

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from imagekit_registry.exceptions import InvalidArgument, NotRegistered
+from imagekit_registry.exceptions import InvalidArgument, MissingSource, NotRegistered
 from tests.pages import Banner, Wide, be_fresh, elements, forget_everything, registered, render
+from tests.testapp.models import Photo
 
 jinja2 = pytest.importorskip("jinja2", reason="Jinja2 is not installed")
 
@@ -354,3 +355,32 @@ def test_statements_work_in_other_kinds_of_environments(kind: str, context: dict
     else:
         environment = SandboxedEnvironment(autoescape=True, extensions=[EXTENSION])
         assert environment.from_string(source).render(context) == expected
+
+
+@pytest.mark.parametrize("on_error", ["raise", "fallback"])
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "{% thumbnail '5x5' photo.original_image as im %}",
+        "{% generateimage 'tests:banner' source=photo.original_image as im %}",
+        "{% picture '5x5' photo.original_image as im %}",
+        "{% set im = get_thumbnail('5x5', photo.original_image) %}",
+        "{% set im = get_image('tests:banner', source=photo.original_image) %}",
+    ],
+)
+def test_a_row_without_an_image_shows_nothing(tag: str, on_error: str, settings: Any) -> None:
+    """As in Django's templates, where a variable may raise that there is no image."""
+    settings.IMAGEKIT_ON_ERROR = on_error
+    shown = "[{{ im.url }}{{ im.width }}{% if im %}-{% endif %}]"
+    for source in (f"{tag}{shown}", f"{{% imagebatch %}}{tag}{shown}{{% endimagebatch %}}"):
+        template = make_environment().from_string(source)
+        assert template.render(photo=Photo()) == "[]"
+
+
+def test_a_variable_of_nothing_is_handled_as_the_settings_say(settings: Any) -> None:
+    """That is a mistake, and no row without an image."""
+    template = make_environment().from_string("{% thumbnail '5x5' none as im %}[{{ im.url }}]")
+    assert template.render() == "[]"
+    settings.IMAGEKIT_ON_ERROR = "raise"
+    with pytest.raises(MissingSource, match="that is None"):
+        template.render()

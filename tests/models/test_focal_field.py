@@ -290,6 +290,35 @@ class TestSaving:
             portrait.save()
         assert (is_stored(old), is_stored(Portrait.objects.get().card)) == (False, True)
 
+    def test_a_point_that_was_not_loaded_is_moved_as_any_other(
+        self, portrait: Portrait, django_capture_on_commit_callbacks: Any, settings: Any
+    ) -> None:
+        """The old file goes and the new one comes."""
+        settings.IMAGEKIT_DEFAULT_CACHEFILE_STRATEGY = (
+            "imagekit_registry.cachefiles.strategies.Optimistic"
+        )
+        old = generated(Portrait.objects.get().card)
+        row = Portrait.objects.defer("focal_point").get()
+        row.focal_point = "0.2,0.2"
+        with django_capture_on_commit_callbacks(execute=True):
+            row.save()
+        assert (is_stored(old), is_stored(Portrait.objects.get().card)) == (False, True)
+
+    def test_a_point_that_was_not_loaded_is_asked_for_once(
+        self, portrait: Portrait, django_assert_num_queries: Any
+    ) -> None:
+        """Whether it is read or set; and not at all where it cannot be."""
+        rows = list(Portrait.objects.defer("focal_point"))
+        with django_assert_num_queries(1):
+            assert rows[0].focal_point == SPOT
+        row = Portrait.objects.defer("focal_point").get()
+        with django_assert_num_queries(1):
+            row.focal_point = row.focal_point = None
+        row = Portrait.objects.defer("focal_point").get()
+        Portrait.objects.all().delete()
+        row.focal_point = SPOT
+        assert row.focal_point == SPOT
+
     @pytest.mark.parametrize("point", [SPOT, "0.900,0.500", (0.9, 0.5)])
     def test_a_point_that_stays_drops_nothing(
         self, portrait: Portrait, point: Any, django_capture_on_commit_callbacks: Any

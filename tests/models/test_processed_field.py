@@ -39,7 +39,7 @@ from imagekit_registry.models.fields import ProcessedImageField as SameProcessed
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.signals import generated
 from tests.storages import ClosingStorage, StrictStorage, content_of
-from tests.testapp.models import Badge, Cover, Profile, ProfileChild
+from tests.testapp.models import Badge, Cover, Plain, Profile, ProfileChild
 
 pytestmark = pytest.mark.django_db
 
@@ -237,6 +237,21 @@ class TestSaving:
         for item in serializers.deserialize("json", data):
             item.save()
         assert Cover.objects.get(pk=5).image.name == "covers/x.jpg"
+
+    @pytest.mark.parametrize("validates", [False, True])
+    @pytest.mark.parametrize("model", [Plain, Cover])
+    def test_an_upload_of_another_field_is_processed_by_this_one(
+        self, model: Any, validates: bool, photos: Path
+    ) -> None:
+        """Whether or not that field has a recipe."""
+        profile = Profile(avatar=model(image=content_of(photos / "rocket.jpg")).image)
+        if validates:
+            profile.full_clean()
+        profile.save()
+        assert profile.avatar.name == "avatars/rocket.jpg"
+        read = Profile.objects.get()
+        with read.avatar.open() as file:
+            assert (read.width, read.height) == get_image_dimensions(file) == (64, 48)
 
     def test_a_file_object_that_was_kept_gives_the_result(self, photos: Path) -> None:
         """It does not go on reading the upload."""

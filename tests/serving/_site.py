@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -15,7 +16,10 @@ settings.configure(
     MEDIA_ROOT=os.environ["SITE_MEDIA"],
     MEDIA_URL="/media/",
     ROOT_URLCONF=__name__,
-    IMAGEKIT_SERVING={"MODE": os.environ["SITE_MODE"]},
+    IMAGEKIT_SERVING={
+        "MODE": os.environ["SITE_MODE"],
+        "PERMISSION": os.environ.get("SITE_PERMISSION"),
+    },
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
 )
 django.setup()
@@ -39,6 +43,12 @@ class Small(ImageSpec):
     processors = [ResizeToFit(300, 300)]
     format = "JPEG"
     cachefile_strategy = OnDemand
+
+
+async def let_staff(request: HttpRequest, file: Any) -> bool:
+    """Let those see an image who say that they may."""
+    await asyncio.sleep(0.01)
+    return request.headers.get("X-Staff") == "yes"
 
 
 def _page(request: HttpRequest) -> HttpResponse:

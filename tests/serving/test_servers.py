@@ -135,6 +135,22 @@ def test_one_cold_url_is_encoded_once_over_processes(environment: dict[str, str]
     assert len(Path(environment["SITE_LOG"]).read_text().splitlines()) == 1
 
 
+@pytest.mark.parametrize("is_async", ["", "1"])
+@pytest.mark.parametrize("server", [gunicorn, uvicorn])
+def test_an_async_permission_refuses_and_lets_in(
+    server: Callable[[int], list[str]], is_async: str, environment: dict[str, str]
+) -> None:
+    """Either view, with an event loop around it or without."""
+    port = free_port()
+    environment |= {"SITE_ASYNC": is_async, "SITE_PERMISSION": "tests.serving._site.let_staff"}
+    with running(server(port), port, environment):
+        url = get(port, "/page")[1].decode()
+        assert get(port, url)[0] == 403
+        with ThreadPoolExecutor(CLIENTS) as threads:
+            answers = threads.map(lambda _: get(port, url, **{"X-Staff": "yes"})[0], range(CLIENTS))
+        assert set(answers) == {200}
+
+
 @pytest.mark.parametrize("server", [gunicorn, uvicorn])
 def test_nginx_sends_what_only_it_can_reach(
     server: Callable[[int], list[str]], environment: dict[str, str], tmp_path: Path

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.core.files.storage import storages
 from django.template import Context, Template
 from django.test import Client, override_settings
-from django.urls import set_script_prefix
+from django.urls import include, path, set_script_prefix
 
 from imagekit_registry import get_image
 from imagekit_registry.exceptions import InvalidConfiguration, MissingSource
@@ -128,6 +130,23 @@ class TestUrls:
             assert small().demand_url().startswith("/site/images/")
         finally:
             set_script_prefix("/")
+
+    @pytest.mark.parametrize("script", ["/", "/äpp/", "/my app/"])
+    @pytest.mark.parametrize("prefix", ["größen/", "my images/"])
+    def test_prefixes_may_have_any_letters(
+        self, prefix: str, script: str, small: Any, settings: Any, client: Client
+    ) -> None:
+        """They are quoted, and lead to the image."""
+        urls: Any = ModuleType(f"urls below {prefix}")
+        urls.urlpatterns = [path(prefix, include("imagekit_registry.serving.urls"))]
+        settings.ROOT_URLCONF = urls
+        try:
+            set_script_prefix(script)
+            url = small().demand_url()
+        finally:
+            set_script_prefix("/")
+        assert url.startswith(quote(f"{script}{prefix}"))
+        assert client.get(url.removeprefix(quote(script).rstrip("/"))).status_code == 200
 
     def test_names_that_are_no_names_of_urls_are_left_out(self, stored_photo: Any) -> None:
         """The last segment is for people."""

@@ -60,6 +60,12 @@ def refuse(request: HttpRequest, file: Any) -> bool:
     return False
 
 
+async def let_staff_in_time(request: HttpRequest, file: Any) -> bool:
+    """The same, by asking something that has to be waited for."""
+    await asyncio.sleep(0)
+    return let_staff(request, file)
+
+
 def let_staff(request: HttpRequest, file: Any) -> bool:
     """Let those see what is theirs who say so."""
     if request.headers.get("X-Staff") != "yes":
@@ -284,6 +290,15 @@ class TestModes:
         with pytest.raises(InvalidArgument, match=r"'accle'.+ There are 'accel', 'auto'"):
             ImageView.as_view(mode="accle")
 
+    def test_a_class_has_no_other_mode_either(self) -> None:
+        """Its images would be sent without a body, and with the path of their file."""
+
+        class Wrong(ImageView):
+            mode = "streem"
+
+        with pytest.raises(InvalidArgument, match=r"'streem'"):
+            Wrong.as_view()
+
 
 class TestPermission:
     """Who may see it."""
@@ -297,6 +312,45 @@ class TestPermission:
         assert (response.status_code, response["Cache-Control"]) == (403, "private, no-store")
         assert not small().exists()
 
+    @pytest.mark.parametrize("view", [ImageView, AsyncImageView])
+    def test_an_async_permission_is_waited_for(
+        self, view: type[ImageView], small: Any, serve: Any, client: Client
+    ) -> None:
+        """What it gives before is true of everybody."""
+        serve(view.as_view(permission=let_staff_in_time))
+        url, staff = small().demand_url(), {"X-Staff": "yes"}
+
+        async def ask(**headers: Any) -> int:
+            return (await AsyncClient().get(url, **headers)).status_code
+
+        assert (client.get(url).status_code, asyncio.run(ask())) == (403, 403)
+        assert not small().exists()
+        answers = client.get(url, headers=staff).status_code, asyncio.run(ask(headers=staff))
+        assert answers == (200, 200)
+
+    def test_an_async_method_of_a_view_is_waited_for(
+        self, small: Any, serve: Any, client: Client
+    ) -> None:
+        """As what the view is given."""
+
+        class Closed(AsyncImageView):
+            async def permission(self, request: HttpRequest, file: Any) -> bool:
+                return refuse(request, file)
+
+        serve(Closed.as_view())
+        assert client.get(small().demand_url()).status_code == 403
+
+    def test_a_class_may_have_a_function_that_is_no_method(
+        self, small: Any, serve: Any, client: Client
+    ) -> None:
+        """It is said as Python says it."""
+
+        class Closed(ImageView):
+            permission = staticmethod(refuse)
+
+        serve(Closed.as_view())
+        assert client.get(small().demand_url()).status_code == 403
+
     def test_what_not_everybody_may_see_is_kept_by_browsers_alone(
         self, small: Any, settings: Any, client: Client
     ) -> None:
@@ -309,6 +363,17 @@ class TestPermission:
         assert (first.status_code, first["Cache-Control"]) == (200, "private, max-age=60")
         again = client.get(small().demand_url(), headers=staff)
         assert again["Cache-Control"] == FOR_EVER.replace("public", "private")
+
+    @pytest.mark.parametrize(
+        "condition",
+        [{"If-Match": '"x"'}, {"If-Unmodified-Since": "Mon, 01 Jan 2001 00:00:00 GMT"}],
+    )
+    def test_a_condition_that_fails_is_answered(
+        self, condition: Any, small: Any, serve: Any, client: Client
+    ) -> None:
+        """As where everybody may see it."""
+        serve(ImageView.as_view(permission=lambda request, file: True))
+        assert client.get(small().demand_url(), headers=condition).status_code == 412
 
     def test_a_failure_of_what_not_everybody_may_see_is_no_business_of_others(
         self, serve: Any, client: Client

@@ -93,6 +93,14 @@ class TestMistakes:
                 "{% thumbnail '1x1' img alt='x' %}",
                 r"thumbnail.*'alt'.*It takes anchor, closeness, crop, decoding, densities, format",
             ),
+            (
+                "{% thumbnail '1x1' img loading='lazy' as im %}",
+                r"thumbnail %} has 'loading', which is of an element: write that yourself",
+            ),
+            (
+                "{% generateimage 'tests:banner' source=img widths='9' priority=1 as im %}",
+                r"generateimage %} has 'priority', 'widths', which is of an element",
+            ),
             ("{% picture '9x9' img height=5 %}", r"picture.*'height' by name"),
             ("{% imagebatch 1 %}{% endimagebatch %}", r"imagebatch"),
         ],

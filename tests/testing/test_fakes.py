@@ -194,6 +194,20 @@ def test_uploads_that_a_field_processes_are_fakes_of_the_right_size() -> None:
     assert size == (real.avatar.width, real.avatar.height) == (64, 48)
 
 
+@pytest.mark.parametrize(("format", "found"), [("auto", "JPEG"), ("smallest", "WEBP")])
+def test_a_format_that_the_pixels_choose_is_the_first(
+    format: str, found: str, name: str, settings: Any
+) -> None:
+    """No pixels choose another one."""
+    settings.IMAGEKIT_SMALLEST = ["WEBP", "JPEG"]
+    spec = type("Chosen", (ImageSpec,), {"processors": [ResizeToFit(90)], "format": format})
+    with registered(chosen=spec), fake_images():
+        file = get_image("tests:chosen", source=name)
+        assert (file.width, file.state.format, file.state.error) == (90, found, "")
+        with file.storage.open(file.state.published_name or str(file.name)) as opened:
+            assert Image.open(opened).format == found
+
+
 def test_images_that_an_event_loop_asks_for_are_fakes_too(name: str) -> None:
     """Threads make them, beside the loop."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -43,13 +44,29 @@ def _to_point(value: Any) -> FocalPoint | None:
     return FocalPoint.parse(value if isinstance(value, str) else ",".join(map(str, value)))
 
 
+#: Whether points are being set to what their rows have.
+_is_loading = ContextVar("imagekit_point_is_loading", default=False)
+
+
 class _PointDescriptor(DeferredAttribute):
     """Notes whether a point is moved, so that the next save announces what hangs on it."""
 
     field: FocalPointField
 
+    def __get__(self, instance: models.Model | None, cls: type[models.Model] | None = None) -> Any:
+        if instance is not None and self.field.attname in instance.__dict__:
+            return instance.__dict__[self.field.attname]
+        token = _is_loading.set(True)
+        try:
+            return super().__get__(instance, cls)
+        finally:
+            _is_loading.reset(token)
+
     def __set__(self, instance: models.Model, value: Any) -> None:
         state, name = instance.__dict__, self.field.attname
+        if name not in state and not instance._state.adding and not _is_loading.get():
+            # Whether it moves is told by the row alone, which may have gone, or not be asked here.
+            answer_or(None, self.__get__, instance)
         # What is none is refused when the row is validated or saved.
         value = answer_or(value, _to_point, value)
         if name in state and state[name] != value:

@@ -241,6 +241,10 @@ class ProcessedImageField(models.ImageField, SpecHost):
         if not _is_upload(instance.__dict__.get(self.attname)):
             return
         file = getattr(instance, self.attname)
+        if file and file.field != self:
+            # It was taken from another row or field, which knows its own recipe at most.
+            setattr(instance, self.attname, file.file)
+            file = getattr(instance, self.attname)
         if file:
             file.process()
             self.update_dimension_fields(instance, force=True)
