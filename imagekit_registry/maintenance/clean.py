@@ -34,7 +34,7 @@ from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
 
-__all__ = ["Cleaner", "Left", "Orphan", "Reason"]
+__all__ = ["Cleaner", "Left", "Orphan", "Reason", "has_fixed_name"]
 
 #: Seconds since its last write after which the temporary file of a process is nobody's.
 TEMPORARY_AGE = 3600.0
@@ -308,7 +308,7 @@ class _Reasons:
             return None
         if record.spec_id in self._inventory.fed and not self._inventory.holds(str(file.name)):
             return Reason.NO_ROW
-        return Reason.FORMER if _has_fixed_name(spec) else None
+        return Reason.FORMER if has_fixed_name(spec) else None
 
     def of_name(self, name: str, is_meant: bool) -> Reason | None:
         """Return why a listed file, of which there is no record, is an orphan.
@@ -380,7 +380,7 @@ class _Reasons:
         )
 
 
-def _has_fixed_name(spec: object) -> bool:
+def has_fixed_name(spec: object) -> bool:
     """Return whether a generator gives one name to each source, whatever else it is asked with."""
     if not (isinstance(spec, type) and issubclass(spec, ImageSpec)):
         return False
