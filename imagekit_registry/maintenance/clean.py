@@ -14,7 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import attrs
-from django.core.files.storage import FileSystemStorage, InvalidStorageError, Storage
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import FileSystemStorage, Storage
 
 from imagekit_registry._loading import resolve_storage
 from imagekit_registry.cachefiles.identity import state_key
@@ -301,8 +302,8 @@ class _Reasons:
         try:
             spec = generator_registry.lookup(record.spec_id)
         except NotRegistered:
-            # An id with a dot may be the path of a class: of a spec that is used without an id.
-            return None if "." in record.spec_id else Reason.NO_SPEC
+            # A spec that is used without an id has the path of its class for one: "shop.specs.Card".
+            return None if re.match(r"[^:]*\.[^:]*$", record.spec_id) else Reason.NO_SPEC
         file = self._sources.of(record)
         if file is None or self._inventory.errors:
             return None
@@ -338,8 +339,10 @@ class _Reasons:
         """Return the files in a folder by their names without extensions; None: who knows."""
         try:
             names = self._listing.names(self._sources.storage(reference), folder)
-        except InvalidStorageError:
-            names = frozenset()
+        except ImproperlyConfigured:
+            names = frozenset()  # no page reads a source there
+        except Exception:  # noqa: BLE001 -- storages raise what they like
+            names = None
         stems = defaultdict[str, set[str]](set)
         for name in names or ():
             stems[name].add(name)

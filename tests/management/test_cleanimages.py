@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 from django.db import connections
@@ -100,6 +101,21 @@ class TestKept:
         file = tagged()
         assert removed(run("cleanimages", "--json")) == {}
         assert cached() == {file.name}
+
+    def test_what_may_have_its_source_in_a_storage_that_cannot_be_built_is_kept(
+        self, run: Run, store: str, settings: Any
+    ) -> None:
+        """One that lacks its settings, such as Django's own without ``STATIC_URL``, holds none."""
+        name = "CACHE/images/photos/gone/0123456789abcdef0123456789abcdef.jpg"
+        storages["default"].save(name, ContentFile(b"ours"))
+        age(60)
+        for cause, kept in ((OSError("no network"), [name]), (ImproperlyConfigured("no URL"), [])):
+            odd = {"BACKEND": "tests.storages.UnbuiltStorage", "OPTIONS": {"cause": cause}}
+            settings.STORAGES = {**settings.STORAGES, "odd": odd}
+            result = run("cleanimages", "--json")
+            assert (result.status, result.document["left"]) == (0, kept)
+            assert cached() == set(kept)
+            assert run("imagestats", "--json").status == 0
 
     @pytest.mark.parametrize("is_known", [True, False], ids=["known", "flushed"])
     def test_what_is_published_by_another_extension_is_kept(
@@ -491,6 +507,21 @@ class TestRemoved:
         assert removed(result) == {
             made[index].name: "no spec of its id is registered any more" for index in (1, 3)
         }
+
+    @pytest.mark.parametrize(
+        ("id", "is_removed"), [("easy:shop.Photo:card", True), ("shop.specs.Card", False)]
+    )
+    def test_an_id_with_a_dot_and_no_colon_may_be_the_path_of_a_class(
+        self, run: Run, store: str, stored_photo: Any, id: str, is_removed: bool
+    ) -> None:
+        """Which a page can still use; the images of an alias that is gone once stayed as well."""
+        register.generator(id, Small)
+        try:
+            get_image(id, source=stored_photo()).generate()
+        finally:
+            unregister.generator(id)
+        age(60)
+        assert bool(removed(run("cleanimages", "--json"))) == is_removed
 
     def test_what_a_tags_spec_made_by_a_former_recipe_is_removed(
         self, run: Run, store: str, stored_photo: Any
