@@ -102,7 +102,13 @@ class Thumbnail(ImageSpec):
             if not isinstance(given[name], _PLAIN):
                 raise InvalidArgument(f"The option {name!r} of a thumbnail cannot be {value!r}.")
         given["format"] = given["format"] or _default_format(self.source_name or "")
-        made, self.options = _recipe_of(str(geometry), **given)
+        try:
+            made, self.options = _recipe_of(str(geometry), **given)
+        except TypeError as error:  # a list within a list, say
+            raise InvalidArgument(
+                f"The options of a thumbnail make no sense ({error}): {given!r}. Write texts, numbers"
+                " and flat lists."
+            ) from error
         self.processors, self.format = made.processors, made.format
         self.animated, self.auto_orient = made.animated, made.auto_orient
         self.background = made.background
@@ -159,7 +165,7 @@ def _recipe_of(geometry: str, **given: Any) -> tuple[Recipe, dict[str, object]]:
     return recipe, options
 
 
-def parse_geometry(geometry: str) -> tuple[int | None, int | None]:
+def parse_geometry(geometry: object) -> tuple[int | None, int | None]:
     """Return width and height, in pixels; None for a side that is left free.
 
     Args:
@@ -172,7 +178,8 @@ def parse_geometry(geometry: str) -> tuple[int | None, int | None]:
         >>> parse_geometry("300")
         (300, None)
     """
-    return parse_dimensions(f"{geometry}x" if geometry.strip().isdigit() else geometry)
+    text = str(geometry)
+    return parse_dimensions(f"{text}x" if text.strip().isdigit() else text)
 
 
 def scale_options(options: Mapping[str, object], times: float) -> dict[str, object]:
