@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
+from django.core.management import call_command
 from django.db import connections
 from django.template import engines
 
@@ -456,6 +458,15 @@ class TestKept:
         assert run("cleanimages", "--unknown", "--json").document["left"] == [name]
         shown = run("cleanimages", "--unknown").out
         assert f"1 file that no row calls for, left:\n  {name}\n" in shown
+
+    def test_a_name_in_another_encoding_is_told_as_far_as_it_can_be(self, media: Path) -> None:
+        """Once the command ended in its midst, without a report."""
+        folder = media / "CACHE" / "images"
+        folder.mkdir(parents=True)
+        (folder / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"theirs")
+        out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+        call_command("cleanimages", stdout=out)
+        assert b"left:\n  CACHE/images/caf\\udce9.jpg\n0 files removed." in out.buffer.getvalue()
 
 
 class TestRemoved:
