@@ -41,7 +41,8 @@ ARGUMENTS: Arguments = {
     "--limit": {
         "type": int,
         "metavar": "N",
-        "help": "Stop when N images were made or handed to workers; those of one source are not parted."
+        "help": "Stop when N images were made or handed to workers; those of one source are not parted,"
+        " and with --jobs those that threads have taken by then, up to four of each, are made as well."
         " Called again, the command goes on, since what exists is passed over.",
     },
 }
