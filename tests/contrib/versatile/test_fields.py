@@ -279,6 +279,11 @@ class TestPlaceholders:
         shown = Engine().from_string("[{{ image.thumbnail.90x90 }}]")
         assert shown.render(Context({"image": picture.bare})) == "[]"
 
+    def test_an_empty_field_has_no_filtered_image(self, picture: Any) -> None:
+        """A template shows nothing, as of its sizes."""
+        shown = Engine().from_string("[{{ image.filters.invert }}]")
+        assert shown.render(Context({"image": picture.bare})) == "[]"
+
     def test_a_placeholder_may_lie_in_a_storage(self, photos: Path) -> None:
         """It is called as there."""
         content = ContentFile((photos / "rocket.jpg").read_bytes())
@@ -303,6 +308,14 @@ class TestPoints:
         (told,) = json.loads(django_serializers.serialize("json", [again]))
         assert told["fields"]["point"] == "0.25x0.75"
         assert model(point=None).point == model().point == (0.5, 0.5)
+
+    def test_a_point_of_many_digits_has_room_in_its_column(self, model: Any, picture: Any) -> None:
+        """PostgreSQL once refused it; what is read again has the same images."""
+        picture.image.ppoi = (1 / 3, 2 / 3)
+        picture.save()
+        field = model._meta.get_field("point")
+        assert len(field.get_prep_value(picture.point)) <= field.max_length
+        assert model.objects.get().image.crop["40x40"].name == picture.image.crop["40x40"].name
 
     def test_our_own_specs_know_the_point_as_focal_point(self, model: Any, picture: Any) -> None:
         """Where it is moved, what was made around it goes."""
