@@ -43,6 +43,7 @@ from imagekit_registry.contrib.versatile.placeholder import (
 from imagekit_registry.contrib.versatile.registry import versatileimagefield_registry
 from imagekit_registry.contrib.versatile.serializers import VersatileImageFieldSerializer
 from imagekit_registry.contrib.versatile.utils import (
+    build_versatileimagefield_url_set,
     get_rendition_key_set,
     validate_versatileimagefield_sizekey_list,
 )
@@ -60,6 +61,8 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.processors import Invert, Processor, ResizeToFill, ResizeToFit
 from imagekit_registry.processors.anchors import FocalPoint
+from imagekit_registry.testing import assert_state_trips, forget_state
+from tests.contrib.versatile.conftest import SETS
 from tests.storages import content_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -406,6 +409,15 @@ class TestSets:
         context = {"request": RequestFactory().get("/")}
         urls = PictureSerializer(picture, context=context).data["image"].values()
         assert all(url.startswith("http://testserver/media/") for url in urls)
+
+    def test_the_urls_of_a_set_cost_one_round_trip(self, picture: Any) -> None:
+        """Whatever number of keys it has."""
+        urls = build_versatileimagefield_url_set(picture.image, SETS["all"])
+        for on_demand in (True, False):
+            picture.image.create_on_demand = on_demand
+            forget_state()
+            with assert_state_trips(1):
+                assert build_versatileimagefield_url_set(picture.image, SETS["all"]) == urls
 
     def test_a_set_that_is_none_is_refused(self) -> None:
         """With what there is."""
