@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from django.core.files.base import File
-from django.core.files.storage import Storage, default_storage, storages
+from django.core.files.storage import Storage, storages
 from django.db.models.fields.files import FieldFile, ImageFieldFile
 from django.utils.functional import LazyObject
 
@@ -77,15 +77,21 @@ class Thumbnailer(File):  # type: ignore[type-arg]
     ) -> None:
         super().__init__(file, name)
         self._content = file
-        self.source_storage = source_storage or default_storage
+        # A name for the default storage would be pickled as a storage that has none.
+        self._source_storage = None if isinstance(source_storage, LazyObject) else source_storage
         self.thumbnail_storage = thumbnail_storage
         self.generate = generate
+
+    @property
+    def source_storage(self) -> Any:
+        """The storage that it lies in."""
+        return self._source_storage or storages["default"]
 
     @property
     def source(self) -> Any:
         """What specs take as their source."""
         if self._content is None:
-            return StoredFile(str(self.name), _unwrapped(self.source_storage))
+            return StoredFile(str(self.name), self.source_storage)
         return self._content if has_generator(self._content) else File(self._content, self.name)
 
     @property
