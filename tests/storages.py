@@ -174,6 +174,13 @@ class BrokenStorage(RemoteStorage):
         super().delete(name)
 
 
+class UnbuiltStorage(FileSystemStorage):
+    """One whose building fails, as without its settings or its network."""
+
+    def __init__(self, cause: Exception) -> None:
+        raise cause
+
+
 class _Fetched(_File):
     """A file of a storage that may hang."""
 

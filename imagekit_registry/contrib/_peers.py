@@ -11,8 +11,10 @@ import attrs
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.files.storage import Storage
+from django.db import DatabaseError
+from django.db.models import QuerySet
 from django.db.models.fields.files import FieldFile
-from django.template import Engine, Node, Origin, Template, TemplateSyntaxError, engines
+from django.template import Engine, Node, Origin, Template, engines
 from django.template.backends.django import DjangoTemplates
 from django.template.base import FilterExpression, Variable
 from django.template.loaders import cached, filesystem
@@ -67,7 +69,7 @@ class FoundTemplate:
 
     path: str
     nodes: tuple[Any, ...] = ()
-    error: TemplateSyntaxError | None = None
+    error: Exception | None = None
 
 
 def find_tags(tag: str, node: type[Node], libraries: tuple[str, ...]) -> Iterator[FoundTemplate]:
@@ -81,14 +83,13 @@ def find_tags(tag: str, node: type[Node], libraries: tuple[str, ...]) -> Iterato
     loads = re.compile(rf"{{%\s*load\s[^%]*\b({'|'.join(libraries)})\b")
     found = [each.engine for each in engines.all() if isinstance(each, DjangoTemplates)]
     for engine in found:
-        for path in _files(engine):
+        for path, name in _files(engine):
             text = path.read_text("utf-8", errors="replace")
             if not re.search(rf"{{%\s*{tag}\s", text):
                 continue
             try:
-                origin = Origin(str(path), path.name)
-                template = Template(text, origin, path.name, engine)
-            except TemplateSyntaxError as error:
+                template = Template(text, Origin(str(path), name), name, engine)
+            except Exception as error:  # noqa: BLE001 -- tags raise what they like
                 if loads.search(text):
                     yield FoundTemplate(str(path), error=error)
             else:
@@ -108,7 +109,7 @@ def check_tags(
     """
     for template in templates:
         if template.error is not None:
-            token = template.error.token  # type: ignore[attr-defined]
+            token = template.error.token  # type: ignore[attr-defined]  # the parser's, of each
             text = f"{template.path}, line {token.lineno}, cannot be compiled: {template.error}"
             hint = f"Write its tags as {peer} takes them, without what has no counterpart."
             yield Warning(text, hint=hint, id=id)
@@ -136,11 +137,22 @@ def constants(expressions: Iterable[tuple[str, object]]) -> dict[str, Any]:
     return {name: value for name, value in values if value is not ...}
 
 
-def stored_files() -> Iterator[FieldFile]:
-    """Yield what rows have in their file fields, of all models."""
+def read_rows(rows: QuerySet[Any], notes: list[str]) -> Iterator[Any]:
+    """Yield rows; of a table that cannot be read, as it is not there, add a note."""
+    try:
+        yield from rows.iterator()
+    except DatabaseError as error:
+        cause = f"cannot be read ({type(error).__name__}: {error})"
+        notes.append(
+            f"{rows.model._meta.label} {cause}: what was made of its images is made again."
+        )
+
+
+def stored_files(notes: list[str]) -> Iterator[FieldFile]:
+    """Yield what rows have in their file fields, of all models; *notes* are for `read_rows`."""
     for model, field in file_columns():
         rows = model._base_manager.order_by().exclude(**{field.attname: ""})
-        for row in rows.iterator():
+        for row in read_rows(rows, notes):
             file: FieldFile = field.value_from_object(row)
             if file:
                 yield file
@@ -152,8 +164,8 @@ def names_beside(listing: Listing, storage: Storage, folder: str, start: str) ->
     yield from sorted(name for name in names or () if name.startswith(start))
 
 
-def _files(engine: Engine) -> Iterator[Path]:
-    """Yield the files in the folders of an engine's loaders, each once."""
+def _files(engine: Engine) -> Iterator[tuple[Path, str]]:
+    """Yield the files in the folders of an engine's loaders, each once, with the template's name."""
     seen: set[Path] = set()
     loaders = list(engine.template_loaders)
     while loaders:
@@ -164,4 +176,5 @@ def _files(engine: Engine) -> Iterator[Path]:
             for folder in map(Path, loader.get_dirs()):
                 found = {path for path in folder.rglob("*") if path.is_file()} - seen
                 seen |= found
-                yield from sorted(path for path in found if path.stat().st_size <= _LARGEST)
+                for path in sorted(path for path in found if path.stat().st_size <= _LARGEST):
+                    yield path, path.relative_to(folder).as_posix()

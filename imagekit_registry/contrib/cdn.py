@@ -32,8 +32,8 @@ _PATIENCE = 10
 class CDN:
     """The base of networks that keep images: a receiver of `retired`.
 
-    They are told when the transaction is committed, by a thread, so that nobody waits for them. What
-    goes wrong is logged.
+    They are told when the transaction of the default database is committed, by a thread, so that
+    nobody waits for them. What goes wrong is logged.
 
     Args:
         base: What URLs without a host begin with, such as ``"https://example.com"``.
@@ -81,6 +81,11 @@ def _post(url: str, headers: dict[str, str], document: object = None) -> None:
         answer.read()
 
 
+def _target(url: str) -> str:
+    """Return the path and the query of a URL."""
+    return urlsplit(url)._replace(scheme="", netloc="", fragment="").geturl()
+
+
 @attrs.frozen(eq=False, kw_only=True)
 class Cloudflare(CDN):
     """Cloudflare.
@@ -125,8 +130,7 @@ class Fastly(CDN):
         """Purge *urls*, each by a request."""
         headers = {"Fastly-Key": self.token} | ({"Fastly-Soft-Purge": "1"} if self.soft else {})
         for url in urls:
-            parts = urlsplit(url)
-            _post(f"{self.api}/purge/{parts.netloc}{parts.path}", headers)
+            _post(f"{self.api}/purge/{urlsplit(url).netloc}{_target(url)}", headers)
 
 
 def _client() -> Any:
@@ -146,9 +150,14 @@ class CloudFront(CDN):
     client: Callable[[], Any] = _client
 
     def purge(self, urls: Sequence[str]) -> None:
-        """Invalidate the paths of *urls*, 3000 by one request: as many as may be under way."""
+        """Invalidate the paths of *urls*, 3000 by one request: as many as may be under way.
+
+        With their queries and without, as it depends on the distribution which of them it keeps.
+        """
         client = self.client()
-        for paths in in_chunks([quote(urlsplit(url).path, safe="/%~") for url in urls], 3000):
+        targets = [each for url in urls for each in (urlsplit(url).path, _target(url))]
+        quoted = [quote(each, safe="/%~?&=+") for each in dict.fromkeys(targets)]
+        for paths in in_chunks(quoted, 3000):
             client.create_invalidation(
                 DistributionId=self.distribution,
                 InvalidationBatch={

@@ -5,25 +5,30 @@ from __future__ import annotations
 import io
 import re
 import threading
+from base64 import b64decode
 from collections.abc import Mapping
 from importlib.util import find_spec
 from math import sqrt
 from typing import IO
+from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
 
 from PIL import Image
 
 from imagekit_registry._openers import SNIFFS, Bounds, Clock, Open
 from imagekit_registry.exceptions import InvalidConfiguration, UnreadableImage, how_to_install
+from imagekit_registry.imaging import Limits, read_header
 from imagekit_registry.registry import register
 
 __all__ = ["open_jxl", "open_pdf", "open_svg", "open_video", "register_openers"]
 
 #: The longer side of what has no pixels of its own, in pixels.
 _LONGEST = 2048
+#: Elements of an SVG within one another: resvg ends the process at some three hundred.
+_DEEPEST = 100
 #: PDFium knows no threads.
 _pdfium = threading.Lock()
-_EMBEDDED = re.compile(r"\s*(?:#|data:image/(?:png|jpeg|gif|webp)[;,])")
+_EMBEDDED = re.compile(r"\s*data:image/(?:png|jpeg|gif|webp)(;[^,]*)?,(.*)", re.DOTALL)
 _NUMBER = re.compile(r"\s*(\d{0,9}\.?\d{1,9})\s*([a-z]*)\s*$")
 _JXL_CONTAINER = b"\0\0\0\x0cJXL "
 _JXL_RATIOS = ((1, 1), (6, 5), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
@@ -57,7 +62,9 @@ def open_svg(file: IO[bytes], limits: Bounds, deadline: Clock) -> Image.Image:
     """Return an SVG as resvg draws it: without scripts, and without any file that it refers to.
 
     Raises:
-        UnreadableImage: It declares entities.
+        UnreadableImage: It declares entities, its elements lie too deep within one another, or its
+            shorter side would be less than a pixel.
+        LimitExceeded: A picture in it is larger than *limits* allow.
     """
     import resvg_py
 
@@ -65,9 +72,15 @@ def open_svg(file: IO[bytes], limits: Bounds, deadline: Clock) -> Image.Image:
     if b"<!ENTITY" in text:
         raise UnreadableImage("the SVG declares entities", hint="Save it without a document type.")
     root = ElementTree.fromstring(text)  # noqa: S314 -- without entities nothing grows
-    for element in root.iter():
+    elements = [(root, 1)]
+    while elements:
+        element, depth = elements.pop()
+        if depth > _DEEPEST:
+            cause = f"the SVG has more than {_DEEPEST} elements within one another"
+            raise UnreadableImage(cause, hint="Ungroup some of them.")
+        elements += ((child, depth + 1) for child in element)
         for name, value in list(element.attrib.items()):
-            if name.rpartition("}")[2] == "href" and not _EMBEDDED.match(value):
+            if name.rpartition("}")[2] == "href" and not _is_within(value, limits):
                 del element.attrib[name]
     size = _drawn_size(root.attrib)
     scale = _fitting(size, limits)
@@ -77,6 +90,23 @@ def open_svg(file: IO[bytes], limits: Bounds, deadline: Clock) -> Image.Image:
     image = Image.open(io.BytesIO(bytes(png)))
     image.load()
     return image
+
+
+def _is_within(href: str, limits: Bounds) -> bool:
+    """Return whether *href* is an element of the same drawing, or a picture that stands in it."""
+    if href.lstrip().startswith("#"):
+        return True
+    embedded = _EMBEDDED.match(href)
+    if embedded is None:
+        return False
+    data = unquote_to_bytes(embedded[2])
+    if "base64" in (embedded[1] or "").lower():
+        data = b64decode(data + b"==")
+    try:
+        read_header(io.BytesIO(data), Limits(max_pixels=limits.max_pixels))
+    except UnreadableImage:
+        return False
+    return True
 
 
 def _drawn_size(attributes: Mapping[str, str]) -> tuple[float, float]:
@@ -89,6 +119,9 @@ def _drawn_size(attributes: Mapping[str, str]) -> tuple[float, float]:
         found = [float(side) for side in box[2:4]]
     if len(found) != 2 or min(found) <= 0:
         return 1, 1
+    if not max(found) <= min(found) * _LONGEST:
+        cause = f"one side of the SVG is more than {_LONGEST:,} times the other"
+        raise UnreadableImage(cause, hint="Give it the width and height that it is shown in.")
     return found[0], found[1]
 
 

@@ -25,8 +25,9 @@ __all__ = ["ImageSpecField"]
 class ImageSpecField(serializers.Field):  # type: ignore[misc]
     """A read-only field: an image as a dict of URL, width, height and more, or several by name.
 
-    In a list the states of all its images are fetched in one round trip. An image that cannot be
-    made is told of by the dict; it is no error of the API. A row without an image gives null.
+    In a list of a queryset, list or tuple the states of all its images are fetched in one round trip;
+    in one of a manager, and in a list inside of another, each row fetches its own. An image that cannot
+    be made is told of by the dict; it is no error of the API. A row without an image gives null.
 
     Args:
         spec: The id of a spec, for which ``source`` names the image field of the row. Without it

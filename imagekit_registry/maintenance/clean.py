@@ -14,7 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import attrs
-from django.core.files.storage import FileSystemStorage, InvalidStorageError, Storage
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import FileSystemStorage, Storage
 
 from imagekit_registry._loading import resolve_storage
 from imagekit_registry.cachefiles.identity import state_key
@@ -34,7 +35,7 @@ from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
 
-__all__ = ["Cleaner", "Left", "Orphan", "Reason"]
+__all__ = ["Cleaner", "Left", "Orphan", "Reason", "has_fixed_name"]
 
 #: Seconds since its last write after which the temporary file of a process is nobody's.
 TEMPORARY_AGE = 3600.0
@@ -301,14 +302,14 @@ class _Reasons:
         try:
             spec = generator_registry.lookup(record.spec_id)
         except NotRegistered:
-            # An id with a dot may be the path of a class: of a spec that is used without an id.
-            return None if "." in record.spec_id else Reason.NO_SPEC
+            # A spec that is used without an id has the path of its class for one: "shop.specs.Card".
+            return None if re.match(r"[^:]*\.[^:]*$", record.spec_id) else Reason.NO_SPEC
         file = self._sources.of(record)
         if file is None or self._inventory.errors:
             return None
         if record.spec_id in self._inventory.fed and not self._inventory.holds(str(file.name)):
             return Reason.NO_ROW
-        return Reason.FORMER if _has_fixed_name(spec) else None
+        return Reason.FORMER if has_fixed_name(spec) else None
 
     def of_name(self, name: str, is_meant: bool) -> Reason | None:
         """Return why a listed file, of which there is no record, is an orphan.
@@ -338,8 +339,10 @@ class _Reasons:
         """Return the files in a folder by their names without extensions; None: who knows."""
         try:
             names = self._listing.names(self._sources.storage(reference), folder)
-        except InvalidStorageError:
-            names = frozenset()
+        except ImproperlyConfigured:
+            names = frozenset()  # no page reads a source there
+        except Exception:  # noqa: BLE001 -- storages raise what they like
+            names = None
         stems = defaultdict[str, set[str]](set)
         for name in names or ():
             stems[name].add(name)
@@ -380,7 +383,7 @@ class _Reasons:
         )
 
 
-def _has_fixed_name(spec: object) -> bool:
+def has_fixed_name(spec: object) -> bool:
     """Return whether a generator gives one name to each source, whatever else it is asked with."""
     if not (isinstance(spec, type) and issubclass(spec, ImageSpec)):
         return False

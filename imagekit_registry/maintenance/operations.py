@@ -21,6 +21,7 @@ from imagekit_registry.cachefiles.deletion import find_images
 from imagekit_registry.cachefiles.identity import state_key
 from imagekit_registry.cachefiles.results import Result, ResultStatus
 from imagekit_registry.exceptions import answer_or, logged
+from imagekit_registry.maintenance.clean import has_fixed_name
 from imagekit_registry.maintenance.inventory import Errors, every_batch
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.state import get_state_access
@@ -37,7 +38,9 @@ class AlterSpec(Operation):
     The former images stay: the processes that still run the former code go on to show them. They
     are written down as obsolete, so that ``cleanimages --older-than 1d`` removes them a day later.
     The database does not change, and there is nothing to be done backwards. What cannot be made is
-    logged, and stops no deployment; of a spec that is not registered any more nothing is made.
+    logged, and stops no deployment; of a spec that is not registered any more nothing is made. One
+    that takes more than a source, such as a width, or names its files in a way of its own may have
+    several images of it, of which nobody knows the former ones: they stay, and are not written down.
 
     Args:
         spec_id: The id of the spec.
@@ -121,6 +124,8 @@ class AlterSpec(Operation):
 
     def _retire_former(self, results: Sequence[Result]) -> None:
         """Write down that the former images of one source are obsolete, or remove them."""
+        if not has_fixed_name(generator_registry.lookup(self.spec_id)):
+            return
         files = [result.file for result in results]
         is_there = all(result.status in _THERE for result in results)
         digests = {file.identity.digest for file in files}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from django.core.files.storage import InvalidStorageError, Storage, storages
+from django.core.files.storage import Storage, storages
 
 from imagekit_registry._loading import resolve_storage, storage_reference
 from imagekit_registry.cachefiles.backends import backends_in_use
@@ -62,7 +60,7 @@ class Sources:
         """Return the storage of a reference.
 
         Raises:
-            InvalidStorageError: There is none.
+            InvalidStorageError: There is none; if it cannot be built, whatever it raises then.
         """
         alias = reference or "default"
         return self._of_fields.get(alias) or storages[alias]
@@ -70,7 +68,6 @@ class Sources:
     def of(self, record: CacheFileRecord) -> StoredFile | None:
         """Return the source of a file; None if it lies in no storage that is known."""
         source = SourceReference.parse(record.source)
-        with suppress(InvalidStorageError):
-            file = StoredFile(source.name, self.storage(source.storage))
-            return file if file and str(refer_to(file)) == record.source else None
-        return None
+        storage = answer_or(None, self.storage, source.storage)
+        file = StoredFile(source.name, storage) if storage is not None else None
+        return file if file and str(refer_to(file)) == record.source else None

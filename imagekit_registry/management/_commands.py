@@ -136,6 +136,8 @@ class ImageCommand(BaseCommand):
             line = json.dumps({"event": event, **finding}, sort_keys=True, default=str)
             self.stdout.write(line)
         elif text:
+            # Names that a file system holds in another encoding cannot be written as they are.
+            text = text.encode("utf-8", "backslashreplace").decode()
             (self.stderr if is_error else self.stdout).write(text)
 
     def report(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from django.apps import apps
 from django.core.exceptions import FieldError, ValidationError
 from django.core.management.base import CommandError
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.db.models.fields.files import FieldFile
 
 from imagekit_registry.cachefiles import ImageCacheFile
@@ -22,7 +22,7 @@ from imagekit_registry.maintenance.inventory import (
 )
 from imagekit_registry.management._commands import Arguments, Options
 
-_TRUE = {"1", "true", "yes"}
+_FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 #: The options that choose a part.
@@ -41,7 +41,8 @@ ARGUMENTS: Arguments = {
     "--limit": {
         "type": int,
         "metavar": "N",
-        "help": "Stop when N images were made or handed to workers; those of one source are not parted."
+        "help": "Stop when N images were made or handed to workers; those of one source are not parted,"
+        " and with --jobs those that threads have taken by then, up to four of each, are made as well."
         " Called again, the command goes on, since what exists is passed over.",
     },
 }
@@ -143,19 +144,23 @@ def _rows_of(options: Options) -> QuerySet[Model] | None:
     except (LookupError, ValueError) as error:
         text = f"There is no model {label!r} ({error}). Write the app and the model: shop.Photo."
         raise CommandError(text) from error
-    lookups = dict(map(_lookup, options["filter"]))
+    lookups = map(_lookup, options["filter"])
     try:
-        rows: QuerySet[Model] = model._base_manager.filter(**lookups).order_by("pk")
+        rows: QuerySet[Model] = model._base_manager.filter(*lookups).order_by("pk")
     except (FieldError, TypeError, ValidationError, ValueError) as error:
         text = f"The rows of {label} cannot be chosen by {' '.join(options['filter'])}: {error}"
         raise CommandError(text) from error
     return rows
 
 
-def _lookup(text: str) -> tuple[str, object]:
+def _lookup(text: str) -> Q:
     name, separator, value = text.partition("=")
     if not separator:
         raise CommandError(f"{text!r} is no lookup. Write one such as pk__gte=1000.")
     if name.endswith("__in"):
-        return name, value.split(",")
-    return name, value.lower() in _TRUE if name.endswith("__isnull") else value
+        return Q((name, value.split(",")))
+    if name.endswith("__isnull"):
+        if value.lower() not in _FLAGS:
+            raise CommandError(f"{text!r} is neither true nor false. Write {name}=true or =false.")
+        return Q((name, _FLAGS[value.lower()]))
+    return Q((name, value))

@@ -98,10 +98,10 @@ class TestNetworks:
 
     @pytest.mark.parametrize("soft", [False, True])
     def test_fastly_is_sent_each_url(self, sink: Sink, soft: bool) -> None:
-        """As the path, with the key; a soft purge says so."""
+        """As path and query, with the key; a soft purge says so."""
         Fastly(token="TOKEN", soft=soft, api=sink.url).purge(URLS[:2])
         paths = [request.path for request in sink.requests]
-        assert paths == [f"/purge/example.com/media/a%20{number}.jpg" for number in range(2)]
+        assert paths == [f"/purge/example.com/media/a%20{number}.jpg?v=1" for number in range(2)]
         headers = [
             {name.lower(): value for name, value in request.headers.items()}
             for request in sink.requests
@@ -110,7 +110,7 @@ class TestNetworks:
         assert all(each.get("fastly-soft-purge") == ("1" if soft else None) for each in headers)
 
     def test_cloudfront_is_sent_all_paths(self, s3_server: str) -> None:
-        """By boto3, to a server that speaks Amazon's protocol."""
+        """By boto3, to a server that speaks Amazon's protocol; with queries and without."""
         boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
         client = boto3.client(
             "cloudfront",
@@ -142,7 +142,8 @@ class TestNetworks:
         (found,) = listed["Items"]
         told = client.get_invalidation(DistributionId=distribution, Id=found["Id"])
         paths = told["Invalidation"]["InvalidationBatch"]["Paths"]["Items"]
-        assert paths == ["/media/a%200.jpg", "/media/a%201.jpg"]
+        names = ("/media/a%200.jpg", "/media/a%201.jpg")
+        assert paths == [f"{name}{query}" for name in names for query in ("", "?v=1")]
 
     def test_a_network_is_told_after_the_commit(self, sink: Sink) -> None:
         """And not at all after a rollback; by absolute URLs."""

@@ -6,8 +6,9 @@ import io
 import os
 import re
 import time
+from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
@@ -21,7 +22,7 @@ from PIL import Image, ImageChops
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry._openers import opener_registry
-from imagekit_registry.contrib.openers import open_jxl, register_openers
+from imagekit_registry.contrib.openers import open_jxl, open_svg, register_openers
 from imagekit_registry.exceptions import (
     AlreadyRegistered,
     InvalidConfiguration,
@@ -374,6 +375,36 @@ class TestHostile:
         with suppress(UnreadableImage):
             _, made = image_of(text, "logo.svg")
             assert max(made.size) <= 100
+
+    def test_a_drawing_of_elements_that_lie_too_deep_is_refused(self) -> None:
+        """Once resvg ended the process, by some three hundred."""
+        need("resvg_py")
+        register_openers("svg")
+        assert image_of(SVG % (b"<g>" * 90 + b"</g>" * 90), "logo.svg")
+        with pytest.raises(UnreadableImage, match="more than 100 elements within one another"):
+            image_of(SVG % (b"<g>" * 100 + b"</g>" * 100), "logo.svg")
+
+    def test_a_drawing_far_longer_than_wide_is_refused(self) -> None:
+        """Once it took resvg as long as it liked."""
+        need("resvg_py")
+        register_openers("svg")
+        text = b'<svg xmlns="http://www.w3.org/2000/svg" width="0.001" height="9999999"/>'
+        with pytest.raises(UnreadableImage, match="more than 2,048 times the other"):
+            image_of(text, "logo.svg")
+
+    @pytest.mark.parametrize("written", [";base64,{}", ";charset=x;BASE64, {}", ";base64,%69{}"])
+    def test_a_picture_in_a_drawing_is_held_to_the_limits(self, written: str) -> None:
+        """Once it was decoded in whatever size it had."""
+        need("resvg_py")
+        for side, error in ((140, nullcontext()), (150, pytest.raises(LimitExceeded))):
+            buffer = io.BytesIO()
+            Image.new("RGB", (side, side), "blue").save(buffer, "PNG")
+            data = written.format(b64encode(buffer.getvalue()).decode())
+            href = "data:image/png" + data.replace("%69i", "%69")
+            within = f'<image x="20" width="20" height="20" href="{href}"/>'.encode()
+            with error:
+                made = open_svg(io.BytesIO(SVG % within), Limits(max_pixels=20_000), Deadline(10))
+                assert made.convert("RGB").getpixel((180, 50)) == (0, 0, 255)
 
     @pytest.mark.parametrize("size", [(2000, 2000), (1001, 3), (1024, 768), (264, 8)])
     def test_a_jpeg_xl_is_measured_before_it_is_decoded(self, size: tuple[int, int]) -> None:

@@ -18,6 +18,7 @@ from django.db.migrations.writer import OperationWriter
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles.bulk import Generation
+from imagekit_registry.cachefiles.deletion import find_images
 from imagekit_registry.maintenance.inventory import every_batch
 from imagekit_registry.maintenance.operations import AlterSpec
 from imagekit_registry.processors import ResizeToFill
@@ -119,6 +120,24 @@ def test_former_images_are_removed_if_that_is_asked_for(
     migrate(AlterSpec(SPEC_ID, delete_former=True))
     assert (former.exists(), image_of(row).exists(), other.exists()) == (False, True, True)
     assert not image_of(broken).exists()
+
+
+def test_no_image_of_a_spec_that_takes_more_than_a_source_is_a_former_one(
+    row: Any, deploy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once one in another size, which pages show, was deleted."""
+
+    def take_width(self: Recipe, source: object = None, width: int = 40) -> None:
+        ImageSpec.__init__(self, source)
+        self.processors = [ResizeToFill(width, width)]
+
+    monkeypatch.setattr(Recipe, "__init__", take_width)
+    wide = get_image(SPEC_ID, source=row.image, width=90)
+    wide.generate()
+    migrate(AlterSpec(SPEC_ID))
+    migrate(AlterSpec(SPEC_ID, delete_former=True))
+    assert Path(wide.storage.path(str(wide.name))).exists()
+    assert all(record.obsolete_at is None for record in find_images(row.image))
 
 
 def test_what_has_no_new_image_keeps_the_former(

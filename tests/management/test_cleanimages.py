@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
+from django.core.management import call_command
 from django.db import connections
 from django.template import engines
 
@@ -100,6 +103,21 @@ class TestKept:
         file = tagged()
         assert removed(run("cleanimages", "--json")) == {}
         assert cached() == {file.name}
+
+    def test_what_may_have_its_source_in_a_storage_that_cannot_be_built_is_kept(
+        self, run: Run, store: str, settings: Any
+    ) -> None:
+        """One that lacks its settings, such as Django's own without ``STATIC_URL``, holds none."""
+        name = "CACHE/images/photos/gone/0123456789abcdef0123456789abcdef.jpg"
+        storages["default"].save(name, ContentFile(b"ours"))
+        age(60)
+        for cause, kept in ((OSError("no network"), [name]), (ImproperlyConfigured("no URL"), [])):
+            odd = {"BACKEND": "tests.storages.UnbuiltStorage", "OPTIONS": {"cause": cause}}
+            settings.STORAGES = {**settings.STORAGES, "odd": odd}
+            result = run("cleanimages", "--json")
+            assert (result.status, result.document["left"]) == (0, kept)
+            assert cached() == set(kept)
+            assert run("imagestats", "--json").status == 0
 
     @pytest.mark.parametrize("is_known", [True, False], ids=["known", "flushed"])
     def test_what_is_published_by_another_extension_is_kept(
@@ -441,6 +459,15 @@ class TestKept:
         shown = run("cleanimages", "--unknown").out
         assert f"1 file that no row calls for, left:\n  {name}\n" in shown
 
+    def test_a_name_in_another_encoding_is_told_as_far_as_it_can_be(self, media: Path) -> None:
+        """Once the command ended in its midst, without a report."""
+        folder = media / "CACHE" / "images"
+        folder.mkdir(parents=True)
+        (folder / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"theirs")
+        out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+        call_command("cleanimages", stdout=out)
+        assert b"left:\n  CACHE/images/caf\\udce9.jpg\n0 files removed." in out.buffer.getvalue()
+
 
 class TestRemoved:
     """What is provably left over goes, with its state and its empty folders."""
@@ -491,6 +518,21 @@ class TestRemoved:
         assert removed(result) == {
             made[index].name: "no spec of its id is registered any more" for index in (1, 3)
         }
+
+    @pytest.mark.parametrize(
+        ("id", "is_removed"), [("easy:shop.Photo:card", True), ("shop.specs.Card", False)]
+    )
+    def test_an_id_with_a_dot_and_no_colon_may_be_the_path_of_a_class(
+        self, run: Run, store: str, stored_photo: Any, id: str, is_removed: bool
+    ) -> None:
+        """Which a page can still use; the images of an alias that is gone once stayed as well."""
+        register.generator(id, Small)
+        try:
+            get_image(id, source=stored_photo()).generate()
+        finally:
+            unregister.generator(id)
+        age(60)
+        assert bool(removed(run("cleanimages", "--json"))) == is_removed
 
     def test_what_a_tags_spec_made_by_a_former_recipe_is_removed(
         self, run: Run, store: str, stored_photo: Any

@@ -59,7 +59,10 @@ def test_only_the_images_of_a_models_rows_are_made(
         (["pk__gte={1}", "pk__lt={3}"], [1, 2]),
         (["title__in=row 0,row 3"], [0, 3]),
         (["title=row 2"], [2]),
+        (["pk__gte={3}", "pk__gte={1}"], [3, 4]),
+        (["pk={0}", "pk={1}"], []),
         (["original_image__isnull=true"], []),
+        (["original_image__isnull=no", "pk={2}"], [2]),
     ],
     ids=str,
 )
@@ -177,6 +180,7 @@ def test_rows_that_fail_keep_no_others_from_being_made(rows: list[Photo], run: R
         ([MODEL, "--filter=pk"], "'pk' is no lookup. Write one such as pk__gte=1000."),
         ([MODEL, "--filter=name=x"], "Cannot resolve keyword 'name' into field"),
         ([MODEL, "--filter=pk=x"], "cannot be chosen by pk=x"),
+        ([MODEL, "--filter=pk__isnull=maybe"], "Write pk__isnull=true or =false."),
         ([MODEL, "--limit=0"], "Give a number from 1 on for --limit."),
     ],
     ids=str,

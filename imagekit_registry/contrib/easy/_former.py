@@ -46,7 +46,7 @@ def former_images(notes: list[str]) -> Iterator[Former]:
     names = sorted(known_options() | OTHER_OPTIONS, key=len, reverse=True)
     option = re.compile(rf"_({'|'.join(map(re.escape, names))})(?:-([^_]*))?(?=_|$)")
     listing = Listing()
-    for file in stored_files():
+    for file in stored_files(notes):
         image = ThumbnailerFieldFile(file.instance, file.field, file.name)
         storage = _storage_of(file)
         folder, basename = posixpath.split(str(file.name))

@@ -17,7 +17,7 @@ from django.core.files.storage import Storage, storages
 from django.db.models import ImageField
 
 from imagekit_registry._loading import resolve_storage, storage_reference
-from imagekit_registry.contrib._peers import constant, find_tags
+from imagekit_registry.contrib._peers import constant, find_tags, read_rows
 from imagekit_registry.contrib.sorl import conf
 from imagekit_registry.contrib.sorl._checks import LIBRARIES
 from imagekit_registry.contrib.sorl.images import thumbnail_of
@@ -63,7 +63,7 @@ def former_images(notes: list[str]) -> Iterator[Former]:
         if not isinstance(field, ImageField):
             continue
         rows = model._base_manager.order_by().values_list(field.attname, flat=True)
-        for name in filter(None, rows.iterator()):
+        for name in filter(None, read_rows(rows, notes)):
             source = StoredFile(name, field.storage)
             for request in requests:
                 options = json.loads(request.options)
@@ -109,6 +109,8 @@ def _storage_name(storage: Storage) -> str:
 
 def _of_templates(notes: list[str]) -> Iterator[Request]:
     for template in find_tags("thumbnail", ThumbnailNode, LIBRARIES):
+        if template.error is not None:
+            notes.append(f"{template.path} cannot be compiled: what it asks for is made again.")
         for node in template.nodes:
             values = [constant(each) for each in (node.geometry, *(e for _, e in node.options))]
             names = [name for name, _ in node.options]

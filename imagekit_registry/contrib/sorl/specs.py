@@ -18,6 +18,7 @@ from imagekit_registry.imaging.formats import (
     extension_to_format,
     normalize_format,
 )
+from imagekit_registry.imaging.qualities import HIGHEST
 from imagekit_registry.processors import (
     Crop,
     GaussianBlur,
@@ -69,7 +70,7 @@ IGNORED = frozenset(["flatten", "image_info"])
 _OFF = frozenset(["", "0", "false", "no", "off"])
 _PIXELS = re.compile(r"(\d{1,5})px", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,5})%", re.ASCII)
-_WITH_QUALITY = frozenset([AUTO, "AVIF", "JPEG", "WEBP"])
+_WITH_QUALITY = frozenset([AUTO, *HIGHEST])
 _STILL = frozenset(["AVIF", "PNG", "WEBP"])
 _LENGTHS = ("blur", "rounded")
 _PLAIN = (str, float, int, tuple)
@@ -102,7 +103,13 @@ class Thumbnail(ImageSpec):
             if not isinstance(given[name], _PLAIN):
                 raise InvalidArgument(f"The option {name!r} of a thumbnail cannot be {value!r}.")
         given["format"] = given["format"] or _default_format(self.source_name or "")
-        made, self.options = _recipe_of(str(geometry), **given)
+        try:
+            made, self.options = _recipe_of(str(geometry), **given)
+        except TypeError as error:  # a list within a list, say
+            raise InvalidArgument(
+                f"The options of a thumbnail make no sense ({error}): {given!r}. Write texts, numbers"
+                " and flat lists."
+            ) from error
         self.processors, self.format = made.processors, made.format
         self.animated, self.auto_orient = made.animated, made.auto_orient
         self.background = made.background
@@ -159,7 +166,7 @@ def _recipe_of(geometry: str, **given: Any) -> tuple[Recipe, dict[str, object]]:
     return recipe, options
 
 
-def parse_geometry(geometry: str) -> tuple[int | None, int | None]:
+def parse_geometry(geometry: object) -> tuple[int | None, int | None]:
     """Return width and height, in pixels; None for a side that is left free.
 
     Args:
@@ -172,7 +179,8 @@ def parse_geometry(geometry: str) -> tuple[int | None, int | None]:
         >>> parse_geometry("300")
         (300, None)
     """
-    return parse_dimensions(f"{geometry}x" if geometry.strip().isdigit() else geometry)
+    text = str(geometry)
+    return parse_dimensions(f"{text}x" if text.strip().isdigit() else text)
 
 
 def scale_options(options: Mapping[str, object], times: float) -> dict[str, object]:

@@ -38,7 +38,7 @@ def former_images(notes: list[str]) -> Iterator[Former]:
     sized = own.get("sized_directory_name", "__sized__")
     filtered = own.get("filtered_directory_name", "__filtered__")
     listing = Listing()
-    for file in stored_files():
+    for file in stored_files(notes):
         if not isinstance(file, VersatileImageFieldFile):
             continue
         folder, basename = posixpath.split(str(file.name).replace(" ", ""))

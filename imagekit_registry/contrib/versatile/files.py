@@ -106,7 +106,7 @@ class Filtered:
         return str(self.file.name)
 
     def __str__(self) -> str:
-        return self.url
+        return str(self.file)
 
     def __getattr__(self, name: str) -> Sizer:
         if name not in versatileimagefield_registry.sizers:

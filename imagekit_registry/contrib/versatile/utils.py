@@ -6,10 +6,12 @@ from collections.abc import Iterable
 
 from django.http import HttpRequest
 
+from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.contrib.versatile.conf import key_sets
 from imagekit_registry.contrib.versatile.exceptions import InvalidSizeKey
 from imagekit_registry.contrib.versatile.files import VersatileImageFieldFile
 from imagekit_registry.exceptions import InvalidConfiguration
+from imagekit_registry.state import state_scope
 
 __all__ = [
     "build_versatileimagefield_url_set",
@@ -63,6 +65,8 @@ def build_versatileimagefield_url_set(
 ) -> dict[str, str]:
     """Return the URLs of images by their names; none of an empty field without a placeholder.
 
+    The states of all are fetched in one round trip.
+
     Args:
         image_instance: The file of a field.
         size_set: Pairs of names and keys.
@@ -71,7 +75,9 @@ def build_versatileimagefield_url_set(
     pairs = validate_versatileimagefield_sizekey_list(size_set)
     if not (image_instance or image_instance.source is not image_instance):
         return {}
-    urls = {name: get_url_from_image_key(image_instance, key) for name, key in pairs}
+    with state_scope():
+        fetch([image_instance.file_of(key) for _, key in pairs if key != "url"])
+        urls = {name: get_url_from_image_key(image_instance, key) for name, key in pairs}
     if request is None:
         return urls
     return {name: request.build_absolute_uri(url) for name, url in urls.items()}

@@ -12,6 +12,9 @@ from imagekit_registry.processors.anchors import FocalPoint
 
 __all__ = ["to_ppoi", "validate_ppoi"]
 
+#: Digits of a fraction, so that the text of a point has the twenty characters of its column.
+_DIGITS = 7
+
 
 def to_ppoi(value: Any) -> tuple[float, float]:
     """Return the point that a text such as ``"0.5x0.25"`` or a pair of numbers tells.
@@ -27,7 +30,7 @@ def to_ppoi(value: Any) -> tuple[float, float]:
     if len(point) != 2 or not all(0 <= part <= 1 for part in point):
         message = _("Enter two numbers from 0 to 1 with an x between them, such as 0.5x0.333.")
         raise ValidationError(message, code="invalid_ppoi")
-    return point[0], point[1]
+    return round(point[0], _DIGITS), round(point[1], _DIGITS)
 
 
 def validate_ppoi(

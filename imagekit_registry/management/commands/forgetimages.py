@@ -17,7 +17,8 @@ class Command(ImageCommand):
         "Forget images whose files are gone: after the folder of images, or a part of it, was deleted."
         " Storages are listed by the folder. Pages, generateimages and whoever else asks for such an"
         " image then make it anew. A cache cannot list what it has: called without ids, it forgets all"
-        " images that no row calls for, and those are looked up in their storage once more."
+        " images that no row calls for, and those are looked up in their storage once more; so are"
+        " others while it runs, and after Ctrl-C."
     )
 
     arguments = {"--dry-run": flag("Only list what would be forgotten.")}

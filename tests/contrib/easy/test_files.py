@@ -17,6 +17,7 @@ from imagekit_registry.contrib.easy.alias import aliases
 from imagekit_registry.contrib.easy.engine import NoSourceGenerator
 from imagekit_registry.contrib.easy.exceptions import EasyThumbnailsError, InvalidImageFormatError
 from imagekit_registry.contrib.easy.files import (
+    Thumbnailer,
     generate_all_aliases,
     get_thumbnailer,
 )
@@ -171,6 +172,13 @@ class TestImages:
         thumb = file.get_thumbnail(OPTIONS)
         assert again.get_thumbnail(OPTIONS).url == thumb.url
         assert pickle.loads(pickle.dumps(thumb)).tag() == thumb.tag()
+
+    @pytest.mark.parametrize("storage", [None, default_storage])
+    def test_a_thumbnailer_of_a_name_survives_pickling(self, name: str, storage: Any) -> None:
+        """Its images keep their names."""
+        thumbnailer = Thumbnailer(name=name, source_storage=storage)
+        again = pickle.loads(pickle.dumps(thumbnailer))
+        assert again.image_for(OPTIONS).name == thumbnailer.image_for(OPTIONS).name
 
 
 class TestFailures:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import run_checks
+from django.template import defaulttags
 
 pytestmark = [pytest.mark.usefixtures("sorl"), pytest.mark.django_db]
 
@@ -62,6 +63,27 @@ class TestChecks:
         assert re.search(message, found)
         assert "cannot be compiled" in found or "page.html, line 3: {% thumbnail" in found
         assert found.startswith("imagekit.W022")
+
+    def test_a_template_is_known_by_its_name_within_its_folder(
+        self, told: Any, tmp_path: Path
+    ) -> None:
+        """So it may extend one beside its own folder."""
+        (tmp_path / "outer.html").write_text("{% block a %}{% endblock %}")
+        assert (
+            told("{% extends '../outer.html' %}{% load thumbnail %}{% thumbnail f '9x9' %}") == []
+        )
+
+    def test_whatever_a_tag_raises_is_told_with_its_line(
+        self, told: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It ends no check."""
+
+        def compile_tag(parser: Any, token: Any) -> Any:
+            raise KeyError("a setting of mine")
+
+        monkeypatch.setitem(defaulttags.register.tags, "now", compile_tag)
+        (found,) = told("{% load thumbnail %}\n{% now %}{% thumbnail f '9x9' %}")
+        assert "page.html, line 2, cannot be compiled: 'a setting of mine'" in found
 
     def test_the_tag_of_this_library_is_none_of_theirs(self, told: Any) -> None:
         """It has the same name."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import FileSystemStorage, storages
+from django.db import OperationalError
+from django.db.models import QuerySet
 from PIL import Image
 
 from imagekit_registry.contrib.sorl import get_thumbnail
@@ -185,6 +187,29 @@ class TestCommand:
         notes = run("adoptimages", "--from", "sorl", "--json").document["notes"]
         assert len(notes) == 2
         assert all("page.html, line 2:" in note for note in notes)
+
+    def test_a_template_that_cannot_be_compiled_is_told(
+        self, row: Any, run: Run, templates: Path
+    ) -> None:
+        """What it asks for is not known; once nothing was said of it."""
+        (templates / "page.html").write_text("{% load thumbnail %}{% thumbnail f %}")
+        (note,) = run("adoptimages", "--from", "sorl", "--json").document["notes"]
+        assert "page.html cannot be compiled" in note
+
+    @pytest.mark.parametrize("library", ["easy", "sorl", "versatile"])
+    def test_a_table_that_is_not_there_is_told(
+        self, row: Any, run: Run, library: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As that of a model which Django does not manage."""
+
+        def read(rows: Any) -> Any:
+            raise OperationalError("no such table: gone")
+
+        monkeypatch.setattr(QuerySet, "iterator", read)
+        result = run("adoptimages", "--from", library, "--json")
+        assert result.status == 0
+        text = "testapp.Plain cannot be read (OperationalError: no such table: gone)"
+        assert any(text in note for note in result.document["notes"])
 
     def test_only_what_is_meant_is_taken(self, row: Any, run: Run) -> None:
         """An id that nothing has is refused."""

@@ -43,6 +43,7 @@ from imagekit_registry.contrib.versatile.placeholder import (
 from imagekit_registry.contrib.versatile.registry import versatileimagefield_registry
 from imagekit_registry.contrib.versatile.serializers import VersatileImageFieldSerializer
 from imagekit_registry.contrib.versatile.utils import (
+    build_versatileimagefield_url_set,
     get_rendition_key_set,
     validate_versatileimagefield_sizekey_list,
 )
@@ -60,6 +61,8 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.processors import Invert, Processor, ResizeToFill, ResizeToFit
 from imagekit_registry.processors.anchors import FocalPoint
+from imagekit_registry.testing import assert_state_trips, forget_state
+from tests.contrib.versatile.conftest import SETS
 from tests.storages import content_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -279,6 +282,11 @@ class TestPlaceholders:
         shown = Engine().from_string("[{{ image.thumbnail.90x90 }}]")
         assert shown.render(Context({"image": picture.bare})) == "[]"
 
+    def test_an_empty_field_has_no_filtered_image(self, picture: Any) -> None:
+        """A template shows nothing, as of its sizes."""
+        shown = Engine().from_string("[{{ image.filters.invert }}]")
+        assert shown.render(Context({"image": picture.bare})) == "[]"
+
     def test_a_placeholder_may_lie_in_a_storage(self, photos: Path) -> None:
         """It is called as there."""
         content = ContentFile((photos / "rocket.jpg").read_bytes())
@@ -303,6 +311,14 @@ class TestPoints:
         (told,) = json.loads(django_serializers.serialize("json", [again]))
         assert told["fields"]["point"] == "0.25x0.75"
         assert model(point=None).point == model().point == (0.5, 0.5)
+
+    def test_a_point_of_many_digits_has_room_in_its_column(self, model: Any, picture: Any) -> None:
+        """PostgreSQL once refused it; what is read again has the same images."""
+        picture.image.ppoi = (1 / 3, 2 / 3)
+        picture.save()
+        field = model._meta.get_field("point")
+        assert len(field.get_prep_value(picture.point)) <= field.max_length
+        assert model.objects.get().image.crop["40x40"].name == picture.image.crop["40x40"].name
 
     def test_our_own_specs_know_the_point_as_focal_point(self, model: Any, picture: Any) -> None:
         """Where it is moved, what was made around it goes."""
@@ -393,6 +409,15 @@ class TestSets:
         context = {"request": RequestFactory().get("/")}
         urls = PictureSerializer(picture, context=context).data["image"].values()
         assert all(url.startswith("http://testserver/media/") for url in urls)
+
+    def test_the_urls_of_a_set_cost_one_round_trip(self, picture: Any) -> None:
+        """Whatever number of keys it has."""
+        urls = build_versatileimagefield_url_set(picture.image, SETS["all"])
+        for on_demand in (True, False):
+            picture.image.create_on_demand = on_demand
+            forget_state()
+            with assert_state_trips(1):
+                assert build_versatileimagefield_url_set(picture.image, SETS["all"]) == urls
 
     def test_a_set_that_is_none_is_refused(self) -> None:
         """With what there is."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from django.template.base import (
     render_value_in_context,
 )
 from django.template.context import Context
+from django.template.defaultfilters import stringfilter
 
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.existence import fetch
@@ -37,6 +38,7 @@ from imagekit_registry.contrib.sorl.images import (
     dummy,
     is_media_url,
     size_of,
+    source_of,
     thumbnail_of,
 )
 from imagekit_registry.contrib.sorl.specs import parse_geometry
@@ -55,7 +57,7 @@ _HTML_IMAGE = re.compile(
     r"""(<img\b(?:[^<>"']|"[^"]{0,2000}"|'[^']{0,2000}'){0,500}?\ssrc=(["']))(.{1,2000}?)(\2)""",
     re.IGNORECASE | re.DOTALL,
 )
-_MARKDOWN_IMAGE = re.compile(r"(!\[[^\]]*\] ?\()()([^)\s]+)([^)]*\))")
+_MARKDOWN_IMAGE = re.compile(r"(!\[[^\]]{0,2000}\] ?\()()([^)\s]{1,2000})([^)]{0,2000}\))")
 
 
 class ThumbnailNode(TagNode):
@@ -110,6 +112,10 @@ class ThumbnailNode(TagNode):
         options: dict[str, Any] = {}
         for name, expression in self.options:
             value = expression.resolve(context)
+            if name == "options" and not isinstance(value, Mapping):
+                raise InvalidArgument(
+                    f"The options of {{% thumbnail %}} must be a dictionary, not {value!r}."
+                )
             options |= value if name == "options" else {name: value}
         has_other = bool(self.nodelist_empty)
         if source:
@@ -166,7 +172,7 @@ def is_portrait(file: object) -> bool:
 
 
 @register.filter
-def margin(file: object, geometry: str) -> str:
+def margin(file: object, geometry: object) -> str:
     """Return the CSS margin that centres an image in a box of a geometry."""
     spare = attempt(_spare, file, geometry)
     if spare is None:
@@ -176,13 +182,13 @@ def margin(file: object, geometry: str) -> str:
 
 
 @register.filter
-def background_margin(file: object, geometry: str) -> str:
+def background_margin(file: object, geometry: object) -> str:
     """Return the CSS position that centres a background image in a box of a geometry."""
     spare = attempt(_spare, file, geometry)
     return "auto" if spare is None else f"{spare[0] / 2:g}px {spare[1] / 2:g}px"
 
 
-def _spare(file: object, geometry: str) -> tuple[int, int] | None:
+def _spare(file: object, geometry: object) -> tuple[int, int] | None:
     """Return how much wider and higher a box is than an image; None if that has no size."""
     if not file or isinstance(file, DummyImage) or conf.get("THUMBNAIL_DUMMY"):
         return None
@@ -195,7 +201,7 @@ def _spare(file: object, geometry: str) -> tuple[int, int] | None:
 
 
 @register.filter
-def resolution(url: str, times: str) -> str:
+def resolution(url: str, times: object) -> str:
     """Return the URL of a thumbnail in a larger size, such as ``"2x"``, which is made as it is.
 
     Any other URL is returned as it is: what it shows is not known.
@@ -205,9 +211,9 @@ def resolution(url: str, times: str) -> str:
     return attempt(_scaled, url, times) or url
 
 
-def _scaled(url: ThumbnailUrl, times: str) -> str:
+def _scaled(url: ThumbnailUrl, times: object) -> str:
     try:
-        number = float(times.strip("x"))
+        number = float(str(times).strip("x"))
     except ValueError:
         number = 0.0
     if not 0 < number <= 10:
@@ -224,7 +230,8 @@ def _with_thumbnails(value: str, pattern: re.Pattern[str], write: Callable[[str]
     images: dict[str, ThumbnailFile] = {}
     for found in pattern.finditer(value):
         url = html.unescape(found[3])
-        if is_media_url(url):
+        # The folder of all media, which a text may name as well, is no image.
+        if is_media_url(url) and source_of(url):
             images[found[3]] = thumbnail_of(url, width, {})
 
     def replace(found: re.Match[str]) -> str:
@@ -239,12 +246,14 @@ def _with_thumbnails(value: str, pattern: re.Pattern[str], write: Callable[[str]
 
 
 @register.filter(is_safe=True)
+@stringfilter
 def html_thumbnails(value: str) -> str:
     """Return HTML with thumbnails in the place of its images; those of other sites stay."""
     return _with_thumbnails(value, _HTML_IMAGE, html.escape)
 
 
 @register.filter(is_safe=True)
+@stringfilter
 def markdown_thumbnails(value: str) -> str:
     """Return Markdown with thumbnails in the place of its images; those of other sites stay."""
     return _with_thumbnails(value, _MARKDOWN_IMAGE, str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import storages
 from django.template import TemplateSyntaxError
+from django.utils.translation import gettext_lazy
 from PIL import Image
 
 from imagekit_registry.contrib.sorl.images import DummyImage
@@ -105,6 +107,18 @@ class TestTag:
         with pytest.raises(InvalidArgument, match="dimensions 'nine'"):
             sorl(tag, f=broken, g="nine")
 
+    @pytest.mark.parametrize("value", [None, "crop", {"crop": ["left", ["top"]]}])
+    def test_options_that_make_no_sense_are_told_as_others_are(
+        self, name: str, sorl: Render, settings: Any, value: object
+    ) -> None:
+        """Once Python's own errors ended the page."""
+        tag = "{% thumbnail f '9x9' options=o as im %}{{ im.url }}{% empty %}none{% endthumbnail %}"
+        settings.IMAGEKIT_ON_ERROR = "placeholder"
+        assert sorl(tag, f=name, o=value) == "none"
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        with pytest.raises(InvalidArgument, match=r"must be a dictionary|flat lists"):
+            sorl(tag, f=name, o=value)
+
     @pytest.mark.parametrize(
         "source",
         [
@@ -182,6 +196,17 @@ class TestFilters:
         same = thumb(name, f"{size[0]}x{size[1]}")
         assert sorl(tag, f=same, g=geometry) == f"{margin}|{background}"
 
+    def test_a_number_is_taken_as_its_text_is(self, name: str, sorl: Render) -> None:
+        """Templates write them without quotes, too."""
+        for number, text in (
+            ("f|margin:300", "f|margin:'300'"),
+            ("f|background_margin:300", "f|background_margin:'300'"),
+            ("im.url|resolution:2", "im.url|resolution:'2'"),
+        ):
+            tag = "{% thumbnail f 90 as im %}{{ A }}#{{ B }}{% endthumbnail %}"
+            one, other = sorl(tag.replace("A", number).replace("B", text), f=name).split("#")
+            assert one == other
+
     def test_portraits_are_told_as_they_are_shown(self, sorl: Render, broken: str) -> None:
         """With the camera's mark followed; what is no image is none."""
         exif = Image.Exif()
@@ -234,6 +259,22 @@ class TestFilters:
         before = text.format(f"/media/{name}", f"/media/{name}")
         found = sorl("{{ t|markdown_thumbnails|safe }}", t=before)
         assert found == text.format(url, url)
+
+    def test_a_text_that_names_the_folder_of_all_media_stays(
+        self, sorl: Render, settings: Any
+    ) -> None:
+        """Somebody has written it; so does what is no text."""
+        settings.IMAGEKIT_ON_ERROR = "raise"
+        for text in ('<img src="/media/">', "<img src='/media/?x=1'>", "", 5, gettext_lazy("x")):
+            assert sorl("{{ t|html_thumbnails|safe }}", t=text) == str(text)
+        assert sorl("{{ t|markdown_thumbnails }}", t="![x](/media/)") == "![x](/media/)"
+        assert sorl("{{ t|markdown_thumbnails }}", t=None) == "None"
+
+    def test_a_text_of_begun_images_alone_is_read_in_no_time(self, sorl: Render) -> None:
+        """Once 100 KB of these took five seconds."""
+        begun = time.process_time()
+        assert sorl("{{ t|markdown_thumbnails }}", t="![" * 50_000) == "![" * 50_000
+        assert time.process_time() - begun < 2
 
     def test_a_text_with_many_images_costs_one_round_trip(
         self, name: str, sorl: Render, cache_calls: Counter[str]
