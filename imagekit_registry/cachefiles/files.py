@@ -301,8 +301,7 @@ class ImageCacheFile(StoredContent):
         self.storage = resolve_storage(state.pop("_storage", None))
         self.__dict__.update(state)
         self.spec = adapt_generator(self.generator)
-        if "cachefile_backend" not in state:
-            self.cachefile_backend = _backend_of(self.spec)
+        self.__dict__.setdefault("cachefile_backend", _backend_of(self.spec))
         self.__dict__.setdefault("cachefile_strategy", _defaults()[2])
 
 

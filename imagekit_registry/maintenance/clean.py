@@ -337,17 +337,17 @@ class _Reasons:
 
     def _list_stems(self, reference: str, folder: str) -> Mapping[str, Set[str]] | None:
         """Return the files in a folder by their names without extensions; None: who knows."""
-        try:
-            names = self._listing.names(self._sources.storage(reference), folder)
-        except ImproperlyConfigured:
-            names = frozenset()  # no page reads a source there
-        except Exception:  # noqa: BLE001 -- storages raise what they like
-            names = None
+        names = answer_or(None, self._list, reference, folder)
         stems = defaultdict[str, set[str]](set)
         for name in names or ():
             stems[name].add(name)
             stems[posixpath.splitext(name)[0]].add(name)
         return None if names is None else stems
+
+    def _list(self, reference: str, folder: str) -> Set[str] | None:
+        with contextlib.suppress(ImproperlyConfigured):
+            return self._listing.names(self._sources.storage(reference), folder)
+        return frozenset()  # no page reads a source there
 
     def _is_lost(self, record: CacheFileRecord) -> bool:
         """Return whether the source of a file is certainly gone, and no row has it."""
