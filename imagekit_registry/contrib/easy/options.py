@@ -8,7 +8,7 @@ from typing import Any
 from imagekit_registry.contrib.easy.conf import settings
 from imagekit_registry.contrib.easy.exceptions import EasyThumbnailsError
 
-__all__ = ["ThumbnailOptions", "size_of"]
+__all__ = ["ThumbnailOptions", "number_of", "size_of"]
 
 
 class ThumbnailOptions(dict[str, Any]):
@@ -43,3 +43,16 @@ def size_of(options: Mapping[str, Any]) -> tuple[int, int]:
             " such as (100, 0)."
         )
     return width, height
+
+
+def number_of(name: str, value: Any) -> int:
+    """Return the number that an option gives.
+
+    Raises:
+        EasyThumbnailsError: It gives none.
+    """
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        text = f"The option {name!r} must be a number, not {value!r}."
+        raise EasyThumbnailsError(text) from None

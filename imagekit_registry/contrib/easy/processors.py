@@ -16,7 +16,8 @@ from PIL import Image
 
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.contrib.easy.conf import settings
-from imagekit_registry.contrib.easy.options import size_of
+from imagekit_registry.contrib.easy.exceptions import EasyThumbnailsError
+from imagekit_registry.contrib.easy.options import number_of, size_of
 from imagekit_registry.processors import (
     Detail,
     EdgeCrop,
@@ -157,7 +158,7 @@ def _scale_and_crop(
     target: Any = None,
 ) -> Sequence[Processor]:
     width, height = size_of({"size": size})
-    enlarges, closer, point = bool(upscale), int(zoom or 0), _point(target)
+    enlarges, closer, point = bool(upscale), number_of("zoom", zoom or 0), _point(target)
     if not (crop and width and height):
         sides = (width or None, height or None)
         return [ResizeToFit(*sides, enlarges, zoom=closer, target=point if closer else None)]
@@ -182,7 +183,12 @@ def _point(target: Any) -> tuple[float, float] | None:
         target = found and [int(part) if part else None for part in found.groups()]
     if not target:
         return None
-    x, y = (min(max(50 if part is None else part, 0), 100) / 100 for part in target)
+    try:
+        x, y = (min(max(50 if part is None else part, 0), 100) / 100 for part in target)
+    except (TypeError, ValueError):
+        raise EasyThumbnailsError(
+            f"The target {target!r} is none: give two numbers from 0 to 100, such as (20, 80)."
+        ) from None
     return x, y
 
 

@@ -13,7 +13,7 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from imagekit_registry.contrib.easy.conf import settings
-from imagekit_registry.contrib.easy.options import ThumbnailOptions, size_of
+from imagekit_registry.contrib.easy.options import ThumbnailOptions, number_of, size_of
 from imagekit_registry.contrib.easy.processors import processors_for
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, extension_to_format
@@ -160,9 +160,9 @@ def _save_options(format: str, options: Mapping[str, Any]) -> dict[str, object]:
     """Return Pillow's save options for a format."""
     saved = dict(settings.THUMBNAIL_IMAGE_SAVE_OPTIONS.get(format, {}))
     if format in _WITH_QUALITY:
-        saved["quality"] = int(options["quality"])
+        saved["quality"] = number_of("quality", options["quality"])
     if format in {AUTO, "JPEG"}:
         least = settings.THUMBNAIL_PROGRESSIVE
-        saved["subsampling"] = int(options["subsampling"])
+        saved["subsampling"] = number_of("subsampling", options["subsampling"])
         saved["progressive"] = bool(least) and max(size_of(options)) >= least
     return saved

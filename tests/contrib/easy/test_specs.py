@@ -17,6 +17,8 @@ from imagekit_registry import get_image
 from imagekit_registry.cachefiles.backends.messages import describe, generator_of
 from imagekit_registry.contrib.easy.alias import aliases
 from imagekit_registry.contrib.easy.files import get_thumbnailer
+from imagekit_registry.contrib.easy.specs import EasyThumbnail
+from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.specs import StoredFile
 
 
@@ -102,6 +104,13 @@ def test_animations_move_where_all_frames_are_saved(settings: Any) -> None:
     assert getattr(made(gif), "n_frames", 1) == 1
     settings.THUMBNAIL_IMAGE_SAVE_OPTIONS = {"GIF": {"save_all": True}}
     assert getattr(made(gif), "n_frames", 1) == 3
+
+
+@pytest.mark.parametrize("options", [{"quality": "high"}, {"subsampling": "x"}], ids=str)
+def test_a_number_that_is_none_is_refused(name: str, options: dict[str, Any]) -> None:
+    """Once by an error of Python's."""
+    with pytest.raises(InvalidArgument, match=r"must be a number, not '(high|x)'"):
+        EasyThumbnail(name, size=(9, 9), **options)
 
 
 def test_save_options_are_given_to_pillow(name: str, settings: Any) -> None:
