@@ -13,7 +13,7 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.core.signals import setting_changed
-from django.db.models import FileField, ImageField
+from django.db.models import FileField, ImageField, Model
 from django.db.models.fields.files import FieldFile
 from django.dispatch import receiver
 
@@ -38,8 +38,11 @@ def spec_id_of(alias: str, target: str = "") -> str:
     return ":".join(filter(None, ["easy", target, alias]))
 
 
-def fields_of(target: str) -> list[FileField]:
-    """Return the image fields that a target means; none for all the project.
+def fields_of(target: str) -> list[tuple[type[Model], FileField]]:
+    """Return the image fields that a target means, each with its model; none for all the project.
+
+    A child or a proxy that a target names has the fields of its parent; with an app these are its
+    parent's, if that is of the app as well.
 
     Raises:
         LookupError: There is no such app, model or field.
@@ -47,17 +50,23 @@ def fields_of(target: str) -> list[FileField]:
     app, _, rest = target.partition(".")
     model_name, _, field_name = rest.partition(".")
     if field_name:
+        model = apps.get_model(app, model_name)
         try:
-            found = apps.get_model(app, model_name)._meta.get_field(field_name)
+            found = model._meta.get_field(field_name)
         except FieldDoesNotExist as error:
             raise LookupError(str(error)) from error
-        return [found] if isinstance(found, FileField) else []
+        return [(model, found)] if isinstance(found, FileField) else []
     if not app:
         return []
     config = apps.get_app_config(app)
     models = [config.get_model(model_name)] if model_name else config.get_models()
-    fields = (field for model in models for field in model._meta.concrete_fields)
-    return [field for field in fields if isinstance(field, ImageField)]
+    return [
+        (model, field)
+        for model in models
+        for field in model._meta.concrete_fields
+        if isinstance(field, ImageField)
+        and (model_name or field.model is model or field.model._meta.app_label != app)
+    ]
 
 
 class Aliases:
@@ -112,9 +121,9 @@ class Aliases:
                 fields = fields_of(place)
             except LookupError:
                 continue  # the checks say so
-            for field in fields:
-                if self._place_of(alias, _label_of(field.model, field.name)) == place:
-                    group = ImageFieldSourceGroup.shared(field.model, field.attname)
+            for model, field in fields:
+                if self._place_of(alias, _label_of(model, field.name)) == place:
+                    group = ImageFieldSourceGroup.shared(model, field.attname)
                     source_group_registry.register(spec_id_of(alias, place), group)
 
     def get(self, alias: str, target: object = None) -> dict[str, object] | None:

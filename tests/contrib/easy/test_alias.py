@@ -13,7 +13,7 @@ from imagekit_registry.contrib.easy.alias import Aliases, aliases, fields_of, sp
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.registry import generator_registry, register
 from tests.storages import content_of
-from tests.testapp.models import Photo, Plain
+from tests.testapp.models import Photo, PhotoChild, PhotoProxy, Plain
 
 ALIASES: dict[str, dict[str, Any]] = {
     "": {"large": {"size": (500, 500)}, "small": {"size": (100, 100)}},
@@ -105,6 +105,28 @@ def test_commands_make_the_images_of_aliases_for_fields(photos: Path) -> None:
     for spec_id in ids:
         file = get_image(spec_id, source=photo.original_image)
         assert file.storage.exists(str(file.name)), spec_id
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", [PhotoChild, PhotoProxy])
+@pytest.mark.parametrize("field", ["", ".original_image"])
+def test_commands_make_the_images_of_aliases_for_children_and_proxies(
+    model: Any, field: str, photos: Path
+) -> None:
+    """Of their parent's field; once nothing fed their specs."""
+    target = f"testapp.{model.__name__}{field}"
+    aliases.set("kin", {"size": (31, 31)}, target)
+    photo = model.objects.create(original_image=content_of(photos / "rocket.jpg"))
+    call_command("generateimages", f"easy:{target}:kin")
+    file = get_image(str(aliases.spec_id("kin", photo.original_image)), source=photo.original_image)
+    assert file.storage.exists(str(file.name))
+
+
+def test_an_app_has_each_field_once() -> None:
+    """A child and a proxy have the rows of their parent."""
+    found = [model for model, field in fields_of("testapp") if field.name == "original_image"]
+    assert Photo in found
+    assert not {PhotoChild, PhotoProxy} & {*found}
 
 
 @pytest.mark.parametrize("target", ["no", "testapp.No", "testapp.Photo.no"])
