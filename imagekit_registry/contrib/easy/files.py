@@ -17,7 +17,6 @@ from imagekit_registry.cachefiles.deletion import find_images
 from imagekit_registry.contrib.easy.alias import aliases
 from imagekit_registry.contrib.easy.exceptions import (
     EasyThumbnailsError,
-    InvalidImageFormatError,
     NoSourceGenerator,
 )
 from imagekit_registry.contrib.easy.images import ThumbnailFile
@@ -117,7 +116,7 @@ class Thumbnailer(File):  # type: ignore[type-arg]
         spec_id = aliases.spec_id(alias, self.alias_target)
         if spec_id is None:
             raise KeyError(alias)
-        if self._overrides() or self.thumbnail_quality is not None:
+        if self._overrides() or self._own_quality:
             return self.image_for(aliases.get(alias, self.alias_target) or {})
         return self._image_of(spec_id, {})
 
@@ -125,8 +124,7 @@ class Thumbnailer(File):  # type: ignore[type-arg]
         self, thumbnail_options: Mapping[str, object], **kwargs: object
     ) -> ThumbnailOptions:
         """Return options with the defaults of this thumbnailer and of the settings."""
-        own = {} if self.thumbnail_quality is None else {"quality": self.thumbnail_quality}
-        return ThumbnailOptions({**own, **thumbnail_options, **kwargs})
+        return ThumbnailOptions({**self._own_quality, **thumbnail_options, **kwargs})
 
     def get_thumbnail(
         self,
@@ -179,7 +177,7 @@ class Thumbnailer(File):  # type: ignore[type-arg]
         try:
             file.file = file.spec.generate()
         except (GenerationError, MissingSource) as error:
-            raise _refusal(error) from error
+            raise NoSourceGenerator(str(error)) from error
         return file
 
     def save_thumbnail(self, thumbnail: ThumbnailFile) -> None:
@@ -233,9 +231,8 @@ class Thumbnailer(File):  # type: ignore[type-arg]
 
     def image_for(self, options: Mapping[str, object]) -> ThumbnailFile:
         """Return an image by its options, and make nothing; errors as of `get_thumbnail`."""
-        own = {} if self.thumbnail_quality is None else {"quality": self.thumbnail_quality}
         named = {name: value for name, value in options.items() if not name.isupper()}
-        return self._image_of(THUMBNAIL_ID, {**own, **named, **self._overrides()})
+        return self._image_of(THUMBNAIL_ID, {**self._own_quality, **named, **self._overrides()})
 
     def _image_of(self, spec_id: str, options: Mapping[str, object]) -> ThumbnailFile:
         storage, arguments = _unwrapped(self._storage), dict(options)
@@ -245,6 +242,10 @@ class Thumbnailer(File):  # type: ignore[type-arg]
             arguments["thumbnail_storage"], storage = alias, None
         generator = generator_registry.get(spec_id, source=self.source, **arguments)
         return ThumbnailFile(generator, storage=storage)
+
+    @property
+    def _own_quality(self) -> dict[str, Any]:
+        return {} if self.thumbnail_quality is None else {"quality": self.thumbnail_quality}
 
     def _overrides(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in OVERRIDES}
@@ -260,7 +261,7 @@ class Thumbnailer(File):  # type: ignore[type-arg]
         try:
             file.shown()
         except (GenerationError, MissingSource) as error:
-            raise _refusal(error) from error
+            raise NoSourceGenerator(str(error)) from error
         record = file.state if file.fallback is not None else None
         if record is not None and record.status == Status.FAILED:
             raise NoSourceGenerator(record.error)
@@ -322,10 +323,6 @@ class ThumbnailerImageFieldFile(ImageFieldFile, ThumbnailerFieldFile):  # type: 
         super().save(name, content, save)
 
     save.alters_data = True  # type: ignore[attr-defined]
-
-
-def _refusal(error: GenerationError | MissingSource) -> InvalidImageFormatError:
-    return NoSourceGenerator(str(error))
 
 
 def _unwrapped(storage: object) -> Any:

@@ -17,6 +17,7 @@ from imagekit_registry.contrib.easy.options import ThumbnailOptions, number_of, 
 from imagekit_registry.contrib.easy.processors import processors_for
 from imagekit_registry.imaging import Recipe
 from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, extension_to_format
+from imagekit_registry.imaging.qualities import HIGHEST
 from imagekit_registry.specs import ImageSpec
 
 __all__ = ["OTHER_OPTIONS", "OVERRIDES", "THUMBNAIL_ID", "AliasedThumbnail", "EasyThumbnail"]
@@ -35,7 +36,7 @@ OTHER_OPTIONS = frozenset(["exif_orientation", "keep_icc_profile", "quality", "s
 _OPAQUE = frozenset([".bmp", ".jfif", ".jpe", ".jpeg", ".jpg"])
 #: Formats of which no image moves anyway.
 _STILL = frozenset([AUTO, "JPEG"])
-_WITH_QUALITY = frozenset([AUTO, "AVIF", "JPEG", "WEBP"])
+_WITH_QUALITY = frozenset([AUTO, *HIGHEST])
 
 
 class EasyThumbnail(ImageSpec):

@@ -18,6 +18,7 @@ from imagekit_registry.imaging.formats import (
     extension_to_format,
     normalize_format,
 )
+from imagekit_registry.imaging.qualities import HIGHEST
 from imagekit_registry.processors import (
     Crop,
     GaussianBlur,
@@ -69,7 +70,7 @@ IGNORED = frozenset(["flatten", "image_info"])
 _OFF = frozenset(["", "0", "false", "no", "off"])
 _PIXELS = re.compile(r"(\d{1,5})px", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,5})%", re.ASCII)
-_WITH_QUALITY = frozenset([AUTO, "AVIF", "JPEG", "WEBP"])
+_WITH_QUALITY = frozenset([AUTO, *HIGHEST])
 _STILL = frozenset(["AVIF", "PNG", "WEBP"])
 _LENGTHS = ("blur", "rounded")
 _PLAIN = (str, float, int, tuple)
