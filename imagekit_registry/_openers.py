@@ -152,6 +152,9 @@ class Opener:
             raise
         if done.returncode == 0:
             return done.stdout
+        if done.returncode < 0:
+            cause = f"its opener ended the process (signal {-done.returncode})"
+            raise UnreadableImage(cause, hint="Save the file anew, or in another format.")
         said = (done.stderr.decode("utf-8", "replace").splitlines() or [""])[-1]
         if done.returncode != SAID:
             cause = f"its opener failed ({said or f'code {done.returncode}'})"
