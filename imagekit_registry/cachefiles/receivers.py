@@ -161,7 +161,8 @@ def _tell(event: Event, announced: Sequence[_Announced]) -> None:
     deleted = _deleted_by_name(
         dict.fromkeys(id for r in roots.values() for id in r.spec_ids), event
     )
-    if not look.is_complete:
+    if event == "on_source_saved" or not look.is_complete:
+        # What a former source was too broken for has a record, and no file that could be listed.
         by_name = _by_name(roots.values(), deleted)
         known = look.known(by_name)
         # Most of a saved source are new: there is no file. A forgotten one is older, and so stale.
@@ -201,7 +202,9 @@ def _by_name(roots: Iterable[_Root], spec_ids: set[str]) -> dict[str, CacheFileR
     where = defaults().reference
     for root in roots:
         for spec_id in spec_ids.intersection(root.spec_ids):
-            for name in get_image(spec_id, source=root.source).identity.names:
+            file = answer_or(None, get_image, spec_id, source=root.source)
+            # What cannot be named, by a lambda among its processors say, has no file.
+            for name in file.identity.names if file is not None else ():
                 found[state_key(where, name)] = CacheFileRecord(
                     name=name,
                     storage=where,

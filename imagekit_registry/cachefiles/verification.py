@@ -56,13 +56,13 @@ def is_older_than_source(file: CacheFile) -> bool:
         return False
     if not is_looked_at(source):
         return False
-    changed, *made = (
+    times = (
         answer_or(None, storage.get_modified_time, name)
         for name in (source.name, *file.identity.names)
     )
     # It lies under the first of its names that there is.
-    first = next(filter(None, made), None)
-    return first is not None and changed is not None and changed > first
+    changed, made = next(times), next(filter(None, times), None)
+    return made is not None and changed is not None and changed > made
 
 
 def note_looks(records: Iterable[tuple[CacheFile, CacheFileRecord]]) -> None:

@@ -99,15 +99,8 @@ class _AdaptedStore(BaseStateStore):
 
     def __init__(self, store: StateStore) -> None:
         self.store = store
-        for name in (
-            "is_in_transaction",
-            "after_commit",
-            "by_source",
-            "iter_items",
-            "renewed",
-            "space",
-        ):
-            if hasattr(store, name):
+        for name, default in vars(BaseStateStore).items():
+            if name[0] != "_" and callable(default) and hasattr(store, name):
                 setattr(self, name, getattr(store, name))
         self.has_spaces = "space" in vars(self)
         self.is_ledger = "by_source" in vars(self)

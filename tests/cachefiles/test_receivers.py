@@ -343,6 +343,13 @@ class TestReplaced:
         tagged = get_image("tests:tag", source=row.image)
         assert tagged.name not in cached()
 
+    def test_a_broken_source_that_is_replaced_leaves_no_failure(self, row: Concrete) -> None:
+        """The fallback was shown for another minute, for there was no file to find the record by."""
+        save(row, image=ContentFile(b"no image", "a.jpg"))
+        assert Concrete.objects.get().small.url.startswith("data:")
+        save(row, image=upload("black"))
+        assert is_dark(Concrete.objects.get().small)
+
     def test_an_image_of_a_replaced_source_has_a_new_validator(
         self, row: Concrete, state: str
     ) -> None:
@@ -596,15 +603,16 @@ def test_a_strategy_that_is_a_property_is_asked(
     assert file.storage.exists(file.published_name) == (strategy is Strategy)
 
 
+@pytest.mark.parametrize("processors", [None, [lambda image: image]], ids=["fails", "lambda"])
 def test_a_spec_whose_own_code_fails_keeps_no_row_from_changing(
-    row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch
+    row: Concrete, cached: Any, monkeypatch: pytest.MonkeyPatch, processors: Any
 ) -> None:
-    """The exception left `save` and `delete`, after the commit."""
+    """The exception left `save` and `delete`, after the commit; so did that of a lambda."""
 
     def fail(self: object) -> Any:
         raise KeyError("row has no size")
 
-    monkeypatch.setattr(type(row.small.generator), "processors", property(fail))
+    monkeypatch.setattr(type(row.small.generator), "processors", processors or property(fail))
     save(row, image=upload("black"))
     save(Concrete(image=upload("black", "b.jpg")))
     assert is_dark(row.implicit)
