@@ -105,6 +105,7 @@ class Rendition(ImageSpec):
         times: How many times as wide and high as the other spec makes it, as far as the source has the
             pixels, and the processors can be told.
         quality: The quality, as a number or a word, in place of the one of the spec or among its options.
+        placeholder: What is shown until it has loaded, in place of what the other spec says.
 
     Attributes:
         changes: What it was given beside *spec*, and what that was given if it is one as well.
@@ -123,6 +124,7 @@ class Rendition(ImageSpec):
         width: int | None = None,
         times: float | None = None,
         quality: int | str | None = None,
+        placeholder: str | None = None,
     ) -> None:
         if not has_renditions(spec):
             called = adapt_generator(spec).spec_id or type(spec).__name__
@@ -136,8 +138,11 @@ class Rendition(ImageSpec):
         if format or width or times:
             # It is one of several to choose from, whose own image has the placeholder.
             self.picture = self.placeholder = None
+        elif placeholder is not None:
+            self.placeholder = placeholder
         earlier = spec.changes if isinstance(spec, Rendition) else {"format": None, "width": None}
         given = {"format": format, "width": width, "times": times, "quality": quality}
+        given["placeholder"] = placeholder
         self.changes = {**earlier, **{name: value for name, value in given.items() if value}}
         namer = spec.namer
         # A function in a class body has become a method of the other spec.

@@ -67,6 +67,8 @@ class AdminThumbnail:
     ) -> None:
         self.image_field = image_field
         self.template = template
+        # What the admin calls a column that is no name of one.
+        self.__name__ = image_field if isinstance(image_field, str) else "thumbnail"
 
     def __call__(self, obj: models.Model) -> SafeString | str:
         """Return the HTML for one model instance.
@@ -318,8 +320,10 @@ class ImageAdminMixin:
         """Fetch the state of the images in all columns of the list, before it is shown."""
         changelist = super().get_changelist_instance(request)  # type: ignore[misc]
         if request.method == "GET":
-            names = [name for name in changelist.list_display if isinstance(name, str)]
-            columns = [getattr(self, name, None) for name in names]
+            columns = [
+                getattr(self, each, None) if isinstance(each, str) else each
+                for each in changelist.list_display
+            ]
             shown = [column for column in columns if isinstance(column, AdminThumbnail)]
             rows = changelist.result_list if shown else ()
             # A column that fails for a row says so in its place.

@@ -8,8 +8,9 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.exceptions import InvalidArgument, answer_or
 from imagekit_registry.imaging.formats import normalize_format
+from imagekit_registry.imaging.qualities import QUALITIES
 from imagekit_registry.specs import WEB_FORMATS
 
 DIMENSIONS = re.compile(r"\s*(\d{0,5})\s*x\s*(\d{0,5})\s*", re.ASCII)
@@ -90,6 +91,33 @@ def parse_numbers(value: object, argument: str, most: float) -> list[float]:
             f" {most:g}, such as '2 3', not {str(value)[:LONGEST]!r}."
         )
     return numbers
+
+
+def parse_quality(value: object) -> int | str | None:
+    """Return a quality: a number, a word, or None for none.
+
+    Args:
+        value: One of these, or the text of a number.
+
+    Raises:
+        InvalidArgument: It is none.
+
+    Example:
+        >>> parse_quality("80"), parse_quality("high")
+        (80, 'high')
+    """
+    if value is None:
+        return None
+    if str(value) in QUALITIES:
+        return str(value)
+    number: int = answer_or(0, lambda: round(float(value)))  # type: ignore[arg-type]
+    if not 1 <= number <= 100:
+        words = ", ".join(map(repr, QUALITIES))
+        raise InvalidArgument(
+            f"The argument 'quality' must be a number from 1 to 100, or one of {words}, not"
+            f" {str(value)[:LONGEST]!r}."
+        )
+    return number
 
 
 def parse_formats(value: object) -> tuple[str, ...]:

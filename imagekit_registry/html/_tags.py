@@ -13,13 +13,18 @@ from imagekit_registry.cachefiles import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.renditions import offer
 from imagekit_registry.exceptions import InvalidArgumentType, NotRegistered
 from imagekit_registry.generatorlibrary import Rendition, has_renditions
-from imagekit_registry.html._arguments import DENSEST, parse_flag, parse_formats, parse_numbers
+from imagekit_registry.html._arguments import (
+    DENSEST,
+    parse_flag,
+    parse_formats,
+    parse_numbers,
+    parse_quality,
+)
 from imagekit_registry.html._batch import attempt, made_together
 from imagekit_registry.html._elements import ImgMarkup, Markup, look_for_alt, settle_attributes
 from imagekit_registry.html._picture import PictureMarkup, ShownPicture
 from imagekit_registry.html._preload import PreloadMarkup
 from imagekit_registry.html._thumbnail import Thumbnail
-from imagekit_registry.imaging.qualities import QUALITIES
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import Picture, settle_picture
 
@@ -63,18 +68,17 @@ def _plan_img(
         )
     given, quality = _picture_of(options), options.get("quality")
     loading = {"loading": given.loading, "decoding": given.decoding, **_urgency(given)}
-    larger = tuple((density, _in_quality(each, quality)) for density, each in densities)
-    return ImgMarkup(_in_quality(file, quality), settle_attributes(html, loading), larger)
+    larger = tuple((density, _changed(each, quality)) for density, each in densities)
+    shown = _changed(file, quality, options.get("placeholder"))
+    return ImgMarkup(shown, settle_attributes(html, loading), larger)
 
 
-def _in_quality(file: ImageCacheFile, quality: object) -> ImageCacheFile:
-    """Return *file* in the quality that a tag asks for; None: in its own."""
-    if quality is None:
+def _changed(file: ImageCacheFile, quality: object, placeholder: Any = None) -> ImageCacheFile:
+    """Return *file* in the quality and with the placeholder that a tag asks for; None: with its own."""
+    if quality is None and placeholder is None:
         return file
-    if str(quality) in QUALITIES:
-        return ImageCacheFile(Rendition(file.generator, quality=str(quality)))
-    (number,) = parse_numbers([quality], "quality", 100)
-    return ImageCacheFile(Rendition(file.generator, quality=round(number)))
+    number = parse_quality(quality)
+    return ImageCacheFile(Rendition(file.generator, quality=number, placeholder=placeholder))
 
 
 def image_file(args: Unnamed, kwargs: Named) -> ImageCacheFile:
@@ -87,7 +91,7 @@ def _alone(file: ImageCacheFile, options: Named) -> ImageCacheFile:
     """Return *file* as the arguments of its tag want it; refuse those that are of an element."""
     if problem := explain_variable(options):
         raise InvalidArgumentType(f"What is put into a variable {problem}.")
-    return _in_quality(file, options.get("quality"))
+    return _changed(file, options.get("quality"), options.get("placeholder"))
 
 
 def _image(args: Unnamed, kwargs: Named) -> ImageCacheFile:
@@ -158,12 +162,15 @@ def _find_picture(args: Unnamed, kwargs: Named, html: Named | None = None) -> Pi
 def _plan_picture(
     file: ImageCacheFile, options: Named, html: Named | None, *, is_picture: bool = True
 ) -> PictureMarkup:
-    file, own = _in_quality(file, options.get("quality")), None
+    own, placeholder = None, options.get("placeholder")
     if has_renditions(file.generator):
         own = file.generator.picture
     elif {"formats", "sources", *_SIZES} & {name for name in options if options[name]}:
         Rendition(file.generator)  # which says what is wrong
     picture = settle_picture(_picture_of(options), own)
+    if has_renditions(file.generator) and file.spec.shown_placeholder is None:
+        placeholder = picture.placeholder
+    file = _changed(file, options.get("quality"), placeholder)
     loading = "lazy" if picture.is_lazy else "eager"
     defaults = {"loading": loading, "decoding": picture.decoding, **_urgency(picture)}
     return PictureMarkup(
@@ -325,7 +332,7 @@ def explain_unknown(tag: str, count: int, spec_id: str, names: Iterable[str]) ->
 
 def explain_variable(options: Named) -> str:
     """Return what is wrong with the arguments that a tag keeps for itself where it makes a file alone."""
-    names = ", ".join(map(repr, sorted(options.keys() - {"quality"})))
+    names = ", ".join(map(repr, sorted(options.keys() - {"placeholder", "quality"})))
     return f"has {names}, which is of an element: write that yourself" if names else ""
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Undefined, nodes, pass_context, pass_eval_context
 from jinja2.ext import Extension
@@ -70,7 +69,12 @@ class _Function:
         self, args: Sequence[object], kwargs: dict[str, object], *, waits: bool = False
     ) -> SafeMarkup:
         """Return the HTML, or a mark that the batch around it fills in."""
-        html: Any = kwargs.pop("html", None) or {}
+        html = _value(kwargs.pop("html", None)) or {}
+        if not isinstance(html, Mapping):
+            raise InvalidArgumentType(
+                f"{self.name}() takes a dict of attributes as html, such as {{'alt': '...'}}, not"
+                f" {str(html)[:50]!r}."
+            )
         values = _check(self.name, self.name, args, kwargs)
         shown = show(TAGS[self.name].plan, *values, _defined(html), waits=waits)
         return SafeMarkup(shown)  # noqa: S704 -- built of escaped parts

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import ExifTags, Image
 
+from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.imaging.formats import (
+    can_write,
     format_to_extension,
     format_to_mimetype,
     normalize_format,
@@ -34,6 +36,7 @@ def make_image(
         name: Its file name; ``image`` with the extension of the format if empty.
 
     Raises:
+        InvalidArgument: Pillow cannot write the format.
         KeyError: EXIF has no tag of a name.
         OSError: Pillow cannot write such pixels in the format.
 
@@ -43,6 +46,8 @@ def make_image(
         (200, 150)
     """
     format = normalize_format(format)
+    if not can_write(format):
+        raise InvalidArgument(f"make_image: Pillow cannot write the format {format!r}.")
     data = Image.Exif()
     for tag, value in (exif or {}).items():
         data[ExifTags.Base[tag].value if isinstance(tag, str) else tag] = value

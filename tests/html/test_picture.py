@@ -22,7 +22,13 @@ from imagekit_registry.exceptions import (
     InvalidConfiguration,
     MissingSource,
 )
-from imagekit_registry.html import plan_picture, preload_header
+from imagekit_registry.html import (
+    plan_image,
+    plan_picture,
+    plan_preload,
+    plan_thumbnail,
+    preload_header,
+)
 from imagekit_registry.html._picture import _Offered, worth_while
 from imagekit_registry.models import ImageSpecField
 from imagekit_registry.processors import AddBorder, Grayscale, ResizeToFill, ResizeToFit
@@ -683,6 +689,12 @@ class TestPriority:
             preload_header("tests:card", source=None)
         with pytest.raises(InvalidArgument, match="'junk' are none"):
             preload_header("junk", "bad.jpg")
+
+    @pytest.mark.parametrize("plan", [plan_image, plan_picture, plan_preload, plan_thumbnail])
+    def test_unnamed_arguments_that_are_missing_are_told(self, plan: Any) -> None:
+        """Code that calls it has no template that would."""
+        with pytest.raises(InvalidArgumentType, match="as unnamed arguments, not 0 of them"):
+            plan([], {})
 
     def test_a_header_says_the_same(self, name: str) -> None:
         """As RFC 8288 writes it."""

@@ -19,7 +19,10 @@ from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import Page, Route
 
 from imagekit_registry import ImageSpec, get_image, register
+from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles.backends.messages import describe, generator_of
 from imagekit_registry.exceptions import AlreadyRegistered
+from imagekit_registry.html import image_file
 from imagekit_registry.imaging import Placeholder
 from imagekit_registry.processors import ResizeToFill
 from imagekit_registry.state import get_state_access
@@ -180,6 +183,58 @@ class TestCosts:
                 page.render({"name": name})
                 calls.append(calls_of(partial(page.render, {"name": name})))
         assert calls[0] == calls[1]
+
+    @pytest.mark.parametrize(
+        "tag",
+        [
+            "generateimage 'tests:plain' source=name placeholder='color'",
+            "generateimage 'tests:plain' source=name widths='90 180' placeholder='color'",
+            "generateimage plain placeholder='color' quality=90",
+            "picture 'tests:plain' source=name formats='WEBP' widths='90 180' placeholder='color'",
+            "picture plain formats='' placeholder='color'",
+            "picture 'tests:plain' source=name formats='' quality=90 placeholder='color'",
+        ],
+    )
+    def test_a_tag_may_ask_for_a_placeholder(self, tag: str, name: str) -> None:
+        """Of an image whose spec has none; the image is the one that it would be without."""
+        with registered(plain=type("Plain", (Hero,), {"placeholder": None})):
+            context = {"name": name, "plain": get_image("tests:plain", source=name)}
+            for _ in range(3):
+                (img,) = elements(render("{% " + tag + " %}", **context))
+                assert img["style"].startswith("background:#")
+            (plain,) = elements(
+                render("{% " + tag.replace("placeholder='color'", "") + " %}", **context)
+            )
+            assert (img["src"], "style" in plain) == (plain["src"], False)
+
+    def test_a_site_may_ask_for_placeholders_of_its_pictures(
+        self, name: str, settings: Any
+    ) -> None:
+        """What a spec says comes first; images that are no pictures show what they are told."""
+        small = {"placeholder": None, "processors": [ResizeToFill(90, 60)]}
+        settings.IMAGEKIT_PICTURE = {"placeholder": "color"}
+        with registered(plain=type("Plain", (Hero,), small)):
+            tags = (
+                "{% picture 'tests:plain' source=name formats='' %}"
+                "{% generateimage 'tests:plain' source=name %}"
+            )
+            picture, image = elements(render(tags, name=name))
+            assert picture["style"].startswith("background:#")
+            assert "style" not in image
+        (img,) = elements(render("{% picture 'tests:hero' source=name formats='' %}", name=name))
+        assert "data:image/webp" in img["style"]
+
+    def test_a_worker_is_told_which_placeholder_a_tag_asks_for(self, name: str) -> None:
+        """It makes that with the image."""
+        with registered(plain=type("Plain", (Hero,), {"placeholder": None})):
+            file = image_file(["tests:plain"], {"source": name, "placeholder": "color"})
+            message = describe(file)
+            assert message is not None
+            told = generator_of(message, source=name)
+            assert told.shown_placeholder == "color"
+            assert (
+                ImageCacheFile(told).name == file.name == get_image("tests:plain", source=name).name
+            )
 
     def test_names_and_digests_are_what_they_were(self, name: str) -> None:
         """A placeholder is no part of the image."""

@@ -118,6 +118,11 @@ class TestFunctions:
             environment.from_string("{{ picture() }}").render()
         with pytest.raises(NotRegistered, match="'tests:no'"):
             environment.from_string("{{ generateimage('tests:no') }}").render()
+        for html in ("'class=a'", "[('class', 'a')]"):
+            with pytest.raises(InvalidArgumentType, match=r"thumbnail\(\) takes a dict .* as html"):
+                environment.from_string("{{ thumbnail('9x9', n, html=" + html + ") }}").render(
+                    n=name
+                )
         with pytest.raises(InvalidArgumentType, match=r"thumbnail\(\) has 'formats'.*picture can"):
             environment.from_string("{{ thumbnail('9x9', n, formats='WEBP') }}").render(n=name)
         with pytest.raises(InvalidArgumentType, match=r"get_image\(\) has 'srcset'.*thumbnail"):

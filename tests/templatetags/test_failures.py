@@ -284,6 +284,8 @@ class TestArguments:
             ("{% picture 'x9' photo sources=value %}", InvalidArgument),
             ("{% picture 'x9' photo loading=value %}", InvalidArgument),
             ("{% generateimage spec source=photo quality=value %}", InvalidArgument),
+            ("{% generateimage spec source=photo quality=0 %}", InvalidArgument),
+            ("{% thumbnail 'x9' photo quality=0.4 %}", InvalidArgument),
             ("{% thumbnail 'x9' photo priority=value %}", InvalidArgument),
             ("{% picture spec source=photo srcset='2' %}", InvalidArgumentType),
             ("{% picture '9x9' photo formats=number %}", InvalidArgument),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import ExifTags, Image
 
+from imagekit_registry.exceptions import InvalidArgument
 from imagekit_registry.testing import make_image
 
 
@@ -55,3 +56,9 @@ def test_exif_is_given_by_names_or_numbers() -> None:
         assert image.getexif()[274] == 6
         assert image.getexif()[315] == "A"
     assert upload.name == "me.jpg"
+
+
+def test_a_format_that_cannot_be_written_is_told() -> None:
+    """By one of our errors: that of a tag of EXIF is another one."""
+    with pytest.raises(InvalidArgument, match="cannot write the format 'XYZ'"):
+        make_image(format="xyz")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,8 @@ def _to_point(value: Any) -> FocalPoint | None:
         return None
     if isinstance(value, FocalPoint):
         return value
-    return FocalPoint.parse(value if isinstance(value, str) else ",".join(map(str, value)))
+    is_several = isinstance(value, Iterable) and not isinstance(value, str)
+    return FocalPoint.parse(",".join(map(str, value)) if is_several else str(value))
 
 
 #: Whether points are being set to what their rows have.
@@ -154,7 +155,7 @@ class FocalPointField(_Field):
         """
         try:
             return _to_point(value)
-        except (InvalidArgument, TypeError) as error:
+        except InvalidArgument as error:
             raise ValidationError(self.error_messages["invalid"], code="invalid") from error
 
     def from_db_value(self, value: Any, *args: object) -> FocalPoint | None:
