@@ -294,9 +294,9 @@ class TestModes:
         """Its images would be sent without a body, and with the path of their file."""
 
         class Wrong(ImageView):
-            mode = "streem"
+            mode = "straem"
 
-        with pytest.raises(InvalidArgument, match=r"'streem'"):
+        with pytest.raises(InvalidArgument, match=r"'straem'"):
             Wrong.as_view()
 
 
