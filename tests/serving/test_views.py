@@ -294,9 +294,9 @@ class TestModes:
         """Its images would be sent without a body, and with the path of their file."""
 
         class Wrong(ImageView):
-            mode = "straem"
+            mode = "accle"
 
-        with pytest.raises(InvalidArgument, match=r"'straem'"):
+        with pytest.raises(InvalidArgument, match=r"'accle'"):
             Wrong.as_view()
 
 
