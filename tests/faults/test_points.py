@@ -29,8 +29,8 @@ STORES = ("cache", "database")
 POINTS = {
     "cold page": (102, 96),
     "warm page": (12, 12),
-    "upload": (8, 8),
-    "source saved": (30, 20),
+    "upload": (10, 8),
+    "source saved": (32, 20),
     "source saved, made at once": (74, 60),
     "source deleted": (66, 58),
     "image deleted": (12, 8),
