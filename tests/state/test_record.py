@@ -26,7 +26,8 @@ records = st.builds(
     height=counts,
     size=st.none() | st.integers(0, 2**63 - 1),
     format=texts,
-    digest=texts,
+    # A lone "=" stands for the one that the name tells.
+    digest=texts.filter(lambda text: text != "="),
     spec_id=texts,
     source=texts,
     fingerprint=st.text(max_size=12),
