@@ -19,7 +19,6 @@ FORMER = [
     ("sorl_journal", "sorl", 10),
     ("sorl_shop", "sorl", 10),
     ("stdimage_team", "stdimage", 6),
-    ("versatile_wall", "versatileimagefield", 7),
 ]
 #: What the guides rename by a name that other things may have as well.
 RENAMED = [
