@@ -185,7 +185,6 @@ TESTED_ELSEWHERE = {
     "state/database": "state/test_stores.py",
     "state/memory": "state/test_access.py",
     "state/store": "state/test_stores.py",
-    "state/scope": "state/test_access.py",
     # Real queues with real workers, each by the same tests.
     "tasks": "workers/test_workers.py",
     "workers/celery": "workers/test_workers.py",

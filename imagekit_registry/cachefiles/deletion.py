@@ -25,7 +25,7 @@ from imagekit_registry.cachefiles.backends import get_default_cachefile_backend
 from imagekit_registry.cachefiles.existence import known
 from imagekit_registry.cachefiles.files import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.identity import state_key
-from imagekit_registry.cachefiles.listing import Listing
+from imagekit_registry.cachefiles.listing import Listing, names_in
 from imagekit_registry.cachefiles.rendering import log_failure
 from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
@@ -103,11 +103,10 @@ class Look:
             found = access.by_source(names)
             self.is_answered = self.is_answered and found is not None
             return {state_key(record.storage, record.name): record for record in found or ()}
-        listing = Listing()
         keys: dict[str, str] = {}
         folders = [namers.folder_of(each.name) for each in sources if usual.has_folders]
         for name, folder in zip(names, folders, strict=False):
-            files = listing.names(usual.storage, folder) if folder else None
+            files = names_in(usual.storage, folder) if folder else None
             self.is_complete = self.is_complete and files is not None
             for basename in files or ():
                 key = state_key(usual.reference, posixpath.join(folder, basename))

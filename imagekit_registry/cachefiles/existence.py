@@ -39,6 +39,7 @@ __all__ = [
     "ask",
     "complete",
     "fetch",
+    "find",
     "invalidate",
     "is_known_to_exist",
     "is_of_another",
@@ -69,22 +70,14 @@ def judge(identity: Identity, record: CacheFileRecord, now: float) -> Status | N
     if status == Status.EXISTS:
         # Which ends by no clock.
         return None if is_of_other_recipe(identity, record) else Status.EXISTS
-    if not record.is_current(now) or _is_of_a_wrong_clock(record, now):
+    # What ends later was written by a clock that was ahead, and would be stuck for as long as that was.
+    latest = now + max(conf.RETRY_AFTER_MAX, conf.RETRY_AFTER, conf.LOCK_TIMEOUT)
+    if not record.is_current(now) or (record.retry_at or now) > latest:
         return None
     if status == Status.GENERATING and identity.name_is_unique:
         # A worker was told; the digest is of what lies under the name until it is done.
         return Status.GENERATING
     return None if is_of_other_recipe(identity, record) else status
-
-
-def _is_of_a_wrong_clock(record: CacheFileRecord, now: float) -> bool:
-    """Return whether *record* ends so late that a clock must have been ahead when it was written.
-
-    It would be stuck for as long as the clock was ahead, or is behind now.
-    """
-    if record.retry_at is None:
-        return False
-    return record.retry_at > now + max(conf.RETRY_AFTER_MAX, conf.RETRY_AFTER, conf.LOCK_TIMEOUT)
 
 
 def is_of_other_recipe(identity: Identity, record: CacheFileRecord) -> bool:
@@ -217,7 +210,7 @@ def look_up(
             # Not written down: whoever makes the file, in a thread, asks first.
             answers.append(new_record(file, Status.MISSING))
         else:
-            answers.append(record := ask(file, before)[0])
+            answers.append(record := ask(file, before))
             if file.identity.name_is_unique:
                 # Else no record says as much, and another image's may have been written meanwhile.
                 news.append((file, record))
@@ -260,10 +253,7 @@ def remember(records: Iterable[tuple[CacheFile, CacheFileRecord]]) -> None:
             by_access.setdefault(access, {})[key] = record
         if words is not None:
             words[key] = record.status
-    if seen := [
-        each for each in records if each[1].status == Status.EXISTS and each[1].fingerprint
-    ]:
-        note_looks(seen)
+    note_looks(records)
     for access, mapping in by_access.items():
         access.put_many(mapping)
 
@@ -320,41 +310,49 @@ def invalidate(file: CacheFile) -> None:
 # What the storage says.
 
 
-def ask(file: CacheFile, before: CacheFileRecord | None) -> tuple[CacheFileRecord, bool]:
-    """Return what the storage says of *file*, and whether it has one of its name, of whatever image.
+def find(file: CacheFile, before: CacheFileRecord | None) -> tuple[CacheFileRecord | None, bool]:
+    """Ask the storage for *file*.
 
     Args:
         file: The cache file.
         before: The record that there is, whatever it says.
 
     Returns:
-        A record, which it is for the caller to remember, and the storage's answer.
+        The record of the image, which it is for the caller to remember, or None if it is to be made;
+        and whether the storage has a file of its name, of whatever image.
 
     Raises:
         NameTaken: The name is held by another image.
         PublishError: The storage does not say whether the file exists.
     """
-    identity = file.identity
-    refuse_conflict(identity, before)
+    refuse_conflict(file.identity, before)
     exists = _is_in_storage(file)
-    if exists and not _is_stale(file, before):
-        if before is not None and before.status == Status.EXISTS:
-            return before, True
-        names = {"published_name": other_name(file)}
-        return new_record(file, Status.EXISTS, fingerprint=seen(file.spec.source), **names), True
-    is_begun = before is not None and before.status == Status.GENERATING and not exists
-    if before and is_begun and judge(identity, before, time.time()) is not None:
+    if not exists or _is_stale(file, before):
+        return None, exists
+    if before is not None and before.status == Status.EXISTS:
+        return before, True
+    looked_at, name = seen(file.spec.source), other_name(file)
+    return new_record(file, Status.EXISTS, fingerprint=looked_at, published_name=name), True
+
+
+def ask(file: CacheFile, before: CacheFileRecord | None) -> CacheFileRecord:
+    """Return what the storage says of *file*, by which `find` finds it or not."""
+    found, is_taken = find(file, before)
+    if found is not None:
+        return found
+    is_begun = before is not None and before.status == Status.GENERATING and not is_taken
+    if before and is_begun and judge(file.identity, before, time.time()) is not None:
         # That it is not there yet is no news.
-        return before, False
+        return before
     retry_at = time.time() + file.cachefile_backend.existence_check_timeout
     # Failures are counted until it is made: each doubles the time to the next try.
     failures = before.failures if before else 0
     record = new_record(file, Status.MISSING, retry_at=retry_at, failures=failures)
-    if exists and before is not None:
+    if is_taken and before is not None:
         # What is there was made by another recipe or of another image; the record goes on saying so
         # until it is made anew.
         record = attrs.evolve(record, digest=before.digest, fingerprint=before.fingerprint)
-    return record, exists
+    return record
 
 
 def _is_in_storage(file: CacheFile) -> bool:

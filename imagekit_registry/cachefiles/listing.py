@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 from array import array
 from bisect import bisect_left
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Set
 from concurrent.futures import Executor
+from functools import partial
 
 import attrs
 from django.core.exceptions import ImproperlyConfigured
@@ -16,7 +17,7 @@ from django.core.files.storage import Storage
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.exceptions import answer_or
 
-__all__ = ["Entry", "Hashes", "Listing", "walk"]
+__all__ = ["Entry", "Hashes", "Listing", "names_in", "walk"]
 
 #: Names that a listing keeps in memory for `names`, over all folders: some 100 MB in the worst case.
 MAX_NAMES = 500_000
@@ -45,7 +46,7 @@ class Hashes:
     """
 
     def __init__(self, items: Iterable[Hashable] = ()) -> None:
-        self._parts = [array("q") for _ in range(PARTS)]
+        self._parts: defaultdict[int, array[int]] = defaultdict(partial(array, "q"))
         for item in items:
             self.add(item)
 
@@ -60,7 +61,7 @@ class Hashes:
         return place < len(part) and part[place] == wanted
 
     def __len__(self) -> int:
-        return sum(map(len, self._parts))
+        return sum(map(len, self._parts.values()))
 
     def add(self, item: Hashable) -> None:
         """Add *item*, unless it is there."""
@@ -98,7 +99,7 @@ class Listing:
         folder, basename = posixpath.split(name)
         place = (id(storage), folder)
         if place not in self._folders:
-            self._note(storage, folder, _names_in(storage, folder))
+            self._note(storage, folder, names_in(storage, folder))
         if place in self._unlistable:
             return bool(storage.exists(name))
         return (*place, basename) in self._files
@@ -112,7 +113,7 @@ class Listing:
         }
         places = [(asked[place], place[1]) for place in asked if place not in self._folders]
         if executor is not None and places:
-            listed = executor.map(_names_in, *zip(*places, strict=True))
+            listed = executor.map(names_in, *zip(*places, strict=True))
             for (storage, folder), names in zip(places, listed, strict=True):
                 self._note(storage, folder, names)
 
@@ -141,7 +142,7 @@ class Listing:
         if place in self._names:
             self._names.move_to_end(place)
             return self._names[place][1]
-        names = _names_in(storage, folder)
+        names = names_in(storage, folder)
         self._names[place] = (storage, names)
         self._count += 1 + len(names or ())
         while self._count > MAX_NAMES and len(self._names) > 1:
@@ -150,7 +151,7 @@ class Listing:
         return names
 
 
-def _names_in(storage: Storage, folder: str) -> set[str] | None:
+def names_in(storage: Storage, folder: str) -> set[str] | None:
     """Return the names of the files in *folder*; None if the storage cannot list."""
     # Storages raise what they like then.
     return answer_or(None, _list, storage, folder)

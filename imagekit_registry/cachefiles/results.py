@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import attrs
 
-from imagekit_registry.cachefiles.existence import ask, judge, refuse_conflict
+from imagekit_registry.cachefiles.existence import find, judge, refuse_conflict
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.threads import is_far
@@ -180,8 +180,8 @@ def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:
 
 def is_missing(item: Item, news: News) -> bool:
     """Ask the storage for the file itself."""
-    record, is_there = ask(item.file, item.before)
-    item.is_name_free = not is_there
-    if record.status == Status.EXISTS and record != item.before:
+    record, is_taken = find(item.file, item.before)
+    item.is_name_free = not is_taken
+    if record is not None and record != item.before:
         news.append((item.file, record))
-    return record.status != Status.EXISTS
+    return record is None

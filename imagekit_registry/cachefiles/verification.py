@@ -16,7 +16,7 @@ from imagekit_registry._loading import get_cache, storage_reference
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.specs import fingerprint, open_source, reading, refer_to, storage_of
-from imagekit_registry.state import CacheFileRecord
+from imagekit_registry.state import CacheFileRecord, Status
 
 if TYPE_CHECKING:
     from imagekit_registry.cachefiles.identity import CacheFile
@@ -72,6 +72,8 @@ def note_looks(records: Iterable[tuple[CacheFile, CacheFileRecord]]) -> None:
     """
     every, now = conf.VERIFY_SOURCES_EVERY, time.monotonic()
     for file, record in records:
+        if record.status != Status.EXISTS or not record.fingerprint:
+            continue
         seconds = every
         if seconds is None:
             is_near = isinstance(storage_of(file.spec.source), FileSystemStorage)

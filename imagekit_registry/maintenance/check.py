@@ -156,7 +156,7 @@ class Checker:
                 if kind == Kind.GOOD and record is not None and not access.store.is_ledger:
                     known.append((file, record))
                 elif kind in {Kind.UNRECORDED, Kind.INCOMPLETE} and self.repair:
-                    known.append((file, completed(file, ask(file, record)[0])))
+                    known.append((file, completed(file, ask(file, record))))
             except Exception as error:  # noqa: BLE001 -- storages raise what they like
                 failure = explained(error, file)
                 yield _of_error(Kind.UNREACHABLE, identity.name, identity.spec_id, failure)

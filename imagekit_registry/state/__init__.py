@@ -11,8 +11,7 @@ from imagekit_registry.state.access import (
 )
 from imagekit_registry.state.cache import CacheStateStore
 from imagekit_registry.state.database import DatabaseStateStore
-from imagekit_registry.state.record import CacheFileRecord, Status
-from imagekit_registry.state.scope import (
+from imagekit_registry.state.memory import (
     Scope,
     close_request_scope,
     current_scope,
@@ -21,6 +20,7 @@ from imagekit_registry.state.scope import (
     spend,
     state_scope,
 )
+from imagekit_registry.state.record import CacheFileRecord, Status
 from imagekit_registry.state.store import StateStore
 
 __all__ = [

@@ -21,9 +21,8 @@ from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration, an
 from imagekit_registry.signals import looked_up
 from imagekit_registry.state.cache import CacheStateStore
 from imagekit_registry.state.database import DatabaseStateStore
-from imagekit_registry.state.memory import LocalStates
+from imagekit_registry.state.memory import Memory, Table
 from imagekit_registry.state.record import CacheFileRecord
-from imagekit_registry.state.scope import Table, table_of
 from imagekit_registry.state.store import StateStore, adapt_store
 
 __all__ = [
@@ -70,8 +69,7 @@ class StateAccess:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.store = adapt_store(store)
-        self._clock = clock
-        self._now = now
+        self._memory = Memory(clock=clock, now=now)
         self._breaker = Breaker(
             f"The state store {type(store).__name__}",
             meanwhile="images are looked up in their storage",
@@ -91,7 +89,7 @@ class StateAccess:
         ttl: object = conf.LOCAL_STATE_TTL
         if not isinstance(size, int | float) or not isinstance(ttl, int | float):
             size = ttl = 0  # turned off by None, or anything else; a system check complains
-        self._local = LocalStates(int(size), ttl, clock=self._clock, now=self._now)
+        self._memory.reset(int(size), ttl)
 
     def get(self, key: str) -> CacheFileRecord | None:
         """Return the record of *key*, or None if there is none."""
@@ -100,7 +98,7 @@ class StateAccess:
 
     def remembered(self, key: str) -> CacheFileRecord | None:
         """Return the record of *key* if this process remembers it; no store is asked."""
-        return self._local.get(self._space() + key)
+        return self._memory.get(key, self._space())
 
     def get_many(self, keys: Iterable[str], fresh: bool = False) -> dict[str, CacheFileRecord]:
         """Return the records that are there, by key; the store is asked once, or not at all.
@@ -111,21 +109,18 @@ class StateAccess:
                 answer, what they know is returned.
         """
         keys, space = list(dict.fromkeys(keys)), self._space()
-        table = table_of(self, space)
-        known = {} if fresh else self._local.known(keys, space, table)
+        known = {} if fresh else self._memory.known(keys, space)
         unknown = [key for key in keys if key not in known]
-        answer = self._ask(unknown, space) if unknown else {}
+        answer = self._ask(unknown, space, fresh) if unknown else {}
         if fresh and not answer:
-            known = self._local.known(keys, space, table)
+            known = self._memory.known(keys, space)
         known |= answer
-        # What another thread of this request has written meanwhile is newer.
-        table.remember({k: each for k, each in answer.items() if fresh or k not in table})
         return {key: record for key, record in known.items() if record is not None}
 
     def knows(self, keys: Iterable[str]) -> bool:
         """Return whether `get` can answer for all of *keys* without asking the store."""
         keys, space = set(keys), self._space()
-        return len(self._local.known(keys, space, table_of(self, space))) == len(keys)
+        return len(self._memory.known(keys, space)) == len(keys)
 
     def by_source(self, sources: Sequence[str]) -> list[CacheFileRecord] | None:
         """Return what was made of *sources* by the store's account; None if it gives none."""
@@ -178,11 +173,11 @@ class StateAccess:
         """Return what tells the keys of this moment's tenant from those of all others."""
         return self.store.space() if self.store.has_spaces else ""
 
-    def _ask(self, keys: list[str], space: str) -> Table:
+    def _ask(self, keys: list[str], space: str, fresh: bool) -> Table:
         """Return what the store has, or lacks, and remember it; nothing if it does not answer."""
         self.tell_outdated()
         outdated = self._outdated.get(space, {})
-        version = self._local.version
+        version = self._memory.version
         answer = self._breaker.call(partial(self.store.get_many, keys), None)
         if looked_up.receivers:
             self._report(keys, answer)
@@ -196,7 +191,7 @@ class StateAccess:
                 # It is newer, and true of the file whether or not it is committed.
                 record = write.args[0][key]
             found[key] = record if isinstance(record, CacheFileRecord) else None
-        self._local.fill({space + key: record for key, record in found.items()}, version)
+        self._memory.fill(found, space, version, fresh)
         return found
 
     def _report(self, keys: list[str], answer: Mapping[str, CacheFileRecord] | None) -> None:
@@ -222,8 +217,7 @@ class StateAccess:
             self.store.after_commit(write)
         else:
             self._tell_store(changes, space)
-        self._local.put({space + key: record for key, record in changes.items()})
-        table_of(self, space).remember(changes)
+        self._memory.put(changes, space)
 
     def _is_in_transaction(self) -> bool:
         # The store says what is wrong with it when it is used.

@@ -37,7 +37,7 @@ from imagekit_registry.state import (
     forget_local_states,
     state_scope,
 )
-from imagekit_registry.state.memory import LocalStates
+from imagekit_registry.state.memory import Memory
 from imagekit_registry.state.record import CacheFileRecord, Status
 from tests.conftest import require_service
 from tests.testapp.models import Plain
@@ -318,7 +318,7 @@ class TestProcessLayer:
         assert StateAccess(OddStore()).get_many(["a", "b"]) == {}
 
 
-class TestLocalStates:
+class TestMemory:
     @settings(deadline=None)
     @given(st.integers(1, 9), st.lists(st.tuples(st.sampled_from("pgdt"), st.integers(0, 12))))
     def test_the_memory_of_a_process_is_bounded_and_never_wrong(
@@ -326,7 +326,8 @@ class TestLocalStates:
     ) -> None:
         """It may forget, but what it returns is the latest, and within its time to live."""
         clock = Clock()
-        states = LocalStates(size, ttl=10, clock=clock, now=clock)
+        states = Memory(clock=clock, now=clock)
+        states.reset(size, ttl=10)
         truth: dict[str, tuple[CacheFileRecord, float]] = {}
         for number, (step, value) in enumerate(steps):
             key = str(value)
@@ -345,7 +346,8 @@ class TestLocalStates:
 
     def test_what_was_written_last_stays(self) -> None:
         """When it is full, the oldest one goes; what is written again counts as new."""
-        states = LocalStates(10, ttl=10, clock=time.monotonic, now=time.time)
+        states = Memory(clock=time.monotonic, now=time.time)
+        states.reset(10, ttl=10)
         for key in "abcdefghij":
             states.put({key: make(key)})
         states.put({"a": make("a")})
@@ -354,7 +356,8 @@ class TestLocalStates:
 
     def test_threads_may_use_the_memory_of_a_process_together(self) -> None:
         """Nothing is lost, torn or unbounded under eight threads."""
-        states = LocalStates(50, ttl=1_000, clock=time.monotonic, now=time.time)
+        states = Memory(clock=time.monotonic, now=time.time)
+        states.reset(50, ttl=1_000)
         errors: list[object] = []
 
         def work(mine: int) -> None:
@@ -466,7 +469,7 @@ class TestScope:
         self, access_without_local: StateAccess, store: CountingStore, monkeypatch: Any
     ) -> None:
         """What was read last; an export of all rows must not keep all of their records."""
-        monkeypatch.setattr("imagekit_registry.state.scope.MOST_REMEMBERED", 100)
+        monkeypatch.setattr("imagekit_registry.state.memory.MOST_REMEMBERED", 100)
         access = access_without_local
         store.set_many({str(number): make(str(number)) for number in range(300)})
         with state_scope() as scope:
@@ -943,7 +946,8 @@ async def meet(request: HttpRequest) -> JsonResponse:
     gathering["scopes"].append(current_scope())
     scope = current_scope()
     assert scope is not None
-    return JsonResponse(sorted(scope.tables[site]), safe=False, headers={"X-Other": other})
+    seen = sorted(key for table in scope.tables.values() for key in table)
+    return JsonResponse(seen, safe=False, headers={"X-Other": other})
 
 
 async def leave_a_task(request: HttpRequest) -> HttpResponse:
