@@ -137,7 +137,7 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
         How many cannot be deleted: the log says why.
     """
     gone, left = [], {}
-    retired: list[tuple[StoredFile, str, object]] = []
+    shown: list[tuple[CacheFileRecord, Storage]] = []
     usual, access = defaults(), get_state_access()
     replaced = {key: record.replaced() for key, record in records.items()}
     was_made = {key for key, record in records.items() if record.was_made}
@@ -157,17 +157,21 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
             gone.append(key)
             del left[key]
             if key in was_made:
-                spec = answer_or(None, generator_registry.lookup, record.spec_id)
-                name = record.published_name or record.name
-                provider = getattr(spec, "url_provider", None)
-                retired.append((StoredFile(name, storage), name, provider))
+                shown.append((record, storage))
     access.drop(gone)
     access.put_many(left)
     words = get_active_state_cache() or {}
     for key in records:
         words.pop(key, None)
-    retire(retired)
+    retire(_as_shown(*each) for each in shown)
     return len(left)
+
+
+def _as_shown(record: CacheFileRecord, storage: Storage) -> tuple[StoredFile, str, object]:
+    """Return what `retire` needs to know the URL of a file that was deleted."""
+    spec = answer_or(None, generator_registry.lookup, record.spec_id)
+    name = record.published_name or record.name
+    return StoredFile(name, storage), name, getattr(spec, "url_provider", None)
 
 
 def delete_images(source: object) -> None:
