@@ -11,8 +11,6 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-__all__ = ["later", "lazy_names"]
-
 
 def lazy_names(
     package: str, modules: Mapping[str, Sequence[str]]

@@ -15,8 +15,6 @@ from imagekit_registry._openers import SAID, Opener, find_open
 from imagekit_registry.exceptions import GenerationError, LimitExceeded
 from imagekit_registry.imaging import Deadline, Limits
 
-__all__: list[str] = []
-
 #: Bytes that the process may take besides those of the pixels: libraries reserve much.
 _BYTES = 2 << 30
 _BYTES_PER_PIXEL = 16

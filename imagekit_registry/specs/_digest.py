@@ -23,8 +23,6 @@ import attrs
 
 from imagekit_registry.exceptions import NotCanonical
 
-__all__ = ["canonical", "canonical_text", "digest", "digest_of", "is_value"]
-
 #: Changes when the way in which recipes are written down changes; every file gets a new name then.
 VERSION = 1
 
