@@ -11,9 +11,7 @@ from imagekit_registry.html._elements import (
     build_attributes,
     is_attribute_name,
 )
-from imagekit_registry.html._parts import picture_parts
-from imagekit_registry.html._picture import PictureMarkup, ShownPicture, ShownSource
-from imagekit_registry.html._preload import PreloadMarkup
+from imagekit_registry.html._picture import PictureMarkup, PreloadMarkup, ShownPicture, ShownSource
 from imagekit_registry.html._syntax import WrittenTag
 from imagekit_registry.html._tags import (
     TAGS,
@@ -21,6 +19,7 @@ from imagekit_registry.html._tags import (
     explain_unknown,
     image_file,
     picture_file,
+    picture_parts,
     plan_image,
     plan_picture,
     plan_preload,
