@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from inspect import isawaitable
 from typing import Any, ClassVar
-from urllib.parse import quote, urlsplit
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.exceptions import PermissionDenied
@@ -20,7 +22,7 @@ from django.views import View
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.cachefiles import ImageCacheFile, existence
 from imagekit_registry.cachefiles.urls import url_of
-from imagekit_registry.conf import SERVING_DEFAULTS, SERVING_MODES, conf
+from imagekit_registry.conf import SERVING_DEFAULTS, SERVING_MODES, ServingOptions, conf
 from imagekit_registry.exceptions import (
     ImageKitError,
     InvalidArgument,
@@ -30,10 +32,20 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.generatorlibrary import Rendition
 from imagekit_registry.imaging.formats import can_write, format_to_mimetype
-from imagekit_registry.serving._accept import choose
-from imagekit_registry.serving._content import AsyncPart, SyncPart, parse_range
-from imagekit_registry.serving._instead import MINUTE, SHORTLY, UNKNOWN, busy, failed, say, send_to
-from imagekit_registry.serving._makers import TooManyMakers, turn
+from imagekit_registry.serving._answers import (
+    MINUTE,
+    SHORTLY,
+    UNKNOWN,
+    AsyncPart,
+    SyncPart,
+    busy,
+    choose,
+    failed,
+    hand_over,
+    say,
+    send_to,
+    wanted_range,
+)
 from imagekit_registry.serving.signing import Demand, is_signed, version_of
 from imagekit_registry.state import CacheFileRecord, Status
 
@@ -52,6 +64,11 @@ _CONDITIONS = frozenset(
 #: Bytes of an answer that is read at once; a longer one is sent in pieces.
 _SMALL = 1 << 20
 _OK = 200
+
+#: What threads of this process make, by key, and how many others wait for their turn.
+_making: set[str] = set()
+_condition = threading.Condition()
+_waiting = 0
 
 
 class _Refused(Exception):
@@ -143,7 +160,7 @@ class ImageView(View):
             headers = self._headers(demand, original, record)
             with located(file.identity, "the storage does not give it", wrap=PublishError):
                 response = self._sent(request, file, record, headers)
-        except TooManyMakers:
+        except _TooManyMakers:
             response = busy(file)
         except ImageKitError as error:
             response = failed(file, error)
@@ -216,7 +233,7 @@ class ImageView(View):
                 return response
         if mode == "stream":
             return self._streamed(request, file, headers)
-        return _handed_over(file, mode, headers)
+        return hand_over(file, mode, headers)
 
     def _mode_for(self, file: ImageCacheFile) -> str:
         mode = self.mode
@@ -233,7 +250,7 @@ class ImageView(View):
         content = _opened(file)
         size = content.seek(0, io.SEEK_END)
         headers["Accept-Ranges"] = "bytes"
-        wanted = _wanted(request, headers, size)
+        wanted = wanted_range(request, headers, size)
         status = _OK
         if wanted is not None:
             status = 206 if wanted else 416
@@ -244,9 +261,9 @@ class ImageView(View):
         part = self._part(content, range(size) if wanted is None else wanted)
         headers["Content-Length"] = str(part.left)
         if request.method == "HEAD" or part.left <= _SMALL:
-            content = b"" if request.method == "HEAD" else part.read_all()
-            part.close()
-            return HttpResponse(content, status=status, headers=headers)
+            with content:
+                body = b"" if request.method == "HEAD" else b"".join(iter(part.read, b""))
+            return HttpResponse(body, status=status, headers=headers)
         return StreamingHttpResponse(part, status=status, headers=headers)
 
 
@@ -262,17 +279,6 @@ class AsyncImageView(ImageView):
 
 async def _result_of(awaitable: Awaitable[bool]) -> bool:
     return await awaitable
-
-
-def _wanted(request: HttpRequest, headers: dict[str, str], size: int) -> range | None:
-    """Return the bytes that are asked for; None for all of them."""
-    condition = request.headers.get("If-Range")
-    if condition is not None and condition not in {
-        headers.get("ETag"),
-        headers.get("Last-Modified"),
-    }:
-        return None
-    return parse_range(request.headers.get("Range", ""), size)
 
 
 def _chosen_width(request: HttpRequest, file: ImageCacheFile) -> int | None:
@@ -299,15 +305,59 @@ def _negotiated(request: HttpRequest, file: ImageCacheFile) -> ImageCacheFile:
         return file
 
 
+class _TooManyMakers(Exception):
+    """It is not known when it would be one's turn."""
+
+
+@contextmanager
+def _turn(key: str) -> Iterator[None]:
+    """Let as many threads into the block as ``IMAGEKIT_SERVING["CONCURRENCY"]`` says.
+
+    Those who want what somebody is making already are let in one after the other, and do not count
+    among those who wait.
+
+    Args:
+        key: What tells the image from all others.
+
+    Raises:
+        _TooManyMakers: Too many wait already, or ``IMAGEKIT_LOCK_WAIT`` seconds have passed.
+    """
+    global _waiting  # noqa: PLW0603 -- one count for the process
+    options: ServingOptions = {**SERVING_DEFAULTS, **conf.SERVING}
+    most = options["CONCURRENCY"] or os.cpu_count() or 1
+
+    def is_free() -> bool:
+        return key not in _making and len(_making) < most
+
+    with _condition:
+        if not is_free():
+            counts = key not in _making
+            if counts and _waiting >= options["WAITING"]:
+                raise _TooManyMakers
+            _waiting += counts
+            try:
+                if not _condition.wait_for(is_free, conf.LOCK_WAIT):
+                    raise _TooManyMakers
+            finally:
+                _waiting -= counts
+        _making.add(key)
+    try:
+        yield
+    finally:
+        with _condition:
+            _making.discard(key)
+            _condition.notify_all()
+
+
 def _made(file: ImageCacheFile) -> CacheFileRecord:
     """Return the record of *file*, which is made unless it is known to exist.
 
     Raises:
-        TooManyMakers: It is not, and not for a while.
+        _TooManyMakers: It is not, and not for a while.
         ImageKitError: It cannot be made.
     """
     if not existence.is_known_to_exist(file):
-        with turn(file.identity.key):
+        with _turn(file.identity.key):
             file.cachefile_backend.generate_now(file)
     record = existence.known(file)
     # Some backends keep no records, and a store may be down.
@@ -322,13 +372,3 @@ def _opened(file: ImageCacheFile) -> Any:
         existence.invalidate(file)
         _made(file)
         return file.storage.open(file.published_name, "rb")
-
-
-def _handed_over(file: ImageCacheFile, mode: str, headers: dict[str, str]) -> HttpResponse:
-    """Return an answer whose body the web server puts in."""
-    name = file.published_name
-    if mode == "accel":
-        headers["X-Accel-Redirect"] = urlsplit(file.storage.url(name)).path
-    else:
-        headers["X-Sendfile"] = quote(file.storage.path(name))
-    return HttpResponse(headers=headers)
