@@ -72,11 +72,10 @@ class FoundTemplate:
     error: Exception | None = None
 
 
-def find_tags(tag: str, node: type[Node], libraries: tuple[str, ...]) -> Iterator[FoundTemplate]:
-    """Yield the project's templates, and those of its apps, that use a tag of some libraries.
+def find_tags(node: type[Node], libraries: tuple[str, ...]) -> Iterator[FoundTemplate]:
+    """Yield the project's templates, and those of its apps, that use the tag ``thumbnail`` of a library.
 
     Args:
-        tag: Its name.
         node: Its class, which tells it from other libraries' tags of this name.
         libraries: The names that these are loaded by, for templates that cannot be compiled.
     """
@@ -85,7 +84,7 @@ def find_tags(tag: str, node: type[Node], libraries: tuple[str, ...]) -> Iterato
     for engine in found:
         for path, name in _files(engine):
             text = path.read_text("utf-8", errors="replace")
-            if not re.search(rf"{{%\s*{tag}\s", text):
+            if not re.search(r"{%\s*thumbnail\s", text):
                 continue
             try:
                 template = Template(text, Origin(str(path), name), name, engine)
