@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imagekit_registry.html._arguments import parse_dimensions
-from imagekit_registry.html._batch import Batch, active_batch, attempt, batched, lend, show
+from imagekit_registry.html._batch import Batch, active_batch, attempt, batched, lend
 from imagekit_registry.html._django_batch import TagNode, waiting
 from imagekit_registry.html._elements import (
     ImgMarkup,
@@ -27,6 +27,7 @@ from imagekit_registry.html._tags import (
     preload_header,
     thumbnail_file,
 )
+from imagekit_registry.html._written import show
 
 __all__ = [
     "TAGS",
