@@ -32,20 +32,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.generatorlibrary import Rendition
 from imagekit_registry.imaging.formats import can_write, format_to_mimetype
-from imagekit_registry.serving._answers import (
-    MINUTE,
-    SHORTLY,
-    UNKNOWN,
-    AsyncPart,
-    SyncPart,
-    busy,
-    choose,
-    failed,
-    hand_over,
-    say,
-    send_to,
-    wanted_range,
-)
+from imagekit_registry.serving import _answers
 from imagekit_registry.serving.signing import Demand, is_signed, version_of
 from imagekit_registry.state import CacheFileRecord, Status
 
@@ -104,7 +91,7 @@ class ImageView(View):
     negotiate: bool = False
 
     http_method_names = ["get", "head", "options"]
-    _part: ClassVar[type[SyncPart | AsyncPart]] = SyncPart
+    _part: ClassVar[type[_answers.SyncPart | _answers.AsyncPart]] = _answers.SyncPart
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
@@ -129,7 +116,9 @@ class ImageView(View):
         self, request: HttpRequest, signature: str, spec_id: str, token: str, name: str
     ) -> HttpResponseBase:
         if not is_signed(signature, spec_id, token, name):
-            response: HttpResponseBase = say(403, "The signature of this URL is wrong.", "no-store")
+            response: HttpResponseBase = _answers.say(
+                403, "The signature of this URL is wrong.", "no-store"
+            )
         else:
             try:
                 response = self._answer(request, spec_id, token)
@@ -146,12 +135,12 @@ class ImageView(View):
         try:
             demand = Demand.decode(spec_id, token)
             if demand.is_expired():
-                return say(410, "This URL has expired.")
+                return _answers.say(410, "This URL has expired.")
             original = file = demand.find_file()
             if width := _chosen_width(request, file):
                 file = demand.find_file(width=width)
         except (ValueError, ImageKitError):
-            return say(404, UNKNOWN)
+            return _answers.say(404, _answers.UNKNOWN)
         is_private = self._check_permission(request, file)
         if self.negotiate:
             file = _negotiated(request, file)
@@ -161,9 +150,9 @@ class ImageView(View):
             with located(file.identity, "the storage does not give it", wrap=PublishError):
                 response = self._sent(request, file, record, headers)
         except _TooManyMakers:
-            response = busy(file)
+            response = _answers.busy(file)
         except ImageKitError as error:
-            response = failed(file, error)
+            response = _answers.failed(file, error)
         # Django's answer to a condition that fails has no such header.
         if is_private and not self.cache_control and "Cache-Control" in response:
             response["Cache-Control"] = response["Cache-Control"].replace("public", "private")
@@ -185,7 +174,7 @@ class ImageView(View):
         except PermissionDenied:
             is_allowed = False
         if not is_allowed:
-            raise _Refused(say(403, "You may not see this image.", _FORBIDDEN))
+            raise _Refused(_answers.say(403, "You may not see this image.", _FORBIDDEN))
         return True
 
     def _headers(
@@ -193,7 +182,7 @@ class ImageView(View):
     ) -> dict[str, str]:
         # The URL says of which content of the source, in whatever format and width.
         is_named = demand.version and demand.version == version_of(original.digest, record)
-        seconds = _YEAR if is_named else MINUTE
+        seconds = _YEAR if is_named else _answers.MINUTE
         if demand.expires is not None:
             seconds = min(seconds, max(0, demand.expires - int(time.time())))
         age = f"public, max-age={seconds}{', immutable' if is_named else ''}"
@@ -214,9 +203,9 @@ class ImageView(View):
         mode = self._mode_for(file)
         if mode == "redirect":
             # A cache that ignores Vary would send one browser's format to all others.
-            often = "no-store" if self.negotiate else self.cache_control or SHORTLY
+            often = "no-store" if self.negotiate else self.cache_control or _answers.SHORTLY
             url = url_of(file, file.published_name, file.spec.url_provider)
-            return send_to(url, often)
+            return _answers.send_to(url, often)
         if mode == "accel" and self.negotiate:
             # nginx drops Vary on its way, and caches behind it would not know.
             headers["Cache-Control"] = headers["Cache-Control"].replace("public", "private")
@@ -233,7 +222,7 @@ class ImageView(View):
                 return response
         if mode == "stream":
             return self._streamed(request, file, headers)
-        return hand_over(file, mode, headers)
+        return _answers.hand_over(file, mode, headers)
 
     def _mode_for(self, file: ImageCacheFile) -> str:
         mode = self.mode
@@ -250,7 +239,7 @@ class ImageView(View):
         content = _opened(file)
         size = content.seek(0, io.SEEK_END)
         headers["Accept-Ranges"] = "bytes"
-        wanted = wanted_range(request, headers, size)
+        wanted = _answers.wanted_range(request, headers, size)
         status = _OK
         if wanted is not None:
             status = 206 if wanted else 416
@@ -270,7 +259,7 @@ class ImageView(View):
 class AsyncImageView(ImageView):
     """The same under ASGI: threads make, look up and read, and the event loop goes on."""
 
-    _part = AsyncPart
+    _part = _answers.AsyncPart
 
     async def get(self, request: HttpRequest, **parts: str) -> HttpResponseBase:
         """Answer a GET or HEAD request."""
@@ -288,14 +277,14 @@ def _chosen_width(request: HttpRequest, file: ImageCacheFile) -> int | None:
         return None
     width = next((width for width in conf.WIDTHS if str(width) == text), None)
     if width is None:
-        raise _Refused(say(403, "There is no image of this width.", "no-store"))
+        raise _Refused(_answers.say(403, "There is no image of this width.", "no-store"))
     return width
 
 
 def _negotiated(request: HttpRequest, file: ImageCacheFile) -> ImageCacheFile:
     """Return *file* in the format that the browser likes best."""
     formats = {str(format_to_mimetype(each)): each for each in _OFFERED if can_write(each)}
-    best = choose(request.headers.get("Accept", ""), list(formats), file.media_type)
+    best = _answers.choose(request.headers.get("Accept", ""), list(formats), file.media_type)
     if best == file.media_type:
         return file
     try:
