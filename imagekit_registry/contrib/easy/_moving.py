@@ -17,17 +17,7 @@ from django.db.models.fields.files import FieldFile
 
 from imagekit_registry._loading import resolve_storage
 from imagekit_registry.cachefiles.listing import Listing
-from imagekit_registry.contrib._peers import (
-    Problems,
-    check_replaced,
-    check_tags,
-    check_values,
-    constant,
-    constants,
-    find_tags,
-    names_beside,
-    stored_files,
-)
+from imagekit_registry.contrib import _peers
 from imagekit_registry.contrib.easy.alias import aliases, fields_of
 from imagekit_registry.contrib.easy.conf import REPLACED, RULES, settings
 from imagekit_registry.contrib.easy.files import ThumbnailerFieldFile
@@ -50,7 +40,7 @@ def check_settings(app_configs: object, **kwargs: object) -> list[CheckMessage]:
         (name, rule, getattr(settings, name), getattr(type(settings), name))
         for name, rule in RULES.items()
     )
-    found = [*check_values(values), *check_replaced(REPLACED, "imagekit.W031")]
+    found = list(_peers.check_settings(values, REPLACED, "imagekit.W031"))
     return found or list(_check_aliases())
 
 
@@ -61,7 +51,7 @@ def _check_aliases() -> Iterator[CheckMessage]:
             yield Warning(f"{where} {problem}", hint=hint, id="imagekit.W032")
 
 
-def _problems_of(target: str, options: Mapping[str, object]) -> Problems:
+def _problems_of(target: str, options: Mapping[str, object]) -> _peers.Problems:
     """Yield what is wrong with an alias, and what to do."""
     try:
         fields_of(target)
@@ -83,19 +73,19 @@ def check_templates(app_configs: object, **kwargs: object) -> list[CheckMessage]
 
     What a template leaves to variables is not looked at.
     """
-    found = find_tags(ThumbnailNode, _LIBRARIES)
-    return list(check_tags(found, "easy-thumbnails", _problems_in, "imagekit.W033"))
+    found = _peers.find_tags(ThumbnailNode, _LIBRARIES)
+    return list(_peers.check_tags(found, "easy-thumbnails", _problems_in, "imagekit.W033"))
 
 
-def _problems_in(node: ThumbnailNode) -> Problems:
+def _problems_in(node: ThumbnailNode) -> _peers.Problems:
     """Yield what is wrong with a tag, and what to do."""
-    size = constant(node.size)
+    size = _peers.constant(node.size)
     named = {alias for _, alias, _ in aliases.items()}
     if isinstance(size, str) and not RE_SIZE.fullmatch(size) and size not in named:
         there = ", ".join(sorted(named)) or "none"
         yield f"has the size or alias {size!r}, which is none.", f"Aliases are: {there}."
     try:
-        EasyThumbnail(size=(9, 9), **constants(node.options.items()))
+        EasyThumbnail(size=(9, 9), **_peers.constants(node.options.items()))
     except (ImageKitError, TypeError, ValueError) as error:
         yield f"shows no image: {error}", "Mend its options."
 
@@ -118,13 +108,13 @@ def former_images(notes: list[str]) -> Iterator[Former]:
     names = sorted(known_options() | OTHER_OPTIONS, key=len, reverse=True)
     option = re.compile(rf"_({'|'.join(map(re.escape, names))})(?:-([^_]*))?(?=_|$)")
     listing = Listing()
-    for file in stored_files(notes):
+    for file in _peers.stored_files(notes):
         image = ThumbnailerFieldFile(file.instance, file.field, file.name)
         storage = _storage_of(file)
         folder, basename = posixpath.split(str(file.name))
         place = posixpath.join(parts[0], folder, parts[1])
         start = f"{getattr(django_settings, 'THUMBNAIL_PREFIX', '')}{basename}."
-        for name in names_beside(listing, storage, place, start):
+        for name in _peers.names_beside(listing, storage, place, start):
             told = posixpath.splitext(name.removeprefix(start))[0]
             if options := _options(told, option):
                 yield from _former(image, options, posixpath.join(place, name), storage)

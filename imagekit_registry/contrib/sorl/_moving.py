@@ -20,18 +20,8 @@ from django.core.files.storage import Storage, storages
 from django.db.models import ImageField
 
 from imagekit_registry._loading import resolve_storage, storage_reference
-from imagekit_registry.contrib._peers import (
-    Problems,
-    check_replaced,
-    check_tags,
-    check_values,
-    constant,
-    constants,
-    find_tags,
-    read_rows,
-)
+from imagekit_registry.contrib import _peers
 from imagekit_registry.contrib.sorl import conf
-from imagekit_registry.contrib.sorl.conf import READ, REPLACED
 from imagekit_registry.contrib.sorl.images import source_of, thumbnail_of
 from imagekit_registry.contrib.sorl.specs import IGNORED, OPTIONS, Thumbnail, parse_geometry
 from imagekit_registry.contrib.sorl.templatetags.thumbnail import ThumbnailNode
@@ -54,8 +44,8 @@ _Request = tuple[str, str]
 
 def check_settings(app_configs: object, **kwargs: object) -> list[CheckMessage]:
     """Return the settings of sorl-thumbnail that are wrong, or have no effect."""
-    values = ((name, rule, conf.get(name), default) for name, (default, rule) in READ.items())
-    return [*check_values(values), *check_replaced(REPLACED, "imagekit.W021")]
+    values = ((name, rule, conf.get(name), default) for name, (default, rule) in conf.READ.items())
+    return list(_peers.check_settings(values, conf.REPLACED, "imagekit.W021"))
 
 
 def check_templates(app_configs: object, **kwargs: object) -> list[CheckMessage]:
@@ -63,17 +53,17 @@ def check_templates(app_configs: object, **kwargs: object) -> list[CheckMessage]
 
     What a template leaves to variables is not looked at.
     """
-    found = find_tags(ThumbnailNode, _LIBRARIES)
-    return list(check_tags(found, "sorl-thumbnail 13", _problems, "imagekit.W022"))
+    found = _peers.find_tags(ThumbnailNode, _LIBRARIES)
+    return list(_peers.check_tags(found, "sorl-thumbnail 13", _problems, "imagekit.W022"))
 
 
-def _problems(node: ThumbnailNode) -> Problems:
+def _problems(node: ThumbnailNode) -> _peers.Problems:
     for name, _ in node.options:
         if name not in OPTIONS.keys() | IGNORED | {"options"}:
             text = f"has the option {name!r}, which has no counterpart and makes no difference."
             yield text, f"Remove it, or register a spec. There are {', '.join(sorted(OPTIONS))}."
-    source, geometry = constant(node.source), constant(node.geometry)
-    known = {name: each for name, each in constants(node.options).items() if name in OPTIONS}
+    source, geometry = _peers.constant(node.source), _peers.constant(node.geometry)
+    known = {name: each for name, each in _peers.constants(node.options).items() if name in OPTIONS}
     try:
         if source is not ...:
             source_of(source)
@@ -100,7 +90,7 @@ def former_images(notes: list[str]) -> Iterator[Former]:
         if not isinstance(field, ImageField):
             continue
         rows = model._base_manager.order_by().values_list(field.attname, flat=True)
-        for name in filter(None, read_rows(rows, notes)):
+        for name in filter(None, _peers.read_rows(rows, notes)):
             source = StoredFile(name, field.storage)
             for geometry, told in requests:
                 options = json.loads(told)
@@ -145,11 +135,13 @@ def _storage_name(storage: Storage) -> str:
 
 
 def _of_templates(notes: list[str]) -> Iterator[_Request]:
-    for template in find_tags(ThumbnailNode, _LIBRARIES):
+    for template in _peers.find_tags(ThumbnailNode, _LIBRARIES):
         if template.error is not None:
             notes.append(f"{template.path} cannot be compiled: what it asks for is made again.")
         for node in template.nodes:
-            values = [constant(each) for each in (node.geometry, *(e for _, e in node.options))]
+            values = [
+                _peers.constant(each) for each in (node.geometry, *(e for _, e in node.options))
+            ]
             names = [name for name, _ in node.options]
             if ... in values or "options" in names:
                 notes.append(

@@ -16,7 +16,6 @@ from django.core import checks
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.contrib._peers import names_beside, stored_files
 from imagekit_registry.contrib.versatile import conf
-from imagekit_registry.contrib.versatile.conf import DEFAULTS, REPLACED
 from imagekit_registry.contrib.versatile.files import VersatileImageFieldFile
 from imagekit_registry.contrib.versatile.registry import versatileimagefield_registry
 from imagekit_registry.maintenance.adopt import Former
@@ -31,10 +30,10 @@ def check_settings(app_configs: object, **kwargs: object) -> list[checks.CheckMe
     """Return the settings of django-versatileimagefield that have no effect."""
     found: list[checks.CheckMessage] = []
     for name in getattr(settings, "VERSATILEIMAGEFIELD_SETTINGS", {}):
-        if name not in DEFAULTS:
-            known = f"there are {', '.join(sorted(DEFAULTS))}"
+        if name not in conf.DEFAULTS:
+            known = f"there are {', '.join(sorted(conf.DEFAULTS))}"
             text = f"VERSATILEIMAGEFIELD_SETTINGS[{name!r}] has no effect."
-            hint = f"Remove it; {REPLACED.get(name, known)}."
+            hint = f"Remove it; {conf.REPLACED.get(name, known)}."
             found.append(checks.Warning(text, hint=hint, id="imagekit.W041"))
     if getattr(settings, "VERSATILEIMAGEFIELD_USE_PLACEHOLDIT", False):
         text = "VERSATILEIMAGEFIELD_USE_PLACEHOLDIT has no effect: nothing of other sites is shown."
