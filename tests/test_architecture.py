@@ -103,6 +103,10 @@ TESTED_ELSEWHERE = {
     "signals": "cachefiles/test_generation.py",
     # A line that starts the library; every test is one of them.
     "apps": "checks/test_settings.py",
+    # As statements, and as functions.
+    "jinja2": "jinja2/test_statements.py",
+    # Each of its parts has a file.
+    "testing": "testing/test_testing.py",
     # What somebody who moves from sorl-thumbnail imports.
     "contrib/sorl/admin": "contrib/sorl/test_shortcuts.py",
     "contrib/sorl/admin/current": "contrib/sorl/test_shortcuts.py",

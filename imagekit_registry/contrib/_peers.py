@@ -31,26 +31,21 @@ _CONSTANTS = {"True": True, "False": False, "None": None}
 Problems = Iterable[tuple[str, str]]
 
 
-def check_values(values: Iterable[tuple[str, Rule, object, object]]) -> Iterator[CheckMessage]:
-    """Yield an error for each setting whose value is wrong.
+def check_settings(
+    values: Iterable[tuple[str, Rule, object, object]], replaced: Mapping[str, str], id: str
+) -> Iterator[CheckMessage]:
+    """Yield an error for each setting whose value is wrong, a warning for each without effect here.
 
     Args:
         values: Names of settings, each with its rule, its value and its default.
+        replaced: What takes the place of those without effect, by name.
+        id: The id of the warnings.
     """
     for name, rule, value, default in values:
         if expected := rule(value):
             text = f"{name} is {value!r}; it must be {expected}."
             hint = f"Write {name} = {default!r}, which is the default."
             yield Error(text, hint=hint, id="imagekit.E009")
-
-
-def check_replaced(replaced: Mapping[str, str], id: str) -> Iterator[CheckMessage]:
-    """Yield a warning for each setting that has no effect here.
-
-    Args:
-        replaced: What takes the place of each, by name.
-        id: The id of the warning.
-    """
     for name, instead in replaced.items():
         if hasattr(settings, name):
             text = f"{name} has no effect on the images of imagekit_registry."
@@ -72,11 +67,10 @@ class FoundTemplate:
     error: Exception | None = None
 
 
-def find_tags(tag: str, node: type[Node], libraries: tuple[str, ...]) -> Iterator[FoundTemplate]:
-    """Yield the project's templates, and those of its apps, that use a tag of some libraries.
+def find_tags(node: type[Node], libraries: tuple[str, ...]) -> Iterator[FoundTemplate]:
+    """Yield the project's templates, and those of its apps, that use the tag ``thumbnail`` of a library.
 
     Args:
-        tag: Its name.
         node: Its class, which tells it from other libraries' tags of this name.
         libraries: The names that these are loaded by, for templates that cannot be compiled.
     """
@@ -85,7 +79,7 @@ def find_tags(tag: str, node: type[Node], libraries: tuple[str, ...]) -> Iterato
     for engine in found:
         for path, name in _files(engine):
             text = path.read_text("utf-8", errors="replace")
-            if not re.search(rf"{{%\s*{tag}\s", text):
+            if not re.search(r"{%\s*thumbnail\s", text):
                 continue
             try:
                 template = Template(text, Origin(str(path), name), name, engine)

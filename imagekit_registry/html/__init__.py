@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imagekit_registry.html._arguments import parse_dimensions
-from imagekit_registry.html._batch import Batch, active_batch, attempt, batched, lend, show
+from imagekit_registry.html._batch import Batch, active_batch, attempt, batched, lend
 from imagekit_registry.html._django_batch import TagNode, waiting
 from imagekit_registry.html._elements import (
     ImgMarkup,
@@ -11,9 +11,7 @@ from imagekit_registry.html._elements import (
     build_attributes,
     is_attribute_name,
 )
-from imagekit_registry.html._parts import picture_parts
-from imagekit_registry.html._picture import PictureMarkup, ShownPicture, ShownSource
-from imagekit_registry.html._preload import PreloadMarkup
+from imagekit_registry.html._picture import PictureMarkup, PreloadMarkup, ShownPicture, ShownSource
 from imagekit_registry.html._syntax import WrittenTag
 from imagekit_registry.html._tags import (
     TAGS,
@@ -21,6 +19,7 @@ from imagekit_registry.html._tags import (
     explain_unknown,
     image_file,
     picture_file,
+    picture_parts,
     plan_image,
     plan_picture,
     plan_preload,
@@ -28,6 +27,7 @@ from imagekit_registry.html._tags import (
     preload_header,
     thumbnail_file,
 )
+from imagekit_registry.html._written import show
 
 __all__ = [
     "TAGS",

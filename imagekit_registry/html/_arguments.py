@@ -1,19 +1,22 @@
-"""Arguments of tags, as templates write them: dimensions, numbers, formats, flags."""
+"""Arguments of tags, as templates write them: dimensions, numbers, formats, flags; and a thumbnail's."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from imagekit_registry.exceptions import InvalidArgument, answer_or
+from imagekit_registry.cachefiles import ImageCacheFile, get_image
+from imagekit_registry.conf import conf
+from imagekit_registry.exceptions import InvalidArgument, InvalidArgumentType, answer_or
+from imagekit_registry.generatorlibrary import THUMBNAIL_ID
 from imagekit_registry.imaging.formats import normalize_format
 from imagekit_registry.imaging.qualities import QUALITIES
 from imagekit_registry.specs import WEB_FORMATS
 
-DIMENSIONS = re.compile(r"\s*(\d{0,5})\s*x\s*(\d{0,5})\s*", re.ASCII)
+_DIMENSIONS = re.compile(r"\s*(\d{0,5})\s*x\s*(\d{0,5})\s*", re.ASCII)
 _ONE_SIDE = re.compile(r"\s*([1-9]\d{0,4})\s*", re.ASCII)
 #: Longest text of an argument that is looked at, in characters.
 LONGEST = 50
@@ -44,7 +47,7 @@ def parse_dimensions(dimensions: object) -> tuple[int | None, int | None]:
 
 @lru_cache(maxsize=256)
 def _parse_dimensions(text: str) -> tuple[int | None, int | None]:
-    found = DIMENSIONS.fullmatch(text)
+    found = _DIMENSIONS.fullmatch(text)
     sides = [int(side) if side else None for side in found.groups()] if found else []
     if not any(sides) or 0 in sides:
         hint = "write '100x80', '100x' or 'x80', in pixels"
@@ -159,3 +162,61 @@ def parse_flag(value: object, argument: str) -> object:
     if word not in _ON | _OFF:
         raise InvalidArgument(f"The argument {argument!r} must be 1 or 0, not {value[:50]!r}.")
     return word in _ON
+
+
+class Thumbnail:
+    """A thumbnail in any size.
+
+    Args:
+        args: The unnamed arguments of its tag.
+        kwargs: The named ones, but for those that the tag keeps for itself.
+
+    Raises:
+        InvalidArgument: The dimensions or a flag make no sense.
+        InvalidArgumentType: An argument is given twice, or is of the wrong type.
+    """
+
+    def __init__(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        *first, dimensions, source = args
+        try:
+            self.sides = parse_dimensions(dimensions)
+        except InvalidArgument as error:
+            if isinstance(source, str) and _DIMENSIONS.fullmatch(source[:LONGEST]):
+                raise InvalidArgument(
+                    f"The dimensions {source[:LONGEST]!r} are given after the source. Dimensions"
+                    " come first: '100x80' photo.image."
+                ) from error
+            raise
+        arguments = {**kwargs}
+        for name in {"crop", "upscale"} & arguments.keys():
+            arguments[name] = parse_flag(arguments[name], name)
+        format = arguments.get("format")
+        if format is not None and not isinstance(format, str):
+            raise InvalidArgumentType(
+                f"The argument 'format' must be the name of a format, not {format!r}."
+            )
+        for name in ("height", "source", "width"):
+            if name in arguments:
+                raise InvalidArgumentType(
+                    f"The argument {name!r} of a thumbnail is given by name; it comes from the"
+                    " unnamed ones."
+                )
+        named = arguments.pop("id", None)
+        self.spec_id = first[0] if first else named or THUMBNAIL_ID
+        self.srcset = arguments.pop("srcset", conf.DEFAULT_THUMBNAIL_SRCSET_SCALES)
+        self.arguments = {**arguments, "source": source}
+
+    def file(self, scale: float = 1) -> ImageCacheFile:
+        """Return its file, in its own size or a multiple of that."""
+        # Cut off, not rounded, as django-imagekit does.
+        width, height = (side and (int(side * scale) or 1) for side in self.sides)
+        return get_image(self.spec_id, width=width, height=height, **self.arguments)
+
+    def scales(self) -> list[float]:
+        """Return the densities of screens for which there are larger ones."""
+        scales = parse_numbers(self.srcset, "srcset", DENSEST)
+        return [scale for scale in dict.fromkeys(scales) if scale != 1]
+
+    def for_densities(self) -> tuple[tuple[float, ImageCacheFile], ...]:
+        """Return larger ones, for denser screens."""
+        return tuple((scale, self.file(scale)) for scale in self.scales())

@@ -10,7 +10,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from itertools import chain
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
@@ -30,8 +30,6 @@ from imagekit_registry.exceptions import (
     MissingSource,
 )
 from imagekit_registry.html._elements import (
-    NO_FAILURES,
-    Failures,
     LookUp,
     Markup,
     build_attributes,
@@ -39,7 +37,6 @@ from imagekit_registry.html._elements import (
     style_rule,
 )
 from imagekit_registry.html._picture import ShownPicture
-from imagekit_registry.html._written import key_of, render_and_note, written
 from imagekit_registry.state import Status, images_left, state_scope
 
 _logger = logging.getLogger("imagekit_registry.html")
@@ -78,42 +75,45 @@ def attempt(
         return None
 
 
-def _write(render: Render, failures: Failures) -> SafeString:
+def _write(render: Render, look: LookUp) -> SafeString:
     # Images that cannot be made have been dealt with by then: a `GenerationError` is to be raised.
-    look = partial(look_up, failures=failures)
     return SafeString(attempt(render, look, errors=_INPUT_ERRORS) or "")
 
 
-def _write_now(markup: Markup, render: Render) -> SafeString:
+def write_now(markup: Markup, render: Render) -> SafeString:
+    """Return the HTML of *markup*, whose missing images are made first, together."""
     if not markup.renditions and len(markup.files) < 2:
-        return _write(render, NO_FAILURES)
-    with state_scope():
-        return _write(render, _make_missing([markup]))
+        return _write(render, look_up)
+    return made_together(markup, partial(_write, render))
 
 
 def made_together(markup: Markup, use: Callable[[LookUp], T]) -> T:
     """Return what *use* gives, which is called when all images of *markup* are made, or have failed."""
     with state_scope():
-        return use(partial(look_up, failures=_make_missing([markup])))
+        return use(_make_missing([markup]))
 
 
-def _make_missing(markups: Sequence[Markup]) -> Failures:
+def _make_missing(markups: Sequence[Markup]) -> LookUp:
     """Fetch the state of all images, and make or schedule together what is missing.
 
     That is one round trip; two, if pictures are among them of which only the record of the image says
     how wide it is. Call it in a `state_scope`, which keeps what was read.
+
+    Returns:
+        What gives URLs and sizes, and knows what has just failed.
     """
     plain = [file for markup in markups if not markup.renditions for file in markup.files]
     fetch_possible([each for markup in markups for each in markup.renditions], plain)
     files = [file for markup in markups for file in markup.files]
     missing = [file for file in files if _is_to_be_made(file)]
     if len(missing) < 2:
-        return NO_FAILURES
+        return look_up
     here = [file for file in missing if not file.cachefile_backend.is_async]
     if len(here) > images_left():
         del here[int(images_left()) :]
     _schedule([file for file in missing if file.cachefile_backend.is_async])
-    return {failure.file: failure.error for failure in generate_many(here).failures}
+    failures = {failure.file: failure.error for failure in generate_many(here).failures}
+    return partial(look_up, failures=failures)
 
 
 def _schedule(files: Sequence[ImageCacheFile]) -> None:
@@ -158,7 +158,7 @@ class Batch:
         """Return a mark for what *render* gives, or its HTML if nothing of it is to be fetched."""
         # In which sizes a picture is offered has to be fetched as well.
         if not markup.renditions and records_are_known(markup.files):
-            return _write_now(markup, render)
+            return write_now(markup, render)
         self._waiting.append((markup, render))
         return SafeString(f"\ue000{self._token}:{len(self._waiting) - 1}\ue001")
 
@@ -208,9 +208,9 @@ class Batch:
         """Return *text* with the marks filled in, after one round trip for all of them."""
         if not self._waiting:
             return text
-        failures = _make_missing([markup for markup, _ in self._waiting])
+        look = _make_missing([markup for markup, _ in self._waiting])
         pattern = re.compile(f"\ue000{self._token}:(\\d+)\ue001")
-        return pattern.sub(lambda found: _write(self._waiting[int(found[1])][1], failures), text)
+        return pattern.sub(lambda found: _write(self._waiting[int(found[1])][1], look), text)
 
 
 _active: ContextVar[Batch | None] = ContextVar("imagekit_batch", default=None)
@@ -253,32 +253,3 @@ def lend(
     batch = _active.get() if waits else None
     # Not by its truth, which would ask for its state.
     return file if batch is None or file is None else batch.lend(file)
-
-
-def show(plan: Callable[..., Markup], *args: Any, waits: bool = False) -> SafeString:
-    """Return the HTML of what ``plan(*args)`` gives; what breaks is handled as the settings say.
-
-    Args:
-        plan: Makes the cache files, and no images.
-        *args: What it takes.
-        waits: Whether a mark can stand for the HTML, which the batch around it fills in.
-
-    Raises:
-        ImageKitError: ``IMAGEKIT_ON_ERROR`` is ``"raise"``, or a programmer erred.
-    """
-    key = key_of(plan, *args)
-    known = written(key) if key is not None else None
-    html = known.text() if known is not None else None
-    batch: Batch | None
-    if known is not None and html is not None:
-        if known.rule and waits and (batch := _active.get()) is not None:
-            batch.rules[known.rule] = None
-        return html
-    markup = attempt(plan, *args)
-    if markup is None:
-        return SafeString("")
-    batch = _active.get() if waits else None
-    render = markup.render if key is None else partial(render_and_note, key, markup)
-    if batch is None:
-        return _write_now(markup, render)
-    return batch.add(markup, partial(batch.with_rule, markup, render))

@@ -30,9 +30,6 @@ from imagekit_registry.imaging import Placeholder
 
 _logger = logging.getLogger("imagekit_registry.html")
 
-#: What has just failed to be made, and why.
-Failures = Mapping[CacheFile, ImageKitError]
-NO_FAILURES: Failures = {}
 #: Gives the URL and size of an image, and True; or those of what stands in, and False.
 LookUp = Callable[[ImageCacheFile], tuple[Fallback, bool]]
 
@@ -162,12 +159,14 @@ def write_attributes(attributes: Mapping[str, object]) -> str:
     return "".join(parts)
 
 
-def look_up(file: ImageCacheFile, failures: Failures = NO_FAILURES) -> tuple[Fallback, bool]:
+def look_up(
+    file: ImageCacheFile, failures: Mapping[CacheFile, ImageKitError] | None = None
+) -> tuple[Fallback, bool]:
     """Return the URL and size of an image, and True; or those of what stands in, and False.
 
     Args:
         file: The image.
-        failures: What has just failed to be made.
+        failures: What has just failed to be made, and why.
     """
     error = failures.get(file) if failures else None
     if error is None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from typing import Any
 
 import attrs
+from django.http import HttpRequest
 
 from imagekit_registry.cachefiles import ImageCacheFile, get_image
-from imagekit_registry.cachefiles.renditions import offer
-from imagekit_registry.exceptions import InvalidArgumentType, NotRegistered
+from imagekit_registry.cachefiles.renditions import offer, offer_with
+from imagekit_registry.exceptions import GenerationError, InvalidArgumentType, NotRegistered
 from imagekit_registry.generatorlibrary import Rendition, has_renditions
 from imagekit_registry.html._arguments import (
     DENSEST,
+    Thumbnail,
     parse_flag,
     parse_formats,
     parse_numbers,
@@ -22,9 +25,7 @@ from imagekit_registry.html._arguments import (
 )
 from imagekit_registry.html._batch import attempt, made_together
 from imagekit_registry.html._elements import ImgMarkup, Markup, look_for_alt, settle_attributes
-from imagekit_registry.html._picture import PictureMarkup, ShownPicture
-from imagekit_registry.html._preload import PreloadMarkup
-from imagekit_registry.html._thumbnail import Thumbnail
+from imagekit_registry.html._picture import PictureMarkup, PreloadMarkup, ShownPicture
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import Picture, settle_picture
 
@@ -225,6 +226,40 @@ def preload_header(*args: Any, **kwargs: Any) -> str:
 def _header_of(args: Unnamed, kwargs: Named) -> str:
     markup = plan_preload(args, kwargs)
     return made_together(markup, markup.header)
+
+
+def picture_parts(
+    file: ImageCacheFile, picture: Picture, request: HttpRequest | None = None
+) -> dict[str, Any]:
+    """Return ``srcset``, ``sizes`` and ``sources`` of an image, as `ImageCacheFile.as_dict` tells them.
+
+    Args:
+        file: The image.
+        picture: How it is offered, over what its spec says.
+        request: The request that is answered; with it URLs are absolute.
+    """
+    shown = None
+    if file.name:
+        renditions = offer_with(picture, file)
+        markup = PictureMarkup(renditions, renditions[-1].picture, {})
+        # Why it cannot be made is told of the image itself.
+        with suppress(GenerationError):
+            shown = made_together(markup, markup.resolve)
+    if shown is None:
+        return {"srcset": "", "sizes": "", "sources": []}
+    sources = [attrs.evolve(each, srcset=_absolute(each.srcset, request)) for each in shown.sources]
+    return {
+        "srcset": _absolute(shown.srcset, request),
+        "sizes": shown.sizes,
+        "sources": [attrs.asdict(each) for each in sources],
+    }
+
+
+def _absolute(srcset: str, request: HttpRequest | None) -> str:
+    if request is None or not srcset:
+        return srcset
+    parts = (part.split(" ") for part in srcset.split(", "))
+    return ", ".join(f"{request.build_absolute_uri(url)} {told}" for url, told in parts)
 
 
 def split_arguments(

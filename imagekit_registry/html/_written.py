@@ -1,13 +1,14 @@
-"""HTML that tags have written: the same until a record, a registration or a setting changes."""
+"""The HTML of tags: what was written before, until a record, a registration or a setting changes; or anew."""
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter, is_
 from types import MappingProxyType
+from typing import Any
 
 import attrs
 from django.db.models.fields.files import FieldFile
@@ -22,6 +23,7 @@ from imagekit_registry.cachefiles.urls import has_fixed_url, has_storage_url, ha
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.generatorlibrary import Thumbnail
+from imagekit_registry.html._batch import Batch, active_batch, attempt, write_now
 from imagekit_registry.html._elements import (
     LookUp,
     Markup,
@@ -110,7 +112,7 @@ class Written:
 _written: dict[Key, Written] = {}
 
 
-def key_of(
+def _key_of(
     plan: object,
     args: Sequence[object] = (),
     kwargs: Mapping[str, object] = MappingProxyType({}),
@@ -166,7 +168,7 @@ def _token_of_image(file: ImageCacheFile) -> object:
     return ImageCacheFile, *place, *made_of, _token(spec.source)
 
 
-def written(key: Key) -> Written | None:
+def _current(key: Key) -> Written | None:
     """Return what was written for *key*, if it would be the same now."""
     known = _written.get(key)
     if known is None or known.version != generator_registry.version:
@@ -180,7 +182,7 @@ def written(key: Key) -> Written | None:
     return known
 
 
-def render_and_note(key: Key, markup: Markup, look: LookUp) -> str:
+def _render_and_note(key: Key, markup: Markup, look: LookUp) -> str:
     """Return the HTML of *markup*, and keep it for *key* if arguments, class and records say all of it.
 
     What is kept was written between two looks at the records: once more, when images are first shown;
@@ -251,6 +253,34 @@ def _is_told_by_arguments(spec: BaseImageSpec) -> bool:
     return own <= changes and not any(
         isinstance(value, property) for value in _attributes_of(type(original))
     )
+
+
+def show(plan: Callable[..., Markup], *args: Any, waits: bool = False) -> SafeString:
+    """Return the HTML of what ``plan(*args)`` gives; what breaks is handled as the settings say.
+
+    Args:
+        plan: Makes the cache files, and no images.
+        *args: What it takes.
+        waits: Whether a mark can stand for the HTML, which the batch around it fills in.
+
+    Raises:
+        ImageKitError: ``IMAGEKIT_ON_ERROR`` is ``"raise"``, or a programmer erred.
+    """
+    key = _key_of(plan, *args)
+    known = _current(key) if key is not None else None
+    batch: Batch | None
+    if known is not None and (html := known.text()) is not None:
+        if known.rule and waits and (batch := active_batch()) is not None:
+            batch.rules[known.rule] = None
+        return html
+    markup = attempt(plan, *args)
+    if markup is None:
+        return SafeString("")
+    batch = active_batch() if waits else None
+    render = markup.render if key is None else partial(_render_and_note, key, markup)
+    if batch is None:
+        return write_now(markup, render)
+    return batch.add(markup, partial(batch.with_rule, markup, render))
 
 
 forget_on_change(_written.clear)

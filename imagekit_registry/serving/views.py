@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from inspect import isawaitable
 from typing import Any, ClassVar
-from urllib.parse import quote, urlsplit
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.exceptions import PermissionDenied
@@ -20,7 +22,7 @@ from django.views import View
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.cachefiles import ImageCacheFile, existence
 from imagekit_registry.cachefiles.urls import url_of
-from imagekit_registry.conf import SERVING_DEFAULTS, SERVING_MODES, conf
+from imagekit_registry.conf import SERVING_DEFAULTS, SERVING_MODES, ServingOptions, conf
 from imagekit_registry.exceptions import (
     ImageKitError,
     InvalidArgument,
@@ -30,10 +32,7 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.generatorlibrary import Rendition
 from imagekit_registry.imaging.formats import can_write, format_to_mimetype
-from imagekit_registry.serving._accept import choose
-from imagekit_registry.serving._content import AsyncPart, SyncPart, parse_range
-from imagekit_registry.serving._instead import MINUTE, SHORTLY, UNKNOWN, busy, failed, say, send_to
-from imagekit_registry.serving._makers import TooManyMakers, turn
+from imagekit_registry.serving import _answers
 from imagekit_registry.serving.signing import Demand, is_signed, version_of
 from imagekit_registry.state import CacheFileRecord, Status
 
@@ -52,6 +51,11 @@ _CONDITIONS = frozenset(
 #: Bytes of an answer that is read at once; a longer one is sent in pieces.
 _SMALL = 1 << 20
 _OK = 200
+
+#: What threads of this process make, by key, and how many others wait for their turn.
+_making: set[str] = set()
+_condition = threading.Condition()
+_waiting = 0
 
 
 class _Refused(Exception):
@@ -87,7 +91,7 @@ class ImageView(View):
     negotiate: bool = False
 
     http_method_names = ["get", "head", "options"]
-    _part: ClassVar[type[SyncPart | AsyncPart]] = SyncPart
+    _part: ClassVar[type[_answers.SyncPart | _answers.AsyncPart]] = _answers.SyncPart
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
@@ -112,7 +116,9 @@ class ImageView(View):
         self, request: HttpRequest, signature: str, spec_id: str, token: str, name: str
     ) -> HttpResponseBase:
         if not is_signed(signature, spec_id, token, name):
-            response: HttpResponseBase = say(403, "The signature of this URL is wrong.", "no-store")
+            response: HttpResponseBase = _answers.say(
+                403, "The signature of this URL is wrong.", "no-store"
+            )
         else:
             try:
                 response = self._answer(request, spec_id, token)
@@ -129,12 +135,12 @@ class ImageView(View):
         try:
             demand = Demand.decode(spec_id, token)
             if demand.is_expired():
-                return say(410, "This URL has expired.")
+                return _answers.say(410, "This URL has expired.")
             original = file = demand.find_file()
             if width := _chosen_width(request, file):
                 file = demand.find_file(width=width)
         except (ValueError, ImageKitError):
-            return say(404, UNKNOWN)
+            return _answers.say(404, _answers.UNKNOWN)
         is_private = self._check_permission(request, file)
         if self.negotiate:
             file = _negotiated(request, file)
@@ -143,10 +149,10 @@ class ImageView(View):
             headers = self._headers(demand, original, record)
             with located(file.identity, "the storage does not give it", wrap=PublishError):
                 response = self._sent(request, file, record, headers)
-        except TooManyMakers:
-            response = busy(file)
+        except _TooManyMakers:
+            response = _answers.busy(file)
         except ImageKitError as error:
-            response = failed(file, error)
+            response = _answers.failed(file, error)
         # Django's answer to a condition that fails has no such header.
         if is_private and not self.cache_control and "Cache-Control" in response:
             response["Cache-Control"] = response["Cache-Control"].replace("public", "private")
@@ -168,7 +174,7 @@ class ImageView(View):
         except PermissionDenied:
             is_allowed = False
         if not is_allowed:
-            raise _Refused(say(403, "You may not see this image.", _FORBIDDEN))
+            raise _Refused(_answers.say(403, "You may not see this image.", _FORBIDDEN))
         return True
 
     def _headers(
@@ -176,7 +182,7 @@ class ImageView(View):
     ) -> dict[str, str]:
         # The URL says of which content of the source, in whatever format and width.
         is_named = demand.version and demand.version == version_of(original.digest, record)
-        seconds = _YEAR if is_named else MINUTE
+        seconds = _YEAR if is_named else _answers.MINUTE
         if demand.expires is not None:
             seconds = min(seconds, max(0, demand.expires - int(time.time())))
         age = f"public, max-age={seconds}{', immutable' if is_named else ''}"
@@ -197,9 +203,9 @@ class ImageView(View):
         mode = self._mode_for(file)
         if mode == "redirect":
             # A cache that ignores Vary would send one browser's format to all others.
-            often = "no-store" if self.negotiate else self.cache_control or SHORTLY
+            often = "no-store" if self.negotiate else self.cache_control or _answers.SHORTLY
             url = url_of(file, file.published_name, file.spec.url_provider)
-            return send_to(url, often)
+            return _answers.send_to(url, often)
         if mode == "accel" and self.negotiate:
             # nginx drops Vary on its way, and caches behind it would not know.
             headers["Cache-Control"] = headers["Cache-Control"].replace("public", "private")
@@ -216,7 +222,7 @@ class ImageView(View):
                 return response
         if mode == "stream":
             return self._streamed(request, file, headers)
-        return _handed_over(file, mode, headers)
+        return _answers.hand_over(file, mode, headers)
 
     def _mode_for(self, file: ImageCacheFile) -> str:
         mode = self.mode
@@ -233,7 +239,7 @@ class ImageView(View):
         content = _opened(file)
         size = content.seek(0, io.SEEK_END)
         headers["Accept-Ranges"] = "bytes"
-        wanted = _wanted(request, headers, size)
+        wanted = _answers.wanted_range(request, headers, size)
         status = _OK
         if wanted is not None:
             status = 206 if wanted else 416
@@ -244,16 +250,16 @@ class ImageView(View):
         part = self._part(content, range(size) if wanted is None else wanted)
         headers["Content-Length"] = str(part.left)
         if request.method == "HEAD" or part.left <= _SMALL:
-            content = b"" if request.method == "HEAD" else part.read_all()
-            part.close()
-            return HttpResponse(content, status=status, headers=headers)
+            with content:
+                body = b"" if request.method == "HEAD" else b"".join(iter(part.read, b""))
+            return HttpResponse(body, status=status, headers=headers)
         return StreamingHttpResponse(part, status=status, headers=headers)
 
 
 class AsyncImageView(ImageView):
     """The same under ASGI: threads make, look up and read, and the event loop goes on."""
 
-    _part = AsyncPart
+    _part = _answers.AsyncPart
 
     async def get(self, request: HttpRequest, **parts: str) -> HttpResponseBase:
         """Answer a GET or HEAD request."""
@@ -264,17 +270,6 @@ async def _result_of(awaitable: Awaitable[bool]) -> bool:
     return await awaitable
 
 
-def _wanted(request: HttpRequest, headers: dict[str, str], size: int) -> range | None:
-    """Return the bytes that are asked for; None for all of them."""
-    condition = request.headers.get("If-Range")
-    if condition is not None and condition not in {
-        headers.get("ETag"),
-        headers.get("Last-Modified"),
-    }:
-        return None
-    return parse_range(request.headers.get("Range", ""), size)
-
-
 def _chosen_width(request: HttpRequest, file: ImageCacheFile) -> int | None:
     """Return the width that the query asks for, if the spec lets it; None if it asks for none."""
     text = request.GET.get("width") if "width" in file.spec.serving_arguments else None
@@ -282,14 +277,14 @@ def _chosen_width(request: HttpRequest, file: ImageCacheFile) -> int | None:
         return None
     width = next((width for width in conf.WIDTHS if str(width) == text), None)
     if width is None:
-        raise _Refused(say(403, "There is no image of this width.", "no-store"))
+        raise _Refused(_answers.say(403, "There is no image of this width.", "no-store"))
     return width
 
 
 def _negotiated(request: HttpRequest, file: ImageCacheFile) -> ImageCacheFile:
     """Return *file* in the format that the browser likes best."""
     formats = {str(format_to_mimetype(each)): each for each in _OFFERED if can_write(each)}
-    best = choose(request.headers.get("Accept", ""), list(formats), file.media_type)
+    best = _answers.choose(request.headers.get("Accept", ""), list(formats), file.media_type)
     if best == file.media_type:
         return file
     try:
@@ -299,15 +294,59 @@ def _negotiated(request: HttpRequest, file: ImageCacheFile) -> ImageCacheFile:
         return file
 
 
+class _TooManyMakers(Exception):
+    """It is not known when it would be one's turn."""
+
+
+@contextmanager
+def _turn(key: str) -> Iterator[None]:
+    """Let as many threads into the block as ``IMAGEKIT_SERVING["CONCURRENCY"]`` says.
+
+    Those who want what somebody is making already are let in one after the other, and do not count
+    among those who wait.
+
+    Args:
+        key: What tells the image from all others.
+
+    Raises:
+        _TooManyMakers: Too many wait already, or ``IMAGEKIT_LOCK_WAIT`` seconds have passed.
+    """
+    global _waiting  # noqa: PLW0603 -- one count for the process
+    options: ServingOptions = {**SERVING_DEFAULTS, **conf.SERVING}
+    most = options["CONCURRENCY"] or os.cpu_count() or 1
+
+    def is_free() -> bool:
+        return key not in _making and len(_making) < most
+
+    with _condition:
+        if not is_free():
+            counts = key not in _making
+            if counts and _waiting >= options["WAITING"]:
+                raise _TooManyMakers
+            _waiting += counts
+            try:
+                if not _condition.wait_for(is_free, conf.LOCK_WAIT):
+                    raise _TooManyMakers
+            finally:
+                _waiting -= counts
+        _making.add(key)
+    try:
+        yield
+    finally:
+        with _condition:
+            _making.discard(key)
+            _condition.notify_all()
+
+
 def _made(file: ImageCacheFile) -> CacheFileRecord:
     """Return the record of *file*, which is made unless it is known to exist.
 
     Raises:
-        TooManyMakers: It is not, and not for a while.
+        _TooManyMakers: It is not, and not for a while.
         ImageKitError: It cannot be made.
     """
     if not existence.is_known_to_exist(file):
-        with turn(file.identity.key):
+        with _turn(file.identity.key):
             file.cachefile_backend.generate_now(file)
     record = existence.known(file)
     # Some backends keep no records, and a store may be down.
@@ -322,13 +361,3 @@ def _opened(file: ImageCacheFile) -> Any:
         existence.invalidate(file)
         _made(file)
         return file.storage.open(file.published_name, "rb")
-
-
-def _handed_over(file: ImageCacheFile, mode: str, headers: dict[str, str]) -> HttpResponse:
-    """Return an answer whose body the web server puts in."""
-    name = file.published_name
-    if mode == "accel":
-        headers["X-Accel-Redirect"] = urlsplit(file.storage.url(name)).path
-    else:
-        headers["X-Sendfile"] = quote(file.storage.path(name))
-    return HttpResponse(headers=headers)

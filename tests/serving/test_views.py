@@ -26,9 +26,8 @@ from imagekit_registry.imaging.formats import can_write
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.registry import generator_registry, unregister
 from imagekit_registry.serving import AsyncImageView, ImageView
-from imagekit_registry.serving._accept import choose
-from imagekit_registry.serving._content import parse_range
-from imagekit_registry.serving._makers import turn
+from imagekit_registry.serving._answers import choose, parse_range
+from imagekit_registry.serving.views import _turn
 from tests.serving.conftest import SPEC, Small
 from tests.storages import CountingStorage, RemoteStorage
 
@@ -552,7 +551,7 @@ class TestFailures:
         """Where the source stands in for images, it is shown meanwhile."""
         settings.IMAGEKIT_SERVING = {"CONCURRENCY": 1, "WAITING": 0}
         url = small().demand_url()
-        with turn("another"):
+        with _turn("another"):
             response = client.get(url)
             settings.IMAGEKIT_ON_ERROR = "source"
             instead = client.get(url)
@@ -567,7 +566,7 @@ class TestFailures:
         """As long as one waits for a lock."""
         settings.IMAGEKIT_SERVING = {"CONCURRENCY": 1}
         settings.IMAGEKIT_LOCK_WAIT = 0.01
-        with turn("another"):
+        with _turn("another"):
             assert client.get(small().demand_url()).status_code == 503
 
     def test_other_methods_are_not_allowed(self, small: Any, client: Client) -> None:

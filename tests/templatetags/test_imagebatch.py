@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import django
 import pytest
@@ -17,13 +17,14 @@ from django.template import Context, Engine, Library, Node, Template, TemplateDo
 from django.template.defaulttags import WithNode
 
 from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles.backends import BaseAsync
 from imagekit_registry.exceptions import NotRegistered, UnreadableImage
 from imagekit_registry.html import active_batch
 from imagekit_registry.specs import StoredFile
 from imagekit_registry.state import state_scope
 from imagekit_registry.testing import forget_state
 from tests.pages import be_fresh, elements, forget_everything, render
-from tests.storages import StrictStorage
+from tests.storages import CountingStorage, StrictStorage
 from tests.testapp.models import Concrete, ConcreteChild, Photo
 
 BATCH = (
@@ -431,6 +432,16 @@ class TestEngine:
         assert set(pages) == {expected}
 
 
+class Worker(BaseAsync):
+    """A backend whose workers never come to it."""
+
+    told: ClassVar[list[int]] = []
+
+    def schedule_together(self, files: Any, force: bool = False) -> None:
+        """Take note of how many there are."""
+        Worker.told.append(len(files))
+
+
 class TestMaking:
     """Images that a page in a batch has to make."""
 
@@ -472,3 +483,21 @@ class _Boom:
     @property
     def now(self) -> str:
         raise ZeroDivisionError
+
+    def test_images_that_workers_make_are_looked_for_once(
+        self, stored_photo: Any, settings: Any
+    ) -> None:
+        """By the page that hands them over; while they are pending pages ask no storage."""
+        path = f"{CountingStorage.__module__}.{CountingStorage.__qualname__}"
+        settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": path}}
+        settings.IMAGEKIT_DEFAULT_CACHEFILE_BACKEND = f"{__name__}.Worker"
+        names = [stored_photo(), stored_photo()]
+        Worker.told.clear()
+        calls: Counter[str] = storages["default"].calls  # type: ignore[attr-defined]
+        for fresh in (True, False):
+            calls.clear()
+            text = "{% thumbnail '30x20' name %}{% thumbnail '40x20' name %}"
+            page = f"{{% imagebatch %}}{{% for name in names %}}{text}{{% endfor %}}{{% endimagebatch %}}"
+            assert len(elements(render(page, names=names))) == 4
+            assert calls["exists"] == (4 if fresh else 0)
+        assert Worker.told == [2, 2]

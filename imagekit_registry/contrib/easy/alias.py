@@ -27,7 +27,7 @@ __all__ = ["Aliases", "aliases", "fields_of", "spec_id_of"]
 _Options = Mapping[str, Any]
 
 
-@lru_cache(maxsize=1024)  # one text for one id: what is known of files hangs on the very same
+@lru_cache(maxsize=1024)  # each image of a page is asked for by it
 def spec_id_of(alias: str, target: str = "") -> str:
     """Return the id of the spec for an alias of a target.
 

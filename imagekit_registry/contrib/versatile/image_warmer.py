@@ -8,11 +8,7 @@ from operator import attrgetter
 from django.db.models import Model, QuerySet
 
 from imagekit_registry.cachefiles import generate_many
-from imagekit_registry.contrib.versatile.utils import (
-    Keys,
-    get_rendition_key_set,
-    validate_versatileimagefield_sizekey_list,
-)
+from imagekit_registry.contrib.versatile.utils import Keys, pairs_of
 from imagekit_registry.exceptions import InvalidArgumentType
 
 __all__ = ["VersatileImageFieldWarmer"]
@@ -51,11 +47,7 @@ class VersatileImageFieldWarmer:
             self.rows = instance_or_queryset
         else:
             raise InvalidArgumentType("Give a row, or a query for rows.")
-        if isinstance(rendition_key_set, str):
-            pairs = get_rendition_key_set(rendition_key_set)
-        else:
-            pairs = validate_versatileimagefield_sizekey_list(rendition_key_set)
-        self.keys = [key for _, key in pairs if key != "url"]
+        self.keys = [key for _, key in pairs_of(rendition_key_set) if key != "url"]
         self.image_attr = image_attr
 
     def warm(self) -> tuple[int, list[str]]:

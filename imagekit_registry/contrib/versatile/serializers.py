@@ -9,8 +9,7 @@ from rest_framework import serializers
 from imagekit_registry.contrib.versatile.utils import (
     Keys,
     build_versatileimagefield_url_set,
-    get_rendition_key_set,
-    validate_versatileimagefield_sizekey_list,
+    pairs_of,
 )
 
 __all__ = ["VersatileImageFieldSerializer"]
@@ -31,9 +30,7 @@ class VersatileImageFieldSerializer(serializers.ImageField):  # type: ignore[mis
     """
 
     def __init__(self, sizes: str | Keys, *args: object, **kwargs: object) -> None:
-        if isinstance(sizes, str):
-            sizes = get_rendition_key_set(sizes)
-        self.sizes = validate_versatileimagefield_sizekey_list(sizes)
+        self.sizes = pairs_of(sizes)
         super().__init__(*args, **{"read_only": True, **kwargs})
 
     def to_representation(self, value: Any) -> dict[str, str]:

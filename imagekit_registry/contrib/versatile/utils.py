@@ -55,6 +55,13 @@ def get_rendition_key_set(key: str) -> list[tuple[str, str]]:
         ) from None
 
 
+def pairs_of(sizes: str | Keys) -> list[tuple[str, str]]:
+    """Return pairs of names and keys, of a set by its name, or those that are given."""
+    if isinstance(sizes, str):
+        return get_rendition_key_set(sizes)
+    return validate_versatileimagefield_sizekey_list(sizes)
+
+
 def get_url_from_image_key(image_instance: VersatileImageFieldFile, image_key: str) -> str:
     """Return the URL of an image by its key; of ``"url"`` that of the file itself."""
     return image_instance.url if image_key == "url" else image_instance.made(image_key).url

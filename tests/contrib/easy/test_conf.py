@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import storages
 
-from imagekit_registry.contrib.easy._checks import check_settings, check_templates
+from imagekit_registry.contrib.easy._moving import check_settings, check_templates
 from imagekit_registry.contrib.easy.conf import REPLACED, RULES, Settings
 from imagekit_registry.contrib.easy.conf import settings as easy_settings
 from imagekit_registry.contrib.easy.files import get_thumbnailer

@@ -22,7 +22,7 @@ from rest_framework import serializers
 
 from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles.backends.messages import describe, generator_of
-from imagekit_registry.contrib.versatile.apps import check_settings
+from imagekit_registry.contrib.versatile._moving import check_settings
 from imagekit_registry.contrib.versatile.conf import DEFAULTS, REPLACED
 from imagekit_registry.contrib.versatile.datastructures import (
     FilteredImage,

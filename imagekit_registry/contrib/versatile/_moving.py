@@ -1,4 +1,7 @@
-"""What django-versatileimagefield has made: found by its names, which tell the keys."""
+"""What a project brings along from django-versatileimagefield: settings, which are checked, and images.
+
+What it has made is found by its names, which tell the keys.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
+from django.core import checks
 
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.contrib._peers import names_beside, stored_files
@@ -20,6 +24,22 @@ _FILTERED = re.compile(r"__(\w+?)__")
 _SIZED = re.compile(
     r"(?:__(?P<filter>\w+?)__)?-(?P<sizer>.+)-(?P<size>\d+x\d+)(?:-(?P<quality>\d+))?"
 )
+
+
+def check_settings(app_configs: object, **kwargs: object) -> list[checks.CheckMessage]:
+    """Return the settings of django-versatileimagefield that have no effect."""
+    found: list[checks.CheckMessage] = []
+    for name in getattr(settings, "VERSATILEIMAGEFIELD_SETTINGS", {}):
+        if name not in conf.DEFAULTS:
+            known = f"there are {', '.join(sorted(conf.DEFAULTS))}"
+            text = f"VERSATILEIMAGEFIELD_SETTINGS[{name!r}] has no effect."
+            hint = f"Remove it; {conf.REPLACED.get(name, known)}."
+            found.append(checks.Warning(text, hint=hint, id="imagekit.W041"))
+    if getattr(settings, "VERSATILEIMAGEFIELD_USE_PLACEHOLDIT", False):
+        text = "VERSATILEIMAGEFIELD_USE_PLACEHOLDIT has no effect: nothing of other sites is shown."
+        hint = "Give the field placeholder_image=, or show something else in the template."
+        found.append(checks.Warning(text, hint=hint, id="imagekit.W041"))
+    return found
 
 
 def former_images(notes: list[str]) -> Iterator[Former]:
