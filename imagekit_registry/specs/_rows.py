@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import nullcontext
 from copy import copy
 from functools import cache, partial
-from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakSet
@@ -46,22 +45,17 @@ def iterate_rows(
         rows: Of one model, not sliced.
         key: Returns the primary key of what the queryset gives.
     """
-    return chain.from_iterable(_pages_of(rows, key))
-
-
-def _pages_of(rows: QuerySet[Any, Any], key: Callable[[Any], object]) -> Iterator[Iterable[Any]]:
     if not rows.model._meta.managed:
-        yield rows.iterator(_CHUNK)
+        yield from rows.iterator(_CHUNK)
         return
     rest = rows = rows.order_by("pk")
     while page := list(rest[:_CHUNK]):
-        yield page
+        yield from page
         if len(page) < _CHUNK:
             return
         rest = rows.filter(pk__gt=key(page[-1]))
 
 
-@attrs.define(eq=False)
 class Callback:
     """Stands for a callback that is called at the commit; held by that alone."""
 
@@ -165,9 +159,9 @@ def known_of(instance: Model, field_name: str) -> Known:
 
 def note(instance: Model, field_name: str, **changes: Any) -> None:
     """Change what *instance* knows of a source field."""
-    known = known_of(instance, field_name)._replace(**changes)
     state = instance._state.__dict__
-    state[_KNOWN] = {**state.get(_KNOWN, {}), field_name: known}
+    known: dict[str, Known] = state.get(_KNOWN, {})
+    state[_KNOWN] = {**known, field_name: known.get(field_name, _NOTHING)._replace(**changes)}
 
 
 def note_moved_point(instance: Model, image_field: str, before: object) -> None:
