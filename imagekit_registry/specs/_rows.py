@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import nullcontext
 from copy import copy
 from functools import cache, partial
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakSet
@@ -45,12 +46,16 @@ def iterate_rows(
         rows: Of one model, not sliced.
         key: Returns the primary key of what the queryset gives.
     """
+    return chain.from_iterable(_pages_of(rows, key))
+
+
+def _pages_of(rows: QuerySet[Any, Any], key: Callable[[Any], object]) -> Iterator[Iterable[Any]]:
     if not rows.model._meta.managed:
-        yield from rows.iterator(_CHUNK)
+        yield rows.iterator(_CHUNK)
         return
     rest = rows = rows.order_by("pk")
     while page := list(rest[:_CHUNK]):
-        yield from page
+        yield page
         if len(page) < _CHUNK:
             return
         rest = rows.filter(pk__gt=key(page[-1]))
