@@ -11,35 +11,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from django.conf import settings
 
+from imagekit_registry import _rules as rules
 from imagekit_registry._rules import (
-    BUDGET_RULES,
     SERVING_DEFAULTS,
     SERVING_MODES,
-    SERVING_RULES,
     RequestBudget,
-    Rule,
     ServingOptions,
-    anchor,
-    attributes,
-    boolean,
-    dotted_path,
-    folder,
-    format_options,
-    more_than_one,
-    name,
-    names,
-    not_negative,
-    one_of,
-    one_or_more,
-    optional,
-    options,
-    picture,
-    positive,
-    rule_for,
-    scales,
-    share,
-    text,
-    widths,
 )
 
 __all__ = [
@@ -97,7 +74,7 @@ class Setting(property, Generic[T]):
         self,
         default: T,
         doc: str,
-        rule: Rule = lambda value: None,
+        rule: rules.Rule = lambda value: None,
         *,
         example: T | None = None,
         debug_default: T = _SAME,
@@ -148,26 +125,28 @@ class Conf:
     CACHEFILE_NAMER = Setting(
         "imagekit_registry.cachefiles.namers.hash",
         "Dotted path of the namer for generators that are not specs.",
-        dotted_path("namer"),
+        rules.dotted_path("namer"),
     )
     SPEC_CACHEFILE_NAMER = Setting(
         "imagekit_registry.cachefiles.namers.source_name_as_path",
         "Dotted path of the namer for specs.",
-        dotted_path("namer"),
+        rules.dotted_path("namer"),
     )
     CACHEFILE_DIR = Setting(
-        "CACHE/images", "Folder in the cache file storage under which all cache files lie.", folder
+        "CACHE/images",
+        "Folder in the cache file storage under which all cache files lie.",
+        rules.folder,
     )
     DEFAULT_CACHEFILE_BACKEND = Setting(
         "imagekit_registry.cachefiles.backends.Simple",
         "Dotted path of the cache file backend.",
-        dotted_path("cache file backend"),
+        rules.dotted_path("cache file backend"),
     )
     DEFAULT_IMAGE_CACHE_BACKEND = Setting[str | None](
         None,
         "Dotted path of an old three-method backend (validate, invalidate, clear);"
         " takes the place of the cache file backend.",
-        optional(dotted_path("image cache backend")),
+        rules.optional(rules.dotted_path("image cache backend")),
     )
     DEFAULT_CACHEFILE_STRATEGY = Setting(
         "imagekit_registry.cachefiles.strategies.JustInTime",
@@ -177,17 +156,17 @@ class Conf:
         "default", "Storage of the cache files: an alias from STORAGES, or a dotted path."
     )
     CACHE_BACKEND = Setting("default", "Alias, from CACHES, of the cache that holds the state.")
-    CACHE_PREFIX = Setting("imagekit:", "What the keys in the cache start with.", text)
+    CACHE_PREFIX = Setting("imagekit:", "What the keys in the cache start with.", rules.text)
     CACHE_TIMEOUT = Setting[int | None](
         None,
         "Seconds for which the state of an existing file is kept; None: for ever (300 under DEBUG).",
-        optional(not_negative),
+        rules.optional(rules.not_negative),
         debug_default=300,
     )
     USE_MEMCACHED_SAFE_CACHE_KEY = Setting(
         True,
         "Whether cache keys are shortened to what memcached accepts.",
-        boolean,
+        rules.boolean,
     )
     DEFAULT_THUMBNAIL_FORMAT = Setting[str | None](
         None, "Format of the thumbnail tag's images; None: that of the source."
@@ -195,7 +174,7 @@ class Conf:
     DEFAULT_THUMBNAIL_SRCSET_SCALES = Setting[list[float] | None](
         None,
         "Pixel densities that the thumbnail tag adds as srcset, such as [2, 3].",
-        optional(scales),
+        rules.optional(rules.scales),
         example=[2, 3],
     )
     DEFAULT_ANCHOR = Setting[str | Sequence[float] | None](
@@ -203,13 +182,13 @@ class Conf:
         "Which part is kept where nothing is said of it: 'focal', 'entropy', words such as"
         " 'top left', percentages such as '20% 80%', or fractions of width and height; None: what"
         " each processor keeps.",
-        optional(anchor),
+        rules.optional(rules.anchor),
         example="focal",
     )
     FORMAT_OPTIONS = Setting[Mapping[str, Mapping[str, Any]]](
         {},
         "Pillow save options per format; laid over the built-in ones, under those of a spec.",
-        format_options,
+        rules.format_options,
         example={"JPEG": {"quality": 80}},
     )
     DECODER = Setting("pillow", "What decodes sources: 'pillow', 'vips' or a dotted path.")
@@ -218,144 +197,148 @@ class Conf:
     LOCAL_STATE_TTL = Setting(
         10.0,
         "Seconds for which a process trusts the state that it has read; 0: not at all.",
-        not_negative,
+        rules.not_negative,
     )
     LOCAL_STATE_SIZE = Setting(
-        10_000, "Number of cache files whose state a process remembers.", not_negative
+        10_000, "Number of cache files whose state a process remembers.", rules.not_negative
     )
     VERIFY_SOURCES_EVERY = Setting[float | None](
         None,
         "Seconds after which the source of a shown image is looked at again; None: 60 on file"
         " systems, never elsewhere; 0: never.",
-        optional(not_negative),
+        rules.optional(rules.not_negative),
     )
     ON_ERROR = Setting[str | Callable[..., Any]](
         "placeholder",
         "What a page shows for an image that cannot be made: 'raise' (the default under DEBUG),"
         " 'placeholder', 'source', 'empty', or a callable (also by dotted path).",
-        one_of("empty", "placeholder", "raise", "source"),
+        rules.one_of("empty", "placeholder", "raise", "source"),
         debug_default="raise",
     )
     PLACEHOLDER_DELIVERY = Setting(
         "style",
         "How pages get the placeholders of images: 'style' (an attribute), 'nonce' (one <style> of"
         " each {% imagebatch %}) or 'class' (the project writes the rules).",
-        rule_for("one of 'class', 'nonce', 'style'", ("class", "nonce", "style").__contains__),
+        rules.rule_for(
+            "one of 'class', 'nonce', 'style'", ("class", "nonce", "style").__contains__
+        ),
     )
     SMALLEST = Setting[Sequence[str]](
         ("AVIF", "WEBP", "JPEG"),
         "Formats of which format='smallest' writes the one with the fewest bytes.",
-        names,
+        rules.names,
     )
     MAX_PIXELS = Setting[int | None](
         100_000_000,
         "Largest source that is decoded, in pixels: width x height.",
-        optional(one_or_more),
+        rules.optional(rules.one_or_more),
     )
     MAX_OUTPUT_PIXELS = Setting[int | None](
         25_000_000,
         "Largest image that is made, in pixels of width x height.",
-        optional(one_or_more),
+        rules.optional(rules.one_or_more),
     )
     MAX_FRAMES = Setting[int | None](
-        500, "Largest number of frames of an animation.", optional(one_or_more)
+        500, "Largest number of frames of an animation.", rules.optional(rules.one_or_more)
     )
     MAX_BYTES = Setting[int | None](
-        100 * 1024 * 1024, "Largest source file, in bytes.", optional(one_or_more)
+        100 * 1024 * 1024, "Largest source file, in bytes.", rules.optional(rules.one_or_more)
     )
     MAX_SECONDS = Setting[float | None](
         10.0,
         "Longest time, in seconds, for making the images of one source.",
-        optional(positive),
+        rules.optional(rules.positive),
     )
     MAX_MISSING = Setting[float | None](
         0.1,
         "Largest share of its rows that a still may lack because its file is cut off.",
-        optional(share),
+        rules.optional(rules.share),
     )
     ALLOWED_FORMATS = Setting[Iterable[str]](
         ALLOWED_FORMATS,
         "Formats, by Pillow's names, that sources may have.",
-        names,
+        rules.names,
         example=["JPEG", "PNG", "WEBP"],
     )
     OPENER_PROCESS = Setting(
         False,
         "Whether files that an opener reads are opened in a process of their own, which is killed"
         " when its time is over.",
-        boolean,
+        rules.boolean,
     )
     URL_PROVIDER = Setting[str | None](
         None,
         "Dotted path of what gives the URLs of images that exist; None: their storages.",
-        optional(dotted_path("URL provider")),
+        rules.optional(rules.dotted_path("URL provider")),
         example="imagekit_registry.cachefiles.urls.Memoised",
     )
     QUEUE = Setting[str | None](
         None,
         "Name of the queue for workers; None: the default one of the backend's library.",
-        optional(name),
+        rules.optional(rules.name),
         example="images",
     )
     LOCK_TIMEOUT = Setting(
         30.0,
         "Seconds after which the lock of a process that died while making an image ends.",
-        positive,
+        rules.positive,
     )
     LOCK_WAIT = Setting(
         20.0,
         "Seconds for which a request waits while somebody else makes the image it needs.",
-        not_negative,
+        rules.not_negative,
     )
     RETRY_AFTER = Setting(
         60.0,
         "Seconds before a failed image is tried again; doubles with each failure.",
-        not_negative,
+        rules.not_negative,
     )
     RETRY_AFTER_MAX = Setting(
-        86_400.0, "Longest time, in seconds, between two tries.", not_negative
+        86_400.0, "Longest time, in seconds, between two tries.", rules.not_negative
     )
     REQUEST_BUDGET = Setting[RequestBudget](
         {},
         "What a request may spend on making images: a number of images, and of seconds.",
-        options(BUDGET_RULES),
+        rules.options(rules.BUDGET_RULES),
         example={"images": 4, "seconds": 2.0},
     )
     SERVING = Setting[ServingOptions](
         {},
         "How on-demand URLs are answered: MODE, PERMISSION, CONCURRENCY, WAITING, EXPIRES.",
-        options(SERVING_RULES),
+        rules.options(rules.SERVING_RULES),
         example={"MODE": "accel"},
     )
     WIDTHS = Setting[Iterable[int]](
         (),
         "Widths, in pixels, that may be asked for without a signature of their own, and to which"
         " those that pictures offer are rounded up.",
-        widths,
+        rules.widths,
         example=(320, 640, 1280),
     )
     WIDTH_STEP = Setting(
         1.4,
         "How many times as wide as the one before each width is that a picture offers.",
-        more_than_one,
+        rules.more_than_one,
     )
     PICTURE = Setting[Mapping[str, Any]](
         {},
         "What pictures have that say nothing else: arguments of Picture.",
-        picture,
+        rules.picture,
         example={"formats": ("WEBP",)},
     )
     IMG = Setting[Mapping[str, Any]](
         {},
         "Attributes of each <img> that the tags write, unless it has others.",
-        attributes,
+        rules.attributes,
         example={"loading": "lazy", "decoding": "async"},
     )
     ALT = Setting(
         "optional",
         "What becomes of an <img> without alt: it is 'optional', the tags 'warn' (the default under"
         " DEBUG), or 'require' it.",
-        rule_for("'optional', 'warn' or 'require'", ("optional", "warn", "require").__contains__),
+        rules.rule_for(
+            "'optional', 'warn' or 'require'", ("optional", "warn", "require").__contains__
+        ),
         debug_default="warn",
     )
 

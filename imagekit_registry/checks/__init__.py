@@ -15,9 +15,10 @@ from django.core.checks import CheckMessage, Info
 from django.core.signals import request_started
 from django.db.models import ImageField
 
-from imagekit_registry.checks._fields import check_field, check_fields
 from imagekit_registry.checks._settings import check_settings
 from imagekit_registry.checks._specs import (
+    check_field,
+    check_fields,
     check_openers,
     check_parts,
     check_source_groups,

@@ -19,7 +19,7 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage, storages
 from django.db.models.fields.files import FieldFile
 
-from imagekit_registry._loading import get_by_qname, storage_reference
+from imagekit_registry._loading import get_by_qname, get_singleton, storage_reference
 from imagekit_registry.conf import settings
 from imagekit_registry.exceptions import (
     ImageKitError,
@@ -244,19 +244,19 @@ class SourceReader(Protocol):
         """Return the fingerprint of the file as it is now."""
 
 
-# What knows these storages stands above this room: here it is an address.
+# What knows these storages stands above this room, or is imported with the first static file alone.
 _READER_OF = "imagekit_registry.contrib.storages.reader_of"
+_FOUND_READER = "imagekit_registry.specs.static.FoundReader"
 
 
 def _reader_of(storage: object) -> SourceReader | None:
+    reader: SourceReader | None = None
     if settings.DEBUG and storage_reference(storage) == STATICFILES_STORAGE_ALIAS:
-        # With the first static file: no other one needs finders.
-        from imagekit_registry.specs._finders import FoundReader
-
-        return FoundReader()
-    if isinstance(storage, FileSystemStorage | InMemoryStorage) or hasattr(storage, "get_etag"):
-        return None
-    reader: SourceReader | None = get_by_qname(_READER_OF, "reader of sources")(storage)
+        reader = get_singleton(_FOUND_READER, "reader of sources")
+    elif not (
+        isinstance(storage, FileSystemStorage | InMemoryStorage) or hasattr(storage, "get_etag")
+    ):
+        reader = get_by_qname(_READER_OF, "reader of sources")(storage)
     return reader
 
 

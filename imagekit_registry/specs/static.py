@@ -5,6 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import IO
 
 from django.conf import STATICFILES_STORAGE_ALIAS
 from django.contrib.staticfiles import finders
@@ -68,3 +70,26 @@ class StaticSourceGroup:
 
     def __repr__(self) -> str:
         return f"<StaticSourceGroup: {', '.join(self.patterns)}>"
+
+
+class FoundReader:
+    """Reads static files before they are collected, as ``runserver`` finds them."""
+
+    def open(self, name: str) -> tuple[IO[bytes], str]:
+        """Return content and fingerprint; raise `FileNotFoundError` if there is no such file."""
+        path = self._find(name)
+        return path.open("rb"), self._fingerprint(path)
+
+    def fingerprint(self, name: str) -> str:
+        """Return the fingerprint of a file."""
+        return self._fingerprint(self._find(name))
+
+    def _fingerprint(self, path: Path) -> str:
+        told = path.stat()
+        return f"{told.st_size}/{told.st_mtime_ns}"
+
+    def _find(self, name: str) -> Path:
+        found = finders.find(name)
+        if not isinstance(found, str):
+            raise FileNotFoundError(f"no finder of STATICFILES_FINDERS finds {name!r}")
+        return Path(found)

@@ -1,22 +1,36 @@
-"""``manage.py generateimages``: make the images of all sources."""
+"""``manage.py generateimages``: make the images of all sources, or of some rows."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
 
+from django.apps import apps
+from django.core.exceptions import FieldError, ValidationError
 from django.core.management.base import CommandError
+from django.db.models import Model, Q, QuerySet
+from django.db.models.fields.files import FieldFile
 
+from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.bulk import Generation
+from imagekit_registry.cachefiles.existence import fetch
 from imagekit_registry.cachefiles.listing import Hashes
 from imagekit_registry.cachefiles.results import ResultStatus
 from imagekit_registry.exceptions import ImageKitError
 from imagekit_registry.maintenance.again import Lost
-from imagekit_registry.maintenance.inventory import Errors, fed_ids
+from imagekit_registry.maintenance.inventory import (
+    Errors,
+    batches_of_rows,
+    every_batch,
+    expected_count,
+    fed_ids,
+    feeds_of,
+    has_pictures,
+)
 from imagekit_registry.maintenance.waiting import Waiting
 from imagekit_registry.management._commands import (
     ImageCommand,
@@ -26,7 +40,6 @@ from imagekit_registry.management._commands import (
     flag,
     select,
 )
-from imagekit_registry.management._rows import ARGUMENTS, Part
 from imagekit_registry.state import get_state_access
 
 __all__ = ["Command"]
@@ -35,6 +48,125 @@ __all__ = ["Command"]
 UNFED = "Its images are made as tags show them; to make them here, register a source group."
 #: Records that are written down together.
 REMEMBER_EVERY = 500
+_FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+class Part:
+    """The part that the options of a command choose.
+
+    Args:
+        options: The options.
+        ids: The ids of the specs that are meant.
+
+    Attributes:
+        is_cut: Whether the limit has left something.
+
+    Raises:
+        CommandError: There is no such model, it feeds nothing, or the options make no sense.
+    """
+
+    def __init__(self, options: Options, ids: Sequence[str]) -> None:
+        self._ids, self._limit = ids, options["limit"]
+        self._rows = _rows_of(options)
+        #: The first row of a batch that may not be done, and of the one after it.
+        self._begun: list[object] = []
+        self.is_cut = False
+        if self._limit is not None and self._limit < 1:
+            raise CommandError("Give a number from 1 on for --limit.")
+        if self._limit and options["force"] and self._rows is None:
+            raise CommandError(
+                "--force with --limit would make the same images each time. Give --model as well: then"
+                " the command says where to go on."
+            )
+        if self._rows is not None and not feeds_of(self._rows.model, ids):
+            raise CommandError(
+                f"No image field of {options['model']} feeds any of the specs that are meant."
+            )
+
+    def count(self) -> int | None:
+        """Return how many images there are at most; None if somebody does not say."""
+        if self._rows is None:
+            return expected_count(self._ids)
+        feeds = feeds_of(self._rows.model, self._ids)
+        is_known = not has_pictures(spec_id for _, spec_id in feeds)
+        return self._rows.count() * len(feeds) if is_known else None
+
+    def batches(self, errors: Errors, made: Callable[[], int]) -> Iterator[list[ImageCacheFile]]:
+        """Yield the files, up to the limit.
+
+        Args:
+            errors: Where to write down what goes wrong.
+            made: Tells how many images were made until now.
+        """
+        batches = (
+            every_batch(self._ids, errors)
+            if self._rows is None
+            else batches_of_rows(self._rows, self._ids, errors)
+        )
+        for batch in batches:
+            self._begun = [*self._begun[-1:], *map(_row_of, batch[:1])]
+            if self._limit is None:
+                yield batch
+                continue
+            fetch(batch)  # together, for this process to remember
+            by_source: dict[str, list[ImageCacheFile]] = {}
+            for file in batch:
+                by_source.setdefault(file.identity.source, []).append(file)
+            for files in by_source.values():
+                if made() >= self._limit:
+                    self.is_cut, self._begun = True, [_row_of(files[0])]
+                    return
+                yield files
+
+    @property
+    def next(self) -> str:
+        """The lookup to go on with; empty if no rows are chosen, or none is known.
+
+        What comes before it is done. The last batch but one may still be with threads.
+        """
+        pk = self._begun[0] if self._rows is not None and self._begun else None
+        return f"pk__gte={pk}" if pk is not None else ""
+
+
+def _row_of(file: ImageCacheFile) -> object:
+    """Return the key of the row that holds the source of a file, or that of its source's source."""
+    source: object = file.source
+    while isinstance(source, ImageCacheFile):
+        source = source.source
+    return source.instance.pk if isinstance(source, FieldFile) else None
+
+
+def _rows_of(options: Options) -> QuerySet[Model] | None:
+    label = options["model"]
+    if not label:
+        if options["filter"]:
+            raise CommandError("--filter chooses rows of a model. Give --model as well.")
+        return None
+    try:
+        model = apps.get_model(label)
+    except (LookupError, ValueError) as error:
+        text = f"There is no model {label!r} ({error}). Write the app and the model: shop.Photo."
+        raise CommandError(text) from error
+    lookups = map(_lookup, options["filter"])
+    try:
+        rows: QuerySet[Model] = model._base_manager.filter(*lookups).order_by("pk")
+    except (FieldError, TypeError, ValidationError, ValueError) as error:
+        text = f"The rows of {label} cannot be chosen by {' '.join(options['filter'])}: {error}"
+        raise CommandError(text) from error
+    return rows
+
+
+def _lookup(text: str) -> Q:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise CommandError(f"{text!r} is no lookup. Write one such as pk__gte=1000.")
+    if name.endswith("__in"):
+        return Q((name, value.split(",")))
+    if name.endswith("__isnull"):
+        if value.lower() not in _FLAGS:
+            raise CommandError(f"{text!r} is neither true nor false. Write {name}=true or =false.")
+        return Q((name, _FLAGS[value.lower()]))
+    return Q((name, value))
 
 
 class Command(ImageCommand):
@@ -63,7 +195,24 @@ class Command(ImageCommand):
             "With --missing: look for the files of all known images, also those of template tags."
             " What cannot be made here is made by the next page that shows it."
         ),
-        **ARGUMENTS,
+        "--model": {
+            "metavar": "APP.MODEL",
+            "help": "Only what the image fields of this model feed, in the order of its rows: shop.Photo.",
+        },
+        "--filter": {
+            "action": "append",
+            "default": [],
+            "metavar": "LOOKUP=VALUE",
+            "help": "Only those rows, as of a queryset: pk__gte=1000. May be given several times; values of"
+            " __in are parted by commas.",
+        },
+        "--limit": {
+            "type": int,
+            "metavar": "N",
+            "help": "Stop when N images were made or handed to workers; those of one source are not parted,"
+            " and with --jobs those that threads have taken by then, up to four of each, are made as well."
+            " Called again, the command goes on, since what exists is passed over.",
+        },
         "--wait": flag(
             "Wait until workers have made what was handed to them; give up when they have made"
             " nothing for IMAGEKIT_LOCK_TIMEOUT seconds."
