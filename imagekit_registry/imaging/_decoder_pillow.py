@@ -18,7 +18,6 @@ from PIL.WebPImagePlugin import WebPImageFile
 from imagekit_registry._openers import SNIFFED_BYTES, Opener, explain_unread, opener_registry
 from imagekit_registry.exceptions import UnreadableImage
 
-from ._bitmaps import take_best_icon, take_runs
 from ._colour import to_standard_range
 from ._containers import is_lossless_webp, mended, plays
 from ._cost import check_cost, check_memory, check_structure, count_frames, count_scans
@@ -107,6 +106,8 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
         image = _try_formats(source, prefix, names)
         if image is not None:
             if isinstance(image, IcoImageFile):
+                from ._bitmaps import take_best_icon  # most images do without
+
                 take_best_icon(image)
             times = SMALL_DECODE_PIXELS if isinstance(image, JpegImageFile) else 1
             limits.check_pixels(image.size, times)
@@ -177,6 +178,8 @@ class PillowImage:
     def _loaded(self, plan: Plan) -> ImageFile.ImageFile:
         image = self._image
         if isinstance(image, BmpImageFile) and image.tile:
+            from ._bitmaps import take_runs
+
             take_runs(image)
         if (
             plan.minimum is not None
@@ -314,11 +317,10 @@ class PillowDecoder:
                 source.seek(0)
                 sound = _read_by(opener, source, limits, clock) if opener else None
                 sound = sound or mended(source, limits.max_missing)
-            if opener is not None:
-                limits = attrs.evolve(limits, allowed_formats=["PNG"], max_bytes=None)
-            if sound is not None:
-                source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
-            with translated(source):
+                if opener is not None:
+                    limits = attrs.evolve(limits, allowed_formats=["PNG"], max_bytes=None)
+                if sound is not None:
+                    source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
                 image = PillowImage(open_pillow(source, limits), source, limits)
                 if opener is not None:
                     image.header = attrs.evolve(image.header, format=opener.format)

@@ -25,6 +25,8 @@ PALETTE_LOSS, MAX_PALETTE_PIXELS = 5.0, 4_000_000
 _NARROWED: Mapping[str, tuple[str, ...]] = {"GIF": (), "PNG": ("RGB", "RGBA")}
 #: Formats that take fewer bytes for fewer greys; WebP does if it is without losses.
 _GAIN_BY_FEW_GREYS = frozenset(["GIF", "PNG", "TIFF", "WEBP"])
+#: Formats whose frames Pillow writes one after the other, with a duration each.
+ANIMATED_FORMATS = frozenset(["AVIF", "GIF", "PNG", "WEBP"])
 #: Formats that hold EXIF data and profiles.
 EXIF_FORMATS = frozenset(["AVIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"])
 #: Modes that the formats of the web hold well; others are found out by trying.

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import attrs
 from PIL import Image
 
+from imagekit_registry._lazy import later
 from imagekit_registry.exceptions import (
     GenerationError,
     InvalidConfiguration,
@@ -19,14 +20,12 @@ from imagekit_registry.processors import Processor
 from imagekit_registry.processors.base import is_scale_invariant, output_size_of, overrides
 from imagekit_registry.processors.resampling import Part, PillowResizer, Resizer, resized_by
 
-from ._animation import ANIMATED_FORMATS, write_animation
 from ._colour import without_palette
 from ._decoder import Decoder, Frame, Header, Plan, Size
 from ._decoder_pillow import PillowDecoder
-from ._decoder_vips import VipsDecoder
 from ._encode import FormatOptions, Work, finish_still
 from ._metadata import finish
-from ._modes import Encoded, frame_for, gains_by_few_colors, require_format
+from ._modes import ANIMATED_FORMATS, Encoded, frame_for, gains_by_few_colors, require_format
 from ._plan import Job, check_result, plan_jobs, rendition_size
 from ._recipe import Recipe
 from ._scaling import Pyramid
@@ -38,7 +37,10 @@ from .placeholders import make_placeholder
 _NO_OPTIONS: FormatOptions = MappingProxyType({})
 _PILLOW = PillowDecoder()
 _PILLOW_RESIZER = PillowResizer()
-_MAKERS: dict[str, Callable[[], Decoder]] = {"pillow": PillowDecoder, "vips": VipsDecoder}
+_MAKERS: dict[str, Callable[[], Decoder]] = {
+    "pillow": PillowDecoder,
+    "vips": later(f"{__package__}._decoder_vips", "VipsDecoder"),
+}
 
 
 def get_decoder(name: str) -> Decoder:
@@ -195,6 +197,8 @@ def _variant(work: Work, plan: Plan, job: Job, base: Image.Image) -> Image.Image
 
 def _render_animations(work: Work, jobs: list[Job]) -> None:
     """Make animations: each frame is decoded once and goes through every recipe before the next."""
+    from ._animation import write_animation  # stills do without
+
     with step("decode"):
         _collect_frames(work, jobs)
     for job in jobs:

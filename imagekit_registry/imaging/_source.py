@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Protocol, cast
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar, cast
 
 import attrs
 from PIL import Image, UnidentifiedImageError
@@ -23,6 +24,8 @@ from .formats import SAFE_FORMATS
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+T = TypeVar("T")
 
 #: Bytes that one call asks of the storage; small reads of the decoders come out of this buffer.
 BUFFER_SIZE = 64 * 1024
@@ -233,13 +236,9 @@ class SourceFile(io.RawIOBase):
         #: What is read, once, where the file ends.
         self.tail = b""
 
-    def readable(self) -> bool:
-        """Return True: that is what it is for."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True: files that cannot seek have been read into memory."""
-        return True
+    # What is read from is there to be read, and what cannot seek has been read into memory. The
+    # buffer asks before each seek, and sooner where no function of Python answers.
+    readable = seekable = staticmethod(partial(bool, True))
 
     def readinto(self, buffer: Buffer, /) -> int:
         """Fill *buffer*; return the number of bytes."""
@@ -249,8 +248,7 @@ class SourceFile(io.RawIOBase):
             self.error = error
             raise
         view = memoryview(buffer)
-        with self._kept():
-            data = self._file.read(len(view))
+        data = self._ask(self._file.read, len(view))
         if not data:
             data, self.tail = self.tail[: len(view)], self.tail[len(view) :]
         view[: len(data)] = data
@@ -260,19 +258,16 @@ class SourceFile(io.RawIOBase):
         """Move to *offset*; return the new position."""
         if whence == io.SEEK_SET and offset < 0:
             raise ValueError(f"negative seek position {offset}")
-        with self._kept():
-            self._file.seek(offset, whence)
-            return int(self._file.tell())
+        self._ask(self._file.seek, offset, whence)
+        return self.tell()
 
     def tell(self) -> int:
         """Return the position in the file."""
-        with self._kept():
-            return int(self._file.tell())
+        return int(self._ask(self._file.tell))
 
-    @contextlib.contextmanager
-    def _kept(self) -> Iterator[None]:
+    def _ask(self, method: Callable[..., T], *args: int) -> T:
         try:
-            yield
+            return method(*args)
         except Exception as error:
             self.error = _unavailable(error)
             raise self.error from error

@@ -32,10 +32,11 @@ from .anchors import (
     AnchorPoint,
     anchor_field,
     anchor_place,
+    find_place,
 )
 from .base import BaseProcessor
 from .canvas import AddBorder, ResizeCanvas, Rotate
-from .crop import SmartCrop, find_place
+from .crop import SmartCrop
 from .resampling import resample
 
 __all__ = [
