@@ -19,7 +19,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from imagekit_registry.exceptions import LimitExceeded
 
 from ._containers import EXIF_PREFIX, MAX_METADATA_BYTES, PNG_SIGNATURE
-from ._decoder import Header
+from ._plan import Header
 from ._source import BufferedSource, Limits
 
 #: Segments of a JPEG before its pixels: metadata of 64 KB each, and what a decoder needs.

@@ -21,7 +21,6 @@ from imagekit_registry.exceptions import UnreadableImage
 from ._colour import to_standard_range
 from ._containers import is_lossless_webp, mended, plays
 from ._cost import check_cost, check_memory, check_structure, count_frames, count_scans
-from ._decoder import Frame, Header, OpenedImage, Plan
 from ._metadata import finish, read_colours, read_metadata
 from ._pixels import (
     compose,
@@ -30,9 +29,9 @@ from ._pixels import (
     differing_rows,
     has_deep_transparency,
     has_unused_scans,
-    is_still_webp,
     with_deep_alpha,
 )
+from ._plan import Frame, Header, OpenedImage, Plan
 from ._scaling import reduce_to
 from ._source import (
     SMALL_DECODE_PIXELS,
@@ -189,8 +188,8 @@ class PillowImage:
             small = decode_small(image, self.source, plan.minimum, self.header.size)
             if small is not None:
                 return small
-        if not is_still_webp(image):
-            image.load()
+        if not isinstance(image, WebPImageFile) or image.is_animated:
+            image.load()  # `cover` does it for the others
         return image
 
     def is_quick(self, scale: int) -> bool:

@@ -11,10 +11,10 @@ from PIL import Image
 
 from imagekit_registry.exceptions import InvalidConfiguration, how_to_install
 
-from ._decoder import Frame, OpenedImage, Plan, Size
 from ._decoder_pillow import PillowDecoder, PillowImage
 from ._metadata import finish
-from ._scaling import RENDITION_SAFETY, SAFETY
+from ._plan import Frame, OpenedImage, Plan
+from ._scaling import RENDITION_SAFETY, SAFETY, Size
 from ._source import translated
 
 if TYPE_CHECKING:

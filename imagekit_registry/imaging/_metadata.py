@@ -16,8 +16,8 @@ from imagekit_registry.exceptions import answer_or
 from ._colour import PRIMARIES, is_hdr, make_profile, profile_of, to_srgb
 from ._containers import MAX_METADATA_BYTES, code_points, late_png_exif
 from ._cost import safe_exif
-from ._decoder import Metadata, Plan
 from ._modes import EXIF_FORMATS
+from ._plan import Metadata, Plan
 from ._recipe import Recipe
 
 ORIENTATION_TAG = 0x0112

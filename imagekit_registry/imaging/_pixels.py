@@ -13,7 +13,6 @@ import io
 import re
 import struct
 from collections.abc import Iterator
-from typing import TypeGuard
 
 import attrs
 from PIL import Image, ImageChops, ImageFile
@@ -61,21 +60,20 @@ _REACH = [
 
 
 def cover(image: ImageFile.ImageFile) -> Image.Image:
-    """Return a loaded frame; what the first one of a GIF does not cover is transparent."""
-    if is_still_webp(image):
-        return _from_codec(image)
-    if isinstance(image, WebPImageFile) and image.is_animated and image.mode == "RGBA":
-        return image.convert("RGB") if image.getchannel("A").getextrema() == (255, 255) else image
+    """Return a loaded frame; what the first one of a GIF does not cover is transparent.
+
+    A still in WebP it loads itself.
+    """
+    if isinstance(image, WebPImageFile):
+        if not image.is_animated:
+            return _from_codec(image)
+        is_opaque = image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255)
+        return image.convert("RGB") if is_opaque else image
     if not isinstance(image, GifImageFile) or image.dispose_extent == (0, 0, *image.size):
         return image
     ground = Image.new("RGBA", image.size)
     ground.paste(without_palette(image.crop(image.dispose_extent)), image.dispose_extent)
     return ground
-
-
-def is_still_webp(image: ImageFile.ImageFile) -> TypeGuard[WebPImageFile]:
-    """Return whether `cover` is to load an image itself."""
-    return isinstance(image, WebPImageFile) and not image.is_animated
 
 
 def _from_codec(image: WebPImageFile) -> Image.Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import MappingProxyType
 
 import attrs
@@ -17,18 +17,17 @@ from imagekit_registry.exceptions import (
     ProcessingError,
 )
 from imagekit_registry.processors import Processor
-from imagekit_registry.processors.base import is_scale_invariant, output_size_of, overrides
+from imagekit_registry.processors.base import output_size_of, overrides
 from imagekit_registry.processors.resampling import Part, PillowResizer, Resizer, resized_by
 
 from ._colour import without_palette
-from ._decoder import Decoder, Frame, Header, Plan, Size
 from ._decoder_pillow import PillowDecoder
 from ._encode import FormatOptions, Work, finish_still
 from ._metadata import finish
 from ._modes import ANIMATED_FORMATS, Encoded, frame_for, gains_by_few_colors, require_format
-from ._plan import Job, check_result, plan_jobs, rendition_size
+from ._plan import Decoder, Frame, Header, Job, Plan, check_result, plan_jobs, rendition_size
 from ._recipe import Recipe
-from ._scaling import Pyramid
+from ._scaling import Pyramid, Size
 from ._source import Deadline, Limits, Readable
 from ._steps import step
 from .formats import SMALLEST, SMALLEST_OF, can_write
@@ -131,9 +130,7 @@ def run(
     for number, processor in enumerate(job.processors):
         is_last = number == len(job.processors) - 1
         try:
-            # What works on single pixels keeps the size of what it is given, which may be less.
-            is_point = image.size != size and is_scale_invariant(processor)
-            is_known = is_point or size in job.checked[number : number + 1]
+            is_known = size in job.checked[number : number + 1]
             predicted = None if is_known else output_size_of(processor, size)
             if predicted is not None:
                 limits.check_output(predicted, is_last=is_last)
@@ -151,6 +148,15 @@ def run(
     return image
 
 
+@contextlib.contextmanager
+def _errors_kept(job: Job) -> Iterator[None]:
+    """Make an error of ours the result of *job*, so that the others go on."""
+    try:
+        yield
+    except GenerationError as error:
+        job.result = error
+
+
 def _render_stills(work: Work, jobs: list[Job]) -> None:
     """Make stills, the largest first, so that smaller ones can be made of larger ones."""
     header, several = work.opened.header, len(jobs) > 1
@@ -162,7 +168,7 @@ def _render_stills(work: Work, jobs: list[Job]) -> None:
         jobs, key=lambda job: job.stored_size[0] if job.stored_size else header.width, reverse=True
     ):
         pyramid: Pyramid | None = None
-        with job.keeps_errors():
+        with _errors_kept(job):
             if base is None:  # the decoder gives each the size that it needs
                 image = without_palette(_decode(work, plan_jobs(header, [job])))
             else:
@@ -203,7 +209,7 @@ def _render_animations(work: Work, jobs: list[Job]) -> None:
         _collect_frames(work, jobs)
     for job in jobs:
         if job.result is None:
-            with job.keeps_errors():
+            with _errors_kept(job):
                 work.deadline.check()
                 format, (width, height) = job.format, job.frames[0].image.size
                 options = work.options(job, format, (width, height))
@@ -221,7 +227,7 @@ def _collect_frames(work: Work, jobs: list[Job]) -> None:
         work.deadline.check()
         for job in jobs:
             if job.result is None:
-                with job.keeps_errors():
+                with _errors_kept(job):
                     _add_frame(work, job, frame)
         if all(job.result is not None for job in jobs):
             break
@@ -245,7 +251,7 @@ def _render_opened(work: Work, jobs: list[Job]) -> list[Encoded | GenerationErro
     for job in jobs:
         can_move = job.recipe.animated and job.format in ANIMATED_FORMATS
         is_animated = can_move and header.frames > 1
-        with job.keeps_errors():
+        with _errors_kept(job):
             if is_animated:
                 work.limits.check_frames(header.frames)
                 work.limits.check_animation(header.size, header.frames)

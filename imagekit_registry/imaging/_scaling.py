@@ -11,8 +11,9 @@ from imagekit_registry.exceptions import InvalidConfiguration, how_to_install
 from imagekit_registry.processors.resampling import Part, PillowResizer, Resizer
 
 from ._colour import STRIP_ROWS, to_eight_bit, without_palette
-from ._decoder import Size
 
+#: Width and height, in pixels.
+Size = tuple[int, int]
 #: How many times the size that a processor needs is decoded. Scaled back up and compared with the
 #: full decode, a thumbnail from a decode at 2.5 times its size is less than 0.3 dB worse than one
 #: from all pixels (worst of photographs and a chart: 0.27 dB; at 2 times 0.46 dB).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
+from functools import lru_cache
 
 from PIL import Image
 
@@ -75,6 +76,7 @@ _MEDIA_TYPES = {
 _ALIASES = {"JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000", "APNG": "PNG"}
 
 
+@lru_cache(maxsize=256)
 def normalize_format(name: str) -> str:
     """Return Pillow's spelling of the format *name*.
 

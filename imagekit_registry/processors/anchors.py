@@ -207,8 +207,8 @@ def find_place(image: Image.Image, anchor: AnchorPoint | None) -> tuple[float, .
         image: Where libvips looks for what people look at, if that is the anchor.
         anchor: None for the middle.
     """
-    vips = find_vips()
-    if anchor != ATTENTION or vips is None:
+    vips = find_vips() if anchor == ATTENTION else None
+    if vips is None:
         return anchor_place(anchor or Anchor.CENTER)
     from .utils import true_color  # models need points, and none of that
 
