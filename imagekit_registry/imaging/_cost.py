@@ -119,7 +119,7 @@ def _check_jpeg(source: BufferedSource, limits: Limits) -> None:
     raise _too_complex(f"more than {MAX_JPEG_SEGMENTS} segments before its pixels")
 
 
-def _directory_cost(source: IO[bytes], start: int) -> tuple[int, int]:
+def directory_cost(source: IO[bytes], start: int) -> tuple[int, int]:
     """Return how many bytes, and how many numbers, the first directory of a TIFF refers to."""
     source.seek(start)
     head = source.read(16)
@@ -142,7 +142,7 @@ def _directory_cost(source: IO[bytes], start: int) -> tuple[int, int]:
 
 def _check_tiff(source: BufferedSource, limits: Limits) -> None:
     try:
-        size, numbers = _directory_cost(source, 0)
+        size, numbers = directory_cost(source, 0)
     except (struct.error, ValueError, OverflowError):
         return  # Pillow says in its own words what is wrong
     if numbers > MAX_TIFF_NUMBERS:
@@ -226,22 +226,6 @@ def check_structure(source: BufferedSource, prefix: bytes, limits: Limits) -> No
         if prefix.startswith(signature):
             source.seek(0)
             check(source, limits)
-
-
-def safe_exif(data: object) -> bytes | None:
-    """Return EXIF data that can be read without harm, with one prefix; None if there is none."""
-    if not isinstance(data, bytes) or len(data) > MAX_METADATA_BYTES:
-        return None
-    start = 0
-    while data.startswith(EXIF_PREFIX, start):  # Pillow takes off all of them, by a copy each
-        start += len(EXIF_PREFIX)
-    try:
-        size, numbers = _directory_cost(io.BytesIO(data), start)
-    except (struct.error, ValueError, OverflowError, LimitExceeded):
-        return None
-    if size > MAX_SHARED_BYTES or numbers > MAX_TIFF_NUMBERS:
-        return None
-    return EXIF_PREFIX + data[start:]
 
 
 def count_scans(source: BufferedSource, start: int, most: int) -> int:

@@ -18,20 +18,19 @@ from PIL.WebPImagePlugin import WebPImageFile
 from imagekit_registry._openers import SNIFFED_BYTES, Opener, explain_unread, opener_registry
 from imagekit_registry.exceptions import UnreadableImage
 
-from ._colour import to_standard_range
+from ._colour import to_standard_range, without_palette
 from ._containers import is_lossless_webp, mended, plays
 from ._cost import check_cost, check_memory, check_structure, count_frames, count_scans
 from ._metadata import finish, read_colours, read_metadata
 from ._pixels import (
     compose,
-    cover,
     decode_small,
     differing_rows,
     has_deep_transparency,
     has_unused_scans,
     with_deep_alpha,
 )
-from ._plan import Frame, Header, OpenedImage, Plan
+from ._plan import Frame, Header, Plan
 from ._scaling import reduce_to
 from ._source import (
     SMALL_DECODE_PIXELS,
@@ -114,6 +113,34 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
     raise _refusal(source, prefix, names)
 
 
+def _covered(image: ImageFile.ImageFile) -> Image.Image:
+    """Return a loaded frame, or a still in WebP; what the first one of a GIF does not cover is transparent."""
+    if isinstance(image, WebPImageFile):
+        if not image.is_animated:
+            return _from_codec(image)
+        is_opaque = image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255)
+        return image.convert("RGB") if is_opaque else image
+    if not isinstance(image, GifImageFile) or image.dispose_extent == (0, 0, *image.size):
+        return image
+    ground = Image.new("RGBA", image.size)
+    ground.paste(without_palette(image.crop(image.dispose_extent)), image.dispose_extent)
+    return ground
+
+
+def _from_codec(image: WebPImageFile) -> Image.Image:
+    """Return a WebP in the memory in which its codec has left the pixels; Pillow copies each of them.
+
+    Colours without alpha are in ``RGBX``: they are converted when they are fewer.
+    """
+    found = image._decoder.get_next()
+    if found is None:
+        image.load()  # and says what is wrong
+    held = "RGBX" if image.mode == "RGB" else image.mode
+    pixels = Image.frombuffer(held, image.size, found[0], "raw", image.rawmode, 0, 1)
+    pixels.info = image.info
+    return pixels
+
+
 class PillowImage:
     """An image that Pillow has opened."""
 
@@ -172,7 +199,7 @@ class PillowImage:
             pixels = reduce_to(self._transparent(plan), factor, extent)
             pixels = pixels.convert("RGB") if pixels.mode == "RGBX" else pixels
             pixels = to_standard_range(pixels, *self.hdr) if self.hdr else pixels
-            return finish(pixels, plan, self.header.profile, self.metadata.exif)
+            return finish(pixels, plan, self)
 
     def _loaded(self, plan: Plan) -> ImageFile.ImageFile:
         image = self._image
@@ -189,7 +216,7 @@ class PillowImage:
             if small is not None:
                 return small
         if not isinstance(image, WebPImageFile) or image.is_animated:
-            image.load()  # `cover` does it for the others
+            image.load()  # a still in WebP gives its pixels without that
         return image
 
     def is_quick(self, scale: int) -> bool:
@@ -237,7 +264,7 @@ class PillowImage:
         """Return the loaded image with what is transparent in ways that Pillow does not tell."""
         image = self._image
         if not self.is_deep:
-            return cover(image)
+            return _covered(image)
         low = None
         if image.mode == "RGB":
             low = self._again(plan)
@@ -255,11 +282,11 @@ class PillowImage:
                 pixels = compose(image, index, canvas)
             else:
                 image.load()
-                pixels = cover(image)
+                pixels = _covered(image)
                 if pixels is image:
                     pixels = image.copy()  # the next seek() paints over it
             pixels = to_standard_range(pixels, *self.hdr) if self.hdr else pixels
-            pixels = finish(pixels, plan, self.header.profile, self.metadata.exif)
+            pixels = finish(pixels, plan, self)
         return Frame(pixels, float(image.info.get("duration", 0)))
 
     def frames(self, plan: Plan) -> Iterator[Frame]:
@@ -300,7 +327,7 @@ class PillowDecoder:
     @contextlib.contextmanager
     def open(
         self, file: Readable, limits: Limits, deadline: Deadline | None = None
-    ) -> Iterator[OpenedImage]:
+    ) -> Iterator[PillowImage]:
         """Read the header of *file*, check it against *limits*; put the file back afterwards.
 
         Raises:
@@ -323,9 +350,4 @@ class PillowDecoder:
                 image = PillowImage(open_pillow(source, limits), source, limits)
                 if opener is not None:
                     image.header = attrs.evolve(image.header, format=opener.format)
-                opened = self._adapt(image)
-            yield opened
-
-    def _adapt(self, opened: PillowImage) -> OpenedImage:
-        """Return what decodes an image whose header has been read; for subclasses."""
-        return opened
+            yield image

@@ -15,11 +15,10 @@ import struct
 from collections.abc import Iterator
 
 import attrs
-from PIL import Image, ImageChops, ImageFile
+from PIL import Image, ImageChops
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from ._colour import STRIP_ROWS, to_eight_bit, without_palette
 from ._source import BufferedSource
@@ -57,37 +56,6 @@ _REACH = [
     for diagonal in range(15)
     for row in range(max(0, diagonal - 7), min(diagonal, 7) + 1)
 ]
-
-
-def cover(image: ImageFile.ImageFile) -> Image.Image:
-    """Return a loaded frame; what the first one of a GIF does not cover is transparent.
-
-    A still in WebP it loads itself.
-    """
-    if isinstance(image, WebPImageFile):
-        if not image.is_animated:
-            return _from_codec(image)
-        is_opaque = image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255)
-        return image.convert("RGB") if is_opaque else image
-    if not isinstance(image, GifImageFile) or image.dispose_extent == (0, 0, *image.size):
-        return image
-    ground = Image.new("RGBA", image.size)
-    ground.paste(without_palette(image.crop(image.dispose_extent)), image.dispose_extent)
-    return ground
-
-
-def _from_codec(image: WebPImageFile) -> Image.Image:
-    """Return a WebP in the memory in which its codec has left the pixels; Pillow copies each of them.
-
-    Colours without alpha are in ``RGBX``: they are converted when they are fewer.
-    """
-    found = image._decoder.get_next()
-    if found is None:
-        image.load()  # and says what is wrong
-    held = "RGBX" if image.mode == "RGB" else image.mode
-    pixels = Image.frombuffer(held, image.size, found[0], "raw", image.rawmode, 0, 1)
-    pixels.info = image.info
-    return pixels
 
 
 def has_deep_transparency(image: PngImageFile) -> bool:

@@ -197,8 +197,7 @@ class Job:
     source_size: Size = attrs.field(init=False)
     #: The least size that the processors need; None if they need every pixel.
     needed: Size | None = attrs.field(init=False, default=None)
-    #: The least size of a decode that serves, oriented and as stored; None for all pixels.
-    decoded_size: Size | None = attrs.field(init=False, default=None)
+    #: The least size of a decode that serves, as stored; None for all pixels.
     stored_size: Size | None = attrs.field(init=False, default=None)
     #: The sizes that processors are given for which results have been checked.
     checked: list[Size] = attrs.field(init=False, factory=list)
@@ -228,7 +227,6 @@ class Job:
             return
         self.needed = max(1, math.ceil(needed[0])), max(1, math.ceil(needed[1]))
         if self.recipe.decode_small:
-            self.decoded_size = self.needed
             self.stored_size = self.needed if self.orientation < 5 else self.needed[::-1]
 
 

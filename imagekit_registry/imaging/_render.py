@@ -10,7 +10,6 @@ from types import MappingProxyType
 import attrs
 from PIL import Image
 
-from imagekit_registry._lazy import later
 from imagekit_registry.exceptions import (
     GenerationError,
     InvalidConfiguration,
@@ -18,28 +17,33 @@ from imagekit_registry.exceptions import (
 )
 from imagekit_registry.processors import Processor
 from imagekit_registry.processors.base import output_size_of, overrides
-from imagekit_registry.processors.resampling import Part, PillowResizer, Resizer, resized_by
+from imagekit_registry.processors.resampling import PillowResizer, Resizer, resized_by
 
 from ._colour import without_palette
 from ._decoder_pillow import PillowDecoder
 from ._encode import FormatOptions, Work, finish_still
 from ._metadata import finish
-from ._modes import ANIMATED_FORMATS, Encoded, frame_for, gains_by_few_colors, require_format
+from ._modes import ANIMATED_FORMATS, Encoded, frame_for, gains_by_few_colors
 from ._plan import Decoder, Frame, Header, Job, Plan, check_result, plan_jobs, rendition_size
 from ._recipe import Recipe
-from ._scaling import Pyramid, Size
+from ._scaling import Pyramid, Size, SoftResizer
 from ._source import Deadline, Limits, Readable
 from ._steps import step
-from .formats import SMALLEST, SMALLEST_OF, can_write
+from .formats import SMALLEST, SMALLEST_OF, can_write, require_format
 from .placeholders import make_placeholder
 
 _NO_OPTIONS: FormatOptions = MappingProxyType({})
 _PILLOW = PillowDecoder()
 _PILLOW_RESIZER = PillowResizer()
-_MAKERS: dict[str, Callable[[], Decoder]] = {
-    "pillow": PillowDecoder,
-    "vips": later(f"{__package__}._decoder_vips", "VipsDecoder"),
-}
+
+
+def _vips() -> Decoder:
+    from ._decoder_vips import VipsDecoder  # Pillow does without
+
+    return VipsDecoder()
+
+
+_MAKERS: dict[str, Callable[[], Decoder]] = {"pillow": PillowDecoder, "vips": _vips}
 
 
 def get_decoder(name: str) -> Decoder:
@@ -63,21 +67,6 @@ def get_decoder(name: str) -> Decoder:
     return maker()
 
 
-@attrs.frozen
-class _SoftResizer:
-    """Makes smaller by a filter that leaves few colours along edges, and larger as Pillow does."""
-
-    filter: Image.Resampling
-    name = "soft"
-
-    def resize(self, image: Image.Image, size: Size, box: Part) -> Image.Image:
-        """Return *box* of *image* in *size* pixels."""
-        left, top, right, bottom = box
-        if size[0] > right - left or size[1] > bottom - top:
-            return _PILLOW_RESIZER.resize(image, size, box)
-        return image.resize(size, self.filter, box)
-
-
 def _softener(job: Job, *, moves: bool) -> Resizer | None:
     """Return what scales where each colour of an edge costs bytes; None: what scales everything else.
 
@@ -85,11 +74,11 @@ def _softener(job: Job, *, moves: bool) -> Resizer | None:
     as much of it. Averages have fewer colours still, but are ragged, which is not seen in what moves.
     """
     if moves and job.format == "GIF":
-        return _SoftResizer(Image.Resampling.BOX)
+        return SoftResizer(Image.Resampling.BOX)
     # Pillow takes a GIF of greys for one without a palette.
     mode = "P" if job.header.format == "GIF" else job.header.mode
     is_dear = gains_by_few_colors(mode, job.format)
-    return _SoftResizer(Image.Resampling.HAMMING) if is_dear else None
+    return SoftResizer(Image.Resampling.HAMMING) if is_dear else None
 
 
 def _call(processor: Processor, image: Image.Image, size: Size) -> tuple[Image.Image, Size]:
@@ -176,7 +165,7 @@ def _render_stills(work: Work, jobs: list[Job]) -> None:
                 if key not in pyramids:
                     pyramids[key] = Pyramid(_variant(work, plan, job, base))
                 pyramid = pyramids[key]
-                image = pyramid.least(job.decoded_size)
+                image = pyramid.least(job.needed if job.stored_size else None)
             shared = several and pyramid is not None
             soft = _softener(job, moves=False)
             with resized_by(soft) if soft else contextlib.nullcontext():
@@ -196,7 +185,7 @@ def _variant(work: Work, plan: Plan, job: Job, base: Image.Image) -> Image.Image
     """Return the decoded image as one recipe wants it oriented and coloured."""
     wanted = attrs.evolve(plan, orientation=job.orientation, color=job.color)
     if wanted != plan:
-        base = finish(base.copy(), wanted, job.header.profile, work.opened.metadata.exif)
+        base = finish(base.copy(), wanted, work.opened)
     # Processors mix colours, which cannot be done with numbers of a palette.
     return without_palette(base) if job.recipe.processors else base
 
@@ -235,8 +224,7 @@ def _collect_frames(work: Work, jobs: list[Job]) -> None:
 
 def _add_frame(work: Work, job: Job, frame: Frame) -> None:
     plan = Plan(orientation=job.orientation, color=job.color)
-    exif = work.opened.metadata.exif
-    image = finish(frame.image.copy(), plan, job.header.profile, exif)
+    image = finish(frame.image.copy(), plan, work.opened)
     soft = _softener(job, moves=True)
     with resized_by(soft) if soft else contextlib.nullcontext():
         made = run(job, image, work.limits, work.deadline)

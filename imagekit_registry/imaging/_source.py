@@ -230,7 +230,8 @@ class SourceFile(io.RawIOBase):
     """
 
     def __init__(self, file: IO[bytes], deadline: Deadline) -> None:
-        self._file = file
+        # Files of models and of uploads look each of them up whenever they are asked.
+        self._read, self._seek, self._tell = file.read, file.seek, file.tell
         self._deadline = deadline
         self.error: GenerationError | None = None
         #: What is read, once, where the file ends.
@@ -248,7 +249,7 @@ class SourceFile(io.RawIOBase):
             self.error = error
             raise
         view = memoryview(buffer)
-        data = self._ask(self._file.read, len(view))
+        data = self._ask(self._read, len(view))
         if not data:
             data, self.tail = self.tail[: len(view)], self.tail[len(view) :]
         view[: len(data)] = data
@@ -258,12 +259,12 @@ class SourceFile(io.RawIOBase):
         """Move to *offset*; return the new position."""
         if whence == io.SEEK_SET and offset < 0:
             raise ValueError(f"negative seek position {offset}")
-        self._ask(self._file.seek, offset, whence)
+        self._ask(self._seek, offset, whence)
         return self.tell()
 
     def tell(self) -> int:
         """Return the position in the file."""
-        return int(self._ask(self._file.tell))
+        return int(self._ask(self._tell))
 
     def _ask(self, method: Callable[..., T], *args: int) -> T:
         try:
@@ -330,11 +331,11 @@ def open_source(file: Readable, limits: Limits, deadline: Deadline) -> Iterator[
         start = _position(inner)
         if start is None:
             inner = _buffered(file, limits, deadline)
+        view = SourceFile(inner, deadline)
     except LimitExceeded:
         raise
     except Exception as error:
         raise _unavailable(error) from error
-    view = SourceFile(inner, deadline)
     try:
         size = view.seek(0, io.SEEK_END)
         limits.check_bytes(size)

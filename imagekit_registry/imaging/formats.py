@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from functools import lru_cache
 
 from PIL import Image
 
@@ -76,7 +75,6 @@ _MEDIA_TYPES = {
 _ALIASES = {"JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000", "APNG": "PNG"}
 
 
-@lru_cache(maxsize=256)
 def normalize_format(name: str) -> str:
     """Return Pillow's spelling of the format *name*.
 
@@ -112,6 +110,19 @@ def can_write(format: str) -> bool:
     if name not in Image.SAVE:
         Image.init()
     return name in Image.SAVE
+
+
+def require_format(name: str) -> str:
+    """Return Pillow's spelling of a format that can be written, or `AUTO`.
+
+    Raises:
+        UnknownFormat: Pillow cannot write it.
+    """
+    normal = normalize_format(name)
+    if normal != AUTO and not can_write(normal):
+        known = ", ".join(sorted(Image.SAVE))
+        raise UnknownFormat(f"Pillow cannot write the format {name!r}; it can write {known}")
+    return normal
 
 
 def extension_to_format(extension: str) -> str:

@@ -116,7 +116,7 @@ def _percent_field(most: int) -> int:
 
 def _target_field() -> tuple[float, float] | None:
     """Return a field for a point in fractions of width and height, or None."""
-    made: tuple[float, float] | None = fields.checked(
+    return fields.checked(
         "a pair of numbers from 0 to 1, or None",
         lambda value: isinstance(value, tuple) and all(map(fields.is_number, value)),
         lambda value: len(value) == 2 and all(0 <= part <= 1 for part in value),
@@ -125,7 +125,6 @@ def _target_field() -> tuple[float, float] | None:
         default=None,
         kw_only=True,
     )
-    return made
 
 
 def _resample_part(image: Image.Image, source_size: Size, scaled: Size, box: Box) -> Image.Image:
@@ -244,12 +243,10 @@ class ResizeToFill(Anchored, _CoverAndCut):
         if anchor in ENTROPY:
             smart = SmartResize(self.width, self.height, self.upscale, zoom=self.zoom)
             return smart.process_reduced(image, source_size)
+        place = self.target or find_place(image, anchor)
         covering = self._scaled_size(source_size)
         size = cut_size(covering, self.width, self.height)
-        if self.target is not None:
-            box = centered_box(covering, size, self.target)
-        else:
-            box = anchored_box(covering, size, find_place(image, anchor))
+        box = (centered_box if self.target else anchored_box)(covering, size, place)
         return _resample_part(image, source_size, covering, box)
 
 
