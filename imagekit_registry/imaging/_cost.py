@@ -147,7 +147,7 @@ def _check_tiff(source: BufferedSource, limits: Limits) -> None:
         return  # Pillow says in its own words what is wrong
     if numbers > MAX_TIFF_NUMBERS:
         raise _too_complex(f"a directory of more than {MAX_TIFF_NUMBERS} numbers")
-    if size > max(source.size, MAX_SHARED_BYTES):
+    if size > max(source.raw.size, MAX_SHARED_BYTES):
         # Tags that share their bytes take the memory of each.
         raise _too_complex("tags that are larger than the file")
 
@@ -173,7 +173,7 @@ def _check_icon(source: BufferedSource, limits: Limits) -> None:
 
 def _check_run_lengths(source: BufferedSource, size: tuple[int, int]) -> None:
     """Raise `LimitExceeded` if the runs of a BMP of *size* would take Python too long."""
-    if source.size > MAX_RUN_LENGTH_BYTES or size[0] * size[1] > MAX_RUN_LENGTH_PIXELS:
+    if source.raw.size > MAX_RUN_LENGTH_BYTES or size[0] * size[1] > MAX_RUN_LENGTH_PIXELS:
         raise _too_complex("too many runs of pixels")
 
 
@@ -182,7 +182,7 @@ def _check_ppm(source: BufferedSource, limits: Limits) -> None:
     words = re.sub(rb"#[^\n\r]*", b"", head).split(maxsplit=3)
     if len(head) == PPM_HEADER_BYTES and len(words) < 3:
         raise _too_complex(f"a header of more than {PPM_HEADER_BYTES} bytes")
-    if head[:2] in (b"P1", b"P2", b"P3") and source.size > MAX_PLAIN_PPM_BYTES:
+    if head[:2] in (b"P1", b"P2", b"P3") and source.raw.size > MAX_PLAIN_PPM_BYTES:
         raise _too_complex(f"more than {MAX_PLAIN_PPM_BYTES} bytes of numbers in text")
 
 

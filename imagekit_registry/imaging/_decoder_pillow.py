@@ -92,7 +92,7 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
         UnreadableImage: It is no image of an allowed format.
         LimitExceeded: It has more pixels than *limits* allow.
     """
-    if source.size == 0:
+    if source.raw.size == 0:
         raise UnreadableImage("the file is empty", hint="Upload the file again.")
     source.seek(0)
     prefix = source.read(PREFIX_BYTES)
@@ -161,8 +161,8 @@ class PillowImage:
         frames = count_frames(image, source, limits)
         loop = plays(image, source) if frames > 1 else None
         size, orientation, metadata = read_metadata(image, source)
-        if source.view.error is not None:
-            raise source.view.error
+        if source.raw.error is not None:
+            raise source.raw.error
         if isinstance(image, WebPImageFile) and frames > 1:
             # Its flag tells of the alpha within frames, which need not cover all of the picture.
             image.rawmode = image._mode = "RGBA"
@@ -230,7 +230,7 @@ class PillowImage:
         """
         image, most = self._image, self.limits.max_missing
         is_known = image.format in CUT_FORMATS and image.mode in CUT_MODES
-        if self.source.view.error is not None or not is_known or most == 0:
+        if self.source.raw.error is not None or not is_known or most == 0:
             raise error
         other = self._again(plan)
         white = (255,) * len(other.getbands())
@@ -248,7 +248,7 @@ class PillowImage:
             raise error
         if image.format == "JPEG":
             self._image = image = self._again(plan)
-            self.source.view.tail = b"\xff\xd9"
+            self.source.raw.tail = b"\xff\xd9"
             image.load()
             return image
         return other if other.mode in ("1", "L", "RGB") else image

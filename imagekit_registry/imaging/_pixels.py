@@ -232,7 +232,7 @@ def decode_small(
         The loaded image; None if there is nothing to gain, or the file is not as expected.
     """
     scale = image.decoderconfig[0] if image.decoderconfig else 1
-    if not has_unused_scans(image, scale) or source.size > MOST_BYTES:
+    if not has_unused_scans(image, scale) or source.raw.size > MOST_BYTES:
         return None
     source.seek(0)
     data = source.read()

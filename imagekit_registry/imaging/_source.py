@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast
 
 import attrs
 from PIL import Image, UnidentifiedImageError
@@ -234,6 +234,8 @@ class SourceFile(io.RawIOBase):
         self._read, self._seek, self._tell = file.read, file.seek, file.tell
         self._deadline = deadline
         self.error: GenerationError | None = None
+        #: In bytes.
+        self.size = 0
         #: What is read, once, where the file ends.
         self.tail = b""
 
@@ -274,13 +276,8 @@ class SourceFile(io.RawIOBase):
             raise self.error from error
 
 
-class BufferedSource(io.BufferedReader):
-    """`SourceFile` with a buffer in front."""
-
-    def __init__(self, view: SourceFile, size: int) -> None:
-        super().__init__(view, BUFFER_SIZE)
-        self.view = view
-        self.size = size
+#: A buffer in front of a `SourceFile`, which is its ``raw``.
+BufferedSource: TypeAlias = "io.BufferedReader[SourceFile]"
 
 
 def _unavailable(error: Exception) -> SourceUnavailable:
@@ -337,10 +334,10 @@ def open_source(file: Readable, limits: Limits, deadline: Deadline) -> Iterator[
     except Exception as error:
         raise _unavailable(error) from error
     try:
-        size = view.seek(0, io.SEEK_END)
-        limits.check_bytes(size)
+        view.size = view.seek(0, io.SEEK_END)
+        limits.check_bytes(view.size)
         view.seek(0)
-        buffered = BufferedSource(view, size)
+        buffered = io.BufferedReader(view, BUFFER_SIZE)
         try:
             yield buffered
         finally:
@@ -371,8 +368,8 @@ def translated(source: BufferedSource) -> Iterator[None]:
         raise
     except Exception as error:
         # Pillow's plugins raise almost any class for hostile data, so none is left out.
-        if source.view.error is not None:
-            raise source.view.error from error
+        if source.raw.error is not None:
+            raise source.raw.error from error
         raise _cause(error) from error
 
 

@@ -98,6 +98,24 @@ def offset(**options: Unpack[Options]) -> int:
     return side(optional=True, least=-LONGEST_SIDE, noun=noun, **options)
 
 
+def percent(most: int) -> int:
+    """Return a field for per cents, none by default: of closeness up to 100, of zoom to 1000."""
+    return side(least=0, most=most, default=0, kw_only=True)
+
+
+def target() -> tuple[float, float] | None:
+    """Return a field for a point in fractions of width and height, or None."""
+    return checked(
+        "a pair of numbers from 0 to 1, or None",
+        lambda value: isinstance(value, tuple) and all(map(is_number, value)),
+        lambda value: len(value) == 2 and all(0 <= part <= 1 for part in value),
+        optional=True,
+        converter=lambda value: tuple(value) if isinstance(value, list) else value,
+        default=None,
+        kw_only=True,
+    )
+
+
 def number(
     least: float, most: float, *, digits: int | None = None, **options: Unpack[Options]
 ) -> float:
