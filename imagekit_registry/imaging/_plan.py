@@ -218,7 +218,7 @@ class Job:
         self.color = "keep" if kept else "srgb"
         self.processors = flat(self.recipe.processors)
         self.orientation = self.header.orientation if self.recipe.auto_orient else 1
-        size = self.header.width, self.header.height
+        size = self.header.size
         self.source_size = size if self.orientation < 5 else size[::-1]
         if any(overrides(each, "required_size", "scale_invariant") for each in self.processors):
             return
@@ -230,9 +230,9 @@ class Job:
             self.stored_size = self.needed if self.orientation < 5 else self.needed[::-1]
 
 
-def plan_jobs(header: Header, jobs: Sequence[Job]) -> Plan:
+def plan_jobs(jobs: Sequence[Job]) -> Plan:
     """Return the plan that serves all *jobs* with one decode; see `plan_decode`."""
-    sizes = [job.stored_size for job in jobs]
+    header, sizes = jobs[0].header, [job.stored_size for job in jobs]
     minimum = exact = None
     if None not in sizes:
         exact = max(size[0] for size in sizes if size), max(size[1] for size in sizes if size)
@@ -252,7 +252,7 @@ def plan_decode(header: Header, recipes: Iterable[Recipe]) -> Plan:
         recipes: At least one. Where they differ in orientation or colour, the plan leaves pixels as
             they are stored, and each recipe does its own.
     """
-    return plan_jobs(header, [Job(recipe, header) for recipe in recipes])
+    return plan_jobs([Job(recipe, header) for recipe in recipes])
 
 
 def check_result(job: Job, limits: Limits) -> None:

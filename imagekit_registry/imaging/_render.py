@@ -149,7 +149,7 @@ def _errors_kept(job: Job) -> Iterator[None]:
 def _render_stills(work: Work, jobs: list[Job]) -> None:
     """Make stills, the largest first, so that smaller ones can be made of larger ones."""
     header, several = work.opened.header, len(jobs) > 1
-    plan = plan_jobs(header, jobs)
+    plan = plan_jobs(jobs)
     rescales = work.opened.rescales(plan, several)
     base = None if rescales else _decode(work, plan)
     pyramids: dict[tuple[bool, str, bool], Pyramid] = {}
@@ -159,7 +159,7 @@ def _render_stills(work: Work, jobs: list[Job]) -> None:
         pyramid: Pyramid | None = None
         with _errors_kept(job):
             if base is None:  # the decoder gives each the size that it needs
-                image = without_palette(_decode(work, plan_jobs(header, [job])))
+                image = without_palette(_decode(work, plan_jobs([job])))
             else:
                 key = (job.recipe.auto_orient, job.color, bool(job.recipe.processors))
                 if key not in pyramids:
