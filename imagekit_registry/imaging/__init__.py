@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from imagekit_registry._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from ._decoder import Decoder, Frame, Header, Metadata, OpenedImage, Plan
     from ._decoder_pillow import PillowDecoder
     from ._decoder_vips import VipsDecoder
     from ._modes import Encoded
-    from ._plan import plan_decode
+    from ._plan import Decoder, Frame, Header, Metadata, OpenedImage, Plan, plan_decode
     from ._recipe import Recipe
     from ._render import get_decoder, read_header, render, render_many
     from ._scaling import SimdResizer, get_resizer
@@ -27,11 +26,18 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "_decoder": ["Decoder", "Frame", "Header", "Metadata", "OpenedImage", "Plan"],
             "_decoder_pillow": ["PillowDecoder"],
             "_decoder_vips": ["VipsDecoder"],
             "_modes": ["Encoded"],
-            "_plan": ["plan_decode"],
+            "_plan": [
+                "Decoder",
+                "Frame",
+                "Header",
+                "Metadata",
+                "OpenedImage",
+                "Plan",
+                "plan_decode",
+            ],
             "_recipe": ["Recipe"],
             "_render": ["get_decoder", "read_header", "render", "render_many"],
             "_scaling": ["SimdResizer", "get_resizer"],

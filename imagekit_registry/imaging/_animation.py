@@ -16,14 +16,12 @@ import PIL
 from PIL import GifImagePlugin, Image, ImageChops
 
 from ._containers import MAX_PLAYS, limit_avif
-from ._decoder import Frame
 from ._encode import refusals, write
 from ._metadata import without_orientation
 from ._modes import MAX_COLORS, OPAQUE_FROM, Encoded, narrowed_alike, prepare
 from ._pixels import CLEAR
+from ._plan import Frame
 
-#: Formats whose frames Pillow writes one after the other, with a duration each.
-ANIMATED_FORMATS = frozenset(["AVIF", "GIF", "PNG", "WEBP"])
 _PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])
 #: Longest time of a frame, in milliseconds: ten minutes, near the most that a GIF can hold.
 MAX_DURATION = 600_000

@@ -186,7 +186,7 @@ def _whole_webp(source: BufferedSource) -> bytes | None:
     whole, has_pixels = 12, False
     for kind, length in _webp_chunks(source):
         end = source.tell() + length
-        if end > source.size:
+        if end > source.raw.size:
             break
         whole, has_pixels = end, has_pixels or kind in _WEBP_PIXELS
     source.seek(0)
@@ -214,7 +214,7 @@ def mended(source: BufferedSource, max_missing: float | None) -> bytes | None:
     if head.startswith(PNG_SIGNATURE):
         return _sound_png(source)
     length = int.from_bytes(head[4:8], "little") + 8
-    missing = length - source.size
+    missing = length - source.raw.size
     if head[:4] != b"RIFF" or head[8:12] != b"WEBP" or missing <= 0:
         return None
     if (whole := _whole_webp(source)) is not None:
@@ -222,7 +222,7 @@ def mended(source: BufferedSource, max_missing: float | None) -> bytes | None:
     if missing <= length * (
         MOST_MADE_UP if max_missing is None else min(max_missing, MOST_MADE_UP)
     ):
-        source.view.tail = bytes(missing)
+        source.raw.tail = bytes(missing)
     return None
 
 

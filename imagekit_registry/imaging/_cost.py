@@ -19,7 +19,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from imagekit_registry.exceptions import LimitExceeded
 
 from ._containers import EXIF_PREFIX, MAX_METADATA_BYTES, PNG_SIGNATURE
-from ._decoder import Header
+from ._plan import Header
 from ._source import BufferedSource, Limits
 
 #: Segments of a JPEG before its pixels: metadata of 64 KB each, and what a decoder needs.
@@ -119,7 +119,7 @@ def _check_jpeg(source: BufferedSource, limits: Limits) -> None:
     raise _too_complex(f"more than {MAX_JPEG_SEGMENTS} segments before its pixels")
 
 
-def _directory_cost(source: IO[bytes], start: int) -> tuple[int, int]:
+def directory_cost(source: IO[bytes], start: int) -> tuple[int, int]:
     """Return how many bytes, and how many numbers, the first directory of a TIFF refers to."""
     source.seek(start)
     head = source.read(16)
@@ -142,12 +142,12 @@ def _directory_cost(source: IO[bytes], start: int) -> tuple[int, int]:
 
 def _check_tiff(source: BufferedSource, limits: Limits) -> None:
     try:
-        size, numbers = _directory_cost(source, 0)
+        size, numbers = directory_cost(source, 0)
     except (struct.error, ValueError, OverflowError):
         return  # Pillow says in its own words what is wrong
     if numbers > MAX_TIFF_NUMBERS:
         raise _too_complex(f"a directory of more than {MAX_TIFF_NUMBERS} numbers")
-    if size > max(source.size, MAX_SHARED_BYTES):
+    if size > max(source.raw.size, MAX_SHARED_BYTES):
         # Tags that share their bytes take the memory of each.
         raise _too_complex("tags that are larger than the file")
 
@@ -173,7 +173,7 @@ def _check_icon(source: BufferedSource, limits: Limits) -> None:
 
 def _check_run_lengths(source: BufferedSource, size: tuple[int, int]) -> None:
     """Raise `LimitExceeded` if the runs of a BMP of *size* would take Python too long."""
-    if source.size > MAX_RUN_LENGTH_BYTES or size[0] * size[1] > MAX_RUN_LENGTH_PIXELS:
+    if source.raw.size > MAX_RUN_LENGTH_BYTES or size[0] * size[1] > MAX_RUN_LENGTH_PIXELS:
         raise _too_complex("too many runs of pixels")
 
 
@@ -182,7 +182,7 @@ def _check_ppm(source: BufferedSource, limits: Limits) -> None:
     words = re.sub(rb"#[^\n\r]*", b"", head).split(maxsplit=3)
     if len(head) == PPM_HEADER_BYTES and len(words) < 3:
         raise _too_complex(f"a header of more than {PPM_HEADER_BYTES} bytes")
-    if head[:2] in (b"P1", b"P2", b"P3") and source.size > MAX_PLAIN_PPM_BYTES:
+    if head[:2] in (b"P1", b"P2", b"P3") and source.raw.size > MAX_PLAIN_PPM_BYTES:
         raise _too_complex(f"more than {MAX_PLAIN_PPM_BYTES} bytes of numbers in text")
 
 
@@ -226,22 +226,6 @@ def check_structure(source: BufferedSource, prefix: bytes, limits: Limits) -> No
         if prefix.startswith(signature):
             source.seek(0)
             check(source, limits)
-
-
-def safe_exif(data: object) -> bytes | None:
-    """Return EXIF data that can be read without harm, with one prefix; None if there is none."""
-    if not isinstance(data, bytes) or len(data) > MAX_METADATA_BYTES:
-        return None
-    start = 0
-    while data.startswith(EXIF_PREFIX, start):  # Pillow takes off all of them, by a copy each
-        start += len(EXIF_PREFIX)
-    try:
-        size, numbers = _directory_cost(io.BytesIO(data), start)
-    except (struct.error, ValueError, OverflowError, LimitExceeded):
-        return None
-    if size > MAX_SHARED_BYTES or numbers > MAX_TIFF_NUMBERS:
-        return None
-    return EXIF_PREFIX + data[start:]
 
 
 def count_scans(source: BufferedSource, start: int, most: int) -> int:

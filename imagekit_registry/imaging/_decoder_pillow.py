@@ -18,22 +18,19 @@ from PIL.WebPImagePlugin import WebPImageFile
 from imagekit_registry._openers import SNIFFED_BYTES, Opener, explain_unread, opener_registry
 from imagekit_registry.exceptions import UnreadableImage
 
-from ._bitmaps import take_best_icon, take_runs
-from ._colour import to_standard_range
+from ._colour import to_standard_range, without_palette
 from ._containers import is_lossless_webp, mended, plays
 from ._cost import check_cost, check_memory, check_structure, count_frames, count_scans
-from ._decoder import Frame, Header, OpenedImage, Plan
 from ._metadata import finish, read_colours, read_metadata
 from ._pixels import (
     compose,
-    cover,
     decode_small,
     differing_rows,
     has_deep_transparency,
     has_unused_scans,
-    is_still_webp,
     with_deep_alpha,
 )
+from ._plan import Frame, Header, Plan
 from ._scaling import reduce_to
 from ._source import (
     SMALL_DECODE_PIXELS,
@@ -95,7 +92,7 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
         UnreadableImage: It is no image of an allowed format.
         LimitExceeded: It has more pixels than *limits* allow.
     """
-    if source.size == 0:
+    if source.raw.size == 0:
         raise UnreadableImage("the file is empty", hint="Upload the file again.")
     source.seek(0)
     prefix = source.read(PREFIX_BYTES)
@@ -107,11 +104,41 @@ def open_pillow(source: BufferedSource, limits: Limits) -> ImageFile.ImageFile:
         image = _try_formats(source, prefix, names)
         if image is not None:
             if isinstance(image, IcoImageFile):
+                from ._bitmaps import take_best_icon  # most images do without
+
                 take_best_icon(image)
             times = SMALL_DECODE_PIXELS if isinstance(image, JpegImageFile) else 1
             limits.check_pixels(image.size, times)
             return image
     raise _refusal(source, prefix, names)
+
+
+def _covered(image: ImageFile.ImageFile) -> Image.Image:
+    """Return a loaded frame, or a still in WebP; what the first one of a GIF does not cover is transparent."""
+    if isinstance(image, WebPImageFile):
+        if not image.is_animated:
+            return _from_codec(image)
+        is_opaque = image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255)
+        return image.convert("RGB") if is_opaque else image
+    if not isinstance(image, GifImageFile) or image.dispose_extent == (0, 0, *image.size):
+        return image
+    ground = Image.new("RGBA", image.size)
+    ground.paste(without_palette(image.crop(image.dispose_extent)), image.dispose_extent)
+    return ground
+
+
+def _from_codec(image: WebPImageFile) -> Image.Image:
+    """Return a WebP in the memory in which its codec has left the pixels; Pillow copies each of them.
+
+    Colours without alpha are in ``RGBX``: they are converted when they are fewer.
+    """
+    found = image._decoder.get_next()
+    if found is None:
+        image.load()  # and says what is wrong
+    held = "RGBX" if image.mode == "RGB" else image.mode
+    pixels = Image.frombuffer(held, image.size, found[0], "raw", image.rawmode, 0, 1)
+    pixels.info = image.info
+    return pixels
 
 
 class PillowImage:
@@ -134,8 +161,8 @@ class PillowImage:
         frames = count_frames(image, source, limits)
         loop = plays(image, source) if frames > 1 else None
         size, orientation, metadata = read_metadata(image, source)
-        if source.view.error is not None:
-            raise source.view.error
+        if source.raw.error is not None:
+            raise source.raw.error
         if isinstance(image, WebPImageFile) and frames > 1:
             # Its flag tells of the alpha within frames, which need not cover all of the picture.
             image.rawmode = image._mode = "RGBA"
@@ -172,11 +199,13 @@ class PillowImage:
             pixels = reduce_to(self._transparent(plan), factor, extent)
             pixels = pixels.convert("RGB") if pixels.mode == "RGBX" else pixels
             pixels = to_standard_range(pixels, *self.hdr) if self.hdr else pixels
-            return finish(pixels, plan, self.header.profile, self.metadata.exif)
+            return finish(pixels, plan, self)
 
     def _loaded(self, plan: Plan) -> ImageFile.ImageFile:
         image = self._image
         if isinstance(image, BmpImageFile) and image.tile:
+            from ._bitmaps import take_runs
+
             take_runs(image)
         if (
             plan.minimum is not None
@@ -186,8 +215,8 @@ class PillowImage:
             small = decode_small(image, self.source, plan.minimum, self.header.size)
             if small is not None:
                 return small
-        if not is_still_webp(image):
-            image.load()
+        if not isinstance(image, WebPImageFile) or image.is_animated:
+            image.load()  # a still in WebP gives its pixels without that
         return image
 
     def is_quick(self, scale: int) -> bool:
@@ -201,7 +230,7 @@ class PillowImage:
         """
         image, most = self._image, self.limits.max_missing
         is_known = image.format in CUT_FORMATS and image.mode in CUT_MODES
-        if self.source.view.error is not None or not is_known or most == 0:
+        if self.source.raw.error is not None or not is_known or most == 0:
             raise error
         other = self._again(plan)
         white = (255,) * len(other.getbands())
@@ -219,7 +248,7 @@ class PillowImage:
             raise error
         if image.format == "JPEG":
             self._image = image = self._again(plan)
-            self.source.view.tail = b"\xff\xd9"
+            self.source.raw.tail = b"\xff\xd9"
             image.load()
             return image
         return other if other.mode in ("1", "L", "RGB") else image
@@ -235,7 +264,7 @@ class PillowImage:
         """Return the loaded image with what is transparent in ways that Pillow does not tell."""
         image = self._image
         if not self.is_deep:
-            return cover(image)
+            return _covered(image)
         low = None
         if image.mode == "RGB":
             low = self._again(plan)
@@ -253,11 +282,11 @@ class PillowImage:
                 pixels = compose(image, index, canvas)
             else:
                 image.load()
-                pixels = cover(image)
+                pixels = _covered(image)
                 if pixels is image:
                     pixels = image.copy()  # the next seek() paints over it
             pixels = to_standard_range(pixels, *self.hdr) if self.hdr else pixels
-            pixels = finish(pixels, plan, self.header.profile, self.metadata.exif)
+            pixels = finish(pixels, plan, self)
         return Frame(pixels, float(image.info.get("duration", 0)))
 
     def frames(self, plan: Plan) -> Iterator[Frame]:
@@ -298,7 +327,7 @@ class PillowDecoder:
     @contextlib.contextmanager
     def open(
         self, file: Readable, limits: Limits, deadline: Deadline | None = None
-    ) -> Iterator[OpenedImage]:
+    ) -> Iterator[PillowImage]:
         """Read the header of *file*, check it against *limits*; put the file back afterwards.
 
         Raises:
@@ -314,17 +343,11 @@ class PillowDecoder:
                 source.seek(0)
                 sound = _read_by(opener, source, limits, clock) if opener else None
                 sound = sound or mended(source, limits.max_missing)
-            if opener is not None:
-                limits = attrs.evolve(limits, allowed_formats=["PNG"], max_bytes=None)
-            if sound is not None:
-                source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
-            with translated(source):
+                if opener is not None:
+                    limits = attrs.evolve(limits, allowed_formats=["PNG"], max_bytes=None)
+                if sound is not None:
+                    source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
                 image = PillowImage(open_pillow(source, limits), source, limits)
                 if opener is not None:
                     image.header = attrs.evolve(image.header, format=opener.format)
-                opened = self._adapt(image)
-            yield opened
-
-    def _adapt(self, opened: PillowImage) -> OpenedImage:
-        """Return what decodes an image whose header has been read; for subclasses."""
-        return opened
+            yield image

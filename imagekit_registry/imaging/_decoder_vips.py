@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -11,11 +12,11 @@ from PIL import Image
 
 from imagekit_registry.exceptions import InvalidConfiguration, how_to_install
 
-from ._decoder import Frame, OpenedImage, Plan, Size
 from ._decoder_pillow import PillowDecoder, PillowImage
 from ._metadata import finish
-from ._scaling import RENDITION_SAFETY, SAFETY
-from ._source import translated
+from ._plan import Frame, OpenedImage, Plan
+from ._scaling import RENDITION_SAFETY, SAFETY, Size
+from ._source import Deadline, Limits, Readable, translated
 
 if TYPE_CHECKING:
     import pyvips
@@ -67,7 +68,7 @@ class _VipsImage:
             pixels = self._tried(lambda: self._scaled(size))
         if pixels is None:
             return self._opened.decode(plan)
-        return finish(pixels, plan, self.header.profile, self.metadata.exif)
+        return finish(pixels, plan, self)
 
     def frames(self, plan: Plan) -> Iterator[Frame]:
         return self._opened.frames(plan)
@@ -165,7 +166,7 @@ def _to_pillow(image: pyvips.Image) -> Image.Image:
     return Image.frombytes(mode, (image.width, image.height), image.write_to_memory())
 
 
-class VipsDecoder(PillowDecoder):
+class VipsDecoder:
     """Decodes with libvips where a source may be decoded small; Pillow does the rest.
 
     Headers are read, and limits checked, by Pillow: both decoders refuse the same files.
@@ -186,5 +187,10 @@ class VipsDecoder(PillowDecoder):
             ) from error
         self._vips = pyvips
 
-    def _adapt(self, opened: PillowImage) -> OpenedImage:
-        return _VipsImage(self._vips, opened)
+    @contextlib.contextmanager
+    def open(
+        self, file: Readable, limits: Limits, deadline: Deadline | None = None
+    ) -> Iterator[OpenedImage]:
+        """Do what `PillowDecoder` does, and let libvips read the pixels."""
+        with PillowDecoder().open(file, limits, deadline) as opened:
+            yield _VipsImage(self._vips, opened)

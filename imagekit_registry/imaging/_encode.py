@@ -17,11 +17,11 @@ from imagekit_registry.exceptions import EncodingError, answer_or
 
 from ._colour import STRIP_ROWS, without_palette
 from ._containers import stripped
-from ._decoder import OpenedImage, Size
 from ._metadata import carried_options
 from ._modes import Encoded, frame_for, holds, narrowed, prepare
-from ._plan import Job
+from ._plan import Job, OpenedImage
 from ._recipe import Recipe
+from ._scaling import Size
 from ._source import Deadline, Limits, Readable, open_source
 from ._steps import step
 from .formats import AUTO, AUTO_FORMATS, normalize_format

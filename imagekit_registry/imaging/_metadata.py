@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import html
+import io
 import re
+import struct
 from collections.abc import Callable
 from typing import IO
 
 from PIL import Image, ImageFile, IptcImagePlugin, PngImagePlugin
 from PIL.TiffImagePlugin import TiffImageFile
 
-from imagekit_registry.exceptions import answer_or
+from imagekit_registry.exceptions import LimitExceeded, answer_or
 
 from ._colour import PRIMARIES, is_hdr, make_profile, profile_of, to_srgb
-from ._containers import MAX_METADATA_BYTES, code_points, late_png_exif
-from ._cost import safe_exif
-from ._decoder import Metadata, Plan
+from ._containers import EXIF_PREFIX, MAX_METADATA_BYTES, code_points, late_png_exif
+from ._cost import MAX_SHARED_BYTES, MAX_TIFF_NUMBERS, directory_cost
 from ._modes import EXIF_FORMATS
+from ._plan import Metadata, OpenedImage, Plan
 from ._recipe import Recipe
 
 ORIENTATION_TAG = 0x0112
@@ -84,6 +86,22 @@ _XMP_PACKET = (
 _IPTC_RIGHTS = {ARTIST_TAG: (2, 80), COPYRIGHT_TAG: (2, 116)}
 
 
+def _safe_exif(data: object) -> bytes | None:
+    """Return EXIF data that can be read without harm, with one prefix; None if there is none."""
+    if not isinstance(data, bytes) or len(data) > MAX_METADATA_BYTES:
+        return None
+    start = 0
+    while data.startswith(EXIF_PREFIX, start):  # Pillow takes off all of them, by a copy each
+        start += len(EXIF_PREFIX)
+    try:
+        size, numbers = directory_cost(io.BytesIO(data), start)
+    except (struct.error, ValueError, OverflowError, LimitExceeded):
+        return None
+    if size > MAX_SHARED_BYTES or numbers > MAX_TIFF_NUMBERS:
+        return None
+    return EXIF_PREFIX + data[start:]
+
+
 def _read_exif(image: ImageFile.ImageFile, source: IO[bytes]) -> bytes | None:
     """Return the image's EXIF data; in its ``info`` are then only such as can be read without harm.
 
@@ -97,7 +115,7 @@ def _read_exif(image: ImageFile.ImageFile, source: IO[bytes]) -> bytes | None:
         found = bytes.fromhex("".join(as_text.split("\n")[3:]))
     if found is None and image.format == "PNG":
         found = late_png_exif(source)
-    exif = safe_exif(found)
+    exif = _safe_exif(found)
     exif = exif if is_heeded else _edited(exif, _without_orientation)
     if exif is not None:
         image.info["exif"] = exif
@@ -188,15 +206,14 @@ def read_colours(
     return answer_or(None, make_profile, primaries or PRIMARIES[1], (1 / gamma,)), None
 
 
-def finish(
-    image: Image.Image, plan: Plan, profile: bytes | None, exif: bytes | None
-) -> Image.Image:
-    """Orient decoded pixels and convert their colours as *plan* says.
+def finish(image: Image.Image, plan: Plan, opened: OpenedImage) -> Image.Image:
+    """Orient pixels that were decoded of *opened* and convert their colours as *plan* says.
 
     The image's ``info`` afterwards holds what processors may ask for, and nothing that is no longer
     true: EXIF data without an orientation that has been applied, a profile that was kept.
     """
     info: dict[str | tuple[int, int], object] = {}
+    profile, exif = opened.header.profile, opened.metadata.exif
     if plan.orientation != 1:
         image = image.transpose(_METHODS[plan.orientation])
         exif = _edited(exif, _without_orientation)

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageChops, ImageColor, ImageStat
 
-from imagekit_registry.exceptions import EncodingError, UnknownFormat, answer_or
+from imagekit_registry.exceptions import EncodingError, answer_or
 
 from ._colour import describes, to_eight_bit, without_palette
-from .formats import AUTO, can_write, normalize_format
 
 WHITE = 255
 #: Alpha below this is transparent where a format knows no half transparent pixels.
@@ -25,6 +24,8 @@ PALETTE_LOSS, MAX_PALETTE_PIXELS = 5.0, 4_000_000
 _NARROWED: Mapping[str, tuple[str, ...]] = {"GIF": (), "PNG": ("RGB", "RGBA")}
 #: Formats that take fewer bytes for fewer greys; WebP does if it is without losses.
 _GAIN_BY_FEW_GREYS = frozenset(["GIF", "PNG", "TIFF", "WEBP"])
+#: Formats whose frames Pillow writes one after the other, with a duration each.
+ANIMATED_FORMATS = frozenset(["AVIF", "GIF", "PNG", "WEBP"])
 #: Formats that hold EXIF data and profiles.
 EXIF_FORMATS = frozenset(["AVIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"])
 #: Modes that the formats of the web hold well; others are found out by trying.
@@ -70,19 +71,6 @@ class Encoded(io.BytesIO):
         self.width, self.height = size
         self.mode = mode  # type: ignore[misc]  # typeshed: the mode of the file
         self.frames = frames
-
-
-def require_format(name: str) -> str:
-    """Return Pillow's spelling of a format that can be written, or `AUTO`.
-
-    Raises:
-        UnknownFormat: Pillow cannot write it.
-    """
-    normal = normalize_format(name)
-    if normal != AUTO and not can_write(normal):
-        known = ", ".join(sorted(Image.SAVE))
-        raise UnknownFormat(f"Pillow cannot write the format {name!r}; it can write {known}")
-    return normal
 
 
 @functools.lru_cache(maxsize=256)

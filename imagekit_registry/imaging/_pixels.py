@@ -13,14 +13,12 @@ import io
 import re
 import struct
 from collections.abc import Iterator
-from typing import TypeGuard
 
 import attrs
-from PIL import Image, ImageChops, ImageFile
+from PIL import Image, ImageChops
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from ._colour import STRIP_ROWS, to_eight_bit, without_palette
 from ._source import BufferedSource
@@ -58,38 +56,6 @@ _REACH = [
     for diagonal in range(15)
     for row in range(max(0, diagonal - 7), min(diagonal, 7) + 1)
 ]
-
-
-def cover(image: ImageFile.ImageFile) -> Image.Image:
-    """Return a loaded frame; what the first one of a GIF does not cover is transparent."""
-    if is_still_webp(image):
-        return _from_codec(image)
-    if isinstance(image, WebPImageFile) and image.is_animated and image.mode == "RGBA":
-        return image.convert("RGB") if image.getchannel("A").getextrema() == (255, 255) else image
-    if not isinstance(image, GifImageFile) or image.dispose_extent == (0, 0, *image.size):
-        return image
-    ground = Image.new("RGBA", image.size)
-    ground.paste(without_palette(image.crop(image.dispose_extent)), image.dispose_extent)
-    return ground
-
-
-def is_still_webp(image: ImageFile.ImageFile) -> TypeGuard[WebPImageFile]:
-    """Return whether `cover` is to load an image itself."""
-    return isinstance(image, WebPImageFile) and not image.is_animated
-
-
-def _from_codec(image: WebPImageFile) -> Image.Image:
-    """Return a WebP in the memory in which its codec has left the pixels; Pillow copies each of them.
-
-    Colours without alpha are in ``RGBX``: they are converted when they are fewer.
-    """
-    found = image._decoder.get_next()
-    if found is None:
-        image.load()  # and says what is wrong
-    held = "RGBX" if image.mode == "RGB" else image.mode
-    pixels = Image.frombuffer(held, image.size, found[0], "raw", image.rawmode, 0, 1)
-    pixels.info = image.info
-    return pixels
 
 
 def has_deep_transparency(image: PngImageFile) -> bool:
@@ -266,7 +232,7 @@ def decode_small(
         The loaded image; None if there is nothing to gain, or the file is not as expected.
     """
     scale = image.decoderconfig[0] if image.decoderconfig else 1
-    if not has_unused_scans(image, scale) or source.size > MOST_BYTES:
+    if not has_unused_scans(image, scale) or source.raw.size > MOST_BYTES:
         return None
     source.seek(0)
     data = source.read()

@@ -1,25 +1,165 @@
-"""The plan: what is asked of a source, and what has to be known of it before it is decoded."""
+"""The plan: what a source says before it is decoded, what is asked of it, and who decodes it."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import operator
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal, Protocol
 
 import attrs
+from PIL import Image
 
 from imagekit_registry.exceptions import GenerationError, answer_or
-from imagekit_registry.processors import Processor, ProcessorPipeline
-from imagekit_registry.processors.base import is_ours, is_scale_invariant, output_size_of, overrides
+from imagekit_registry.processors import Processor
+from imagekit_registry.processors.base import (
+    ProcessorPipeline,
+    is_ours,
+    is_scale_invariant,
+    output_size_of,
+    overrides,
+)
 
-from ._decoder import Frame, Header, Plan, Size
 from ._modes import Encoded, carries
 from ._recipe import Recipe
-from ._scaling import SAFETY
-from ._source import Limits
+from ._scaling import SAFETY, Size
+from ._source import Deadline, Limits, Readable
 from .formats import AUTO, AUTO_FORMATS, SMALLEST, SMALLEST_OF, can_write, default_format
+
+
+@attrs.frozen
+class Header:
+    """A source's header.
+
+    Args:
+        width: Stored width, in pixels, before any orientation tag is applied.
+        height: Stored height, in pixels.
+        mode: Pillow's mode of the stored pixels.
+        format: Pillow's name of the format.
+        frames: Number of frames of an animation; 1 for a still.
+        orientation: EXIF orientation, 1 to 8.
+        profile: The embedded ICC profile, or None.
+        is_lossless: Whether it is a WebP without losses.
+
+    Example:
+        >>> Header(40, 30, "RGB", "JPEG", orientation=6).oriented_size
+        (30, 40)
+    """
+
+    width: int
+    height: int
+    mode: str
+    format: str
+    frames: int = 1
+    orientation: int = 1
+    profile: bytes | None = attrs.field(default=None, repr=False)
+    is_lossless: bool = False
+
+    @property
+    def size(self) -> Size:
+        """Width and height as stored, in pixels."""
+        return self.width, self.height
+
+    @property
+    def oriented_size(self) -> Size:
+        """Width and height as people see it, with the orientation tag applied, in pixels."""
+        return self.size if self.orientation < 5 else (self.height, self.width)
+
+
+@attrs.frozen
+class Metadata:
+    """What a source carries besides pixels and profile.
+
+    Args:
+        exif: EXIF data, or None.
+        xmp: XMP data, or None.
+        loop: How often an animation plays, 0 for ever; None if the source does not say.
+        rights: Artist and copyright from IPTC data, by the numbers of their EXIF tags.
+    """
+
+    exif: bytes | None = attrs.field(default=None, repr=False)
+    xmp: bytes | None = attrs.field(default=None, repr=False)
+    loop: int | None = None
+    rights: Mapping[int, bytes] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen
+class Frame:
+    """One decoded frame of an animation.
+
+    Args:
+        image: Its pixels, composed with what stood before it.
+        duration: How long it is shown, in milliseconds.
+    """
+
+    image: Image.Image
+    duration: float = 0
+
+
+@attrs.frozen
+class Plan:
+    """What a decoder is asked for.
+
+    Args:
+        minimum: Least width and height of the decoded image, as stored (before *orientation* is
+            applied), in pixels; None for all pixels as they are.
+        exact: What a decoder may give that scales with a good filter itself, as stored, in pixels:
+            the size that the processors need, so that they need not scale again.
+        orientation: EXIF orientation to apply after decoding; 1 for none.
+        color: ``'srgb'`` to convert to sRGB, ``'keep'`` to leave values as they are.
+
+    Example:
+        >>> Plan(minimum=(600, 400)).color
+        'srgb'
+    """
+
+    minimum: Size | None = None
+    exact: Size | None = None
+    orientation: int = 1
+    color: Literal["srgb", "keep"] = "srgb"
+
+
+class OpenedImage(Protocol):
+    """**Protocol:** a source whose header has been read and whose pixels have not.
+
+    The renderer calls it from the thread that opened it: ``decode`` once for all results where it
+    does not rescale, once for each where it does; ``frames`` once.
+    """
+
+    header: Header
+    metadata: Metadata
+
+    def rescales(self, base: Plan, several: bool) -> bool:
+        """Return whether it scales faster than, and as well as, Pillow.
+
+        It is then asked by ``decode`` for each result's own size (``plan.exact``).
+
+        Args:
+            base: A plan that serves all results.
+            several: Whether there will be several results, so that the file is best decoded now.
+        """
+
+    def decode(self, plan: Plan) -> Image.Image:
+        """Return the (first) image: at least as large as the plan asks, oriented, in its colours."""
+
+    def frames(self, plan: Plan) -> Iterator[Frame]:
+        """Yield all frames of an animation in full size, oriented, in the plan's colours."""
+
+
+class Decoder(Protocol):
+    """**Protocol:** reads headers and pixels of image files.
+
+    One instance serves a whole process; its calls may run at the same time in many threads. Only
+    subclasses of `~imagekit_registry.exceptions.GenerationError` leave it.
+    """
+
+    name: str
+
+    def open(
+        self, file: Readable, limits: Limits, deadline: Deadline | None = None
+    ) -> contextlib.AbstractContextManager[OpenedImage]:
+        """Read the header of *file*, check it against *limits*; put the file back afterwards."""
 
 
 def flat(processors: Iterable[Processor]) -> tuple[Processor, ...]:
@@ -57,8 +197,7 @@ class Job:
     source_size: Size = attrs.field(init=False)
     #: The least size that the processors need; None if they need every pixel.
     needed: Size | None = attrs.field(init=False, default=None)
-    #: The least size of a decode that serves, oriented and as stored; None for all pixels.
-    decoded_size: Size | None = attrs.field(init=False, default=None)
+    #: The least size of a decode that serves, as stored; None for all pixels.
     stored_size: Size | None = attrs.field(init=False, default=None)
     #: The sizes that processors are given for which results have been checked.
     checked: list[Size] = attrs.field(init=False, factory=list)
@@ -74,11 +213,12 @@ class Job:
         if chosen == AUTO:
             chosen = AUTO_FORMATS[0]
         self.format = chosen or default_format(self.header.format, self.source_name)
-        kept = carries(self.header.profile, self.header.mode, self.format)
-        self.color = self.recipe.color if kept else "srgb"
+        keeps = self.recipe.color == "keep"
+        kept = keeps and carries(self.header.profile, self.header.mode, self.format)
+        self.color = "keep" if kept else "srgb"
         self.processors = flat(self.recipe.processors)
         self.orientation = self.header.orientation if self.recipe.auto_orient else 1
-        size = self.header.width, self.header.height
+        size = self.header.size
         self.source_size = size if self.orientation < 5 else size[::-1]
         if any(overrides(each, "required_size", "scale_invariant") for each in self.processors):
             return
@@ -87,21 +227,12 @@ class Job:
             return
         self.needed = max(1, math.ceil(needed[0])), max(1, math.ceil(needed[1]))
         if self.recipe.decode_small:
-            self.decoded_size = self.needed
             self.stored_size = self.needed if self.orientation < 5 else self.needed[::-1]
 
-    @contextlib.contextmanager
-    def keeps_errors(self) -> Iterator[None]:
-        """Make an error of ours this job's result, so that the others go on."""
-        try:
-            yield
-        except GenerationError as error:
-            self.result = error
 
-
-def plan_jobs(header: Header, jobs: Sequence[Job]) -> Plan:
+def plan_jobs(jobs: Sequence[Job]) -> Plan:
     """Return the plan that serves all *jobs* with one decode; see `plan_decode`."""
-    sizes = [job.stored_size for job in jobs]
+    header, sizes = jobs[0].header, [job.stored_size for job in jobs]
     minimum = exact = None
     if None not in sizes:
         exact = max(size[0] for size in sizes if size), max(size[1] for size in sizes if size)
@@ -121,7 +252,7 @@ def plan_decode(header: Header, recipes: Iterable[Recipe]) -> Plan:
         recipes: At least one. Where they differ in orientation or colour, the plan leaves pixels as
             they are stored, and each recipe does its own.
     """
-    return plan_jobs(header, [Job(recipe, header) for recipe in recipes])
+    return plan_jobs([Job(recipe, header) for recipe in recipes])
 
 
 def check_result(job: Job, limits: Limits) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeVar
 
 import attrs
 
@@ -15,11 +15,7 @@ from .formats import normalize_format
 from .placeholders import Maker
 from .qualities import Quality, check_quality
 
-_CHOICES: Mapping[str, tuple[str | None, ...]] = {
-    "color": ("srgb", "keep"),
-    "metadata": ("strip", "keep", "copyright", "rights"),
-    "skip_if": (None, "fits"),
-}
+T = TypeVar("T")
 
 
 def _tuple(value: Iterable[Processor] | None) -> tuple[Processor, ...]:
@@ -34,11 +30,15 @@ def _format(value: str | None) -> str | None:
     return normalize_format(value) if value else None
 
 
-def _check_choice(_recipe: Recipe, attribute: attrs.Attribute[str], value: str) -> None:
-    allowed = _CHOICES[attribute.name]
-    if value not in allowed:
-        names = " or ".join(map(repr, allowed))
-        raise InvalidArgument(f"{attribute.name} must be {names}, not {value!r}")
+def _choice(default: T, *others: T) -> T:
+    """Return a field for one of these."""
+
+    def check(_recipe: Recipe, attribute: attrs.Attribute[T], value: T) -> None:
+        if value not in (default, *others):
+            names = " or ".join(map(repr, (default, *others)))
+            raise InvalidArgument(f"{attribute.name} must be {names}, not {value!r}")
+
+    return attrs.field(default=default, validator=check)
 
 
 @attrs.frozen
@@ -82,9 +82,9 @@ class Recipe:
     options: Mapping[str, object] = attrs.field(default=None, converter=_options)
     autoconvert: bool = True
     auto_orient: bool = True
-    color: Literal["srgb", "keep"] = attrs.field(default="srgb", validator=_check_choice)
-    metadata: Literal["strip", "keep", "copyright", "rights"] = attrs.field(
-        default="strip", validator=_check_choice
+    color: Literal["srgb", "keep"] = _choice("srgb", "keep")
+    metadata: Literal["strip", "keep", "copyright", "rights"] = _choice(
+        "strip", "keep", "copyright", "rights"
     )
     animated: bool = True
     background: str | int | Sequence[int] | None = None
@@ -93,5 +93,5 @@ class Recipe:
         default=None, validator=lambda _recipe, _attribute, value: check_quality(value)
     )
     never_larger: bool = False
-    skip_if: Literal["fits"] | None = attrs.field(default=None, validator=_check_choice)
+    skip_if: Literal["fits"] | None = _choice(None, "fits")
     placeholder: Mapping[str, Maker] = attrs.field(factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import MappingProxyType
 
 import attrs
@@ -16,29 +16,34 @@ from imagekit_registry.exceptions import (
     ProcessingError,
 )
 from imagekit_registry.processors import Processor
-from imagekit_registry.processors.base import is_scale_invariant, output_size_of, overrides
-from imagekit_registry.processors.resampling import Part, PillowResizer, Resizer, resized_by
+from imagekit_registry.processors.base import output_size_of, overrides
+from imagekit_registry.processors.resampling import PillowResizer, Resizer, resized_by
 
-from ._animation import ANIMATED_FORMATS, write_animation
 from ._colour import without_palette
-from ._decoder import Decoder, Frame, Header, Plan, Size
 from ._decoder_pillow import PillowDecoder
-from ._decoder_vips import VipsDecoder
 from ._encode import FormatOptions, Work, finish_still
 from ._metadata import finish
-from ._modes import Encoded, frame_for, gains_by_few_colors, require_format
-from ._plan import Job, check_result, plan_jobs, rendition_size
+from ._modes import ANIMATED_FORMATS, Encoded, frame_for, gains_by_few_colors
+from ._plan import Decoder, Frame, Header, Job, Plan, check_result, plan_jobs, rendition_size
 from ._recipe import Recipe
-from ._scaling import Pyramid
+from ._scaling import Pyramid, Size, SoftResizer
 from ._source import Deadline, Limits, Readable
 from ._steps import step
-from .formats import SMALLEST, SMALLEST_OF, can_write
+from .formats import SMALLEST, SMALLEST_OF, can_write, require_format
 from .placeholders import make_placeholder
 
 _NO_OPTIONS: FormatOptions = MappingProxyType({})
 _PILLOW = PillowDecoder()
 _PILLOW_RESIZER = PillowResizer()
-_MAKERS: dict[str, Callable[[], Decoder]] = {"pillow": PillowDecoder, "vips": VipsDecoder}
+
+
+def _vips() -> Decoder:
+    from ._decoder_vips import VipsDecoder  # Pillow does without
+
+    return VipsDecoder()
+
+
+_MAKERS: dict[str, Callable[[], Decoder]] = {"pillow": PillowDecoder, "vips": _vips}
 
 
 def get_decoder(name: str) -> Decoder:
@@ -62,21 +67,6 @@ def get_decoder(name: str) -> Decoder:
     return maker()
 
 
-@attrs.frozen
-class _SoftResizer:
-    """Makes smaller by a filter that leaves few colours along edges, and larger as Pillow does."""
-
-    filter: Image.Resampling
-    name = "soft"
-
-    def resize(self, image: Image.Image, size: Size, box: Part) -> Image.Image:
-        """Return *box* of *image* in *size* pixels."""
-        left, top, right, bottom = box
-        if size[0] > right - left or size[1] > bottom - top:
-            return _PILLOW_RESIZER.resize(image, size, box)
-        return image.resize(size, self.filter, box)
-
-
 def _softener(job: Job, *, moves: bool) -> Resizer | None:
     """Return what scales where each colour of an edge costs bytes; None: what scales everything else.
 
@@ -84,11 +74,11 @@ def _softener(job: Job, *, moves: bool) -> Resizer | None:
     as much of it. Averages have fewer colours still, but are ragged, which is not seen in what moves.
     """
     if moves and job.format == "GIF":
-        return _SoftResizer(Image.Resampling.BOX)
+        return SoftResizer(Image.Resampling.BOX)
     # Pillow takes a GIF of greys for one without a palette.
     mode = "P" if job.header.format == "GIF" else job.header.mode
     is_dear = gains_by_few_colors(mode, job.format)
-    return _SoftResizer(Image.Resampling.HAMMING) if is_dear else None
+    return SoftResizer(Image.Resampling.HAMMING) if is_dear else None
 
 
 def _call(processor: Processor, image: Image.Image, size: Size) -> tuple[Image.Image, Size]:
@@ -129,9 +119,7 @@ def run(
     for number, processor in enumerate(job.processors):
         is_last = number == len(job.processors) - 1
         try:
-            # What works on single pixels keeps the size of what it is given, which may be less.
-            is_point = image.size != size and is_scale_invariant(processor)
-            is_known = is_point or size in job.checked[number : number + 1]
+            is_known = size in job.checked[number : number + 1]
             predicted = None if is_known else output_size_of(processor, size)
             if predicted is not None:
                 limits.check_output(predicted, is_last=is_last)
@@ -149,10 +137,19 @@ def run(
     return image
 
 
+@contextlib.contextmanager
+def _errors_kept(job: Job) -> Iterator[None]:
+    """Make an error of ours the result of *job*, so that the others go on."""
+    try:
+        yield
+    except GenerationError as error:
+        job.result = error
+
+
 def _render_stills(work: Work, jobs: list[Job]) -> None:
     """Make stills, the largest first, so that smaller ones can be made of larger ones."""
     header, several = work.opened.header, len(jobs) > 1
-    plan = plan_jobs(header, jobs)
+    plan = plan_jobs(jobs)
     rescales = work.opened.rescales(plan, several)
     base = None if rescales else _decode(work, plan)
     pyramids: dict[tuple[bool, str, bool], Pyramid] = {}
@@ -160,15 +157,15 @@ def _render_stills(work: Work, jobs: list[Job]) -> None:
         jobs, key=lambda job: job.stored_size[0] if job.stored_size else header.width, reverse=True
     ):
         pyramid: Pyramid | None = None
-        with job.keeps_errors():
+        with _errors_kept(job):
             if base is None:  # the decoder gives each the size that it needs
-                image = without_palette(_decode(work, plan_jobs(header, [job])))
+                image = without_palette(_decode(work, plan_jobs([job])))
             else:
                 key = (job.recipe.auto_orient, job.color, bool(job.recipe.processors))
                 if key not in pyramids:
                     pyramids[key] = Pyramid(_variant(work, plan, job, base))
                 pyramid = pyramids[key]
-                image = pyramid.least(job.decoded_size)
+                image = pyramid.least(job.needed if job.stored_size else None)
             shared = several and pyramid is not None
             soft = _softener(job, moves=False)
             with resized_by(soft) if soft else contextlib.nullcontext():
@@ -188,18 +185,20 @@ def _variant(work: Work, plan: Plan, job: Job, base: Image.Image) -> Image.Image
     """Return the decoded image as one recipe wants it oriented and coloured."""
     wanted = attrs.evolve(plan, orientation=job.orientation, color=job.color)
     if wanted != plan:
-        base = finish(base.copy(), wanted, job.header.profile, work.opened.metadata.exif)
+        base = finish(base.copy(), wanted, work.opened)
     # Processors mix colours, which cannot be done with numbers of a palette.
     return without_palette(base) if job.recipe.processors else base
 
 
 def _render_animations(work: Work, jobs: list[Job]) -> None:
     """Make animations: each frame is decoded once and goes through every recipe before the next."""
+    from ._animation import write_animation  # stills do without
+
     with step("decode"):
         _collect_frames(work, jobs)
     for job in jobs:
         if job.result is None:
-            with job.keeps_errors():
+            with _errors_kept(job):
                 work.deadline.check()
                 format, (width, height) = job.format, job.frames[0].image.size
                 options = work.options(job, format, (width, height))
@@ -217,7 +216,7 @@ def _collect_frames(work: Work, jobs: list[Job]) -> None:
         work.deadline.check()
         for job in jobs:
             if job.result is None:
-                with job.keeps_errors():
+                with _errors_kept(job):
                     _add_frame(work, job, frame)
         if all(job.result is not None for job in jobs):
             break
@@ -225,8 +224,7 @@ def _collect_frames(work: Work, jobs: list[Job]) -> None:
 
 def _add_frame(work: Work, job: Job, frame: Frame) -> None:
     plan = Plan(orientation=job.orientation, color=job.color)
-    exif = work.opened.metadata.exif
-    image = finish(frame.image.copy(), plan, job.header.profile, exif)
+    image = finish(frame.image.copy(), plan, work.opened)
     soft = _softener(job, moves=True)
     with resized_by(soft) if soft else contextlib.nullcontext():
         made = run(job, image, work.limits, work.deadline)
@@ -241,7 +239,7 @@ def _render_opened(work: Work, jobs: list[Job]) -> list[Encoded | GenerationErro
     for job in jobs:
         can_move = job.recipe.animated and job.format in ANIMATED_FORMATS
         is_animated = can_move and header.frames > 1
-        with job.keeps_errors():
+        with _errors_kept(job):
             if is_animated:
                 work.limits.check_frames(header.frames)
                 work.limits.check_animation(header.size, header.frames)

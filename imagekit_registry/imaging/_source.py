@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Protocol, cast
+from typing import IO, TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast
 
 import attrs
 from PIL import Image, UnidentifiedImageError
@@ -23,6 +24,8 @@ from .formats import SAFE_FORMATS
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+T = TypeVar("T")
 
 #: Bytes that one call asks of the storage; small reads of the decoders come out of this buffer.
 BUFFER_SIZE = 64 * 1024
@@ -227,19 +230,18 @@ class SourceFile(io.RawIOBase):
     """
 
     def __init__(self, file: IO[bytes], deadline: Deadline) -> None:
-        self._file = file
+        # Files of models and of uploads look each of them up whenever they are asked.
+        self._read, self._seek, self._tell = file.read, file.seek, file.tell
         self._deadline = deadline
         self.error: GenerationError | None = None
+        #: In bytes.
+        self.size = 0
         #: What is read, once, where the file ends.
         self.tail = b""
 
-    def readable(self) -> bool:
-        """Return True: that is what it is for."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True: files that cannot seek have been read into memory."""
-        return True
+    # What is read from is there to be read, and what cannot seek has been read into memory. The
+    # buffer asks before each seek, and sooner where no function of Python answers.
+    readable = seekable = staticmethod(partial(bool, True))
 
     def readinto(self, buffer: Buffer, /) -> int:
         """Fill *buffer*; return the number of bytes."""
@@ -249,8 +251,7 @@ class SourceFile(io.RawIOBase):
             self.error = error
             raise
         view = memoryview(buffer)
-        with self._kept():
-            data = self._file.read(len(view))
+        data = self._ask(self._read, len(view))
         if not data:
             data, self.tail = self.tail[: len(view)], self.tail[len(view) :]
         view[: len(data)] = data
@@ -260,31 +261,23 @@ class SourceFile(io.RawIOBase):
         """Move to *offset*; return the new position."""
         if whence == io.SEEK_SET and offset < 0:
             raise ValueError(f"negative seek position {offset}")
-        with self._kept():
-            self._file.seek(offset, whence)
-            return int(self._file.tell())
+        self._ask(self._seek, offset, whence)
+        return self.tell()
 
     def tell(self) -> int:
         """Return the position in the file."""
-        with self._kept():
-            return int(self._file.tell())
+        return int(self._ask(self._tell))
 
-    @contextlib.contextmanager
-    def _kept(self) -> Iterator[None]:
+    def _ask(self, method: Callable[..., T], *args: int) -> T:
         try:
-            yield
+            return method(*args)
         except Exception as error:
             self.error = _unavailable(error)
             raise self.error from error
 
 
-class BufferedSource(io.BufferedReader):
-    """`SourceFile` with a buffer in front."""
-
-    def __init__(self, view: SourceFile, size: int) -> None:
-        super().__init__(view, BUFFER_SIZE)
-        self.view = view
-        self.size = size
+#: A buffer in front of a `SourceFile`, which is its ``raw``.
+BufferedSource: TypeAlias = "io.BufferedReader[SourceFile]"
 
 
 def _unavailable(error: Exception) -> SourceUnavailable:
@@ -335,16 +328,16 @@ def open_source(file: Readable, limits: Limits, deadline: Deadline) -> Iterator[
         start = _position(inner)
         if start is None:
             inner = _buffered(file, limits, deadline)
+        view = SourceFile(inner, deadline)
     except LimitExceeded:
         raise
     except Exception as error:
         raise _unavailable(error) from error
-    view = SourceFile(inner, deadline)
     try:
-        size = view.seek(0, io.SEEK_END)
-        limits.check_bytes(size)
+        view.size = view.seek(0, io.SEEK_END)
+        limits.check_bytes(view.size)
         view.seek(0)
-        buffered = BufferedSource(view, size)
+        buffered = io.BufferedReader(view, BUFFER_SIZE)
         try:
             yield buffered
         finally:
@@ -375,8 +368,8 @@ def translated(source: BufferedSource) -> Iterator[None]:
         raise
     except Exception as error:
         # Pillow's plugins raise almost any class for hostile data, so none is left out.
-        if source.view.error is not None:
-            raise source.view.error from error
+        if source.raw.error is not None:
+            raise source.raw.error from error
         raise _cause(error) from error
 
 

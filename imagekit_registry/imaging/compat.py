@@ -13,13 +13,13 @@ from PIL import Image
 from imagekit_registry.exceptions import UnreadableImage
 from imagekit_registry.processors import Processor
 
-from ._decoder import Header
 from ._encode import write
-from ._modes import Encoded, prepare, require_format
-from ._plan import Job
+from ._modes import Encoded, prepare
+from ._plan import Header, Job
 from ._recipe import Recipe
 from ._render import run
 from ._source import Deadline, Limits
+from .formats import require_format
 
 File = TypeVar("File", bound="str | bytes | os.PathLike[str] | IO[bytes]")
 

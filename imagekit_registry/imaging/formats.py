@@ -112,6 +112,19 @@ def can_write(format: str) -> bool:
     return name in Image.SAVE
 
 
+def require_format(name: str) -> str:
+    """Return Pillow's spelling of a format that can be written, or `AUTO`.
+
+    Raises:
+        UnknownFormat: Pillow cannot write it.
+    """
+    normal = normalize_format(name)
+    if normal != AUTO and not can_write(normal):
+        known = ", ".join(sorted(Image.SAVE))
+        raise UnknownFormat(f"Pillow cannot write the format {name!r}; it can write {known}")
+    return normal
+
+
 def extension_to_format(extension: str) -> str:
     """Return the format of files that end in *extension*.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict, TypeGuard, Unpack
+from typing import Any, TypedDict, TypeGuard, TypeVar, Unpack
 
 import attrs
 from PIL import ImageColor
 
 from imagekit_registry.exceptions import InvalidArgument, InvalidArgumentType, answer_or
+
+T = TypeVar("T")
 
 #: A colour as arguments give it: `#rrggbb`, a name, a grey, or red, green, blue and perhaps opacity.
 Color = str | int | Sequence[int]
@@ -33,7 +35,7 @@ def checked(
     converter: object = None,
     eq: object = True,
     **options: Unpack[Options],
-) -> Any:
+) -> T:  # type: ignore[type-var]  # whatever the annotation says, as of attrs.field
     """Return a field for what is *expected*, as messages call it.
 
     Args:
@@ -59,7 +61,7 @@ def checked(
             f" not {value!r}."
         )
 
-    return attrs.field(  # type: ignore[call-overload]
+    return attrs.field(  # type: ignore[call-overload, no-any-return]
         validator=check, converter=converter, eq=eq, **options
     )
 
@@ -78,7 +80,7 @@ def side(
     **options: Unpack[Options],
 ) -> int:
     """Return a field for a whole number, of pixels for example; 2.0 is the same recipe as 2."""
-    made: int = checked(
+    return checked(
         f"{noun} from {least} to {most}{', or None' if optional else ''}",
         is_number,
         lambda value: value % 1 == 0 and least <= value <= most,
@@ -88,13 +90,30 @@ def side(
         ),
         **options,
     )
-    return made
 
 
 def offset(**options: Unpack[Options]) -> int:
     """Return a field for a coordinate in pixels, of any sign, or None."""
     noun = "a whole number of pixels"
     return side(optional=True, least=-LONGEST_SIDE, noun=noun, **options)
+
+
+def percent(most: int) -> int:
+    """Return a field for per cents, none by default: of closeness up to 100, of zoom to 1000."""
+    return side(least=0, most=most, default=0, kw_only=True)
+
+
+def target() -> tuple[float, float] | None:
+    """Return a field for a point in fractions of width and height, or None."""
+    return checked(
+        "a pair of numbers from 0 to 1, or None",
+        lambda value: isinstance(value, tuple) and all(map(is_number, value)),
+        lambda value: len(value) == 2 and all(0 <= part <= 1 for part in value),
+        optional=True,
+        converter=lambda value: tuple(value) if isinstance(value, list) else value,
+        default=None,
+        kw_only=True,
+    )
 
 
 def number(
@@ -107,14 +126,13 @@ def number(
             return value
         return float(value) if digits is None else round(float(value), digits)
 
-    made: float = checked(
+    return checked(
         f"a number from {least:g} to {most:g}",
         is_number,
         lambda value: math.isfinite(value) and least <= value <= most,
         converter=convert,
         **options,
     )
-    return made
 
 
 def as_flag(value: object) -> object:
@@ -126,14 +144,13 @@ def flag(
     *, optional: bool = False, converter: object = as_flag, **options: Unpack[Options]
 ) -> bool:
     """Return a field for true or false."""
-    made: bool = checked(
+    return checked(
         "True or False",
         lambda value: isinstance(value, bool),
         optional=optional,
         converter=converter,
         **options,
     )
-    return made
 
 
 def color(*, optional: bool = False, **options: Unpack[Options]) -> Color:
@@ -144,7 +161,7 @@ def color(*, optional: bool = False, **options: Unpack[Options]) -> Color:
             return tuple(value)
         return str.__str__(value) if isinstance(value, str) else value
 
-    made: Color = checked(
+    return checked(
         "a colour: '#rrggbb', a name, or 3 or 4 numbers from 0 to 255",
         lambda value: isinstance(value, str | tuple | int) and not isinstance(value, bool),
         lambda value: answer_or(None, rgba, value) is not None,
@@ -153,7 +170,6 @@ def color(*, optional: bool = False, **options: Unpack[Options]) -> Color:
         eq=lambda value: None if value is None else rgba(value),
         **options,
     )
-    return made
 
 
 def rgba(value: Color) -> tuple[int, int, int, int]:

@@ -22,8 +22,7 @@ def fit_size(
     *zoom* is how many per cent larger it is then.
     """
     ratios = [limit / side for limit, side in zip((width, height), size, strict=True) if limit]
-    ratio = min(ratios, default=1.0) * (1 + zoom / 100)
-    return scaled_size(size, _times(size, ratio), upscale)
+    return _times(size, min(ratios, default=1.0) * (1 + zoom / 100), upscale)
 
 
 def cover_size(size: Size, width: int, height: int, upscale: bool | None, zoom: int = 0) -> Size:
@@ -31,12 +30,12 @@ def cover_size(size: Size, width: int, height: int, upscale: bool | None, zoom: 
 
     *zoom* is how many per cent larger it is then.
     """
-    ratio = max(width / size[0], height / size[1]) * (1 + zoom / 100)
-    return scaled_size(size, _times(size, ratio), upscale)
+    return _times(size, max(width / size[0], height / size[1]) * (1 + zoom / 100), upscale)
 
 
-def _times(size: Size, ratio: float) -> Size:
-    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+def _times(size: Size, ratio: float, upscale: bool | None) -> Size:
+    target = max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+    return scaled_size(size, target, upscale)
 
 
 def scaled_size(source_size: Size, target: Size, upscale: bool | None) -> Size:
@@ -67,7 +66,7 @@ def anchored_box(size: Size, cut: Size, anchor: tuple[float, ...]) -> Box:
     return left, top, left + cut[0], top + cut[1]
 
 
-def centered_box(size: Size, cut: Size, target: tuple[float, float]) -> Box:
+def centered_box(size: Size, cut: Size, target: tuple[float, ...]) -> Box:
     """Return the part, of the size *cut*, in whose middle a point is, as far as the edges allow.
 
     Args:

@@ -8,7 +8,7 @@ from copy import copy
 from functools import cache, lru_cache
 from operator import is_
 from types import ModuleType
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import attrs
 
@@ -16,6 +16,9 @@ from imagekit_registry.exceptions import InvalidArgument, answer_or
 
 from . import _fields as fields
 from ._protocol import Processor
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["Anchor", "AnchorPoint", "Anchored", "FocalPoint", "place"]
 
@@ -25,6 +28,8 @@ FOCAL = "focal"
 #: libvips believes that people look at.
 ENTROPY = ("auto", "entropy")
 ATTENTION = "attention"
+#: The longest side, in pixels, of what is looked at to find a point.
+_SEEN_SIDE = 640
 #: An anchor as arguments give it: words, letters out of `Anchor`, percentages such as "20% 80%", or
 #: fractions of width and height.
 AnchorPoint = str | Sequence[float] | Sequence[str]
@@ -193,6 +198,30 @@ def anchor_place(anchor: AnchorPoint) -> tuple[float, ...]:
     if isinstance(anchor, tuple) and len(anchor) == 4:
         return Anchor.get_tuple(anchor[:2]) + Anchor.get_tuple(anchor[2:])
     return Anchor.get_tuple(anchor)
+
+
+def find_place(image: Image.Image, anchor: AnchorPoint | None) -> tuple[float, ...]:
+    """Return an anchor of *image* as fractions of width and height: a pair, or four for a point.
+
+    Args:
+        image: Where libvips looks for what people look at, if that is the anchor.
+        anchor: None for the middle.
+    """
+    vips = find_vips() if anchor == ATTENTION else None
+    if vips is None:
+        return anchor_place(anchor or Anchor.CENTER)
+    from .utils import true_color  # models need points, and none of that
+
+    small = true_color(image).convert("RGB")
+    small.thumbnail((_SEEN_SIDE, _SEEN_SIDE))
+    width, height = small.size
+    seen = vips.Image.new_from_memory(small.tobytes(), width, height, 3, "uchar")
+    # It looks for the best part of a size, and tells the best point within that.
+    part = max(1, width // 2), max(1, height // 2)
+    options = {"interesting": "attention", "attention_x": True, "attention_y": True}
+    _, found = seen.copy(interpretation="srgb").smartcrop(*part, **options)
+    x, y = found["attention_x"] / width, found["attention_y"] / height
+    return min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0), 0.0, 0.0
 
 
 def anchor_field(*words: str, **options: Any) -> AnchorPoint | None:

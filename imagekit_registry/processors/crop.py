@@ -18,12 +18,10 @@ from .anchors import (
     ATTENTION,
     ENTROPY,
     FOCAL,
-    Anchor,
     Anchored,
     AnchorPoint,
     anchor_field,
-    anchor_place,
-    find_vips,
+    find_place,
     refuse_two_positions,
 )
 from .base import BaseProcessor
@@ -40,8 +38,6 @@ __all__ = [
 ]
 
 _STRIP_ROWS = 256
-#: The longest side, in pixels, of what is looked at to find a point.
-_SEEN_SIDE = 640
 _WITH_ENTROPY = frozenset(["L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "P", "1"])
 
 
@@ -165,28 +161,6 @@ class BasicCrop(BaseProcessor):
         """Return the size of the result, in pixels."""
         left, top, right, bottom = self._box(source_size)
         return right - left, bottom - top
-
-
-def find_place(image: Image.Image, anchor: AnchorPoint | None) -> tuple[float, ...]:
-    """Return an anchor of *image* as fractions of width and height: a pair, or four for a point.
-
-    Args:
-        image: Where libvips looks for what people look at, if that is the anchor.
-        anchor: None for the middle.
-    """
-    vips = find_vips()
-    if anchor != ATTENTION or vips is None:
-        return anchor_place(anchor or Anchor.CENTER)
-    small = true_color(image).convert("RGB")
-    small.thumbnail((_SEEN_SIDE, _SEEN_SIDE))
-    width, height = small.size
-    seen = vips.Image.new_from_memory(small.tobytes(), width, height, 3, "uchar")
-    # It looks for the best part of a size, and tells the best point within that.
-    part = max(1, width // 2), max(1, height // 2)
-    options = {"interesting": "attention", "attention_x": True, "attention_y": True}
-    _, found = seen.copy(interpretation="srgb").smartcrop(*part, **options)
-    x, y = found["attention_x"] / width, found["attention_y"] / height
-    return min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0), 0.0, 0.0
 
 
 class _Cutter(BaseProcessor):

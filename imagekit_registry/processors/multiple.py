@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from operator import le, truediv
-from typing import Any
+from typing import Any, get_args
 
 import attrs
-from PIL import Image
 
 from . import _fields as fields
 from ._protocol import Processor, Size
@@ -21,17 +20,17 @@ from .resize import (
     ResizeToFit,
     SmartResize,
     Thumbnail,
-    _Scaler,
+    _Delegating,
 )
 
 __all__ = ["Multiple", "multiplied"]
 
 _Sized = Resize | ResizeToCover | ResizeToFill | ResizeToFit | SmartResize | Thumbnail
-_SIZED = frozenset([Resize, ResizeToCover, ResizeToFill, ResizeToFit, SmartResize, Thumbnail])
+_SIZED = frozenset(get_args(_Sized))
 
 
 @attrs.frozen(slots=False, repr=False)
-class Multiple(Anchored, _Scaler):
+class Multiple(Anchored, _Delegating):
     """What another processor makes, with sides that are so many times as long.
 
     That processor may enlarge; beyond what it makes itself, nothing is enlarged: an image that is too
@@ -52,7 +51,7 @@ class Multiple(Anchored, _Scaler):
     processor: _Sized
     times: float = fields.number(1, 10_000)
 
-    def _enlarged(self, source_size: Size) -> _Sized:
+    def _other(self, source_size: Size) -> _Sized:
         needed = self.processor.required_size(source_size)
         ratios = sorted(map(truediv, source_size, needed))
         # What is needed is rounded, one side more than the other: the larger ratio may be right.
@@ -61,17 +60,6 @@ class Multiple(Anchored, _Scaler):
             if all(map(le, enlarged.required_size(source_size), source_size)):
                 break
         return enlarged
-
-    def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
-        """Return what `process` gives for an image of *source_size* that *image* stands for."""
-        return self._enlarged(source_size).process_reduced(image, source_size)
-
-    def output_size(self, source_size: Size) -> Size:
-        """Return the size of the result, in pixels."""
-        return self._enlarged(source_size).output_size(source_size)
-
-    def _scaled_size(self, source_size: Size) -> Size:
-        return self._enlarged(source_size).required_size(source_size)
 
     def placed(
         self, ask: Callable[[], FocalPoint | None], default: AnchorPoint | None = None

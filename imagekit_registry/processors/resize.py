@@ -32,10 +32,11 @@ from .anchors import (
     AnchorPoint,
     anchor_field,
     anchor_place,
+    find_place,
 )
 from .base import BaseProcessor
 from .canvas import AddBorder, ResizeCanvas, Rotate
-from .crop import SmartCrop, find_place
+from .crop import SmartCrop
 from .resampling import resample
 
 __all__ = [
@@ -83,6 +84,25 @@ class _Scaler(BaseProcessor):
         return self._scaled_size(source_size)
 
 
+class _Delegating(_Scaler):
+    """The base of those that leave the work to another one."""
+
+    def _other(self, source_size: Size) -> _Scaler:
+        """Return the one that does the work on an image of *source_size*."""
+        raise NotImplementedError
+
+    def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
+        """Return what `process` gives for an image of *source_size* that *image* stands for."""
+        return self._other(source_size).process_reduced(image, source_size)
+
+    def output_size(self, source_size: Size) -> Size:
+        """Return the size of the result, in pixels."""
+        return self._other(source_size).output_size(source_size)
+
+    def _scaled_size(self, source_size: Size) -> Size:
+        return self._other(source_size).required_size(source_size)
+
+
 @attrs.frozen(slots=False, repr=False)
 class _ToSize(_Scaler):
     """The base of those that must be given both sides."""
@@ -106,25 +126,6 @@ class Resize(_ToSize):
 
     def _scaled_size(self, source_size: Size) -> Size:
         return scaled_size(source_size, (self.width, self.height), self.upscale)
-
-
-def _percent_field(most: int) -> int:
-    """Return a field for per cents, none by default: of closeness up to 100, of zoom to 1000."""
-    return fields.side(least=0, most=most, default=0, kw_only=True)
-
-
-def _target_field() -> tuple[float, float] | None:
-    """Return a field for a point in fractions of width and height, or None."""
-    made: tuple[float, float] | None = fields.checked(
-        "a pair of numbers from 0 to 1, or None",
-        lambda value: isinstance(value, tuple) and all(map(fields.is_number, value)),
-        lambda value: len(value) == 2 and all(0 <= part <= 1 for part in value),
-        optional=True,
-        converter=lambda value: tuple(value) if isinstance(value, list) else value,
-        default=None,
-        kw_only=True,
-    )
-    return made
 
 
 def _resample_part(image: Image.Image, source_size: Size, scaled: Size, box: Box) -> Image.Image:
@@ -164,7 +165,7 @@ class ResizeToCover(_Covering, _ToSize):
         zoom: How much larger than that it is made, in per cent, for what cuts it afterwards.
     """
 
-    zoom: int = _percent_field(1000)
+    zoom: int = fields.percent(1000)
 
 
 class _CoverAndCut(_Covering):
@@ -212,9 +213,9 @@ class ResizeToFill(Anchored, _CoverAndCut):
     anchor: AnchorPoint | None = anchor_field(FOCAL, ATTENTION, *ENTROPY, default=None)
     upscale: bool | None = fields.flag(optional=True, default=True)
     otherwise: AnchorPoint | None = anchor_field(ATTENTION, *ENTROPY, default=None, kw_only=True)
-    closeness: int = _percent_field(100)
-    target: tuple[float, float] | None = _target_field()
-    zoom: int = _percent_field(1000)
+    closeness: int = fields.percent(100)
+    target: tuple[float, float] | None = fields.target()
+    zoom: int = fields.percent(1000)
 
     def __attrs_post_init__(self) -> None:
         """Refuse two ways to say which part is kept."""
@@ -243,12 +244,10 @@ class ResizeToFill(Anchored, _CoverAndCut):
         if anchor in ENTROPY:
             smart = SmartResize(self.width, self.height, self.upscale, zoom=self.zoom)
             return smart.process_reduced(image, source_size)
+        place = self.target or find_place(image, anchor)
         covering = self._scaled_size(source_size)
         size = cut_size(covering, self.width, self.height)
-        if self.target is not None:
-            box = centered_box(covering, size, self.target)
-        else:
-            box = anchored_box(covering, size, find_place(image, anchor))
+        box = (centered_box if self.target else anchored_box)(covering, size, place)
         return _resample_part(image, source_size, covering, box)
 
 
@@ -263,7 +262,7 @@ class SmartResize(_CoverAndCut, _ToSize):
         zoom: How much larger the image is scaled before it is cut, in per cent.
     """
 
-    zoom: int = _percent_field(1000)
+    zoom: int = fields.percent(1000)
 
     def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
         """Return what `process` gives for an image of *source_size* that *image* stands for."""
@@ -298,8 +297,8 @@ class ResizeToFit(_Scaler):
     upscale: bool | None = fields.flag(optional=True, default=True)
     mat_color: Color | None = fields.color(optional=True, default=None)
     anchor: AnchorPoint | None = anchor_field(default=Anchor.CENTER)
-    zoom: int = _percent_field(1000)
-    target: tuple[float, float] | None = _target_field()
+    zoom: int = fields.percent(1000)
+    target: tuple[float, float] | None = fields.target()
 
     def _scaled_size(self, source_size: Size) -> Size:
         return fit_size(source_size, self.width, self.height, self.upscale, self.zoom)
@@ -330,7 +329,7 @@ def _cropping(value: object, thumbnail: Any) -> object:
 
 
 @attrs.frozen(slots=False, repr=False)
-class Thumbnail(Anchored, _Scaler):
+class Thumbnail(Anchored, _Delegating):
     """Make a thumbnail: `ResizeToFill`, `ResizeToFit` or `SmartResize`, as the arguments have it.
 
     Args:
@@ -360,7 +359,7 @@ class Thumbnail(Anchored, _Scaler):
     )
     upscale: bool | None = fields.flag(optional=True, default=None)
     otherwise: AnchorPoint | None = anchor_field(ATTENTION, *ENTROPY, default=None, kw_only=True)
-    closeness: int = _percent_field(100)
+    closeness: int = fields.percent(100)
 
     def __attrs_post_init__(self) -> None:
         """Refuse arguments that contradict each other."""
@@ -375,8 +374,7 @@ class Thumbnail(Anchored, _Scaler):
         """Whether the image is cropped."""
         return bool(self.width and self.height) and self.crop is not False
 
-    @property
-    def _scaler(self) -> _Scaler:
+    def _other(self, source_size: Size) -> _Scaler:
         if self.crop is False or self.width is None or self.height is None:
             return ResizeToFit(self.width, self.height, self.upscale)
         anchor = self.known_anchor
@@ -384,14 +382,3 @@ class Thumbnail(Anchored, _Scaler):
             return SmartResize(self.width, self.height, self.upscale)
         sides = (self.width, self.height)
         return ResizeToFill(*sides, anchor, self.upscale, closeness=self.closeness)
-
-    def process_reduced(self, image: Image.Image, source_size: Size) -> Image.Image:
-        """Return what `process` gives for an image of *source_size* that *image* stands for."""
-        return self._scaler.process_reduced(image, source_size)
-
-    def output_size(self, source_size: Size) -> Size:
-        """Return the size of the result, in pixels."""
-        return self._scaler.output_size(source_size)
-
-    def _scaled_size(self, source_size: Size) -> Size:
-        return self._scaler._scaled_size(source_size)

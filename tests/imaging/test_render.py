@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -455,3 +457,21 @@ class TestMetadata:
         assert b"secret" not in make(gif).getvalue()
         text = made.png(made.png_chunk(b"tEXt", b"Author\0secret"))
         assert b"secret" not in make(text).getvalue()
+
+
+def test_a_still_imports_nothing_that_it_does_not_need() -> None:
+    """The first image of a process pays for what is imported: for animations, icons and libvips."""
+    first = """
+import io, sys
+from PIL import Image
+from imagekit_registry.imaging import Limits, Recipe, render
+from imagekit_registry.processors import ResizeToFill
+
+file = io.BytesIO()
+Image.new("RGB", (60, 40)).save(file, "JPEG")
+render(file, Recipe([ResizeToFill(20, 20, "left")]), limits=Limits(), format_options={})
+names = ("_animation", "_bitmaps", "_decoder_vips")
+print({"pyvips", *(f"imagekit_registry.imaging.{name}" for name in names)} & {*sys.modules})
+"""
+    done = subprocess.run([sys.executable, "-c", first], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

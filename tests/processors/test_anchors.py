@@ -173,6 +173,14 @@ class TestAttention:
         smart = SmartResize(50, 50).process(image).tobytes()
         assert ResizeToFill(50, 50, "attention").process(image).tobytes() == smart
 
+    def test_libvips_is_looked_for_only_where_an_anchor_needs_it(
+        self, image: Image.Image, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To load it takes longer than a small image."""
+        monkeypatch.delattr(anchors, "find_vips")
+        assert ResizeToFill(50, 50, "left").process(image).size == (50, 50)
+        assert Crop(50, 50).process(image).size == (50, 50)
+
     @pytest.mark.parametrize("chain", [["attention", "north"], ["focal", 1], []])
     def test_other_chains_are_refused(self, chain: Any) -> None:
         """When the processor is made."""
