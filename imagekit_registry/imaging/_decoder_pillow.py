@@ -160,7 +160,7 @@ class PillowImage:
         check_cost(image, source, place, limits)
         frames = count_frames(image, source, limits)
         loop = plays(image, source) if frames > 1 else None
-        size, orientation, metadata = read_metadata(image, source)
+        size, orientation, self.metadata = read_metadata(image, source, loop)
         if source.raw.error is not None:
             raise source.raw.error
         if isinstance(image, WebPImageFile) and frames > 1:
@@ -171,7 +171,6 @@ class PillowImage:
         lossless = format == "WEBP" and is_lossless_webp(source)
         source.seek(place)
         self.header = Header(*size, image.mode, format, frames, orientation, profile, lossless)
-        self.metadata = attrs.evolve(metadata, loop=loop)
 
     def rescales(self, base: Plan, several: bool) -> bool:
         """Return False: processors scale as well."""
