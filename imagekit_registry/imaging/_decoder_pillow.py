@@ -67,8 +67,8 @@ def _try_formats(
 def _allowed_names(limits: Limits) -> list[str]:
     allowed = limits.allowed_formats | ({"JPEG"} if "MPO" in limits.allowed_formats else set())
     names = [name for name in Image.ID if name in allowed]
-    # Formats without a signature take anything for theirs: they come last.
-    return sorted(names, key=lambda name: Image.OPEN[name][1] is None)
+    # Formats without a signature take anything for theirs: they come last. Most sources are JPEGs.
+    return sorted(names, key=lambda name: (Image.OPEN[name][1] is None, name != "JPEG"))
 
 
 def _refusal(source: BufferedSource, prefix: bytes, names: list[str]) -> Exception:
