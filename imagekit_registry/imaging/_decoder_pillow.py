@@ -67,8 +67,8 @@ def _try_formats(
 def _allowed_names(limits: Limits) -> list[str]:
     allowed = limits.allowed_formats | ({"JPEG"} if "MPO" in limits.allowed_formats else set())
     names = [name for name in Image.ID if name in allowed]
-    # Formats without a signature take anything for theirs: they come last.
-    return sorted(names, key=lambda name: Image.OPEN[name][1] is None)
+    # Formats without a signature take anything for theirs: they come last. Most sources are JPEGs.
+    return sorted(names, key=lambda name: (Image.OPEN[name][1] is None, name != "JPEG"))
 
 
 def _refusal(source: BufferedSource, prefix: bytes, names: list[str]) -> Exception:
@@ -160,7 +160,7 @@ class PillowImage:
         check_cost(image, source, place, limits)
         frames = count_frames(image, source, limits)
         loop = plays(image, source) if frames > 1 else None
-        size, orientation, metadata = read_metadata(image, source)
+        size, orientation, self.metadata = read_metadata(image, source, loop)
         if source.raw.error is not None:
             raise source.raw.error
         if isinstance(image, WebPImageFile) and frames > 1:
@@ -171,7 +171,6 @@ class PillowImage:
         lossless = format == "WEBP" and is_lossless_webp(source)
         source.seek(place)
         self.header = Header(*size, image.mode, format, frames, orientation, profile, lossless)
-        self.metadata = attrs.evolve(metadata, loop=loop)
 
     def rescales(self, base: Plan, several: bool) -> bool:
         """Return False: processors scale as well."""

@@ -172,8 +172,6 @@ class Work:
 
     def options(self, job: Job, format: str, size: Size) -> dict[str, object]:
         """Return the save options of a result of *size*."""
-        profile = self.opened.header.profile if job.color == "keep" else None
-        carried = carried_options(job.recipe, profile, self.opened.metadata, format)
         options = save_options(format, self.format_options)
         options |= quality_options(job.recipe.quality, format)
         if format == "JPEG" and size[0] * size[1] <= SMALL_JPEG_PIXELS:
@@ -186,6 +184,8 @@ class Work:
         elif format == "WEBP" and is_exact and "lossless" not in asked:
             is_lossy = "quality" in job.recipe.options or job.recipe.quality is not None
             options |= {} if is_lossy else LOSSLESS_WEBP
+        profile = self.opened.header.profile if job.color == "keep" else None
+        carried = carried_options(job.recipe, profile, self.opened.metadata, format)
         return carried | options | dict(job.recipe.options)
 
 

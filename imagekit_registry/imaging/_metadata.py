@@ -157,13 +157,14 @@ def _read_orientation(exif: bytes | None) -> int:
 
 
 def read_metadata(
-    image: ImageFile.ImageFile, source: IO[bytes]
+    image: ImageFile.ImageFile, source: IO[bytes], loop: int | None
 ) -> tuple[tuple[int, int], int, Metadata]:
     """Return an opened image's size in pixels, its orientation, and what else it says.
 
     Args:
         image: Opened, not loaded; afterwards it holds only what can be read without harm.
         source: The file.
+        loop: How often it plays; see `plays`.
     """
     size, orientation, exif = image.size, 1, None
     with contextlib.suppress(Exception):  # a broken tag must not cost the picture
@@ -177,7 +178,7 @@ def read_metadata(
             size = stored if orientation < 5 else (stored[1], stored[0])
             orientation, exif = 1, _tiff_exif(image)
     xmp = _bytes(image.info.get("xmp"), MAX_METADATA_BYTES)
-    return size, orientation, Metadata(exif, xmp, rights=_iptc_rights(image))
+    return size, orientation, Metadata(exif, xmp, loop, _iptc_rights(image))
 
 
 def read_colours(

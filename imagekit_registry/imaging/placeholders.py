@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
+from importlib import import_module
+from types import ModuleType
 
 import attrs
 from PIL import Image
@@ -81,18 +83,18 @@ def _gradients(text: str) -> str:
     return ",".join([*spots, f"#{ground.hex()}"])
 
 
-def _missing(kind: str, error: ImportError) -> InvalidConfiguration:
-    return InvalidConfiguration(
-        f"The placeholder {kind!r} cannot be made ({error})."
-        f" Install what it needs by: {how_to_install(kind)}"
-    )
+def _needed(kind: str, module: str) -> ModuleType:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise InvalidConfiguration(
+            f"The placeholder {kind!r} cannot be made ({error})."
+            f" Install what it needs by: {how_to_install(kind)}"
+        ) from error
 
 
 def _load_thumbhash() -> Maker:
-    try:
-        import thumbhash
-    except ImportError as error:
-        raise _missing("thumbhash", error) from error
+    thumbhash = _needed("thumbhash", "thumbhash")
 
     def make(image: Image.Image) -> str:
         scale = min(1, math.sqrt(THUMBHASH_PIXELS / (image.width * image.height)))
@@ -106,11 +108,8 @@ def _load_thumbhash() -> Maker:
 
 
 def _load_blurhash() -> Maker:
-    try:
-        from blurhash_rs import blurhash_encode
-    except ImportError as error:
-        raise _missing("blurhash", error) from error
-    return lambda image: str(blurhash_encode(image, 4, 3))
+    blurhash = _needed("blurhash", "blurhash_rs")
+    return lambda image: str(blurhash.blurhash_encode(image, 4, 3))
 
 
 _LOADERS: Mapping[str, Callable[[], Maker]] = {
