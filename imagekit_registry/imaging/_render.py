@@ -16,7 +16,7 @@ from imagekit_registry.exceptions import (
     ProcessingError,
 )
 from imagekit_registry.processors import Processor
-from imagekit_registry.processors.base import output_size_of, overrides
+from imagekit_registry.processors.base import is_scale_invariant, output_size_of, overrides
 from imagekit_registry.processors.resampling import PillowResizer, Resizer, resized_by
 
 from ._colour import without_palette
@@ -119,7 +119,10 @@ def run(
     for number, processor in enumerate(job.processors):
         is_last = number == len(job.processors) - 1
         try:
-            is_known = size in job.checked[number : number + 1]
+            # What works on single pixels keeps the size of what it is given, which may be less.
+            is_known = size in job.checked[number : number + 1] or (
+                image.size != size and is_scale_invariant(processor)
+            )
             predicted = None if is_known else output_size_of(processor, size)
             if predicted is not None:
                 limits.check_output(predicted, is_last=is_last)
