@@ -187,7 +187,7 @@ TESTED_ELSEWHERE = {
     # All stores keep one contract; what a process and a request remember are layers of one thing.
     "state/cache": "state/test_stores.py",
     "state/database": "state/test_stores.py",
-    "state/memory": "state/test_access.py",
+    "state/scope": "state/test_access.py",
     "state/store": "state/test_stores.py",
     # Real queues with real workers, each by the same tests.
     "tasks": "workers/test_workers.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import posixpath
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 
 import attrs
@@ -24,7 +24,7 @@ from imagekit_registry.cachefiles import namers
 from imagekit_registry.cachefiles.backends import get_default_cachefile_backend
 from imagekit_registry.cachefiles.existence import known
 from imagekit_registry.cachefiles.files import ImageCacheFile, get_image
-from imagekit_registry.cachefiles.identity import state_key
+from imagekit_registry.cachefiles.identity import state_key, state_keys
 from imagekit_registry.cachefiles.listing import Listing, names_in
 from imagekit_registry.cachefiles.rendering import log_failure
 from imagekit_registry.cachefiles.state import get_active_state_cache
@@ -94,23 +94,32 @@ class Look:
     is_complete: bool = attrs.field(factory=lambda: defaults().has_folders)
     is_answered: bool = True
 
-    def find(self, sources: Sequence[SourceReference]) -> dict[str, CacheFileRecord]:
-        """Return the records of what was made of *sources*, by key."""
+    def find(self, sources: Mapping[str, SourceReference]) -> dict[str, CacheFileRecord]:
+        """Return the records of what was made of *sources*, by key.
+
+        Args:
+            sources: The sources, by what records call them.
+        """
         access, usual = get_state_access(), defaults()
-        names = [str(source) for source in sources]
         if access.store.is_ledger:
             self.is_complete = False
-            found = access.by_source(names)
+            found = access.by_source(list(sources))
             self.is_answered = self.is_answered and found is not None
             return {state_key(record.storage, record.name): record for record in found or ()}
-        keys: dict[str, str] = {}
-        folders = [namers.folder_of(each.name) for each in sources if usual.has_folders]
-        for name, folder in zip(names, folders, strict=False):
-            files = names_in(usual.storage, folder) if folder else None
-            self.is_complete = self.is_complete and files is not None
-            for basename in files or ():
-                key = state_key(usual.reference, posixpath.join(folder, basename))
-                keys[key] = name
+        folders = {
+            name: namers.folder_of(each.name) for name, each in sources.items() if usual.has_folders
+        }
+        listed = {
+            name: names_in(usual.storage, folder) if folder else None
+            for name, folder in folders.items()
+        }
+        self.is_complete = self.is_complete and None not in listed.values()
+        paths = {
+            posixpath.join(folders[name], basename): name
+            for name, files in listed.items()
+            for basename in files or ()
+        }
+        keys = dict(zip(state_keys(usual.reference, paths), paths.values(), strict=True))
         records = access.get_many(keys, fresh=True) if keys else {}
         self.is_complete = self.is_complete and len(records) == len(keys)
         # Another source may have the same folder: "a.png" beside "a.jpg".
@@ -139,20 +148,19 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
     gone, left = [], {}
     shown: list[tuple[CacheFileRecord, Storage]] = []
     usual, access = defaults(), get_state_access()
+    names = {key: {each.name, each.published_name} - {""} for key, each in records.items()}
     replaced = {key: record.replaced() for key, record in records.items()}
     was_made = {key for key, record in records.items() if record.was_made}
     there = [key for key, record in records.items() if record.status == Status.EXISTS]
     access.put_many({key: replaced[key] for key in there})
-    for key, record in records.items():
-        names = sorted({record.name, record.published_name} - {""})
-        if not all(map(namers.is_inside, names)):
-            continue
+    for key in [key for key in records if all(map(namers.is_inside, names[key]))]:
+        record = records[key]
         # Of a file that nothing was known of it is not said yet.
         left[key] = replaced[key]
         with logged(_logger, "%s: %r is left over", record.spec_id, record.name):
             is_default = record.storage == usual.reference
             storage = usual.storage if is_default else resolve_storage(record.storage or "default")
-            for name in names:
+            for name in sorted(names[key]):
                 storage.delete(name)
             gone.append(key)
             del left[key]
@@ -210,7 +218,7 @@ def delete_images(source: object) -> None:
             failures += 1
             log_failure(error)
     while sources:
-        found = _unrecorded(sources, listing) | look.find(sources)
+        found = _unrecorded(sources, listing) | look.find({str(each): each for each in sources})
         found = {key: record for key, record in found.items() if key not in seen}
         failures += delete(found)
         seen |= found.keys()
@@ -233,7 +241,10 @@ def find_images(source: object) -> list[CacheFileRecord]:
         source: As for `delete_images`.
     """
     source = ImageSpec(source).source
-    return list(Look().find([refer_to(source)]).values()) if has_source(source) else []
+    if not has_source(source):
+        return []
+    reference = refer_to(source)
+    return list(Look().find({str(reference): reference}).values())
 
 
 def _files_of(source: object, own: SourceReference) -> Iterator[ImageCacheFile]:

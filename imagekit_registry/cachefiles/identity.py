@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from operator import attrgetter, is_
 from types import FunctionType
@@ -46,6 +46,7 @@ __all__ = [
     "is_told_by_class",
     "other_name",
     "state_key",
+    "state_keys",
 ]
 
 
@@ -159,9 +160,14 @@ def state_key(storage: str, name: str) -> str:
         storage: The reference of its storage.
         name: Its name in that.
     """
+    return state_keys(storage, [name])[0]
+
+
+def state_keys(storage: str, names: Iterable[str]) -> list[str]:
+    """Return the keys of the records of many cache files in one storage; see `state_key`."""
     prefix, place = conf.CACHE_PREFIX, storage_place(storage)
     where = f"{storage}:{place}:" if storage or place else ""
-    return sanitize_cache_key(f"{prefix}{where}{name}-state")
+    return [sanitize_cache_key(f"{prefix}{where}{name}-state") for name in names]
 
 
 def _names(name: str, spec: BaseImageSpec) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ The app connects these to the signals of source groups; they are imported with t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Literal
 
@@ -107,7 +107,8 @@ def mark_stale(source: object, spec_ids: Iterable[str]) -> None:
     seen: dict[str, CacheFileRecord] = {}
     sources = [refer_to(source), *map(refer_to, files)]
     while sources:
-        found = {key: each for key, each in look.find(sources).items() if key not in seen}
+        made = look.find({str(each): each for each in sources})
+        found = {key: each for key, each in made.items() if key not in seen}
         get_state_access().put_many({key: each.replaced() for key, each in found.items()})
         seen |= found
         sources = [SourceReference(each.name, each.storage) for each in found.values()]
@@ -157,13 +158,13 @@ def _tell(event: Event, announced: Sequence[_Announced]) -> None:
             roots.setdefault(str(reference), _Root(source, reference)).groups.append(group)
     _forget_contents([root.source for root in roots.values()])
     look = Look()
-    records = look.find([root.reference for root in roots.values()])
+    records = look.find({name: root.reference for name, root in roots.items()})
     deleted = _deleted_by_name(
         dict.fromkeys(id for r in roots.values() for id in r.spec_ids), event
     )
     if event == "on_source_saved" or not look.is_complete:
         # What a former source was too broken for has a record, and no file that could be listed.
-        by_name = _by_name(roots.values(), deleted)
+        by_name = _by_name(roots, deleted)
         known = look.known(by_name)
         # Most of a saved source are new: there is no file. A forgotten one is older, and so stale.
         records = (known if event == "on_source_saved" else by_name | known) | records
@@ -196,11 +197,11 @@ def _is_any_named_by_content(version: int, default: str) -> bool:
     return namers.content_hash in loaded
 
 
-def _by_name(roots: Iterable[_Root], spec_ids: set[str]) -> dict[str, CacheFileRecord]:
+def _by_name(roots: Mapping[str, _Root], spec_ids: set[str]) -> dict[str, CacheFileRecord]:
     """Return records, by key, of the files of *spec_ids*: what they may be called, and no more."""
     found = {}
     where = defaults().reference
-    for root in roots:
+    for source, root in roots.items():
         for spec_id in spec_ids.intersection(root.spec_ids):
             file = answer_or(None, get_image, spec_id, source=root.source)
             # What cannot be named, by a lambda among its processors say, has no file.
@@ -210,7 +211,7 @@ def _by_name(roots: Iterable[_Root], spec_ids: set[str]) -> dict[str, CacheFileR
                     storage=where,
                     status=Status.MISSING,
                     spec_id=spec_id,
-                    source=str(root.reference),
+                    source=source,
                 )
     return found
 
@@ -272,15 +273,15 @@ class _Others:
     ) -> None:
         """Tell the strategies of *records* by key, and of what was made of these and of *files*."""
         seen = set()
-        sources = []
+        sources = {}
         # What has another name by now is of a former content.
         by_content = {f.spec_id for f, _ in files if f.spec._namer() is namers.content_hash}
         for file, root in files:
             identity = file.identity
             seen.add((identity.storage, identity.name))
             made = SourceReference(identity.name, identity.storage)
-            self.roots[str(made)] = root
-            sources.append(made)
+            sources[name := str(made)] = made
+            self.roots[name] = root
         while records or sources:
             gone = {}
             for key, record in records.items():
@@ -291,12 +292,12 @@ class _Others:
                 seen.add(place)
                 if record.status != Status.MISSING or not self.look.is_complete:
                     made = SourceReference(record.name, record.storage)
-                    self.roots.setdefault(str(made), root)
-                    sources.append(made)
+                    sources[name := str(made)] = made
+                    self.roots.setdefault(name, root)
                 if is_deleted or not self._is_told(record, root.source):
                     gone[key] = record
             delete(gone)
-            records, sources = self.look.find(sources) if sources else {}, []
+            records, sources = self.look.find(sources) if sources else {}, {}
 
     def _is_told(self, record: CacheFileRecord, source: object) -> bool:
         """Tell a strategy of the file of *record*; return False if that comes to deleting it."""

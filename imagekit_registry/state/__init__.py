@@ -11,7 +11,8 @@ from imagekit_registry.state.access import (
 )
 from imagekit_registry.state.cache import CacheStateStore
 from imagekit_registry.state.database import DatabaseStateStore
-from imagekit_registry.state.memory import (
+from imagekit_registry.state.record import CacheFileRecord, Status
+from imagekit_registry.state.scope import (
     Scope,
     close_request_scope,
     current_scope,
@@ -20,7 +21,6 @@ from imagekit_registry.state.memory import (
     spend,
     state_scope,
 )
-from imagekit_registry.state.record import CacheFileRecord, Status
 from imagekit_registry.state.store import StateStore
 
 __all__ = [

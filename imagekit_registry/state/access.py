@@ -21,8 +21,8 @@ from imagekit_registry.exceptions import ImageKitError, InvalidConfiguration, an
 from imagekit_registry.signals import looked_up
 from imagekit_registry.state.cache import CacheStateStore
 from imagekit_registry.state.database import DatabaseStateStore
-from imagekit_registry.state.memory import Memory, Table
 from imagekit_registry.state.record import CacheFileRecord
+from imagekit_registry.state.scope import Memory, Table
 from imagekit_registry.state.store import StateStore, adapt_store
 
 __all__ = [

@@ -37,8 +37,8 @@ from imagekit_registry.state import (
     forget_local_states,
     state_scope,
 )
-from imagekit_registry.state.memory import Memory
 from imagekit_registry.state.record import CacheFileRecord, Status
+from imagekit_registry.state.scope import Memory
 from tests.conftest import require_service
 from tests.testapp.models import Plain
 
@@ -469,7 +469,7 @@ class TestScope:
         self, access_without_local: StateAccess, store: CountingStore, monkeypatch: Any
     ) -> None:
         """What was read last; an export of all rows must not keep all of their records."""
-        monkeypatch.setattr("imagekit_registry.state.memory.MOST_REMEMBERED", 100)
+        monkeypatch.setattr("imagekit_registry.state.scope.MOST_REMEMBERED", 100)
         access = access_without_local
         store.set_many({str(number): make(str(number)) for number in range(300)})
         with state_scope() as scope:
