@@ -14,6 +14,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+import attrs
 from django import template
 from django.template import TemplateSyntaxError, VariableDoesNotExist
 from django.template.base import FilterExpression, Parser, Token
@@ -51,6 +52,7 @@ def _attempt(make: Callable[[], object]) -> Any:
         return ""
 
 
+@attrs.define(eq=False, repr=False, slots=False)
 class ThumbnailNode(template.Node):
     """Shows the URL of an image, or puts the image into a variable.
 
@@ -61,13 +63,10 @@ class ThumbnailNode(template.Node):
         variable: The name of the variable; empty to show the URL.
     """
 
-    def __init__(
-        self, source: FilterExpression, size: FilterExpression, options: _Values, variable: str
-    ) -> None:
-        self.source = source
-        self.size = size
-        self.options = options
-        self.variable = variable
+    source: FilterExpression
+    size: FilterExpression
+    options: _Values
+    variable: str
 
     def render(self, context: Context) -> str:
         """Return the URL, or nothing."""

@@ -13,10 +13,11 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import attrs
 from django import template
 from django.template.base import (
     FilterExpression,
@@ -60,6 +61,7 @@ _HTML_IMAGE = re.compile(
 _MARKDOWN_IMAGE = re.compile(r"(!\[[^\]]{0,2000}\] ?\()()([^)\s]{1,2000})([^)]{0,2000}\))")
 
 
+@attrs.define(eq=False, repr=False, slots=False)
 class ThumbnailNode(TagNode):
     """Shows a block with an image in a variable, or the other block; or the image's URL.
 
@@ -74,21 +76,12 @@ class ThumbnailNode(TagNode):
 
     child_nodelists = ("nodelist_file", "nodelist_empty")
 
-    def __init__(
-        self,
-        source: FilterExpression,
-        geometry: FilterExpression,
-        options: list[tuple[str, FilterExpression]],
-        variable: str,
-        nodelist_file: NodeList,
-        nodelist_empty: NodeList,
-    ) -> None:
-        self.source = source
-        self.geometry = geometry
-        self.options = options
-        self.variable = variable
-        self.nodelist_file = nodelist_file
-        self.nodelist_empty = nodelist_empty
+    source: FilterExpression
+    geometry: FilterExpression
+    options: Sequence[tuple[str, FilterExpression]]
+    variable: str
+    nodelist_file: NodeList
+    nodelist_empty: NodeList
 
     def render(self, context: Context) -> str:
         """Return the block, or the URL.
