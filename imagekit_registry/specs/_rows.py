@@ -61,7 +61,6 @@ def _pages_of(rows: QuerySet[Any, Any], key: Callable[[Any], object]) -> Iterato
         rest = rows.filter(pk__gt=key(page[-1]))
 
 
-@attrs.define(eq=False)
 class Callback:
     """Stands for a callback that is called at the commit; held by that alone."""
 
@@ -165,9 +164,9 @@ def known_of(instance: Model, field_name: str) -> Known:
 
 def note(instance: Model, field_name: str, **changes: Any) -> None:
     """Change what *instance* knows of a source field."""
-    known = known_of(instance, field_name)._replace(**changes)
     state = instance._state.__dict__
-    state[_KNOWN] = {**state.get(_KNOWN, {}), field_name: known}
+    known: dict[str, Known] = state.get(_KNOWN, {})
+    state[_KNOWN] = {**known, field_name: known.get(field_name, _NOTHING)._replace(**changes)}
 
 
 def note_moved_point(instance: Model, image_field: str, before: object) -> None:

@@ -262,7 +262,7 @@ class _Watcher:
         points = () if is_moved else before.points
         note(instance, field_name, name=name, version=version, is_pending=False, points=points)
         if before.name and before.name != name and not created:
-            self._send_deleted(let_go, former, field_name, before.name)
+            self._send(signals.source_deleted, let_go, former, field_name, before.name)
         if name and (created or (name, version) != (before.name, before.version)):
             self._send(signals.source_saved, let_go, instance, field_name, name)
         elif name and former is not instance and is_moved:
@@ -285,8 +285,8 @@ class _Watcher:
                 later = None if _shares_rows(owner, sender) else owner
                 let_go = self._let_go_of(using, instance, field_name, name)
                 row = as_committed(instance, field_name)
-                send = partial(self._send_deleted, let_go, row, field_name, name, later)
-                self._at_commit(let_go, send)
+                send = partial(self._send, signals.source_deleted, let_go, row, field_name, name)
+                self._at_commit(let_go, partial(send, later))
 
     def _at_commit(self, let_go: LetGo, announce: Callable[[], None]) -> None:
         """Call *announce* when the transaction is committed, and tell of all together after the last."""
@@ -310,17 +310,6 @@ class _Watcher:
 
         transaction.on_commit(call, using=let_go.using)
 
-    def _send_deleted(
-        self,
-        let_go: LetGo,
-        instance: Model,
-        field_name: str,
-        name: str,
-        later: type[Model] | None = None,
-    ) -> None:
-        if not let_go.is_held(_file_field(instance, field_name), name):
-            self._send(signals.source_deleted, let_go, instance, field_name, name, later)
-
     def _send(
         self,
         signal: Signal,
@@ -330,7 +319,13 @@ class _Watcher:
         name: str,
         later: type[Model] | None = None,
     ) -> None:
-        """Tell the groups that have the image, but for those of which *later* is announced."""
+        """Tell the groups that have the image, but for those of which *later* is announced.
+
+        That it is gone is told of none that a row still names.
+        """
+        is_gone = signal is signals.source_deleted
+        if is_gone and let_go.is_held(_file_field(instance, field_name), name):
+            return
         for group, source in self._told(instance, field_name, name):
             if not (later and group.covers(later)):
                 let_go.told[signal].append((group, source))

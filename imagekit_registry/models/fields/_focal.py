@@ -117,7 +117,6 @@ class FocalPointField(_Field):
 
     description = _("Focal point of an image")
     descriptor_class = _PointDescriptor
-    empty_strings_allowed = True
     default_error_messages = {
         "invalid": _("Enter two numbers from 0 to 1 with a comma between them, such as 0.5,0.333.")
     }
