@@ -5,9 +5,9 @@ from __future__ import annotations
 from imagekit_registry.forms.fields import ProcessedUpload
 from imagekit_registry.models.fields._focal import FocalPointField
 from imagekit_registry.models.fields._processed import ProcessedImageField, ProcessedImageFieldFile
-from imagekit_registry.models.fields._relations import related_model
 from imagekit_registry.models.fields._spec import (
     ImageSpecField,
+    related_model,
     spec_fields_of,
 )
 from imagekit_registry.processors.anchors import FocalPoint

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 from weakref import ref
 
 import attrs
 import django
-from django.core.files import File
+from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
 from django.core.files.storage import Storage
 from django.db import models
 from django.db.models.fields.files import FieldFile
@@ -22,15 +22,15 @@ from imagekit_registry.exceptions import (
     InvalidArgumentType,
     InvalidConfiguration,
 )
-from imagekit_registry.models.fields._relations import (
-    follow,
-    is_loaded,
-    related_model,
-    steps,
-)
 from imagekit_registry.processors import Processor
 from imagekit_registry.registry import generator_registry, register
-from imagekit_registry.specs import FileAttributes, SpecHost, show_attributes
+from imagekit_registry.specs import (
+    FileAttributes,
+    SpecHost,
+    StoredFile,
+    name_of,
+    show_attributes,
+)
 from imagekit_registry.specs.sourcegroups import (
     ImageFieldSourceGroup,
     call_when_models_are_there,
@@ -69,6 +69,69 @@ def call_when_prepared(
             receiver(sender=cls)
 
 
+# Where the source of a field is: in its own row, or in a related one, ``source="photo__image"``.
+
+
+@cache
+def steps(source: str) -> tuple[Sequence[str], str]:
+    """Return the relations that lead to the row with a source, and the name of its image there."""
+    *relations, name = source.split("__")
+    return tuple(relations), name
+
+
+@cache
+def _no_image() -> StoredFile:
+    """Return what stands for the image of a row that is not there: as empty as an empty field."""
+    return StoredFile("")
+
+
+def follow(instance: models.Model, source: str) -> Any:
+    """Return the source that is called *source* from *instance*; one without a file if nothing is related."""
+    row: Any = instance
+    relations, name = steps(source)
+    for relation in relations:
+        try:
+            row = getattr(row, relation)
+        except ObjectDoesNotExist:
+            row = None
+        if row is None:
+            return _no_image()
+    return getattr(row, name)
+
+
+def is_loaded(instance: models.Model, source: str) -> bool:
+    """Return whether `follow` asks the database for nothing."""
+    row: Any = instance
+    relations, name = steps(source)
+    for relation in relations:
+        field: Any = row._meta.get_field(relation)
+        if not field.is_cached(row):
+            return False
+        row = field.get_cached_value(row)
+        if row is None:
+            return True
+    return name in row.__dict__
+
+
+def related_model(model: type[models.Model], source: str) -> type[models.Model]:
+    """Return the model of the row that has a source; *model* itself if no relation is named.
+
+    Raises:
+        InvalidConfiguration: It is not led to by relations to one row each.
+    """
+    for relation in steps(source)[0]:
+        try:
+            field: Any = model._meta.get_field(relation)
+        except FieldDoesNotExist:
+            raise InvalidConfiguration(f"{model._meta.label} has no {relation!r}") from None
+        if not (field.many_to_one or field.one_to_one) or not isinstance(field.related_model, type):
+            raise InvalidConfiguration(
+                f"{model._meta.label}.{relation} is no relation to one row of a model"
+            )
+        model = field.related_model
+    return model
+
+
 def _nothing() -> None:
     return None
 
@@ -83,13 +146,17 @@ class _Memo:
     version: int
     file: ImageCacheFile
 
+    def is_current(self, instance: models.Model, source: object) -> bool:
+        return (
+            source is self.source
+            and name_of(source) == self.source_name
+            and self.version == generator_registry.version
+            # A copied instance starts with the memo of the one it was copied from.
+            and self.owner() is instance
+        )
+
     def __reduce__(self) -> tuple[object, ...]:
         return (_nothing, ())
-
-
-def _name_of(source: object) -> str | None:
-    name = source.name if isinstance(source, File) else source
-    return name if isinstance(name, str) else None
 
 
 def _holds(instance: models.Model, name: str | None, source: object) -> bool:
@@ -221,7 +288,7 @@ class ImageSpecField(SpecHost):
             call_when_models_are_there(partial(self._feed_from_related, sender))
 
     def _feed_from_related(self, model: type[models.Model]) -> None:
-        source = self.source_of(model)
+        source = str(self.source)
         with suppress(InvalidConfiguration):  # told by the checks
             self._feed_from(related_model(model, source), steps(source)[1])
 
@@ -250,18 +317,15 @@ class ImageSpecField(SpecHost):
         Raises:
             InvalidConfiguration: None was given, and the model has no image field, or several.
         """
-        known = self._known_source(model)
-        if known is None:
-            where, candidates = f"{model._meta.label}.{self.name}", self._candidates(model)
-            if candidates:
-                problem = (
-                    f"{where} does not say which image to act on, and the model has several"
-                    f" ImageFields ({', '.join(candidates)}): name one with source=."
-                )
-            else:
-                problem = f"{where} has no image to act on: the model has no ImageField."
-            raise InvalidConfiguration(problem)
-        return known
+        if known := self._known_source(model):
+            return known
+        where, candidates = f"{model._meta.label}.{self.name}", self._candidates(model)
+        raise InvalidConfiguration(
+            f"{where} does not say which image to act on, and the model has several"
+            f" ImageFields ({', '.join(candidates)}): name one with source=."
+            if candidates
+            else f"{where} has no image to act on: the model has no ImageField."
+        )
 
     # On an instance.
 
@@ -285,7 +349,7 @@ class ImageSpecField(SpecHost):
         else:
             # Asked for once: it may be a property that makes a query.
             source = follow(instance, self.source or self.source_of(type(instance)))
-        if memo is not None and self._is_current(memo, instance, source):
+        if memo is not None and memo.is_current(instance, source):
             return memo.file
         file = self._build(instance, source)
         self._prefetch_peers(instance)
@@ -303,20 +367,9 @@ class ImageSpecField(SpecHost):
         """Build the cache file of *instance* anew when it is asked for next."""
         instance._state.__dict__.pop(self._memo_name, None)
 
-    @staticmethod
-    def _is_current(memo: _Memo, instance: models.Model, source: object) -> bool:
-        return (
-            source is memo.source
-            and _name_of(source) == memo.source_name
-            and memo.version == generator_registry.version
-            # A copied instance starts with the memo of the one it was copied from.
-            and memo.owner() is instance
-        )
-
     def _build(self, instance: models.Model, source: object) -> ImageCacheFile:
         file = cachefiles.ImageCacheFile(self.get_spec(source=source))
-        version = generator_registry.version
-        memo = _Memo(ref(instance), source, _name_of(source), version, file)
+        memo = _Memo(ref(instance), source, name_of(source), generator_registry.version, file)
         instance._state.__dict__[self._memo_name] = memo
         return file
 
@@ -330,12 +383,10 @@ class ImageSpecField(SpecHost):
             source_name = self.source_of(type(peer))
             if not is_loaded(peer, source_name):
                 continue
-            try:
+            # Whoever asks the peer itself for its image is told.
+            with suppress(ImageKitError):
                 self._build(peer, follow(peer, source_name))
-            except ImageKitError:
-                # Whoever asks the peer itself for its image is told.
-                continue
-            built.append(peer)
+                built.append(peer)
         if len(built) > 1:
             # For all fields that were asked for so far: what is missing of them is made together.
             states = (vars(row._state).values() for row in built)
