@@ -146,7 +146,7 @@ def _every_image(ids: Iterable[str], errors: Errors) -> Iterator[list[ImageCache
         for sources in _listed(group.files, -(-BATCH // len(members)), members, errors):
             files = (_name(i, errors, source=each) for each in sources for i in members)
             yield [file for file in files if file is not None]
-    for spec_id in wanted:
+    for spec_id in filter(cachefile_registry.ids().__contains__, wanted):
         registered = partial(cachefile_registry.registered, spec_id)
         for known in _listed(registered, BATCH, [spec_id], errors):
             yield [file for file in known if _name(spec_id, errors, file=file) is not None]
@@ -315,7 +315,7 @@ class Inventory:
             again: list[tuple[ImageCacheFile, CacheFileRecord]] = []
             for file, record in zip(batch, fetch(batch), strict=True):
                 identity = file.identity
-                for name in file.identity.names:
+                for name in identity.names:
                     self.files.add((identity.storage, name))
                 self.digests.add(identity.digest)
                 self.storages.setdefault(identity.storage, file.storage)
@@ -324,7 +324,7 @@ class Inventory:
                     again.append((file, attrs.evolve(record, obsolete_at=None)))
                 if record is not None and record.published_name:
                     self.files.add((identity.storage, record.published_name))
-                self._add_name(file.spec.source_name)
+                self._add_name(identity.source_name)
             if write:
                 remember(again)
             backends = {file.cachefile_backend for file in batch}
