@@ -203,8 +203,9 @@ def _section(title: str, body: str) -> str:
         return f"**{title}:** {text}"
     items = []
     for line in text.split("\n"):
+        # What goes on from the line before is indented, whatever it looks like.
         found = _ITEM.match(line)
-        if found:
+        if found and not line.startswith(" "):
             names = ", ".join(f"`{name.strip()}`" for name in found["name"].split(","))
             items.append(f"- {names}: {found['text']}")
         else:

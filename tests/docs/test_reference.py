@@ -104,6 +104,11 @@ class TestDocstrings:
         assert "- `width`: In pixels.\n" in entry
         assert ">>> ResizeToFill(300, 200, anchor=Anchor.TOP)" in entry
 
+    def test_a_line_that_goes_on_is_no_argument(self) -> None:
+        """A sentence with a colon in it was taken for one."""
+        entry = read("fields.md").split("### `ImageSpecField`")[1].split("<!-- end -->")[0]
+        assert "\n  the related row then: of all of them" in entry
+
     def test_every_processor_is_shown_before_and_after(self) -> None:
         """Each has its code and its picture."""
         for name in re.findall(r"^\| `(\w+)` \| ", read("processors.md"), re.MULTILINE):
