@@ -22,7 +22,7 @@ from imagekit_registry._breaker import breaker_of
 from imagekit_registry.imaging import Plan
 from imagekit_registry.imaging._decoder_pillow import PillowImage
 from imagekit_registry.registry import generator_registry, source_group_registry
-from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
+from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup, _watcher
 from imagekit_registry.testing import wait_for_images
 from tests.caches import CountingCache
 
@@ -67,6 +67,7 @@ def registries() -> Iterator[None]:
     offers = dict(generator_registry._offers)
     groups = list(source_group_registry._groups)
     shared = dict(ImageFieldSourceGroup._shared)
+    watching = list(_watcher._groups)
     checks = set(check_registry.registered_checks)
     yield
     check_registry.registered_checks = checks
@@ -76,6 +77,8 @@ def registries() -> Iterator[None]:
     source_group_registry._groups = groups
     ImageFieldSourceGroup._shared.clear()
     ImageFieldSourceGroup._shared.update(shared)
+    # A group that stayed would announce all again beside the one that is made in its place.
+    _watcher._groups[:] = watching
 
 
 @pytest.fixture

@@ -32,7 +32,6 @@ from imagekit_registry.signals import source_deleted, source_saved
 from imagekit_registry.specs.sourcegroups import (
     ImageFieldSourceGroup,
     SourceGroupFilesGenerator,
-    _watcher,
 )
 from imagekit_registry.utils import get_nonabstract_descendants
 from tests.storages import CountingStorage, content_of
@@ -100,14 +99,6 @@ def overwriting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the storage put a new file in the place of an old one of the same name."""
     field = AlbumPhoto._meta.get_field("image")
     monkeypatch.setattr(field, "storage", FileSystemStorage(allow_overwrite=True))
-
-
-@pytest.fixture
-def make_group() -> Iterator[Any]:
-    """Return a function that makes a source group, for a while."""
-    before = list(_watcher._groups)
-    yield ImageFieldSourceGroup
-    _watcher._groups[:] = before
 
 
 class Wrapper:
@@ -633,11 +624,11 @@ class TestModels:
     @pytest.mark.parametrize("saved_as", [Photo, PhotoProxy, PhotoChild])
     @pytest.mark.parametrize("model", [PhotoProxy, PhotoChild])
     def test_a_row_of_a_proxy_or_child_may_be_saved_as_another_of_its_classes(
-        self, model: Any, saved_as: Any, log: Log, make_group: Any
+        self, model: Any, saved_as: Any, log: Log
     ) -> None:
         """A spec of a proxy or a child is told of what the model or a parent has saved."""
         pk = PhotoChild.objects.create(original_image="photos/one.jpg").pk
-        group = make_group(model, "original_image")
+        group = ImageFieldSourceGroup(model, "original_image")
         log.groups.clear()
         row = saved_as.objects.get(pk=pk)
         row.original_image = "photos/two.jpg"
@@ -649,11 +640,9 @@ class TestModels:
         row.delete()
         assert group in log.groups
 
-    def test_a_parent_without_a_child_is_no_row_of_the_childs(
-        self, log: Log, make_group: Any
-    ) -> None:
+    def test_a_parent_without_a_child_is_no_row_of_the_childs(self, log: Log) -> None:
         """Nothing is made for the children's specs."""
-        group = make_group(PhotoChild, "original_image")
+        group = ImageFieldSourceGroup(PhotoChild, "original_image")
         row = Photo.objects.create(original_image="photos/one.jpg")
         assert group not in log.groups
         assert not group.is_told_of(row.original_image)
@@ -677,9 +666,7 @@ class TestModels:
 
     @pytest.mark.parametrize("tracks", ["parent", "child"])
     @isolate_apps("tests.testapp")
-    def test_an_image_whose_descriptor_is_wrapped_is_announced(
-        self, tracks: str, log: Log, make_group: Any
-    ) -> None:
+    def test_an_image_whose_descriptor_is_wrapped_is_announced(self, tracks: str, log: Log) -> None:
         """Field trackers wrap it, on the model or on a child; whichever class is saved."""
 
         class Tracked(models.Model):
@@ -697,7 +684,7 @@ class TestModels:
             class Meta:
                 app_label = "testapp"
 
-        make_group(Child, "image")
+        ImageFieldSourceGroup(Child, "image")
         with connection.schema_editor() as editor:
             editor.create_model(Tracked)
             editor.create_model(Child)
