@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b, md5
 from typing import Any
 from uuid import uuid4
@@ -24,8 +24,6 @@ from imagekit_registry.exceptions import InvalidConfiguration, answer_or
 _UNSAFE_IN_KEYS = re.compile("[\u0000-\u0020\u007f-\u009f\\s]+")
 _LONGEST_KEY = 200
 
-#: A page looks the same few up for each of its images.
-_imported: dict[str, object] = {}
 _singletons: dict[object, object] = {}
 _storage_references: dict[int, tuple[Storage, str]] = {}
 #: What storages say of their place, those of Django and of django-storages; tenants' may change.
@@ -58,10 +56,12 @@ def _on_change(*, setting: str, **kwargs: object) -> None:
             forget()
 
 
-for _built in (_imported, _singletons, _storage_references):
+for _built in (_singletons, _storage_references):
     forget_on_change(_built.clear)
 
 
+# A page looks the same few up for each of its images.
+@cache
 def get_by_qname(path: str, desc: str) -> Any:
     """Import what *path* names.
 
@@ -81,16 +81,14 @@ def get_by_qname(path: str, desc: str) -> Any:
         'join'
     """
     try:
-        return _imported[path]
-    except KeyError:
-        pass
-    try:
-        found = _imported[path] = _import(path)
+        return _import(path)
     except ImportError as error:
         raise InvalidConfiguration(
             f"The {desc} {path!r} cannot be imported: {error}. Give the dotted path of a {desc}."
         ) from error
-    return found
+
+
+forget_on_change(get_by_qname.cache_clear)
 
 
 def _import(path: str) -> Any:

@@ -72,10 +72,7 @@ def smallest_formats(format: str | None) -> tuple[str, ...]:
     return tuple(conf.SMALLEST) if is_smallest else ()
 
 
-forget_on_change(_limits.cache_clear)
-forget_on_change(format_options.cache_clear)
-
-
+@cache
 def load_decoder(name: str) -> Decoder:
     """Return the decoder that a setting names.
 
@@ -89,6 +86,7 @@ def load_decoder(name: str) -> Decoder:
     return imaging.get_decoder(name) if "." not in name else _load(name, "decoder", needs)
 
 
+@cache
 def load_resizer(name: str) -> Resizer:
     """Return the resizer that a setting names.
 
@@ -98,8 +96,13 @@ def load_resizer(name: str) -> Resizer:
     Raises:
         InvalidConfiguration: There is no such resizer, or what it needs is not installed.
     """
+    # Kept: that one is not installed takes longer to find out than a small image to make.
     needs = "resize(image, size, box)"
     return imaging.get_resizer(name) if "." not in name else _load(name, "resizer", needs)
+
+
+for _cached in (_limits, format_options, load_decoder, load_resizer):
+    forget_on_change(_cached.cache_clear)
 
 
 def _load(name: str, kind: str, needs: str) -> Any:
