@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import attrs
 
-from imagekit_registry.cachefiles.existence import find, judge, refuse_conflict
+from imagekit_registry.cachefiles.existence import find, judge, look_up, refuse_conflict
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.threads import is_far
@@ -167,7 +167,11 @@ def decide(item: Item, policy: Policy, news: News, *, here: bool = True) -> bool
         return status == Status.MISSING
     if listing is not None and not _is_listed(listing, item):
         return True
-    is_asked_later = here and policy.listing is None and file.cachefile_backend.asks_storage
+    if not here and policy.listing is None:
+        # Written down: who tells a worker need not ask the storage again.
+        (item.before,) = look_up([file], ask_storage=True)
+        return item.status() != Status.EXISTS
+    is_asked_later = policy.listing is None and file.cachefile_backend.asks_storage
     return (is_asked_later and is_far(file.storage)) or is_missing(item, news)
 
 

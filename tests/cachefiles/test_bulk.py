@@ -222,6 +222,16 @@ class TestBackends:
         assert generate_many(files).made == tuple(files)
         assert backend.scheduled == [file.name for file in files]
 
+    def test_a_storage_is_asked_once_for_what_workers_make(self, counting: CountingStorage) -> None:
+        """And not at all while it is on its way, however often it is asked for."""
+        backend, source = Later(), StoredFile("a.jpg", counting)
+        for times in (1, 0):
+            counting.calls.clear()
+            files = files_of(source, cachefile_backend=backend, storage=counting)
+            generate_many(files)
+            assert counting.calls["exists"] == times * len(files)
+        assert backend.scheduled == [file.name for file in files]
+
     def test_a_backend_that_overrides_generate_is_asked_itself(self, name: str) -> None:
         """A backend that overrides generate() is not passed by."""
         backend = Loud()
