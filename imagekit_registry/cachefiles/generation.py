@@ -362,7 +362,8 @@ def generate(files: Sequence[CacheFile], policy: Policy | None = None) -> list[R
                 results += item.results(ResultStatus.EXISTING)
         except ImageKitError as error:
             results += item.results(ResultStatus.FAILED, error)
-    remember(news)
+    if news:
+        remember(news)
     making = Making(wanted, policy)
     ends_at = time.monotonic() + conf.LOCK_WAIT
     while making.items:
