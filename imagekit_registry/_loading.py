@@ -60,8 +60,6 @@ for _built in (_singletons, _storage_references):
     forget_on_change(_built.clear)
 
 
-# A page looks the same few up for each of its images.
-@cache
 def get_by_qname(path: str, desc: str) -> Any:
     """Import what *path* names.
 
@@ -88,15 +86,17 @@ def get_by_qname(path: str, desc: str) -> Any:
         ) from error
 
 
-forget_on_change(get_by_qname.cache_clear)
-
-
+# A page looks the same few up for each of its images.
+@cache
 def _import(path: str) -> Any:
     # Where django-imagekit is installed as well, its defaults are in Django's settings.
     if path.startswith("imagekit."):
         with suppress(ImportError):
             return import_string(path.replace("imagekit", "imagekit_registry", 1))
     return import_string(path)
+
+
+forget_on_change(_import.cache_clear)
 
 
 def get_singleton(class_path: str, desc: str) -> Any:

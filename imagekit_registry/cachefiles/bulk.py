@@ -249,7 +249,7 @@ class Generation:
                 self._queue.append(Result(position, file, ResultStatus.FAILED, failure))
         # What a worker remembers is older than the message that it was just sent.
         records = fetch([item.file for item in items.values()], fresh=self.here)
-        groups: dict[object, list[Item]] = {}
+        groups: dict[tuple[object, AbstractCacheFileBackend | None], list[Item]] = {}
         if self._policy.listing is not None:
             pairs = zip(items.values(), records, strict=True)
             asked = [item.file for item, record in pairs if record is None or self.missing_only]
@@ -267,6 +267,9 @@ class Generation:
             except Exception as error:  # noqa: BLE001 -- as above
                 failure = explained(error, item.file)
                 self._queue.extend(item.results(ResultStatus.FAILED, failure))
+        if any(worker is not None for _, worker in groups):
+            # Who tells a worker need not ask the storage again.
+            self._flush()
         return list(groups.values())
 
     def _make_elsewhere(self, file: CacheFile, position: int) -> Result:

@@ -106,24 +106,19 @@ class Look:
             found = access.by_source(list(sources))
             self.is_answered = self.is_answered and found is not None
             return {state_key(record.storage, record.name): record for record in found or ()}
-        folders = {
-            name: namers.folder_of(each.name) for name, each in sources.items() if usual.has_folders
-        }
-        listed = {
-            name: names_in(usual.storage, folder) if folder else None
-            for name, folder in folders.items()
-        }
+        folders = {namers.folder_of(each.name) for each in sources.values() if usual.has_folders}
+        listed = {each: names_in(usual.storage, each) if each else None for each in folders}
         self.is_complete = self.is_complete and None not in listed.values()
-        paths = {
-            posixpath.join(folders[name], basename): name
-            for name, files in listed.items()
+        paths = [
+            posixpath.join(folder, basename)
+            for folder, files in listed.items()
             for basename in files or ()
-        }
-        keys = dict(zip(state_keys(usual.reference, paths), paths.values(), strict=True))
+        ]
+        keys = state_keys(usual.reference, paths)
         records = access.get_many(keys, fresh=True) if keys else {}
         self.is_complete = self.is_complete and len(records) == len(keys)
         # Another source may have the same folder: "a.png" beside "a.jpg".
-        return {key: record for key, record in records.items() if record.source == keys[key]}
+        return {key: record for key, record in records.items() if record.source in sources}
 
     def known(self, files: Mapping[str, CacheFileRecord]) -> dict[str, CacheFileRecord]:
         """Return those of *files*, by key, that may have a record which `find` has not found.
@@ -179,7 +174,9 @@ def _as_shown(record: CacheFileRecord, storage: Storage) -> tuple[StoredFile, st
     """Return what `retire` needs to know the URL of a file that was deleted."""
     spec = answer_or(None, generator_registry.lookup, record.spec_id)
     name = record.published_name or record.name
-    return StoredFile(name, storage), name, getattr(spec, "url_provider", None)
+    # Of a factory's object it may be a property, which is the project's code.
+    provider = answer_or(None, lambda: getattr(spec, "url_provider", None))
+    return StoredFile(name, storage), name, provider
 
 
 def delete_images(source: object) -> None:

@@ -70,9 +70,10 @@ def judge(identity: Identity, record: CacheFileRecord, now: float) -> Status | N
     if status == Status.EXISTS:
         # Which ends by no clock.
         return None if is_of_other_recipe(identity, record) else Status.EXISTS
+    if record.retry_at is None or not record.is_current(now):
+        return None
     # What ends later was written by a clock that was ahead, and would be stuck for as long as that was.
-    latest = now + max(conf.RETRY_AFTER_MAX, conf.RETRY_AFTER, conf.LOCK_TIMEOUT)
-    if not record.is_current(now) or (record.retry_at or now) > latest:
+    if record.retry_at > now + max(conf.RETRY_AFTER_MAX, conf.RETRY_AFTER, conf.LOCK_TIMEOUT):
         return None
     if status == Status.GENERATING and identity.name_is_unique:
         # A worker was told; the digest is of what lies under the name until it is done.

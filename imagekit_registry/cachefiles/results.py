@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import attrs
 
-from imagekit_registry.cachefiles.existence import find, judge, look_up, refuse_conflict
+from imagekit_registry.cachefiles.existence import ask, find, judge, refuse_conflict
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
 from imagekit_registry.cachefiles.threads import is_far
@@ -168,9 +168,8 @@ def decide(item: Item, policy: Policy, news: News, *, here: bool = True) -> bool
     if listing is not None and not _is_listed(listing, item):
         return True
     if not here and policy.listing is None:
-        # Written down: who tells a worker need not ask the storage again.
-        (item.before,) = look_up([file], ask_storage=True)
-        return item.status() != Status.EXISTS
+        # What is on its way may have been lost; who tells workers knows when.
+        return status == Status.GENERATING or _is_news(item, news)
     is_asked_later = policy.listing is None and file.cachefile_backend.asks_storage
     return (is_asked_later and is_far(file.storage)) or is_missing(item, news)
 
@@ -180,6 +179,14 @@ def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:
     listed = answer_or(None, listing.has_any, item.file.storage, names)
     # A storage that fails is asked once more, and what it raises then is explained.
     return not is_missing(item, []) if listed is None else listed
+
+
+def _is_news(item: Item, news: News) -> bool:
+    """Ask the storage as `is_missing` does; it need not be asked again by who tells a worker."""
+    item.before = ask(item.file, item.before)
+    if item.file.identity.name_is_unique:
+        news.append((item.file, item.before))
+    return item.status() != Status.EXISTS
 
 
 def is_missing(item: Item, news: News) -> bool:

@@ -72,7 +72,6 @@ def smallest_formats(format: str | None) -> tuple[str, ...]:
     return tuple(conf.SMALLEST) if is_smallest else ()
 
 
-@cache
 def load_decoder(name: str) -> Decoder:
     """Return the decoder that a setting names.
 
@@ -82,11 +81,10 @@ def load_decoder(name: str) -> Decoder:
     Raises:
         InvalidConfiguration: There is no such decoder, or what it needs is not installed.
     """
-    needs = "open(file, limits, deadline), which gives an image whose header has been read"
-    return imaging.get_decoder(name) if "." not in name else _load(name, "decoder", needs)
+    decoder: Decoder = _load(name, "decoder")
+    return decoder
 
 
-@cache
 def load_resizer(name: str) -> Resizer:
     """Return the resizer that a setting names.
 
@@ -96,21 +94,33 @@ def load_resizer(name: str) -> Resizer:
     Raises:
         InvalidConfiguration: There is no such resizer, or what it needs is not installed.
     """
-    # Kept: that one is not installed takes longer to find out than a small image to make.
-    needs = "resize(image, size, box)"
-    return imaging.get_resizer(name) if "." not in name else _load(name, "resizer", needs)
+    resizer: Resizer = _load(name, "resizer")
+    return resizer
 
 
-for _cached in (_limits, format_options, load_decoder, load_resizer):
-    forget_on_change(_cached.cache_clear)
+#: The method that makes a class a decoder, or a resizer.
+_NEEDS = {
+    "decoder": "open(file, limits, deadline), which gives an image whose header has been read",
+    "resizer": "resize(image, size, box)",
+}
 
 
-def _load(name: str, kind: str, needs: str) -> Any:
-    """Return the one object of the class at a dotted path, which *needs* a method."""
-    found = get_singleton(name, kind)
+@cache
+def _load(name: str, kind: str) -> Any:
+    """Return ours of a name, or the one object of the class at a dotted path.
+
+    Once: that one of ours is not installed takes longer to find out than a small image to make.
+    """
+    if "." not in name:
+        return imaging.get_decoder(name) if kind == "decoder" else imaging.get_resizer(name)
+    found, needs = get_singleton(name, kind), _NEEDS[kind]
     if not callable(getattr(found, needs.partition("(")[0], None)):
         raise InvalidConfiguration(f"{name!r} is no {kind}: it needs {needs}.")
     return found
+
+
+for _cached in (_limits, format_options, _load):
+    forget_on_change(_cached.cache_clear)
 
 
 def load_placeholders(value: object) -> dict[str, Maker]:

@@ -196,11 +196,12 @@ class Memory:
             size: Largest number of records that it remembers from now on; 0: none.
             ttl: Seconds for which it trusts a record.
         """
-        # What is being asked for now is not of the same settings.
-        self.version += 1
-        self._size, self._ttl = size, ttl
-        #: The records in the order in which they were written, each with the end of its time.
-        self._entries: OrderedDict[str, tuple[CacheFileRecord, float]] = OrderedDict()
+        with self._lock:
+            # What is being asked for now is not of the same settings.
+            self.version += 1
+            self._size, self._ttl = size, ttl
+            #: The records in the order in which they were written, each with the end of its time.
+            self._entries: OrderedDict[str, tuple[CacheFileRecord, float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -288,7 +288,7 @@ class ImageSpecField(SpecHost):
             call_when_models_are_there(partial(self._feed_from_related, sender))
 
     def _feed_from_related(self, model: type[models.Model]) -> None:
-        source = str(self.source)
+        source = self.source_of(model)
         with suppress(InvalidConfiguration):  # told by the checks
             self._feed_from(related_model(model, source), steps(source)[1])
 
