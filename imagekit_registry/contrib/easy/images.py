@@ -8,17 +8,44 @@ from django.utils.safestring import SafeString, mark_safe
 from PIL import Image
 
 from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles.fallbacks import Fallback
 from imagekit_registry.contrib.easy.options import ThumbnailOptions
 from imagekit_registry.contrib.easy.signals import thumbnail_created
 from imagekit_registry.contrib.easy.specs import EasyThumbnail
 from imagekit_registry.html import build_attributes
 from imagekit_registry.imaging import Encoded
+from imagekit_registry.state import CacheFileRecord
 
 __all__ = ["ThumbnailFile", "announce"]
 
 
 class ThumbnailFile(ImageCacheFile):
     """An image, with what easy-thumbnails' images have besides."""
+
+    _name_now = ""
+
+    def announce(self, name: str) -> None:
+        """Send ``thumbnail_created``, when this image was published and is not known of yet.
+
+        Args:
+            name: The name that it has in its storage.
+        """
+        # Receivers may ask for its URL, its size and its content.
+        self._name_now = name
+        try:
+            thumbnail_created.send(sender=self)
+        finally:
+            self._name_now = ""
+
+    def _name_by(self, record: CacheFileRecord | None) -> str:
+        return self._name_now or super()._name_by(record)
+
+    def _require_existence(self) -> Fallback | None:
+        return None if self._name_now else super()._require_existence()
+
+    def _require_content(self) -> None:
+        if not self._name_now:
+            super()._require_content()
 
     @property
     def thumbnail_options(self) -> ThumbnailOptions:
@@ -57,14 +84,14 @@ class ThumbnailFile(ImageCacheFile):
 
 
 def announce(file: ImageCacheFile, name: str) -> None:
-    """Send ``thumbnail_created`` for an image that was made, if it is one of this app.
+    """Send ``thumbnail_created`` for an image that was published, if it is one of this app.
 
     Args:
         file: The image.
-        name: Not looked at: it is known by now.
+        name: The name that it has in its storage.
     """
-    if not isinstance(file, ThumbnailFile) and isinstance(file.generator, EasyThumbnail):
-        # Made by a worker or a command.
-        file = ThumbnailFile(file.generator, storage=file.storage)
     if isinstance(file, ThumbnailFile):
-        thumbnail_created.send(sender=file)
+        file.announce(name)
+    elif isinstance(file.generator, EasyThumbnail):
+        # Made by a worker or a command.
+        ThumbnailFile(file.generator, storage=file.storage).announce(name)

@@ -20,7 +20,7 @@ from imagekit_registry.contrib.easy import signal_handlers
 from imagekit_registry.contrib.easy.alias import aliases
 from imagekit_registry.contrib.easy.exceptions import InvalidImageFormatError
 from imagekit_registry.contrib.easy.fields import ThumbnailerField, ThumbnailerImageField
-from imagekit_registry.contrib.easy.files import ThumbnailFile, get_thumbnailer
+from imagekit_registry.contrib.easy.files import ThumbnailFile
 from imagekit_registry.contrib.easy.signals import saved_file, thumbnail_created
 from imagekit_registry.signals import generated
 from tests.storages import content_of
@@ -187,20 +187,3 @@ def test_an_image_that_a_worker_makes_of_an_alias_is_announced(name: str, signal
         thumbnail_created.disconnect(hear)
     (told,) = heard
     assert (told.url, told.thumbnail_options["size"]) == (made.url, (20, 20))
-
-
-def test_who_is_told_of_an_image_may_use_it_where_nothing_is_remembered(
-    name: str, settings: Any, signals: None
-) -> None:
-    """The storage says that it is there; nothing is made twice."""
-    dummy = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
-    settings.CACHES = {**settings.CACHES, "default": dummy}
-    heard: list[Any] = []
-
-    def hear(sender: ThumbnailFile, **kwargs: object) -> None:
-        heard.append((sender.url, sender.width, len(sender.read())))
-        sender.close()
-
-    thumbnail_created.connect(hear)
-    image = get_thumbnailer(name).get_thumbnail({"size": (20, 20)})
-    assert heard == [(image.url, 20, image.size)]
