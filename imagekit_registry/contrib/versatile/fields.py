@@ -16,8 +16,8 @@ __all__ = ["PPOIField", "VersatileImageField"]
 _MIDDLE = "0.5x0.5"
 
 
-def _point_of(value: object) -> tuple[float, float]:
-    return to_ppoi(_MIDDLE if value is None else value)
+def _refuse(value: object) -> None:
+    to_ppoi(value)
 
 
 class VersatileImageField(ImageField):
@@ -69,7 +69,8 @@ class _PPOIDescriptor(DeferredAttribute):
 
     def __set__(self, instance: Model, value: object) -> None:
         state, name = instance.__dict__, self.field.attname
-        point = _point_of(value)
+        point = _MIDDLE if value is None else value
+        point = to_ppoi(point)
         if name in state and state[name] != point:
             for field in instance._meta.concrete_fields:
                 if isinstance(field, VersatileImageField) and field.ppoi_field == name:
@@ -92,10 +93,11 @@ class PPOIField(CharField):  # type: ignore[type-arg]
         super().__init__(
             *args, **{"max_length": 20, **kwargs, "default": default, "editable": False}
         )
+        self.validators = [_refuse]
 
     def from_db_value(self, value: object, *args: object) -> tuple[float, float]:
         """Return the point in a row."""
-        return _point_of(value)
+        return to_ppoi(_MIDDLE if value is None else value)
 
     def to_python(self, value: object) -> Any:
         """Return the point.
@@ -103,7 +105,7 @@ class PPOIField(CharField):  # type: ignore[type-arg]
         Raises:
             ValidationError: *value* is none.
         """
-        return _point_of(value)
+        return to_ppoi(_MIDDLE if value is None else value)
 
     def get_prep_value(self, value: object) -> Any:
         """Return the text for a row."""
