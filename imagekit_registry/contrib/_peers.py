@@ -161,10 +161,14 @@ def names_beside(listing: Listing, storage: Storage, folder: str, start: str) ->
 def _files(engine: Engine) -> Iterator[tuple[Path, str]]:
     """Yield the files in the folders of an engine's loaders, each once, with the template's name."""
     seen: set[Path] = set()
-    for loader in engine.template_loaders:
-        folders = loader.get_dirs() if isinstance(loader, cached.Loader | filesystem.Loader) else ()
-        for folder in map(Path, folders):
-            found = {path for path in folder.rglob("*") if path.is_file()} - seen
-            seen |= found
-            for path in sorted(path for path in found if path.stat().st_size <= _LARGEST):
-                yield path, path.relative_to(folder).as_posix()
+    loaders = list(engine.template_loaders)
+    while loaders:
+        loader = loaders.pop()
+        if isinstance(loader, cached.Loader):
+            loaders += loader.loaders
+        elif isinstance(loader, filesystem.Loader):
+            for folder in map(Path, loader.get_dirs()):
+                found = {path for path in folder.rglob("*") if path.is_file()} - seen
+                seen |= found
+                for path in sorted(path for path in found if path.stat().st_size <= _LARGEST):
+                    yield path, path.relative_to(folder).as_posix()
