@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from inspect import isawaitable
 from typing import Any, ClassVar
 
@@ -250,7 +250,7 @@ class ImageView(View):
         part = self._part(content, range(size) if wanted is None else wanted)
         headers["Content-Length"] = str(part.left)
         if request.method == "HEAD" or part.left <= _SMALL:
-            with content:
+            with closing(content):
                 body = b"" if request.method == "HEAD" else b"".join(iter(part.read, b""))
             return HttpResponse(body, status=status, headers=headers)
         return StreamingHttpResponse(part, status=status, headers=headers)

@@ -478,12 +478,6 @@ class TestMaking:
         assert active_batch() is None
         assert elements(render("{% thumbnail '30x21' n %}", n=names[0]))
 
-
-class _Boom:
-    @property
-    def now(self) -> str:
-        raise ZeroDivisionError
-
     def test_images_that_workers_make_are_looked_for_once(
         self, stored_photo: Any, settings: Any
     ) -> None:
@@ -501,3 +495,9 @@ class _Boom:
             assert len(elements(render(page, names=names))) == 4
             assert calls["exists"] == (4 if fresh else 0)
         assert Worker.told == [2, 2]
+
+
+class _Boom:
+    @property
+    def now(self) -> str:
+        raise ZeroDivisionError

@@ -15,12 +15,13 @@ from django.db.models.signals import post_save, pre_save
 from django.test.utils import isolate_apps
 from PIL import Image
 
-from imagekit_registry.cachefiles import get_image
+from imagekit_registry.cachefiles import ImageCacheFile, get_image
+from imagekit_registry.cachefiles.strategies import JustInTime
 from imagekit_registry.contrib.easy import signal_handlers
 from imagekit_registry.contrib.easy.alias import aliases
 from imagekit_registry.contrib.easy.exceptions import InvalidImageFormatError
 from imagekit_registry.contrib.easy.fields import ThumbnailerField, ThumbnailerImageField
-from imagekit_registry.contrib.easy.files import ThumbnailFile
+from imagekit_registry.contrib.easy.files import ThumbnailFile, get_thumbnailer
 from imagekit_registry.contrib.easy.signals import saved_file, thumbnail_created
 from imagekit_registry.signals import generated
 from tests.storages import content_of
@@ -187,3 +188,40 @@ def test_an_image_that_a_worker_makes_of_an_alias_is_announced(name: str, signal
         thumbnail_created.disconnect(hear)
     (told,) = heard
     assert (told.url, told.thumbnail_options["size"]) == (made.url, (20, 20))
+
+
+def test_an_image_with_a_name_of_its_own_is_announced_as_that(name: str, signals: None) -> None:
+    """Whoever is told gets the file that was made, and has no other one made."""
+    heard: list[Any] = []
+
+    def hear(sender: ThumbnailFile, **kwargs: object) -> None:
+        heard.append((sender.url, sender.width, sender.size))
+
+    thumbnail_created.connect(hear)
+    usual = get_thumbnailer(name).image_for({"size": (20, 20)})
+    file = ImageCacheFile(usual.generator, name="own/a.jpg")
+    file.generate()
+    assert heard == [(file.url, 20, file.size)]
+    assert not storages["default"].exists(str(usual.name))
+
+
+class _MakesAtEachLook(JustInTime):
+    def on_existence_required(self, file: Any) -> None:
+        file.generate(force=True)
+
+
+def test_who_is_told_of_an_image_makes_it_no_second_time(
+    name: str, settings: Any, signals: None
+) -> None:
+    """Whatever its strategy does when it is looked at, it was made a moment ago."""
+    settings.IMAGEKIT_DEFAULT_CACHEFILE_STRATEGY = f"{__name__}._MakesAtEachLook"
+    heard: list[Any] = []
+
+    def hear(sender: ThumbnailFile, **kwargs: object) -> None:
+        heard.append((sender.width, len(sender.read())))
+        sender.close()
+
+    thumbnail_created.connect(hear)
+    file = get_thumbnailer(name).image_for({"size": (20, 20)})
+    file.generate()
+    assert heard == [(20, file.state.size)]
