@@ -30,7 +30,7 @@ from ._pixels import (
     has_unused_scans,
     with_deep_alpha,
 )
-from ._plan import Frame, Header, Plan
+from ._plan import Frame, Header, OpenedImage, Plan
 from ._scaling import reduce_to
 from ._source import (
     SMALL_DECODE_PIXELS,
@@ -67,8 +67,8 @@ def _try_formats(
 def _allowed_names(limits: Limits) -> list[str]:
     allowed = limits.allowed_formats | ({"JPEG"} if "MPO" in limits.allowed_formats else set())
     names = [name for name in Image.ID if name in allowed]
-    # Formats without a signature take anything for theirs: they come last. Most sources are JPEGs.
-    return sorted(names, key=lambda name: (Image.OPEN[name][1] is None, name != "JPEG"))
+    # Formats without a signature take anything for theirs: they come last.
+    return sorted(names, key=lambda name: Image.OPEN[name][1] is None)
 
 
 def _refusal(source: BufferedSource, prefix: bytes, names: list[str]) -> Exception:
@@ -326,7 +326,7 @@ class PillowDecoder:
     @contextlib.contextmanager
     def open(
         self, file: Readable, limits: Limits, deadline: Deadline | None = None
-    ) -> Iterator[PillowImage]:
+    ) -> Iterator[OpenedImage]:
         """Read the header of *file*, check it against *limits*; put the file back afterwards.
 
         Raises:
@@ -342,11 +342,17 @@ class PillowDecoder:
                 source.seek(0)
                 sound = _read_by(opener, source, limits, clock) if opener else None
                 sound = sound or mended(source, limits.max_missing)
-                if opener is not None:
-                    limits = attrs.evolve(limits, allowed_formats=["PNG"], max_bytes=None)
-                if sound is not None:
-                    source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
+            if opener is not None:
+                limits = attrs.evolve(limits, allowed_formats=["PNG"], max_bytes=None)
+            if sound is not None:
+                source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
+            with translated(source):
                 image = PillowImage(open_pillow(source, limits), source, limits)
                 if opener is not None:
                     image.header = attrs.evolve(image.header, format=opener.format)
-            yield image
+                opened = self._adapt(image)
+            yield opened
+
+    def _adapt(self, opened: PillowImage) -> OpenedImage:
+        """Return what decodes an image whose header has been read; for subclasses."""
+        return opened

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -16,7 +15,7 @@ from ._decoder_pillow import PillowDecoder, PillowImage
 from ._metadata import finish
 from ._plan import Frame, OpenedImage, Plan
 from ._scaling import RENDITION_SAFETY, SAFETY, Size
-from ._source import Deadline, Limits, Readable, translated
+from ._source import translated
 
 if TYPE_CHECKING:
     import pyvips
@@ -166,7 +165,7 @@ def _to_pillow(image: pyvips.Image) -> Image.Image:
     return Image.frombytes(mode, (image.width, image.height), image.write_to_memory())
 
 
-class VipsDecoder:
+class VipsDecoder(PillowDecoder):
     """Decodes with libvips where a source may be decoded small; Pillow does the rest.
 
     Headers are read, and limits checked, by Pillow: both decoders refuse the same files.
@@ -187,10 +186,5 @@ class VipsDecoder:
             ) from error
         self._vips = pyvips
 
-    @contextlib.contextmanager
-    def open(
-        self, file: Readable, limits: Limits, deadline: Deadline | None = None
-    ) -> Iterator[OpenedImage]:
-        """Do what `PillowDecoder` does, and let libvips read the pixels."""
-        with PillowDecoder().open(file, limits, deadline) as opened:
-            yield _VipsImage(self._vips, opened)
+    def _adapt(self, opened: PillowImage) -> OpenedImage:
+        return _VipsImage(self._vips, opened)

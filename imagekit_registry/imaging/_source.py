@@ -230,8 +230,7 @@ class SourceFile(io.RawIOBase):
     """
 
     def __init__(self, file: IO[bytes], deadline: Deadline) -> None:
-        # Files of models and of uploads look each of them up whenever they are asked.
-        self._read, self._seek, self._tell = file.read, file.seek, file.tell
+        self._file = file
         self._deadline = deadline
         self.error: GenerationError | None = None
         #: In bytes.
@@ -251,7 +250,7 @@ class SourceFile(io.RawIOBase):
             self.error = error
             raise
         view = memoryview(buffer)
-        data = self._ask(self._read, len(view))
+        data = self._ask(lambda: self._file.read(len(view)))
         if not data:
             data, self.tail = self.tail[: len(view)], self.tail[len(view) :]
         view[: len(data)] = data
@@ -261,16 +260,16 @@ class SourceFile(io.RawIOBase):
         """Move to *offset*; return the new position."""
         if whence == io.SEEK_SET and offset < 0:
             raise ValueError(f"negative seek position {offset}")
-        self._ask(self._seek, offset, whence)
+        self._ask(lambda: self._file.seek(offset, whence))
         return self.tell()
 
     def tell(self) -> int:
         """Return the position in the file."""
-        return int(self._ask(self._tell))
+        return self._ask(lambda: int(self._file.tell()))
 
-    def _ask(self, method: Callable[..., T], *args: int) -> T:
+    def _ask(self, ask: Callable[[], T]) -> T:
         try:
-            return method(*args)
+            return ask()
         except Exception as error:
             self.error = _unavailable(error)
             raise self.error from error
@@ -328,11 +327,11 @@ def open_source(file: Readable, limits: Limits, deadline: Deadline) -> Iterator[
         start = _position(inner)
         if start is None:
             inner = _buffered(file, limits, deadline)
-        view = SourceFile(inner, deadline)
     except LimitExceeded:
         raise
     except Exception as error:
         raise _unavailable(error) from error
+    view = SourceFile(inner, deadline)
     try:
         view.size = view.seek(0, io.SEEK_END)
         limits.check_bytes(view.size)
@@ -362,14 +361,16 @@ def translated(source: BufferedSource) -> Iterator[None]:
     Raises:
         GenerationError: Something went wrong inside the block.
     """
+    # The buffer lets go of it in the end.
+    view: SourceFile | None = source.raw
     try:
         yield
     except GenerationError:
         raise
     except Exception as error:
         # Pillow's plugins raise almost any class for hostile data, so none is left out.
-        if source.raw.error is not None:
-            raise source.raw.error from error
+        if view is not None and view.error is not None:
+            raise view.error from error
         raise _cause(error) from error
 
 

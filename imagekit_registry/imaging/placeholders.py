@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from importlib import import_module
-from types import ModuleType
+from typing import Any
 
 import attrs
 from PIL import Image
@@ -83,10 +83,11 @@ def _gradients(text: str) -> str:
     return ",".join([*spots, f"#{ground.hex()}"])
 
 
-def _needed(kind: str, module: str) -> ModuleType:
+def _needed(kind: str, module: str, name: str) -> Callable[..., Any]:
     try:
-        return import_module(module)
-    except ImportError as error:
+        found: Callable[..., Any] = getattr(import_module(module), name)
+        return found
+    except (AttributeError, ImportError) as error:
         raise InvalidConfiguration(
             f"The placeholder {kind!r} cannot be made ({error})."
             f" Install what it needs by: {how_to_install(kind)}"
@@ -94,22 +95,22 @@ def _needed(kind: str, module: str) -> ModuleType:
 
 
 def _load_thumbhash() -> Maker:
-    thumbhash = _needed("thumbhash", "thumbhash")
+    encode = _needed("thumbhash", "thumbhash", "rgba_to_thumb_hash")
 
     def make(image: Image.Image) -> str:
         scale = min(1, math.sqrt(THUMBHASH_PIXELS / (image.width * image.height)))
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         small = image.convert("RGBA").resize(size, Image.Resampling.BOX)
         pixels = list(small.tobytes())
-        digits = thumbhash.rgba_to_thumb_hash(small.width, small.height, pixels)
+        digits = encode(small.width, small.height, pixels)
         return base64.b64encode(bytes(digits)).decode()
 
     return make
 
 
 def _load_blurhash() -> Maker:
-    blurhash = _needed("blurhash", "blurhash_rs")
-    return lambda image: str(blurhash.blurhash_encode(image, 4, 3))
+    encode = _needed("blurhash", "blurhash_rs", "blurhash_encode")
+    return lambda image: str(encode(image, 4, 3))
 
 
 _LOADERS: Mapping[str, Callable[[], Maker]] = {

@@ -18,6 +18,7 @@ from .anchors import (
     ATTENTION,
     ENTROPY,
     FOCAL,
+    Anchor,  # noqa: F401 -- pilkit has it here
     Anchored,
     AnchorPoint,
     anchor_field,
