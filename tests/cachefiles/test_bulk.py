@@ -222,6 +222,18 @@ class TestBackends:
         assert generate_many(files).made == tuple(files)
         assert backend.scheduled == [file.name for file in files]
 
+    def test_what_is_found_for_workers_is_written_down_together(
+        self, name: str, cache_calls: Counter[str]
+    ) -> None:
+        """A flushed cache costs one read and one write, however many images are there."""
+        generate_many(files_of(name))
+        caches["default"].clear()
+        forget_state()
+        cache_calls.clear()
+        files = files_of(name, cachefile_backend=Later())
+        assert generate_many(files).existing == tuple(files)
+        assert (cache_calls["get_many"], cache_calls["set_many"]) == (1, 1)
+
     def test_a_storage_is_asked_once_for_what_workers_make(self, counting: CountingStorage) -> None:
         """And not at all while it is on its way, however often it is asked for."""
         backend, source = Later(), StoredFile("a.jpg", counting)

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register
-from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles import ImageCacheFile, namers
 from imagekit_registry.cachefiles.deletion import Look
 from imagekit_registry.cachefiles.strategies import EagerThenJustInTime, JustInTime, Strategy
 from imagekit_registry.exceptions import UnreadableImage
@@ -158,6 +158,19 @@ class TestGone:
             file.generate()
         row.delete()
         assert cached() == {file.name for file in others}
+
+    def test_images_of_two_sources_that_share_a_folder_go_together(
+        self, row: Concrete, cached: Any
+    ) -> None:
+        """A PNG beside a JPEG of its name, deleted in one transaction."""
+        other = Concrete.objects.create(image=upload("white", "a.png"))
+        show(other)
+        folders = {namers.folder_of(str(each.image)) for each in (row, other)}
+        assert len(folders) == 1
+        with transaction.atomic():
+            row.delete()
+            other.delete()
+        assert cached() == set()
 
     def test_a_row_that_is_saved_for_another_reason_changes_nothing(
         self, row: Concrete, cached: Any

@@ -11,15 +11,17 @@ from typing import Any
 
 import attrs
 import pytest
+from django.core.files import File
 from PIL import Image
 
 from imagekit_registry.exceptions import (
     GenerationError,
     InvalidConfiguration,
+    SourceUnavailable,
     how_to_install,
 )
 from imagekit_registry.imaging import Decoder, Encoded, Plan, Recipe, get_decoder, render_many
-from imagekit_registry.processors import AddBorder, Crop, Resize, ResizeToFill, ResizeToFit
+from imagekit_registry.processors import AddBorder, Adjust, Crop, Resize, ResizeToFill, ResizeToFit
 
 from . import conftest as made
 from . import test_hostile as hostile
@@ -95,6 +97,28 @@ class TestBoth:
         )
         assert isinstance(result, Encoded), result
         assert opened(result).size == (104, 79)
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_points_of_a_small_decode_are_judged_by_their_number(self, name: str) -> None:
+        """A processor of a project that needs few pixels, and takes them as they are, comes before."""
+
+        class Card:
+            """A processor that looks at a decode of some size or more."""
+
+            def required_size(self, size: Any) -> tuple[int, int]:
+                return 100, 75
+
+            def process(self, image: Image.Image) -> Image.Image:
+                return image.copy()
+
+        (result,) = render_many(
+            made.encode(made.sample(size=(640, 480)), "JPEG"),
+            [Recipe([Card(), Adjust(contrast=1.2)])],
+            limits=attrs.evolve(LIMITS, max_output_pixels=100_000),
+            format_options={},
+            decoder=get_decoder(name),
+        )
+        assert isinstance(result, Encoded), result
 
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_both_decoders_turn_pictures_and_convert_their_colours(self, orientation: int) -> None:
@@ -207,6 +231,61 @@ class TestGetDecoder:
             assert opened.header.size == (640, 480)
             assert opened.decode(Plan((300, 225))).size >= (300, 225)
         assert decoder.name == name
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_what_is_decoded_too_late_is_an_error_of_ours(self, name: str) -> None:
+        """Its file is not its own any more then."""
+        file = made.encode(made.sample(size=(640, 480)), "JPEG")
+        with get_decoder(name).open(file, LIMITS) as opened:
+            pass
+        with pytest.raises(GenerationError):
+            opened.decode(Plan())
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_file_may_be_opened_anew_while_an_animation_is_read(self, name: str) -> None:
+        """Files of object storages open themselves anew; a processor may read the source as well."""
+        frames = [made.sample(size=(300, 200)).rotate(turn) for turn in (0, 90, 180)]
+        whole = made.encode(frames[0], "GIF", save_all=True, append_images=frames[1:]).getvalue()
+
+        class Reopening(File):  # type: ignore[type-arg]
+            """As those of Django: what it opens takes the place of what it had."""
+
+            def open(self, *_: object, **__: object) -> Reopening:
+                self.file = io.BytesIO(whole)
+                return self
+
+        class Reads:
+            """A processor that reads the source."""
+
+            def process(self, image: Image.Image) -> Image.Image:
+                file.close()
+                file.open()
+                return image
+
+        file = Reopening(io.BytesIO(whole), "a.gif")
+        recipes = [Recipe([Reads()], format="WEBP")]
+        (result,) = render_many(
+            file, recipes, limits=LIMITS, format_options={}, decoder=get_decoder(name)
+        )
+        assert isinstance(result, Encoded), result
+        assert result.frames == 3
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_file_that_does_not_say_where_it_is_cannot_be_read(self, name: str) -> None:
+        """It is the storage that is broken, not the picture."""
+
+        class Lost(io.BytesIO):
+            """A file whose position is known once."""
+
+            asked = 0
+
+            def tell(self) -> Any:
+                self.asked += 1
+                return super().tell() if self.asked == 1 else None
+
+        file = Lost(made.encode(made.sample(), "PNG").getvalue())
+        with pytest.raises(SourceUnavailable, match="cannot be read"):
+            get_decoder(name).open(file, LIMITS).__enter__()
 
 
 @pytest.mark.parametrize("lossless", [False, True])

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
+from django.utils.module_loading import import_string
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -764,6 +765,11 @@ def test_every_public_processor_is_in_the_examples() -> None:
         and name not in {"Processor", "SizedProcessor", "ProcessorPipeline"}
     }
     assert named == {type(item).__name__ for item in EXAMPLES}
+
+
+def test_anchors_are_where_pilkit_has_them() -> None:
+    """Code for pilkit imports them from its module of crops."""
+    assert import_string("imagekit_registry.processors.crop.Anchor") is Anchor
 
 
 def test_helpers_of_pilkit_count_as_pillow_does() -> None:
