@@ -31,6 +31,7 @@ from imagekit_registry.maintenance.inventory import (
     compile_pattern,
     every_batch,
 )
+from imagekit_registry.maintenance.places import accesses_in_use
 from imagekit_registry.specs import fingerprint
 from imagekit_registry.state import (
     CacheFileRecord,
@@ -118,7 +119,7 @@ class Checker:
     counts: Counter[str] = attrs.field(factory=Counter, init=False)
     _listing: Listing = attrs.field(factory=Listing, init=False)
     _seen: Hashes = attrs.field(factory=Hashes, init=False)
-    _accesses: set[StateAccess] = attrs.field(factory=lambda: {get_state_access()}, init=False)
+    _accesses: set[StateAccess] = attrs.field(factory=set, init=False)
 
     def run(self) -> Iterator[Problem]:
         """Yield what is wrong, after it was repaired, if it is to be and can be.
@@ -133,7 +134,7 @@ class Checker:
                 yield from _unnamed(errors)
         forget_local_states()
         yield from _unnamed(errors)
-        for access in self._accesses:
+        for access in accesses_in_use(self._accesses):
             yield from self._check_records(access)
 
     # Files that rows call for.

@@ -30,7 +30,7 @@ from imagekit_registry.maintenance.inventory import (
     compile_pattern,
     in_chunks,
 )
-from imagekit_registry.maintenance.places import Sources
+from imagekit_registry.maintenance.places import Sources, accesses_in_use
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
@@ -138,7 +138,7 @@ class Cleaner:
         self._pattern = compile_pattern(*self.patterns)
         self.inventory.take(self.on_progress, write=not self.dry_run)
         self._reasons = _Reasons(self.inventory)
-        for access in self.inventory.accesses:
+        for access in accesses_in_use(self.inventory.accesses):
             for key, record in access.iter_items():
                 if record.spec_id:
                     place = (record.storage, record.published_name or record.name)

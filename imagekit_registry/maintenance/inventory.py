@@ -32,7 +32,7 @@ from imagekit_registry.specs import ImageSpec, iterate_rows
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup
 from imagekit_registry.state import (
     CacheFileRecord,
-    get_state_access,
+    StateAccess,
     state_scope,
 )
 
@@ -282,7 +282,7 @@ class Inventory:
         self.errors: Errors = FirstErrors()
         storage = get_storage()
         self.storages = {storage_reference(storage): storage}
-        self.accesses = {get_state_access()}
+        self.accesses: set[StateAccess] = set()
         self.fed = fed_ids()
 
     def __contains__(self, place: tuple[str, str]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.core.files.storage import Storage, storages
 
 from imagekit_registry._loading import resolve_storage, storage_reference
@@ -20,12 +22,14 @@ from imagekit_registry.state import (
 __all__ = ["Sources", "accesses_in_use", "storages_in_use"]
 
 
-def accesses_in_use() -> list[StateAccess]:
-    """Return the ways to the records of all files: to each store, or table, one."""
-    own = get_state_access()
-    states = [backend.states for backend in backends_in_use()]
-    others = (access for access in states if access is not None)
-    return list({_place_of(access): access for access in (*others, own)}.values())
+def accesses_in_use(others: Iterable[StateAccess] = ()) -> list[StateAccess]:
+    """Return the ways to the records of all files: to each store, or table, one.
+
+    Args:
+        others: Those of files whose backends neither the settings nor registered specs name.
+    """
+    states = (*others, *(backend.states for backend in backends_in_use()), get_state_access())
+    return list({_place_of(access): access for access in states if access is not None}.values())
 
 
 def _place_of(access: StateAccess) -> object:

@@ -21,6 +21,7 @@ from django.template import engines
 
 from imagekit_registry import get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile
+from imagekit_registry.cachefiles.backends import DatabaseImageCacheBackend
 from imagekit_registry.cachefiles.namers import source_name_and_field
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.state import (
@@ -397,6 +398,26 @@ class TestLedger:
         assert (record.name, record.status) == (files[1].name, Status.EXISTS)
         file = get_image("imagekit:thumbnail", source=name, width=30)
         assert file.width == 30
+
+    def test_the_ledger_of_a_backend_that_only_tags_use_is_checked_and_cleaned(
+        self, run: Run, stored_photo: Any
+    ) -> None:
+        """No row calls for its files, and the settings name another store."""
+
+        class Card(Small):
+            cachefile_backend = f"{DatabaseImageCacheBackend.__module__}.DatabaseImageCacheBackend"
+
+        register.generator("tests:card", Card)
+        name = stored_photo()
+        file, other = (get_image("tests:card", source=each) for each in (name, stored_photo()))
+        for each in (file, other):
+            each.generate()
+        storages["default"].delete(file.name or "")
+        storages["default"].delete(str(other.source.name))
+        assert problems(run("checkimages", "--json")) == [("gone", file.name, False)]
+        run("cleanimages", "--json")
+        assert [record.name for _, record in DatabaseStateStore().iter_items()] == [file.name]
+        assert not storages["default"].exists(other.name or "")
 
     def test_patterns_hold_for_the_ledger_too(
         self, run: Run, settings: Any, stored_photo: Any, group: Group
