@@ -35,8 +35,8 @@ POINTS = {
     "source deleted": (66, 58),
     "image deleted": (12, 8),
     "generateimages": (80, 78),
-    "cleanimages": (126, 112),
-    "checkimages --repair": (76, 72),
+    "cleanimages": (128, 112),
+    "checkimages --repair": (78, 72),
     "message": (50, 48),
 }
 
