@@ -259,8 +259,7 @@ class Generation:
             try:
                 backend = item.file.cachefile_backend
                 worker = backend if backend.is_async and not self.here else None
-                is_here = worker is None or self.dry_run
-                if decide(item, self._policy, self._news, here=is_here):
+                if decide(item, self._policy, self._news, here=worker is None):
                     groups.setdefault((source_key(item.file), worker), []).append(item)
                 else:
                     self._queue.extend(item.results(ResultStatus.EXISTING))

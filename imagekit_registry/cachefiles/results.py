@@ -141,7 +141,8 @@ def decide(item: Item, policy: Policy, news: News, *, here: bool = True) -> bool
         item: The file.
         policy: When files are made.
         news: Where a record goes that says what the storage has told.
-        here: Whether it is made here: a storage that is far away is asked once, under the lock.
+        here: Whether it is made here: a storage that is far away is asked once, under the lock. For
+            workers it is asked now, and what it says is news in any case.
 
     Raises:
         RetryLater: It failed a short while ago.
