@@ -142,21 +142,29 @@ def _from_codec(image: WebPImageFile) -> Image.Image:
 
 
 class PillowImage:
-    """An image that Pillow has opened."""
+    """An image that Pillow has opened.
 
-    def __init__(self, image: ImageFile.ImageFile, source: BufferedSource, limits: Limits) -> None:
-        """Read what the header says.
+    Args:
+        source: The file.
+        limits: Checked against its header, and while it is decoded.
+        called: What its header calls the format, if it is not what Pillow reads.
+    """
+
+    def __init__(self, source: BufferedSource, limits: Limits, called: str = "") -> None:
+        """Open *source* and read what its header says.
 
         Raises:
-            LimitExceeded: It would cost too much time.
-            UnreadableImage: Its pixels are numbers of a palette that it lacks.
+            LimitExceeded: It has more pixels than *limits* allow, or would cost too much time.
+            UnreadableImage: It is no image of an allowed format, or its pixels are numbers of a
+                palette that it lacks.
         """
+        image = open_pillow(source, limits)
+        format, place = image.format or "", source.tell()
         if image.mode == "P" and image.palette is None:
             raise UnreadableImage("the image has no palette", hint="Upload the file again.")
         self._image = image
         self.limits = limits
         self.source = source
-        format, place = image.format or "", source.tell()
         check_cost(image, source, place, limits)
         frames = count_frames(image, source, limits)
         loop = plays(image, source) if frames > 1 else None
@@ -170,6 +178,7 @@ class PillowImage:
         profile, self.hdr = read_colours(image, source)
         lossless = format == "WEBP" and is_lossless_webp(source)
         source.seek(place)
+        format = called or format
         self.header = Header(*size, image.mode, format, frames, orientation, profile, lossless)
 
     def rescales(self, base: Plan, several: bool) -> bool:
@@ -347,12 +356,9 @@ class PillowDecoder:
             if sound is not None:
                 source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
             with translated(source):
-                image = PillowImage(open_pillow(source, limits), source, limits)
-                if opener is not None:
-                    image.header = attrs.evolve(image.header, format=opener.format)
-                opened = self._adapt(image)
+                opened = self._open(source, limits, opener.format if opener else "")
             yield opened
 
-    def _adapt(self, opened: PillowImage) -> OpenedImage:
+    def _open(self, source: BufferedSource, limits: Limits, called: str) -> OpenedImage:
         """Return what decodes an image whose header has been read; for subclasses."""
-        return opened
+        return PillowImage(source, limits, called)

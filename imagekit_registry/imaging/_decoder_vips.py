@@ -15,7 +15,7 @@ from ._decoder_pillow import PillowDecoder, PillowImage
 from ._metadata import finish
 from ._plan import Frame, OpenedImage, Plan
 from ._scaling import RENDITION_SAFETY, SAFETY, Size
-from ._source import translated
+from ._source import BufferedSource, Limits, translated
 
 if TYPE_CHECKING:
     import pyvips
@@ -186,5 +186,5 @@ class VipsDecoder(PillowDecoder):
             ) from error
         self._vips = pyvips
 
-    def _adapt(self, opened: PillowImage) -> OpenedImage:
-        return _VipsImage(self._vips, opened)
+    def _open(self, source: BufferedSource, limits: Limits, called: str) -> OpenedImage:
+        return _VipsImage(self._vips, PillowImage(source, limits, called))

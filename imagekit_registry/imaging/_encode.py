@@ -24,10 +24,11 @@ from ._recipe import Recipe
 from ._scaling import Size
 from ._source import Deadline, Limits, Readable, open_source
 from ._steps import step
-from .formats import AUTO, AUTO_FORMATS, normalize_format
+from .formats import AUTO, AUTO_FORMATS
 from .placeholders import make_placeholder
 from .qualities import HIGHEST, Target, quality_options
 
+#: By Pillow's names of the formats.
 FormatOptions = Mapping[str, Mapping[str, object]]
 
 #: JPEGs up to this size get tables of their own unless told otherwise: those of the standard are a
@@ -54,17 +55,6 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 MAX_ICON_SIDE = 256
 #: Options of JPEG for which the whole file is held in memory.
 _WHOLE_FILE = ("optimize", "progressive", "progression")
-
-
-def save_options(
-    format: str, format_options: Mapping[str, Mapping[str, object]]
-) -> dict[str, object]:
-    """Return those of *format_options* that are for *format*, however it is spelt there."""
-    merged: dict[str, object] = {}
-    for name, values in format_options.items():
-        if normalize_format(name) == format:
-            merged.update(values)
-    return merged
 
 
 def _save(image: Image.Image, format: str, options: dict[str, object], save_all: bool) -> bytes:
@@ -172,15 +162,17 @@ class Work:
 
     def options(self, job: Job, format: str, size: Size) -> dict[str, object]:
         """Return the save options of a result of *size*."""
-        options = save_options(format, self.format_options)
-        options |= quality_options(job.recipe.quality, format)
-        if format == "JPEG" and size[0] * size[1] <= SMALL_JPEG_PIXELS:
+        pixels, most = size[0] * size[1], self.limits.max_output_pixels
+        options = dict(self.format_options.get(format, {}))
+        if job.recipe.quality is not None:
+            options |= quality_options(job.recipe.quality, format)
+        if format == "JPEG" and pixels <= SMALL_JPEG_PIXELS:
             options = {"optimize": True} | options
         asked = options.keys() | job.recipe.options.keys()
         # Losses show in text, and what was one bit takes fewer bytes without them.
         is_exact = job.header.is_lossless or job.header.mode == "1"
-        if self.limits.is_large(size):
-            options |= save_options(format, self.large_options)
+        if most is not None and pixels * 2 > most:
+            options |= self.large_options.get(format, {})
         elif format == "WEBP" and is_exact and "lossless" not in asked:
             is_lossy = "quality" in job.recipe.options or job.recipe.quality is not None
             options |= {} if is_lossy else LOSSLESS_WEBP
@@ -260,7 +252,8 @@ def _encode_as(work: Work, job: Job, image: Image.Image, format: str) -> Encoded
     options = {**extra, **work.options(job, format, image.size)}
     with step("encode", format=format, width=image.width, height=image.height):
         made = _write_still(work, job.recipe, image, format, options)
-    made.placeholder = make_placeholder(image, job.recipe.placeholder)
+    if job.recipe.placeholder:
+        made.placeholder = make_placeholder(image, job.recipe.placeholder)
     return made
 
 

@@ -23,7 +23,7 @@ PALETTE_LOSS, MAX_PALETTE_PIXELS = 5.0, 4_000_000
 #: Modes that are narrowed to a palette: one of a PNG has alpha too, and a GIF gets one in any case.
 _NARROWED: Mapping[str, tuple[str, ...]] = {"GIF": (), "PNG": ("RGB", "RGBA")}
 #: Formats that take fewer bytes for fewer greys; WebP does if it is without losses.
-_GAIN_BY_FEW_GREYS = frozenset(["GIF", "PNG", "TIFF", "WEBP"])
+GAIN_BY_FEW_GREYS = frozenset(["GIF", "PNG", "TIFF", "WEBP"])
 #: Formats whose frames Pillow writes one after the other, with a duration each.
 ANIMATED_FORMATS = frozenset(["AVIF", "GIF", "PNG", "WEBP"])
 #: Formats that hold EXIF data and profiles.
@@ -147,19 +147,12 @@ def to_palette(image: Image.Image) -> tuple[Image.Image, dict[str, object]]:
     return palette, {"transparency": hole}
 
 
-def gains_by_few_colors(source_mode: str, format: str) -> bool:
-    """Return whether what was in one bit or had a palette takes the fewer bytes the fewer colours it has."""
-    if source_mode == "1":
-        return format in _GAIN_BY_FEW_GREYS
-    return source_mode == "P" and holds(format, "P")
-
-
 def narrowed(image: Image.Image, source_mode: str, format: str) -> Image.Image:
     """Return *image* with a palette, in one bit or in few greys, as its source was, if it may be so."""
     if source_mode == "1" and image.mode == "L":
         if holds(format, "1") and not any(image.histogram()[1:255]):
             return image.convert("1", dither=Image.Dither.NONE)
-        if format not in _GAIN_BY_FEW_GREYS:
+        if format not in GAIN_BY_FEW_GREYS:
             return image
         # The edges of scaled text are read by their greys: one bit would be ragged, and sixteen
         # greys look like 256 in half the bytes.

@@ -11,13 +11,13 @@ from typing import Literal, Protocol
 import attrs
 from PIL import Image
 
-from imagekit_registry.exceptions import GenerationError, answer_or
+from imagekit_registry.exceptions import GenerationError
 from imagekit_registry.processors import Processor
 from imagekit_registry.processors.base import (
     ProcessorPipeline,
+    foreseen_size,
     is_ours,
     is_scale_invariant,
-    output_size_of,
     overrides,
 )
 
@@ -268,9 +268,7 @@ def check_result(job: Job, limits: Limits) -> None:
         is_small = is_small and is_scale_invariant(processor)
         predicted = size
         if not is_small:
-            # A processor's own mistake shows when it is run.
-            says = not overrides(processor, "output_size")
-            answer = answer_or(None, output_size_of, processor, size) if says else None
+            answer = foreseen_size(processor, size)
             if answer is None:
                 return
             limits.check_output(predicted := answer, is_last=False)

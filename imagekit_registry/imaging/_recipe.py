@@ -90,7 +90,10 @@ class Recipe:
     background: str | int | Sequence[int] | None = None
     decode_small: bool = True
     quality: Quality | None = attrs.field(
-        default=None, validator=lambda _recipe, _attribute, value: check_quality(value)
+        default=None,
+        validator=attrs.validators.optional(
+            lambda _recipe, _attribute, value: check_quality(value)
+        ),
     )
     never_larger: bool = False
     skip_if: Literal["fits"] | None = _choice(None, "fits")

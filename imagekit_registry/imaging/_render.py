@@ -23,13 +23,13 @@ from ._colour import without_palette
 from ._decoder_pillow import PillowDecoder
 from ._encode import FormatOptions, Work, finish_still
 from ._metadata import finish
-from ._modes import ANIMATED_FORMATS, Encoded, frame_for, gains_by_few_colors
+from ._modes import ANIMATED_FORMATS, Encoded, frame_for
 from ._plan import Decoder, Frame, Header, Job, Plan, check_result, plan_jobs, rendition_size
 from ._recipe import Recipe
-from ._scaling import Pyramid, Size, SoftResizer
+from ._scaling import Pyramid, Size, soft_resizer
 from ._source import Deadline, Limits, Readable
 from ._steps import step
-from .formats import SMALLEST, SMALLEST_OF, can_write, require_format
+from .formats import SMALLEST, SMALLEST_OF, by_format, can_write, require_format
 from .placeholders import make_placeholder
 
 _NO_OPTIONS: FormatOptions = MappingProxyType({})
@@ -65,20 +65,6 @@ def get_decoder(name: str) -> Decoder:
         known = ", ".join(sorted(_MAKERS))
         raise InvalidConfiguration(f"there is no decoder {name!r}; there are: {known}") from None
     return maker()
-
-
-def _softener(job: Job, *, moves: bool) -> Resizer | None:
-    """Return what scales where each colour of an edge costs bytes; None: what scales everything else.
-
-    LANCZOS puts light and dark lines along edges, which double the bytes of a drawing. This filter keeps
-    as much of it. Averages have fewer colours still, but are ragged, which is not seen in what moves.
-    """
-    if moves and job.format == "GIF":
-        return SoftResizer(Image.Resampling.BOX)
-    # Pillow takes a GIF of greys for one without a palette.
-    mode = "P" if job.header.format == "GIF" else job.header.mode
-    is_dear = gains_by_few_colors(mode, job.format)
-    return SoftResizer(Image.Resampling.HAMMING) if is_dear else None
 
 
 def _call(processor: Processor, image: Image.Image, size: Size) -> tuple[Image.Image, Size]:
@@ -170,7 +156,7 @@ def _render_stills(work: Work, jobs: list[Job]) -> None:
                 pyramid = pyramids[key]
                 image = pyramid.least(job.needed if job.stored_size else None)
             shared = several and pyramid is not None
-            soft = _softener(job, moves=False)
+            soft = soft_resizer(header.format, header.mode, job.format, moves=False)
             with resized_by(soft) if soft else contextlib.nullcontext():
                 made = run(job, image, work.limits, work.deadline, shared=shared)
             rendition = rendition_size(job) if shared and not soft else None
@@ -228,7 +214,7 @@ def _collect_frames(work: Work, jobs: list[Job]) -> None:
 def _add_frame(work: Work, job: Job, frame: Frame) -> None:
     plan = Plan(orientation=job.orientation, color=job.color)
     image = finish(frame.image.copy(), plan, work.opened)
-    soft = _softener(job, moves=True)
+    soft = soft_resizer(job.header.format, job.header.mode, job.format, moves=True)
     with resized_by(soft) if soft else contextlib.nullcontext():
         made = run(job, image, work.limits, work.deadline)
     job.frames.append(attrs.evolve(frame, image=frame_for(made)))
@@ -295,6 +281,7 @@ def render_many(
     for recipe in wanted:
         if recipe.format and not (recipe.format == SMALLEST and any(map(can_write, smallest))):
             require_format(recipe.format)
+    usual, large = by_format(format_options), by_format(large_options)
     if not wanted:
         return []
     clock = deadline or Deadline(limits.max_seconds)
@@ -303,7 +290,7 @@ def render_many(
             (decoder or _PILLOW).open(file, limits, clock) as opened,
             resized_by(resizer or _PILLOW_RESIZER),
         ):
-            work = Work(file, opened, limits, clock, format_options, large_options)
+            work = Work(file, opened, limits, clock, usual, large)
             results = _render_opened(
                 work, [Job(recipe, opened.header, source_name, smallest) for recipe in wanted]
             )

@@ -174,10 +174,6 @@ class Limits:
         )
         raise LimitExceeded(cause, limit="output", hint="Ask for a smaller image.")
 
-    def is_large(self, size: tuple[int, int]) -> bool:
-        """Return whether a result of *size* is near the largest that is allowed."""
-        return self.max_output_pixels is not None and size[0] * size[1] * 2 > self.max_output_pixels
-
 
 class Deadline:
     """The moment at which the work on one source must be over.

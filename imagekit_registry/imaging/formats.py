@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
+from collections.abc import Mapping
 
 from PIL import Image
 
@@ -91,6 +92,16 @@ def normalize_format(name: str) -> str:
     """
     upper = name.strip().lstrip(".").upper()
     return _ALIASES.get(upper, upper)
+
+
+def by_format(
+    options: Mapping[str, Mapping[str, object]],
+) -> Mapping[str, Mapping[str, object]]:
+    """Return save options by Pillow's names of the formats, however they are spelt."""
+    merged: dict[str, dict[str, object]] = {}
+    for name, values in options.items():
+        merged.setdefault(normalize_format(name), {}).update(values)
+    return merged
 
 
 def _named_as(format: str) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 import attrs
 from PIL import Image, ImageEnhance, ImageOps
 
-from imagekit_registry.exceptions import InvalidArgument
+from imagekit_registry.exceptions import InvalidArgument, answer_or
 
 from . import _fields as fields
 from ._fields import Color
@@ -96,6 +96,17 @@ def overrides(processor: Processor, *names: str) -> bool:
         if "process" in vars(cls):
             return not is_ours(cls)
     return False
+
+
+def foreseen_size(processor: Processor, size: Size) -> Size | None:
+    """Return the size of what *processor* is going to make of *size*; None if that cannot be told.
+
+    Its own mistakes show when it is run.
+    """
+    predict: Callable[[Size], Size | None] | None = getattr(processor, "output_size", None)
+    if predict is None or overrides(processor, "output_size"):
+        return None
+    return answer_or(None, predict, size)
 
 
 class ProcessorPipeline(list[Processor]):

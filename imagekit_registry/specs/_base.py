@@ -119,7 +119,23 @@ def _load(name: str, kind: str) -> Any:
     return found
 
 
-for _cached in (_limits, format_options, _load):
+@cache
+def render_settings() -> Mapping[str, Any]:
+    """Return what the settings say of making images, as `imaging.render_many` takes it.
+
+    Raises:
+        InvalidConfiguration: They name a decoder or a resizer that cannot be used.
+    """
+    return {
+        "format_options": format_options(),
+        "large_options": format_options(is_large=True),
+        "smallest": conf.SMALLEST,
+        "decoder": load_decoder(conf.DECODER),
+        "resizer": load_resizer(conf.RESIZER),
+    }
+
+
+for _cached in (_limits, format_options, _load, render_settings):
     forget_on_change(_cached.cache_clear)
 
 

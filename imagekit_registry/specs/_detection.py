@@ -35,16 +35,14 @@ _SEEN_SIDE = 640
 
 def asked_detectors(spec: ImageSpec) -> tuple[str, ...]:
     """Return the detectors that say what *spec* keeps; none where a row does, or nobody is asked."""
-    names = detector_registry.names
     asked: set[str] = set()
 
     def ask() -> FocalPoint | None:
-        asked.update(names)
+        asked.update(detector_registry.names)
         return None
 
-    if names:
-        spec.placed_processors(ask)
-    return names if asked else ()
+    spec.placed_processors(ask)
+    return detector_registry.names if asked else ()
 
 
 def with_suggestions(specs: Sequence[ImageSpec], render: Render) -> list[Recipe]:

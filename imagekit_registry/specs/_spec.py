@@ -22,12 +22,11 @@ from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, normalize_form
 from imagekit_registry.imaging.qualities import Quality
 from imagekit_registry.processors import Processor
 from imagekit_registry.processors.anchors import FocalPoint, place
+from imagekit_registry.registry import detector_registry
 from imagekit_registry.specs._base import (
     BaseImageSpec,
     default_limits,
-    format_options,
-    load_decoder,
-    load_resizer,
+    render_settings,
     smallest_formats,
 )
 from imagekit_registry.specs._detection import asked_detectors, with_suggestions
@@ -36,6 +35,7 @@ from imagekit_registry.specs._rows import point_of
 from imagekit_registry.specs._sources import (
     StoredFile,
     has_source,
+    name_of,
     open_source,
     reference_of,
 )
@@ -207,7 +207,7 @@ class ImageSpec(BaseImageSpec):
             extras["format_options"] = _relevant_options(self.format)
         if smallest := smallest_formats(self.format):
             extras["smallest"] = smallest
-        if detectors := asked_detectors(self):
+        if detector_registry.names and (detectors := asked_detectors(self)):
             extras["detectors"] = detectors
         if cls.generate is not ImageSpec.generate:
             extras["generate"] = f"{cls.__module__}.{cls.__qualname__}"
@@ -369,13 +369,13 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
         MissingSource: There is no source.
     """
     first = specs[0]
-    source, name = first.source, first.source_name
+    source, name = first.source, name_of(first.source)
     if not has_source(source):
         raise MissingSource(
             f"The spec {first.describe()} has no source: the image field is empty, or no source"
             " was given. Check for that before asking for an image."
         )
-    limits = first.limits or default_limits()
+    limits, settings = first.limits or default_limits(), render_settings()
     deadline = imaging.Deadline(limits.max_seconds)
     try:
         with open_source(source) as file:
@@ -383,15 +383,15 @@ def generate_together(specs: Sequence[ImageSpec]) -> list[Encoded | GenerationEr
                 _renderers[-1] if _renderers else imaging.render_many,
                 file,
                 limits=limits,
-                format_options=format_options(),
-                large_options=format_options(is_large=True),
-                smallest=conf.SMALLEST,
-                decoder=load_decoder(conf.DECODER),
-                resizer=load_resizer(conf.RESIZER),
                 source_name=name or "",
                 deadline=deadline,
+                **settings,
             )
-            results = render(with_suggestions(specs, render))
+            results = render(
+                with_suggestions(specs, render)
+                if detector_registry.names
+                else [spec.recipe for spec in specs]
+            )
     except GenerationError as error:
         raise error.located(first.describe(), name) from error.__cause__
     for spec, result in zip(specs, results, strict=True):
