@@ -67,8 +67,9 @@ def _try_formats(
 def _allowed_names(limits: Limits) -> list[str]:
     allowed = limits.allowed_formats | ({"JPEG"} if "MPO" in limits.allowed_formats else set())
     names = [name for name in Image.ID if name in allowed]
-    # Formats without a signature take anything for theirs: they come last.
-    return sorted(names, key=lambda name: Image.OPEN[name][1] is None)
+    # Formats without a signature take anything for theirs: they come last. Before them comes what a
+    # pattern is looked for in, which most files are not.
+    return sorted(names, key=lambda name: (Image.OPEN[name][1] is None, name == "HEIF"))
 
 
 def _refusal(source: BufferedSource, prefix: bytes, names: list[str]) -> Exception:
@@ -351,12 +352,16 @@ class PillowDecoder:
                 source.seek(0)
                 sound = _read_by(opener, source, limits, clock) if opener else None
                 sound = sound or mended(source, limits.max_missing)
-            if opener is not None:
-                limits = attrs.evolve(limits, allowed_formats=["PNG"], max_bytes=None)
+                if sound is None:
+                    opened = self._open(source, limits, "")
             if sound is not None:
+                called = ""
+                if opener is not None:
+                    limits = attrs.evolve(limits, allowed_formats=["PNG"], max_bytes=None)
+                    called = opener.format
                 source = stack.enter_context(open_source(io.BytesIO(sound), limits, clock))
-            with translated(source):
-                opened = self._open(source, limits, opener.format if opener else "")
+                with translated(source):
+                    opened = self._open(source, limits, called)
             yield opened
 
     def _open(self, source: BufferedSource, limits: Limits, called: str) -> OpenedImage:

@@ -21,7 +21,7 @@ from imagekit_registry.processors.base import (
     overrides,
 )
 
-from ._modes import Encoded, carries
+from ._modes import ANIMATED_FORMATS, Encoded, carries
 from ._recipe import Recipe
 from ._scaling import SAFETY, Size
 from ._source import Deadline, Limits, Readable
@@ -190,6 +190,8 @@ class Job:
     #: What is written, and in which colours; a transparent result may have another format still.
     format: str = attrs.field(init=False)
     color: Literal["srgb", "keep"] = attrs.field(init=False)
+    #: Whether it is an animation.
+    moves: bool = attrs.field(init=False)
     #: The recipe's, without pipelines.
     processors: tuple[Processor, ...] = attrs.field(init=False)
     #: What is to be applied to the stored pixels, and their size afterwards.
@@ -213,6 +215,8 @@ class Job:
         if chosen == AUTO:
             chosen = AUTO_FORMATS[0]
         self.format = chosen or default_format(self.header.format, self.source_name)
+        can_move = self.recipe.animated and self.format in ANIMATED_FORMATS
+        self.moves = can_move and self.header.frames > 1
         keeps = self.recipe.color == "keep"
         kept = keeps and carries(self.header.profile, self.header.mode, self.format)
         self.color = "keep" if kept else "srgb"
@@ -220,7 +224,9 @@ class Job:
         self.orientation = self.header.orientation if self.recipe.auto_orient else 1
         size = self.header.size
         self.source_size = size if self.orientation < 5 else size[::-1]
-        if any(overrides(each, "required_size", "scale_invariant") for each in self.processors):
+        if any(
+            overrides(type(each), "required_size", "scale_invariant") for each in self.processors
+        ):
             return
         needed = ProcessorPipeline(self.processors).required_size(self.source_size)
         if needed is None or any(map(operator.ge, needed, self.source_size)):
@@ -253,6 +259,21 @@ def plan_decode(header: Header, recipes: Iterable[Recipe]) -> Plan:
             they are stored, and each recipe does its own.
     """
     return plan_jobs([Job(recipe, header) for recipe in recipes])
+
+
+def plan_job(
+    recipe: Recipe, header: Header, limits: Limits, source_name: str, smallest: Sequence[str]
+) -> Job:
+    """Return the job of a recipe; its result is the error if it would cost more than *limits* allow."""
+    job = Job(recipe, header, source_name, smallest)
+    try:
+        if job.moves:
+            limits.check_frames(header.frames)
+            limits.check_animation(header.size, header.frames)
+        check_result(job, limits)
+    except GenerationError as error:
+        job.result = error
+    return job
 
 
 def check_result(job: Job, limits: Limits) -> None:

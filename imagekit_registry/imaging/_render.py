@@ -23,8 +23,8 @@ from ._colour import without_palette
 from ._decoder_pillow import PillowDecoder
 from ._encode import FormatOptions, Work, finish_still
 from ._metadata import finish
-from ._modes import ANIMATED_FORMATS, Encoded, frame_for
-from ._plan import Decoder, Frame, Header, Job, Plan, check_result, plan_jobs, rendition_size
+from ._modes import Encoded, frame_for
+from ._plan import Decoder, Frame, Header, Job, Plan, plan_job, plan_jobs, rendition_size
 from ._recipe import Recipe
 from ._scaling import Pyramid, Size, soft_resizer
 from ._source import Deadline, Limits, Readable
@@ -72,7 +72,7 @@ def _call(processor: Processor, image: Image.Image, size: Size) -> tuple[Image.I
     result: object
     reduced: Callable[[Image.Image, Size], Image.Image] | None
     reduced = getattr(processor, "process_reduced", None)
-    if reduced is None or image.size == size or overrides(processor, "process_reduced"):
+    if reduced is None or image.size == size or overrides(type(processor), "process_reduced"):
         reduced, result = None, processor.process(image)
     else:
         result = reduced(image, size)
@@ -222,21 +222,10 @@ def _add_frame(work: Work, job: Job, frame: Frame) -> None:
 
 
 def _render_opened(work: Work, jobs: list[Job]) -> list[Encoded | GenerationError]:
-    header = work.opened.header
-    stills: list[Job] = []
-    moving: list[Job] = []
-    for job in jobs:
-        can_move = job.recipe.animated and job.format in ANIMATED_FORMATS
-        is_animated = can_move and header.frames > 1
-        with _errors_kept(job):
-            if is_animated:
-                work.limits.check_frames(header.frames)
-                work.limits.check_animation(header.size, header.frames)
-            check_result(job, work.limits)
-            (moving if is_animated else stills).append(job)
-    if stills:
+    left = [job for job in jobs if job.result is None]
+    if stills := [job for job in left if not job.moves]:
         _render_stills(work, stills)
-    if moving:
+    if moving := [job for job in left if job.moves]:
         _render_animations(work, moving)
     return [job.result for job in jobs if job.result is not None]
 
@@ -291,9 +280,8 @@ def render_many(
             resized_by(resizer or _PILLOW_RESIZER),
         ):
             work = Work(file, opened, limits, clock, usual, large)
-            results = _render_opened(
-                work, [Job(recipe, opened.header, source_name, smallest) for recipe in wanted]
-            )
+            about = opened.header, limits, source_name, smallest
+            results = _render_opened(work, [plan_job(recipe, *about) for recipe in wanted])
     except GenerationError as error:
         results = [error, *(copy.copy(error) for _ in wanted[1:])]
     for result in results:

@@ -44,9 +44,11 @@ SVG = (
 @pytest.fixture(autouse=True)
 def openers() -> Iterator[None]:
     """Take out what a test has registered, and what a plug-in has told Pillow."""
-    known, opened = dict(opener_registry._openers), dict(Image.OPEN)
+    known, opened = opener_registry.registered(), dict(Image.OPEN)
     yield
-    opener_registry._openers = known
+    for each in opener_registry.registered():
+        if each not in known:
+            opener_registry.unregister(each.media_type)
     Image.ID[:] = [each for each in Image.ID if each in opened]
     Image.OPEN.clear()
     Image.OPEN.update(opened)
