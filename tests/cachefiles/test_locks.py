@@ -227,7 +227,7 @@ class TestStampede:
 class TestWaiting:
     @pytest.mark.parametrize("cache", ["default", *SHARED, "down"])
     @pytest.mark.parametrize("wait", [0, 0.05])
-    def test_waiting_is_bounded(
+    def test_waiting_for_a_lock_is_bounded(
         self, workers: list[Worker], tmp_path: Path, cache: str, wait: float
     ) -> None:
         """Who does not get the lock in time gets our exception, which says what to set."""
@@ -244,7 +244,9 @@ class TestWaiting:
         with lock(cache=cache, wait=0) as held:
             assert held.acquired
 
-    def test_other_hosts_wait_as_well(self, workers: list[Worker], tmp_path: Path) -> None:
+    def test_other_hosts_wait_for_a_lock_as_well(
+        self, workers: list[Worker], tmp_path: Path
+    ) -> None:
         """The key in the cache holds apart those who share no lock files."""
         workers[0].ask("hold", host(tmp_path, 1), cache="files")
         with pytest.raises(LockTimeout), lock(cache="files", wait=0):
@@ -300,7 +302,7 @@ class TestWaiting:
         ("timeout", "wait"),
         [(0, 1), (-1, 1), (float("nan"), 1), (1, -1), (1, float("nan"))],
     )
-    def test_senseless_times_are_refused(self, timeout: float, wait: float) -> None:
+    def test_senseless_times_of_a_lock_are_refused(self, timeout: float, wait: float) -> None:
         """The message names the argument."""
         with (
             pytest.raises(InvalidArgument, match=r"^(timeout|wait) must be"),

@@ -103,7 +103,7 @@ class TestAttributes:
         assert type(settled["alt"]) is str
 
     @pytest.mark.parametrize("name", ["src", "SRC"])
-    def test_src_is_the_tags_own(self, name: str) -> None:
+    def test_the_attribute_src_is_the_tags_own(self, name: str) -> None:
         """A second one would win over ours in a browser, or not."""
         with pytest.raises(InvalidArgument, match="'src' is written by the tag"):
             settle_attributes({name: "x"})

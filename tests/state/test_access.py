@@ -127,7 +127,9 @@ class TestProcessLayer:
             assert access.get_many(["a"]) == {"a": make()}
         assert store.calls == [("get_many", ["a"])]
 
-    def test_hundred_keys_are_one_call(self, access: StateAccess, store: CountingStore) -> None:
+    def test_a_hundred_keys_are_one_call_of_the_store(
+        self, access: StateAccess, store: CountingStore
+    ) -> None:
         """A page's states come together, each key asked for once."""
         keys = [str(number) for number in range(100)]
         store.records.update({key: make(key) for key in keys})
@@ -207,7 +209,7 @@ class TestProcessLayer:
         access.put("a", making)
         assert access.get("a") == making
 
-    def test_fresh_asks_the_store_and_tells_the_layers(
+    def test_a_fresh_look_asks_the_store_and_tells_the_layers(
         self, access: StateAccess, store: CountingStore
     ) -> None:
         """What the store says then is what everybody knows from then on."""
@@ -217,7 +219,7 @@ class TestProcessLayer:
         assert access.get_many(["a"], fresh=True) == {"a": make("new")}
         assert access.get("a") == make("new")
 
-    def test_fresh_forgets_what_the_store_has_lost(
+    def test_a_fresh_look_forgets_what_the_store_has_lost(
         self, access: StateAccess, store: CountingStore
     ) -> None:
         """A flushed cache takes the process's memory of the key with it."""
@@ -234,7 +236,9 @@ class TestProcessLayer:
         assert access.get("a") == make()
         assert store.calls == [("set_many", ["a"])]
 
-    def test_many_writes_are_one_call(self, access: StateAccess, store: CountingStore) -> None:
+    def test_many_writes_are_one_call_of_the_store(
+        self, access: StateAccess, store: CountingStore
+    ) -> None:
         """And so are many deletions; none at all is no call."""
         access.put_many({})
         access.drop([])
@@ -242,7 +246,7 @@ class TestProcessLayer:
         access.drop("abc")
         assert store.calls == [("set_many", ["a", "b", "c"]), ("delete_many", ["a", "b", "c"])]
 
-    def test_what_is_dropped_is_gone_everywhere(
+    def test_a_record_that_is_dropped_is_gone_from_every_layer(
         self, access: StateAccess, store: CountingStore
     ) -> None:
         """In the store, the process and the request."""
@@ -344,7 +348,7 @@ class TestMemory:
             assert found is None or (found == record and clock.now - written < 10)
             assert len(states) <= size
 
-    def test_what_was_written_last_stays(self) -> None:
+    def test_the_memory_of_a_process_keeps_what_was_written_last(self) -> None:
         """When it is full, the oldest one goes; what is written again counts as new."""
         states = Memory(clock=time.monotonic, now=time.time)
         states.reset(10, ttl=10)
@@ -448,7 +452,7 @@ class TestScope:
             assert access_without_local.get("a") == make()
         assert [name for name, _ in store.calls] == ["get_many", "set_many"]
 
-    def test_fresh_passes_the_scope_by(
+    def test_a_fresh_look_passes_the_scope_by(
         self, access_without_local: StateAccess, store: CountingStore
     ) -> None:
         """Who waits for another process hears of its work in the same request."""
@@ -506,7 +510,7 @@ class TestDeadStore:
         access.drop("b")
         assert len(store.calls) == 4
 
-    def test_a_page_of_hundred_images_waits_once(
+    def test_a_page_of_a_hundred_images_waits_once_for_a_dead_store(
         self, access: StateAccess, store: CountingStore, clock: Clock
     ) -> None:
         """After a failure the store is left alone for a moment."""
@@ -521,7 +525,7 @@ class TestDeadStore:
             access.put(str(number), make())
         assert len(store.calls) == 1
 
-    def test_what_is_made_meanwhile_is_remembered_by_the_process(
+    def test_what_is_made_while_a_store_is_dead_is_remembered_by_the_process(
         self, access: StateAccess, store: CountingStore
     ) -> None:
         """A page is not made again by each request because the cache is down."""
@@ -564,7 +568,7 @@ class TestDeadStore:
         access.put("a", make())
         assert access.get_many("ab", fresh=True) == {"a": make(), "b": make()}
 
-    def test_a_long_wait_is_followed_by_a_longer_pause(
+    def test_a_store_that_took_long_to_fail_is_left_alone_for_longer(
         self, access: StateAccess, store: CountingStore, clock: Clock
     ) -> None:
         """A server with a timeout of 5 seconds costs a fifth of the time at most."""
@@ -582,7 +586,7 @@ class TestDeadStore:
         access.get("a")
         assert len(store.calls) == 2
 
-    def test_after_the_pause_one_thread_tries_and_the_others_do_not_wait(
+    def test_one_thread_tries_a_dead_store_after_the_pause_and_the_others_do_not_wait(
         self, access: StateAccess, store: CountingStore, clock: Clock
     ) -> None:
         """Eight requests do not all hang on a server that is still gone."""
@@ -654,7 +658,7 @@ class TestDeadStore:
         forget_local_states()
         assert access.get("a") == make()
 
-    def test_a_real_cache_that_nobody_answers_from(self, settings: Any) -> None:
+    def test_no_error_of_a_cache_without_a_server_reaches_the_page(self, settings: Any) -> None:
         """Redis's own exceptions are like all others."""
         settings.CACHES = {
             **settings.CACHES,
@@ -746,7 +750,7 @@ class TestTransactions:
         assert access.get_many("ab") == {"a": make(size=2)}
         assert access.store.get_many("ab") == {"a": make(size=2)}
 
-    def test_transactions_that_are_rolled_back_leave_nothing_to_be_believed(
+    def test_transactions_that_are_rolled_back_leave_nothing_that_counts(
         self, settings: Any
     ) -> None:
         """Rows come back, but files do not: the storage is asked."""
