@@ -17,9 +17,9 @@ from django.conf import settings as django_settings
 from django.core.cache import cache as default_cache
 from django.core.cache import caches
 
-from imagekit_registry._breaker import breaker_of
 from imagekit_registry.cachefiles.locks import GenerationLock, generation_lock
 from imagekit_registry.exceptions import InvalidArgument, LockTimeout
+from imagekit_registry.testing import forget_state
 from tests.cachefiles import _lock_worker
 from tests.conftest import require_service
 
@@ -61,7 +61,7 @@ def own_surroundings(
     # The socket of the fork server lies in there: the path of a test's folder is too long for one.
     multiprocessing.util.get_temp_dir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "host"))
-    breaker_of.cache_clear()
+    forget_state()
     yield
     caches["files"].clear()
 

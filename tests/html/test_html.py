@@ -20,10 +20,11 @@ from imagekit_registry.html import (
     ImgMarkup,
     build_attributes,
     is_attribute_name,
+    parse_dimensions,
     plan_picture,
     show,
 )
-from imagekit_registry.html._arguments import parse_dimensions, parse_formats, parse_numbers
+from imagekit_registry.html._arguments import parse_formats, parse_numbers
 from imagekit_registry.html._elements import settle_attributes
 from imagekit_registry.specs import StoredFile
 from tests.pages import Banner, Wide, elements, registered
