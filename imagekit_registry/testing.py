@@ -142,7 +142,7 @@ class fake_images(TestContextDecorator):  # noqa: N801 -- as Django's override_s
 
     def enable(self) -> list[ImageCacheFile]:
         """Begin."""
-        # No record of one block is believed in another.
+        # No record of one block counts in another.
         place = uuid4().hex
         storage = InMemoryStorage(location=f"/{place}", base_url=settings.MEDIA_URL)
         backend = "imagekit_registry.cachefiles.backends.Simple"

@@ -18,12 +18,11 @@ from django.core.checks.registry import registry as check_registry
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from imagekit_registry._breaker import breaker_of
 from imagekit_registry.imaging import Plan
 from imagekit_registry.imaging._decoder_pillow import PillowImage
 from imagekit_registry.registry import generator_registry, source_group_registry
 from imagekit_registry.specs.sourcegroups import ImageFieldSourceGroup, _watcher
-from imagekit_registry.testing import wait_for_images
+from imagekit_registry.testing import forget_state, wait_for_images
 from tests.caches import CountingCache
 
 PHOTOS = Path(__file__).resolve().parent.parent / "demo" / "photos"
@@ -50,7 +49,7 @@ def media(tmp_path: Path, settings: Any) -> Iterator[Path]:
     root.mkdir()
     settings.MEDIA_ROOT = root
     caches["default"].clear()
-    breaker_of.cache_clear()
+    forget_state()
     yield root
     # A thread that is left over would work on in the next test, half in its folder.
     wait_for_images()

@@ -117,26 +117,19 @@ TESTED_ELSEWHERE = {
     "contrib/sorl/fields": "contrib/sorl/test_shortcuts.py",
     "contrib/sorl/imagegenerators": "moving/test_sorl.py",
     "contrib/sorl/templatetags/sorl_thumbnail": "contrib/sorl/templatetags/test_thumbnail.py",
-    # The names of django-imagekit for what is known of files.
     # What the field and its keys are made of, each tested through them.
-    **dict.fromkeys(
-        (
-            *(
-                "contrib/versatile/apps",
-                "contrib/versatile/conf",
-                "contrib/versatile/datastructures",
-                "contrib/versatile/datastructures/filteredimage",
-                "contrib/versatile/datastructures/sizedimage",
-            ),
-            *("contrib/versatile/exceptions", "contrib/versatile/files"),
-            *("contrib/versatile/image_warmer", "contrib/versatile/imagegenerators"),
-            *("contrib/versatile/placeholder", "contrib/versatile/registry"),
-            *("contrib/versatile/serializers", "contrib/versatile/specs"),
-            *("contrib/versatile/utils", "contrib/versatile/validators"),
-            "contrib/versatile/versatileimagefield",
-        ),
-        "contrib/versatile/test_fields.py",
-    ),
+    "contrib/versatile/apps": "contrib/versatile/test_conf.py",
+    "contrib/versatile/datastructures": "contrib/versatile/test_registry.py",
+    "contrib/versatile/datastructures/filteredimage": "contrib/versatile/test_registry.py",
+    "contrib/versatile/datastructures/sizedimage": "contrib/versatile/test_registry.py",
+    "contrib/versatile/exceptions": "contrib/versatile/test_registry.py",
+    "contrib/versatile/files": "contrib/versatile/test_fields.py",
+    "contrib/versatile/image_warmer": "contrib/versatile/test_utils.py",
+    "contrib/versatile/imagegenerators": "moving/test_versatile.py",
+    "contrib/versatile/serializers": "contrib/versatile/test_utils.py",
+    "contrib/versatile/specs": "contrib/versatile/test_fields.py",
+    "contrib/versatile/validators": "contrib/versatile/test_fields.py",
+    "contrib/versatile/versatileimagefield": "contrib/versatile/test_registry.py",
     # Names of easy-thumbnails whose tests are those of what is behind them.
     "contrib/easy/apps": "moving/test_easy.py",
     "contrib/easy/engine": "contrib/easy/test_files.py",
@@ -152,7 +145,7 @@ TESTED_ELSEWHERE = {
     "contrib/easy/templatetags/easy_thumbnails_tags": "contrib/easy/test_templatetags.py",
     "contrib/easy/templatetags/thumbnail": "contrib/easy/test_templatetags.py",
     # Cleaning, checking and waiting are tested through commands, which add nothing but words.
-    "maintenance/adopt": "contrib/sorl/test_former.py",
+    "maintenance/adopt": "management/test_adoptimages.py",
     "maintenance/check": "management/test_checkimages.py",
     # What the admin shows and does.
     "maintenance/again": "admin/test_records.py",
@@ -164,7 +157,7 @@ TESTED_ELSEWHERE = {
     "maintenance/waiting": "management/test_generateimages.py",
     "maintenance/tuning": "management/test_tunequality.py",
     "management/commands": "management/test_generateimages.py",
-    "management/commands/adoptimages": "contrib/sorl/test_former.py",
+    "management/commands/adoptimages": "management/test_adoptimages.py",
     "management/commands/checkimages": "management/test_checkimages.py",
     "management/commands/cleanimages": "management/test_cleanimages.py",
     "management/commands/forgetimages": "management/test_forgetimages.py",
@@ -184,10 +177,9 @@ TESTED_ELSEWHERE = {
     "processors/resampling": "imaging/test_resizers.py",
     "processors/resize": "processors/test_processors.py",
     "processors/utils": "processors/test_processors.py",
-    # All stores keep one contract; what a process and a request remember are layers of one thing.
+    # All stores keep one contract.
     "state/cache": "state/test_stores.py",
     "state/database": "state/test_stores.py",
-    "state/scope": "state/test_access.py",
     "state/store": "state/test_stores.py",
     # Real queues with real workers, each by the same tests.
     "tasks": "workers/test_workers.py",

@@ -41,7 +41,9 @@ class TestDefaults:
     """What a setting is if the project sets none."""
 
     @pytest.mark.parametrize(("name", "default"), FROM_DJANGO_IMAGEKIT.items())
-    def test_both_places_have_the_defaults(self, name: str, default: Any) -> None:
+    def test_djangos_settings_and_ours_have_the_same_defaults(
+        self, name: str, default: Any
+    ) -> None:
         """Under `imagekit_registry.conf.conf` and under `django.conf.settings`."""
         assert getattr(conf, name) == default
         assert getattr(django_settings, f"IMAGEKIT_{name}") == default

@@ -21,7 +21,6 @@ from imagekit_registry import ImageSpec, prefetch_images
 from imagekit_registry.admin import AdminThumbnail
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many
 from imagekit_registry.cachefiles.dimensions import size_to_come
-from imagekit_registry.imaging._decoder_pillow import PillowImage
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.specs import StoredFile
 from imagekit_registry.testing import forget_state
@@ -179,17 +178,9 @@ class TestFreshProcess:
 
 
 def test_five_widths_are_made_of_one_open_and_one_decode(
-    stored_photo: Any, monkeypatch: pytest.MonkeyPatch
+    stored_photo: Any, decodes: list[object]
 ) -> None:
     """`generate_many` reads the source once, and its pixels once."""
-    decoded: list[PillowImage] = []
-    decode = PillowImage.decode
-
-    def counted(self: PillowImage, plan: Any) -> Any:
-        decoded.append(self)
-        return decode(self, plan)
-
-    monkeypatch.setattr(PillowImage, "decode", counted)
     name = stored_photo()
     specs = [
         type(f"Wide{width}", (ImageSpec,), {"processors": [ResizeToFit(width)]}) for width in WIDTHS
@@ -199,7 +190,7 @@ def test_five_widths_are_made_of_one_open_and_one_decode(
     outcome = generate_many(files)
     assert (len(outcome.made), outcome.failures) == (len(WIDTHS), ())
     assert storage_calls()["open"] == 1
-    assert len(decoded) == 1
+    assert len(decodes) == 1
 
 
 class CountingRemoteStorage(RemoteStorage):

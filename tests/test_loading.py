@@ -11,13 +11,13 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from imagekit_registry import get_image
-from imagekit_registry._loading import get_by_qname, resolve_storage
 from imagekit_registry.cachefiles.backends import Threads, load_backend
 from imagekit_registry.cachefiles.namers import source_name_as_path
 from imagekit_registry.cachefiles.strategies import Optimistic, load_strategy
 from imagekit_registry.checks import check_all
 from imagekit_registry.exceptions import InvalidConfiguration
 from imagekit_registry.state import get_state_store
+from imagekit_registry.utils import get_by_qname, get_storage
 from tests.storages import RemoteStorage
 
 #: What django-imagekit writes into Django's settings.
@@ -91,7 +91,7 @@ class TestInstances:
         """It was called, as if it were a class."""
         assert load_backend(f"{__name__}.THREADS") is THREADS
         assert load_strategy(f"{__name__}.OPTIMISTIC") is OPTIMISTIC
-        assert resolve_storage(f"{__name__}.OTHER_STORAGE") is OTHER_STORAGE
+        assert get_storage(f"{__name__}.OTHER_STORAGE") is OTHER_STORAGE
 
     @pytest.mark.parametrize("given", [NeedsArguments, f"{__name__}.NeedsArguments"])
     @pytest.mark.parametrize("load", [load_backend, load_strategy])

@@ -89,7 +89,7 @@ def signature_of(target: Any, options_of_ours: bool) -> str:
 
 
 @pytest.mark.parametrize(("name", "expected"), SIGNATURES.items(), ids=list(SIGNATURES))
-def test_arguments_and_defaults_are_the_same(name: str, expected: str) -> None:
+def test_arguments_and_defaults_are_those_of_django_imagekit(name: str, expected: str) -> None:
     """By position and by name; what has a spec takes its attributes as well, after a star."""
     module, _, attribute = name.partition(".")
     path = f"imagekit_registry.{module}.{attribute}"

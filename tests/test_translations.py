@@ -68,7 +68,7 @@ def _translations(language: str) -> dict[tuple[str, ...], list[str]]:
     return found
 
 
-def test_the_texts_are_found() -> None:
+def test_the_texts_of_the_package_are_in_the_catalogs() -> None:
     """Of modules and templates, with their plurals."""
     shown = _shown()
     assert ("The image could not be processed. Upload another one.",) in shown
@@ -90,7 +90,7 @@ def test_every_text_has_a_translation_with_its_placeholders(language: str) -> No
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_is_compiled_is_what_was_written(language: str) -> None:
+def test_the_compiled_translations_are_those_that_were_written(language: str) -> None:
     """The program that compiles is not needed where the library runs, nor in its tests."""
     text = (PACKAGE / "locale" / language / "LC_MESSAGES" / "django.po").read_text("utf-8")
     written = {}

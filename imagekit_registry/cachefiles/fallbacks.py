@@ -131,7 +131,7 @@ class Kept:
     due: float
 
     def is_current(self) -> bool:
-        """Return whether the record is still known, and believed without a look at the source."""
+        """Return whether the record is still known, and trusted without a look at the source."""
         return (
             self.access.remembered(self.key) is self.record
             and time.monotonic() < self.due

@@ -160,7 +160,7 @@ def _tell(event: Event, announced: Sequence[_Announced]) -> None:
     look = Look()
     records = look.find({name: root.reference for name, root in roots.items()})
     deleted = _deleted_by_name(
-        dict.fromkeys(id for r in roots.values() for id in r.spec_ids), event
+        dict.fromkeys(spec_id for r in roots.values() for spec_id in r.spec_ids), event
     )
     if event == "on_source_saved" or not look.is_complete:
         # What a former source was too broken for has a record, and no file that could be listed.

@@ -40,7 +40,7 @@ _MOST_LOOKS = 10_000
 
 _CHUNK_BYTES = 1 << 20
 _MOST_KNOWN = 10_000
-#: By reference of the source, its digest, and until when this process believes it.
+#: By reference of the source, its digest, and until when this process trusts it.
 _known: dict[str, tuple[str, float]] = {}
 
 
@@ -86,7 +86,7 @@ def note_looks(records: Iterable[tuple[CacheFile, CacheFileRecord]]) -> None:
 def is_overwritten(file: CacheFile, record: CacheFileRecord) -> bool:
     """Return whether the source of an existing file was overwritten since it was made.
 
-    A process that has just begun believes the record. If it was, the record says so from then on.
+    A process that has just begun trusts the record. If it was, the record says so from then on.
 
     Args:
         file: The cache file; it is time to look at its source.
@@ -117,7 +117,7 @@ def seen(source: object) -> str:
 def content_digest(source: object) -> str:
     """Return the digest of what *source* holds; empty if it cannot be read.
 
-    It is read once. From then on it is believed to hold the same until it is saved anew; where the
+    It is read once. From then on it is taken to hold the same until it is saved anew; where the
     library looks at sources (``IMAGEKIT_VERIFY_SOURCES_EVERY``), until its fingerprint is another one.
     """
     reference = str(refer_to(source))

@@ -32,14 +32,14 @@ Problems = Iterable[tuple[str, str]]
 
 
 def check_settings(
-    values: Iterable[tuple[str, Rule, object, object]], replaced: Mapping[str, str], id: str
+    values: Iterable[tuple[str, Rule, object, object]], replaced: Mapping[str, str], check_id: str
 ) -> Iterator[CheckMessage]:
     """Yield an error for each setting whose value is wrong, a warning for each without effect here.
 
     Args:
         values: Names of settings, each with its rule, its value and its default.
         replaced: What takes the place of those without effect, by name.
-        id: The id of the warnings.
+        check_id: The id of the warnings.
     """
     for name, rule, value, default in values:
         if expected := rule(value):
@@ -49,7 +49,7 @@ def check_settings(
     for name, instead in replaced.items():
         if hasattr(settings, name):
             text = f"{name} has no effect on the images of imagekit_registry."
-            yield Warning(text, hint=f"Remove it; {instead}.", id=id)
+            yield Warning(text, hint=f"Remove it; {instead}.", id=check_id)
 
 
 @attrs.frozen
@@ -91,7 +91,10 @@ def find_tags(node: type[Node], libraries: tuple[str, ...]) -> Iterator[FoundTem
 
 
 def check_tags(
-    templates: Iterable[FoundTemplate], peer: str, problems: Callable[[Any], Problems], id: str
+    templates: Iterable[FoundTemplate],
+    peer: str,
+    problems: Callable[[Any], Problems],
+    check_id: str,
 ) -> Iterator[CheckMessage]:
     """Yield a warning for each tag that asks for what there is not, with its line.
 
@@ -99,18 +102,18 @@ def check_tags(
         templates: What `find_tags` yields.
         peer: The library whose tag it is.
         problems: Tells what is wrong with a node.
-        id: The id of the warnings.
+        check_id: The id of the warnings.
     """
     for template in templates:
         if template.error is not None:
             token = template.error.token  # type: ignore[attr-defined]  # the parser's, of each
             text = f"{template.path}, line {token.lineno}, cannot be compiled: {template.error}"
             hint = f"Write its tags as {peer} takes them, without what has no counterpart."
-            yield Warning(text, hint=hint, id=id)
+            yield Warning(text, hint=hint, id=check_id)
         for node in template.nodes:
             where = f"{template.path}, line {node.token.lineno}: {{% {node.token.contents} %}}"
             for text, hint in problems(node):
-                yield Warning(f"{where} {text}", hint=hint, id=id)
+                yield Warning(f"{where} {text}", hint=hint, id=check_id)
 
 
 def constant(expression: object) -> Any:

@@ -87,7 +87,7 @@ class ImageSpecField(serializers.Field):  # type: ignore[misc]
         if not has_source(value):
             return None
         ids = self.specs or {"": str(self.spec)}
-        return {name: get_image(id, source=value) for name, id in ids.items()}
+        return {name: get_image(spec_id, source=value) for name, spec_id in ids.items()}
 
     def _peers(self, rows: Iterable[object]) -> list[object]:
         """Return what this field is asked of for all *rows*; nothing where these have lists inside."""

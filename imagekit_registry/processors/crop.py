@@ -305,16 +305,16 @@ class SmartCrop(_Cutter):
         width, height = self.output_size(image.size)
         seen = image if image.mode in _WITH_ENTROPY else true_color(image)
         full_width, full_height = image.size
-        left, right = _whittle(
+        left, right = _shorten(
             full_width, width, lambda start, end: seen.crop((start, 0, end, full_height))
         )
-        top, bottom = _whittle(
+        top, bottom = _shorten(
             full_height, height, lambda start, end: seen.crop((0, start, full_width, end))
         )
         return left, top, right, bottom
 
 
-def _whittle(length: int, wanted: int, part: Callable[[int, int], Image.Image]) -> tuple[int, int]:
+def _shorten(length: int, wanted: int, part: Callable[[int, int], Image.Image]) -> tuple[int, int]:
     """Return where to cut an axis so that *wanted* of its *length* pixels stay."""
     start, end = 0, length
     while (spare := end - start - wanted) > 0:

@@ -125,9 +125,9 @@ class Demand:
         rendition = {name: value for name, value in changes.items() if value is not None}
         source = original.source
         if not original.spec_id or (source is not None and not has_source(source)):
-            raise _unspeakable(file, "it has no source, or its generator no id")
+            raise _refusal(file, "it has no source, or its generator no id")
         if source is not None and has_generator(source):
-            raise _unspeakable(file, "its source is the image of another spec")
+            raise _refusal(file, "its source is the image of another spec")
         demand = cls(
             original.spec_id,
             str(refer_to(source)) if source is not None else "",
@@ -140,9 +140,9 @@ class Demand:
             # With what a view will read: JSON knows no tuples, for one.
             twin = cls.decode(demand.spec_id, demand.encode()).find_file().identity
         except Exception as error:  # the project's recipe may want the row that has the source
-            raise _unspeakable(file, f"it cannot be found ({error})") from error
+            raise _refusal(file, f"it cannot be found ({error})") from error
         if twin != file.identity:
-            raise _unspeakable(file, "another image is found by its id, source and arguments")
+            raise _refusal(file, "another image is found by its id, source and arguments")
         return demand
 
     def encode(self) -> str:
@@ -204,7 +204,7 @@ class Demand:
         return ImageCacheFile(Rendition(file.spec, **self.rendition)) if self.rendition else file
 
 
-def _unspeakable(file: CacheFile, why: str) -> InvalidArgument:
+def _refusal(file: CacheFile, why: str) -> InvalidArgument:
     return InvalidArgument(
         f"An image of {file.spec.describe()} has no on-demand URL: {why}. Register its spec, and let"
         " its source lie in a storage of STORAGES."

@@ -523,7 +523,9 @@ class TestSuggestion:
             "50",
         ]
 
-    def test_another_row_has_none(self, superuser: Client, row: Portrait, photos: Path) -> None:
+    def test_another_row_has_no_suggestion(
+        self, superuser: Client, row: Portrait, photos: Path
+    ) -> None:
         """Nor has one whose image is gone, or that has none yet."""
         row.card.generate()
         other = Portrait.objects.create(image=content_of(photos / "coffee.png"))

@@ -116,7 +116,7 @@ def test_images_that_exist_are_shown_past_the_budget(
     assert [image["src"] for image in images if "/CACHE/" not in image["src"]] == []
 
 
-def test_nothing_is_counted_where_nothing_is_answered(
+def test_a_budget_counts_nothing_outside_of_requests(
     name: str, made: list[str], settings: Any
 ) -> None:
     """Commands, workers and shells make what they are asked for."""

@@ -149,7 +149,7 @@ def choose(request: Any, settings: Any) -> Callable[[Any], None]:
 
 
 @pytest.mark.parametrize(("kind", "expected"), CALLABLES.values(), ids=CALLABLES)
-def test_whatever_can_be_called_is_called(
+def test_a_fallback_may_be_whatever_can_be_called(
     kind: Any, expected: Shown, photo: Photo, choose: Any
 ) -> None:
     """With the file and the error, and nothing before them."""

@@ -17,9 +17,9 @@ from django.conf import settings as django_settings
 from django.core.cache import cache as default_cache
 from django.core.cache import caches
 
-from imagekit_registry._breaker import breaker_of
 from imagekit_registry.cachefiles.locks import GenerationLock, generation_lock
 from imagekit_registry.exceptions import InvalidArgument, LockTimeout
+from imagekit_registry.testing import forget_state
 from tests.cachefiles import _lock_worker
 from tests.conftest import require_service
 
@@ -61,7 +61,7 @@ def own_surroundings(
     # The socket of the fork server lies in there: the path of a test's folder is too long for one.
     multiprocessing.util.get_temp_dir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "host"))
-    breaker_of.cache_clear()
+    forget_state()
     yield
     caches["files"].clear()
 
@@ -227,7 +227,7 @@ class TestStampede:
 class TestWaiting:
     @pytest.mark.parametrize("cache", ["default", *SHARED, "down"])
     @pytest.mark.parametrize("wait", [0, 0.05])
-    def test_waiting_is_bounded(
+    def test_waiting_for_a_lock_is_bounded(
         self, workers: list[Worker], tmp_path: Path, cache: str, wait: float
     ) -> None:
         """Who does not get the lock in time gets our exception, which says what to set."""
@@ -244,7 +244,9 @@ class TestWaiting:
         with lock(cache=cache, wait=0) as held:
             assert held.acquired
 
-    def test_other_hosts_wait_as_well(self, workers: list[Worker], tmp_path: Path) -> None:
+    def test_other_hosts_wait_for_a_lock_as_well(
+        self, workers: list[Worker], tmp_path: Path
+    ) -> None:
         """The key in the cache holds apart those who share no lock files."""
         workers[0].ask("hold", host(tmp_path, 1), cache="files")
         with pytest.raises(LockTimeout), lock(cache="files", wait=0):
@@ -300,7 +302,7 @@ class TestWaiting:
         ("timeout", "wait"),
         [(0, 1), (-1, 1), (float("nan"), 1), (1, -1), (1, float("nan"))],
     )
-    def test_senseless_times_are_refused(self, timeout: float, wait: float) -> None:
+    def test_senseless_times_of_a_lock_are_refused(self, timeout: float, wait: float) -> None:
         """The message names the argument."""
         with (
             pytest.raises(InvalidArgument, match=r"^(timeout|wait) must be"),

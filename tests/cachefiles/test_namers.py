@@ -242,7 +242,7 @@ def test_a_name_is_a_plain_path_in_the_cache_folder(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [str(param.values[0]) for param in HOSTILE], ids=repr)
-def test_a_page_with_such_a_source_writes_nothing_elsewhere(
+def test_a_page_with_a_hostile_source_writes_nothing_elsewhere(
     name: str, media: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The source is not found, or refused by its storage: that is a placeholder, and no file."""

@@ -164,12 +164,12 @@ class TestWaiting:
     @pytest.mark.parametrize(
         ("text", "seconds"), [("wait:250ms", 0.25), ("wait:2s", 2), ("source", 0), (None, 0)]
     )
-    def test_times_are_read(self, text: Any, seconds: float) -> None:
+    def test_times_to_wait_may_be_milliseconds_or_seconds(self, text: Any, seconds: float) -> None:
         """In milliseconds or seconds."""
         assert parse_pending(text) == seconds
 
     @pytest.mark.parametrize("text", ["wait", "wait:", "wait:-1s", "wait:250", "empty", 5, ""])
-    def test_what_says_nothing_is_refused(self, text: Any) -> None:
+    def test_a_pending_option_that_says_nothing_is_refused(self, text: Any) -> None:
         """The message shows what may be written."""
         with pytest.raises(InvalidConfiguration, match="'demand', 'placeholder', 'source'"):
             parse_pending(text)

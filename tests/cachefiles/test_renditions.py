@@ -64,13 +64,13 @@ class TestOffered:
         found = renditions(source, *processors, formats=["WEBP"])
         assert widths(found) == widths(found, "WEBP") == expected
 
-    def test_the_source_is_read_once_to_know_that(self, source: StoredFile) -> None:
+    def test_the_source_is_read_once_to_know_what_is_offered(self, source: StoredFile) -> None:
         """Its header, however many sizes there are."""
         assert widths(renditions(source, ResizeToFit(100, 100)))
         storage: Any = source.storage
         assert storage.calls["open"] == 1
 
-    def test_the_image_itself_is_one_of_them(self, source: StoredFile) -> None:
+    def test_the_image_itself_is_offered_too(self, source: StoredFile) -> None:
         """Not another file of the same content."""
         found = renditions(source, ResizeToFill(200, 100))
         assert found.file in [each.file for each in found.offered]

@@ -27,7 +27,7 @@ def files(cache_calls: Counter[str], stored_photo: Any) -> list[ImageCacheFile]:
     return [made, unknown]
 
 
-def test_a_mapping_is_filled_in_one_round_trip(
+def test_a_mapping_of_states_is_filled_in_one_round_trip(
     files: list[ImageCacheFile], cache_calls: Counter[str]
 ) -> None:
     """With words for what is known; the active one, or the one that is given."""
@@ -42,7 +42,7 @@ def test_a_mapping_is_filled_in_one_round_trip(
     assert given == active
 
 
-def test_nothing_is_asked_for_without_a_mapping(
+def test_no_state_is_asked_for_without_a_mapping(
     files: list[ImageCacheFile], cache_calls: Counter[str]
 ) -> None:
     """There is nobody who would look at it."""
@@ -51,7 +51,7 @@ def test_nothing_is_asked_for_without_a_mapping(
     assert (get_active_state_cache(), not cache_calls) == (None, True)
 
 
-def test_another_cache_may_be_asked(files: list[ImageCacheFile]) -> None:
+def test_another_cache_may_be_asked_for_states(files: list[ImageCacheFile]) -> None:
     """In the place of that of the files."""
     given: dict[str, Any] = {}
     prefetch_cachefile_states(files, state_cache=given, cache=caches["default"])

@@ -93,7 +93,7 @@ def test_other_sizes_are_known_when_the_image_is_made(image_of: Any) -> None:
     assert max(file.width, file.height) == 600
 
 
-def test_who_awaits_gets_all_of_it(image_of: Any) -> None:
+def test_who_awaits_an_image_gets_all_of_it(image_of: Any) -> None:
     """The awaitable form asks in a thread."""
 
     async def view() -> Any:

@@ -106,7 +106,7 @@ class TestProviders:
         assert caplog.text.count("The URL provider Failing failed: LookupError: no key") == 1
 
     @pytest.mark.parametrize("provider", [object(), 5, "os.path", "no.such.path"])
-    def test_what_gives_no_urls_is_refused(self, provider: Any) -> None:
+    def test_a_provider_that_gives_no_urls_is_refused(self, provider: Any) -> None:
         """The message says what is missing."""
         with pytest.raises(InvalidConfiguration, match="URL"):
             load_provider(provider)

@@ -68,7 +68,7 @@ class TestVerifying:
         clock.now += 2
         assert show()
 
-    def test_no_storage_is_asked_in_between(self, clock: Clock) -> None:
+    def test_no_storage_is_asked_between_two_looks_at_a_source(self, clock: Clock) -> None:
         """A warm page stays warm."""
         storage: Any = storages["default"]
         show()

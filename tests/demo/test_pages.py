@@ -29,7 +29,7 @@ def _photo_page(visitor: Visitor) -> str:
 class TestLoading:
     """`loaddemo`."""
 
-    def test_a_second_run_changes_nothing(self, demo: Demo) -> None:
+    def test_loading_the_demo_twice_changes_nothing(self, demo: Demo) -> None:
         """`make demo` may be called again: nothing is loaded twice, and the account stays."""
         before = sorted(path.name for path in (demo.data / "media" / "photos").iterdir())
         printed = demo.manage("loaddemo", "--address", "localhost:8080")
@@ -37,14 +37,14 @@ class TestLoading:
         assert "0 loaded, 9 were there" in printed
         assert after == before
 
-    def test_addresses_and_account_are_printed(self, demo: Demo) -> None:
+    def test_loading_the_demo_prints_addresses_and_account(self, demo: Demo) -> None:
         """Whoever starts the demo is told where to look and how to log in."""
         printed = demo.manage("loaddemo", "--address", "localhost:8080")
         assert "http://localhost:8080/\n" in printed
         assert "http://localhost:8080/admin/\n" in printed
         assert "demo, password demo" in printed
 
-    def test_migrations_are_complete(self, demo: Demo) -> None:
+    def test_the_demo_lacks_no_migration(self, demo: Demo) -> None:
         """The demo's models and migrations agree, and Django's checks find nothing."""
         assert "No changes detected" in demo.manage("makemigrations", "--check", "--dry-run")
         assert "no issues" in demo.manage("check")
@@ -99,7 +99,7 @@ class TestPages:
             assert {size_of(visitor.get(image.urls[0])) for image in shown} == {(240, 180)}
         assert all("/media/" in image.urls[0] for image in shown)
 
-    def test_credits_are_shown(self, visitor: Visitor, photos: Path) -> None:
+    def test_the_demo_shows_who_took_each_photograph(self, visitor: Visitor, photos: Path) -> None:
         """The gallery names who took each photograph, and its licence."""
         page = visitor.get("").text.lower()
         for credit in read_credits(photos / "CREDITS.md"):

@@ -15,7 +15,7 @@ _EXAMPLES = [page for page in PAGES if _TUTORIAL not in name_of(page) and blocks
 
 
 @pytest.mark.parametrize("page", _EXAMPLES, ids=name_of)
-def test_every_block_runs(page: Path, run_examples: Run) -> None:
+def test_every_example_of_a_page_runs(page: Path, run_examples: Run) -> None:
     """Code, templates, settings and commands of a page run, in their order."""
     result = run_examples("page", name_of(page))
     assert not result["problems"], "\n\n".join(result["problems"])
@@ -24,7 +24,7 @@ def test_every_block_runs(page: Path, run_examples: Run) -> None:
     assert result["ran"] == len(shown) - len(left_out)
 
 
-def test_blocks_that_are_not_run_say_why() -> None:
+def test_examples_that_are_not_run_say_why() -> None:
     """A block is left out for a reason that a reader of the page's source can judge."""
     not_run = [block for block in _all_blocks() if block.not_run]
     assert all(len(block.not_run.split()) > 2 for block in not_run), not_run

@@ -21,7 +21,6 @@ from django.db import connections, transaction
 from PIL import Image
 
 from imagekit_registry import ImageSpec, get_image, register, unregister
-from imagekit_registry._breaker import breaker_of
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.exceptions import (
     GenerationError,
@@ -182,7 +181,7 @@ class TestCaches:
     ) -> None:
         """Every image is there, twice over, and made once; one line is logged, not one an image."""
         settings.CACHES = {"default": cache}
-        breaker_of.cache_clear()
+        forget_state()
         made: list[str] = []
 
         def note(file: Any, **kwargs: Any) -> None:

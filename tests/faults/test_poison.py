@@ -41,7 +41,7 @@ def poisons(mark: Path) -> list[Any]:
     return [data, data.decode("latin-1"), bytearray(data), pickle.dumps(Exploit(mark)), [data]]
 
 
-def test_the_poison_works(mark: Path) -> None:
+def test_the_poison_runs_where_it_is_unpickled(mark: Path) -> None:
     """These tests could fail: what they lay out does run when it is unpickled."""
     pickle.loads(poisons(mark)[0])
     assert mark.exists()

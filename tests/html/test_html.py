@@ -20,10 +20,11 @@ from imagekit_registry.html import (
     ImgMarkup,
     build_attributes,
     is_attribute_name,
+    parse_dimensions,
     plan_picture,
     show,
 )
-from imagekit_registry.html._arguments import parse_dimensions, parse_formats, parse_numbers
+from imagekit_registry.html._arguments import parse_formats, parse_numbers
 from imagekit_registry.html._elements import settle_attributes
 from imagekit_registry.specs import StoredFile
 from tests.pages import Banner, Wide, elements, registered
@@ -103,7 +104,7 @@ class TestAttributes:
         assert type(settled["alt"]) is str
 
     @pytest.mark.parametrize("name", ["src", "SRC"])
-    def test_src_is_the_tags_own(self, name: str) -> None:
+    def test_the_attribute_src_is_the_tags_own(self, name: str) -> None:
         """A second one would win over ours in a browser, or not."""
         with pytest.raises(InvalidArgument, match="'src' is written by the tag"):
             settle_attributes({name: "x"})

@@ -159,7 +159,7 @@ class TestElement:
         assert (srcset, sizes) == (img["srcset"], img["sizes"])
         assert source == f"image/webp {elements(element, 'source')[0]['srcset']}"
 
-    def test_jinja_writes_the_same_bytes(self, name: str) -> None:
+    def test_jinja_writes_the_same_bytes_of_a_picture(self, name: str) -> None:
         """Whatever is asked for."""
         calls = [
             ("picture 'tests:card' source=name", "picture('tests:card', source=name)"),
@@ -213,13 +213,13 @@ class TestImg:
         assert list(offered) == [f"{width}w" for width, _ in offered.values()]
         assert [width for width, _ in offered.values()] == widths
 
-    def test_without_such_arguments_an_image_is_what_it_was(self, name: str) -> None:
+    def test_an_image_without_arguments_of_a_picture_is_what_it_was(self, name: str) -> None:
         """Whatever the spec says of its picture."""
         html = render("{% generateimage 'tests:card' source=name -- alt='' %}", name=name)
         url = get_image("tests:card", source=name).url
         assert html == f'<img alt="" width="160" height="100" src="{url}">'
 
-    def test_quality_is_that_of_the_format(self, name: str) -> None:
+    def test_the_quality_of_an_image_is_that_of_its_format(self, name: str) -> None:
         """In place of the one among the options."""
         sizes = []
         for quality in (20, 90):
@@ -237,7 +237,7 @@ class TestImg:
             "generateimage 'tests:card' source=name widths='90 160' quality=q",
         ],
     )
-    def test_quality_is_that_of_all_files(self, tag: str, name: str) -> None:
+    def test_the_quality_of_an_image_is_that_of_all_its_files(self, tag: str, name: str) -> None:
         """Of each format, size and crop that a browser may choose."""
         crops, sizes = [Source("(max-width: 9px)", "tests:square")], []
         for quality in ("low", "max"):
@@ -267,7 +267,7 @@ class TestImg:
             urls.add(by_tag["src"])
         assert len(urls - {card.url}) == 2
 
-    def test_what_is_of_an_element_is_no_matter_of_a_file_in_a_variable(
+    def test_arguments_of_an_element_do_nothing_to_a_file_in_a_variable(
         self, name: str, settings: Any
     ) -> None:
         """Told when the page is rendered, where the generator is known only then."""
@@ -380,7 +380,7 @@ class TestWidths:
         ],
         ids=repr,
     )
-    def test_what_makes_no_sense_is_refused(self, wrong: dict[str, Any]) -> None:
+    def test_a_picture_that_makes_no_sense_is_refused(self, wrong: dict[str, Any]) -> None:
         """By its name, when the picture is made."""
         with pytest.raises(InvalidArgument, match=f"'{next(iter(wrong))}' must be"):
             Picture(**wrong)
@@ -487,7 +487,7 @@ class TestFiles:
         told: Any = get_image("tests:card", source="bad.jpg").as_dict(picture=Picture())
         assert (told["url"], told["srcset"], told["sources"]) == (None, "", [])
 
-    def test_python_code_asks_for_the_same(self, name: str) -> None:
+    def test_python_code_gets_a_picture_as_a_page_does(self, name: str) -> None:
         """The element, or what is in it."""
         markup = plan_picture(["tests:card"], {"source": name}, {"alt": ""})
         shown = markup.resolve()
@@ -548,7 +548,7 @@ class TestPays:
         """Of those that are offered; what is not known counts as paying."""
         assert list(offered(*({100: size} for size in sizes))) == expected
 
-    def test_a_format_is_compared_where_both_are_there(self) -> None:
+    def test_formats_are_compared_where_both_files_are_there(self) -> None:
         """A worker may not have made all files of both."""
         assert offered({100: 90}, {100: 100, 200: 400}) == {"a": [100], "": [100, 200]}
         assert offered({100: 99}, {200: 100}) == {"a": [100], "": [200]}
@@ -677,7 +677,7 @@ class TestPriority:
         assert render("{% imagepreload 'tests:card' source='bad.jpg' %}") == ""
         assert preload_header("tests:card", source="bad.jpg") == ""
 
-    def test_a_header_of_no_image_is_empty(self, settings: Any) -> None:
+    def test_a_preload_header_of_no_image_is_empty(self, settings: Any) -> None:
         """An empty field, also where errors are raised; else what is a mistake as well."""
         settings.IMAGEKIT_ON_ERROR = "placeholder"
         assert preload_header("tests:card", source=None) == ""
@@ -696,7 +696,7 @@ class TestPriority:
         with pytest.raises(InvalidArgumentType, match="as unnamed arguments, not 0 of them"):
             plan([], {})
 
-    def test_a_header_says_the_same(self, name: str) -> None:
+    def test_a_header_says_what_a_preload_says(self, name: str) -> None:
         """As RFC 8288 writes it."""
         (link,) = elements(render("{% imagepreload 'tests:card' source=n %}", n=name), "link")
         header = preload_header("tests:card", source=name)
@@ -752,7 +752,7 @@ class TestSite:
                 render("{% " + tag + " -- class='x' %}", name=name)
             assert render("{% " + tag + " -- ALT='' %}", name=name)
 
-    def test_an_alt_of_all_images_is_one(self, name: str, settings: Any) -> None:
+    def test_an_alt_for_all_images_counts_as_an_alt(self, name: str, settings: Any) -> None:
         """Whatever else a tag says of its element."""
         settings.IMAGEKIT_ALT = "require"
         settings.IMAGEKIT_IMG = {"alt": ""}

@@ -93,7 +93,9 @@ class TestStyle:
         assert (img["data-thumbhash"], img["data-blurhash"]) == (found.thumbhash, found.blurhash)
         assert "style" not in img
 
-    def test_what_stands_in_for_a_missing_image_has_none(self, name: str, settings: Any) -> None:
+    def test_what_stands_in_for_a_missing_image_has_no_placeholder(
+        self, name: str, settings: Any
+    ) -> None:
         """It is no image that could load."""
         settings.IMAGEKIT_ON_ERROR = "placeholder"
         (img,) = elements(render(TAG, name="photos/none.jpg"))
@@ -156,7 +158,7 @@ class TestStyle:
 class TestCosts:
     """What placeholders cost where nothing is made."""
 
-    def test_a_warm_page_asks_nothing_for_them(
+    def test_a_warm_page_asks_nothing_for_placeholders(
         self, name: str, cache_calls: Counter[str], media: Any
     ) -> None:
         """The text that is kept holds them; a fresh process reads them with the state."""
@@ -170,7 +172,7 @@ class TestCosts:
         assert dict(cache_calls) == {"get_many": 1}
 
     @pytest.mark.parametrize("delivery", ["style", "nonce", "class"])
-    def test_a_warm_tag_calls_as_many_functions_as_without(
+    def test_a_warm_tag_with_a_placeholder_calls_as_many_functions_as_one_without(
         self, delivery: str, name: str, settings: Any
     ) -> None:
         """However they are delivered."""
@@ -236,7 +238,7 @@ class TestCosts:
                 ImageCacheFile(told).name == file.name == get_image("tests:plain", source=name).name
             )
 
-    def test_names_and_digests_are_what_they_were(self, name: str) -> None:
+    def test_placeholders_change_no_names_and_no_digests(self, name: str) -> None:
         """A placeholder is no part of the image."""
         plain = type("Plain", (Hero,), {"placeholder": None})(name)
         assert Hero(name).cachefile_name == plain.cachefile_name
@@ -305,7 +307,9 @@ class TestPolicies:
         assert html[0] == html[1]
         assert "<style" not in html[0]
 
-    def test_jinja_writes_the_same(self, name: str) -> None:
+    def test_jinja_writes_the_style_sheet_of_placeholders_that_django_writes(
+        self, name: str
+    ) -> None:
         """With the nonce that the context has under the same name."""
         environment = jinja2.Environment(
             autoescape=True, extensions=["imagekit_registry.jinja2.ImagekitExtension"]
@@ -387,7 +391,9 @@ def _spread(image: Image.Image) -> float:
 class TestClasses:
     """Placeholders whose rules the project writes."""
 
-    def test_an_image_has_a_class_and_the_template_the_rule(self, name: str, settings: Any) -> None:
+    def test_an_image_with_a_placeholder_has_a_class_and_the_template_the_rule(
+        self, name: str, settings: Any
+    ) -> None:
         """For a style sheet in the head of the page, say."""
         settings.IMAGEKIT_PLACEHOLDER_DELIVERY = "class"
         page = (
@@ -405,7 +411,7 @@ class TestClasses:
 class TestRecords:
     """Where placeholders are kept."""
 
-    def test_a_record_keeps_them_and_a_new_image_has_new_ones(
+    def test_a_record_keeps_placeholders_and_a_new_image_has_new_ones(
         self, name: str, media: Any, photos: Any
     ) -> None:
         """Of the very image that the file holds."""
@@ -419,7 +425,7 @@ class TestRecords:
         file.generate(force=True)
         assert get_image("tests:hero", source=name).placeholder.color != first.color
 
-    def test_a_generator_that_makes_its_file_itself_has_them_too(self, name: str) -> None:
+    def test_a_generator_that_makes_its_file_itself_has_placeholders_too(self, name: str) -> None:
         """Read from what it has made."""
 
         class Drawn(Hero):

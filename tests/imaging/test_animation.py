@@ -35,7 +35,7 @@ def frames(file: Any) -> list[tuple[float, Image.Image]]:
 
 @pytest.mark.parametrize("source", FORMATS)
 @pytest.mark.parametrize("target", FORMATS)
-def test_frames_and_durations_are_kept(source: str, target: str) -> None:
+def test_an_animation_keeps_frames_and_durations(source: str, target: str) -> None:
     """From any format of animations into any other, each frame keeps its time and its picture."""
     result = make(made.animation(source), ResizeToFit(20), format=target)
     assert result.frames == 3
@@ -49,7 +49,7 @@ def test_frames_and_durations_are_kept(source: str, target: str) -> None:
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
 @pytest.mark.parametrize("loop", [0, 1, 5])
-def test_loop_is_kept(format: str, loop: int) -> None:
+def test_an_animation_plays_as_often_as_its_source(format: str, loop: int) -> None:
     """How often it plays stays as it was."""
     with Image.open(make(made.animation(format, loop=loop), ResizeToFit(20))) as image:
         assert image.info["loop"] == loop
@@ -57,7 +57,7 @@ def test_loop_is_kept(format: str, loop: int) -> None:
 
 @pytest.mark.parametrize("source", ["AVIF"])
 @pytest.mark.parametrize("target", ["GIF", "WEBP", "PNG"])
-def test_what_does_not_say_how_often_plays_for_ever(source: str, target: str) -> None:
+def test_an_animation_that_does_not_say_how_often_plays_for_ever(source: str, target: str) -> None:
     """As browsers show it, whatever it becomes; it does not stop after one round."""
     with Image.open(make(made.animation(source), ResizeToFit(20), format=target)) as image:
         assert image.info["loop"] == 0
@@ -186,7 +186,7 @@ def test_frames_of_different_sizes_share_a_canvas(format: str) -> None:
 
 @pytest.mark.parametrize("target", ["GIF", "PNG", "WEBP"])
 @pytest.mark.parametrize(("given", "shown"), [(65_540, 65_500), (10_551_496, 600_000)])
-def test_a_long_time_is_rounded_or_cut(target: str, given: int, shown: int) -> None:
+def test_a_long_duration_of_a_frame_is_rounded_or_cut(target: str, given: int, shown: int) -> None:
     """A time that a format cannot hold does not cost the animation."""
     if target == "PNG" and tuple(map(int, PIL.__version__.split(".")[:2])) < (12, 1):
         shown = 65_500  # Pillow wrote no fractions yet

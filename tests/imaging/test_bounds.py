@@ -355,7 +355,7 @@ def shown_within_bounds(answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", list(REFUSED))
-def test_hostile_file_costs_a_placeholder(runner: Runner, name: str) -> None:
+def test_a_hostile_file_costs_a_placeholder(runner: Runner, name: str) -> None:
     """The page is up, the log names spec, source and cause; no program is started."""
     build, cause = REFUSED[name]
     answer = runner.ask(build(), "hostile.jpg")
@@ -396,7 +396,7 @@ LARGE: dict[str, Callable[[], bytes]] = {
     ("name", "decoder", "resizer"),
     [*product(LARGE, ["pillow"], ["pillow", "auto"]), ("RGBA", "vips", "auto")],
 )
-def test_largest_source_is_shown(runner: Runner, name: str, decoder: str, resizer: str) -> None:
+def test_the_largest_source_is_shown(runner: Runner, name: str, decoder: str, resizer: str) -> None:
     """A picture of 100 million pixels is made into a thumbnail, within the same bounds."""
     settings = {"IMAGEKIT_DECODER": decoder, "IMAGEKIT_RESIZER": resizer}
     answer = runner.ask(LARGE[name](), f"{decoder}.png", settings=settings)
@@ -455,7 +455,7 @@ FORM = {
 
 
 @pytest.mark.parametrize("name", list(FORM))
-def test_form_says_in_words_what_is_wrong(runner: Runner, name: str) -> None:
+def test_a_form_says_in_words_what_is_wrong(runner: Runner, name: str) -> None:
     """A visitor reads what to do, in the words of the form."""
     answer = runner.ask(REFUSED[name][0](), "hostile.jpg", kind="form")
     shown_within_bounds(answer)

@@ -50,7 +50,7 @@ class TestProfiles:
             ("cmyk", "CMYK", "TIFF"),
         ],
     )
-    def test_profile_becomes_srgb(self, kind: str, mode: str, format: str) -> None:
+    def test_a_profile_becomes_srgb(self, kind: str, mode: str, format: str) -> None:
         """Pixels are what LittleCMS makes of them, and no profile is left."""
         profile = made.make_profile(kind)
         file = made.encode(made.sample(mode), format, icc_profile=profile)
@@ -74,7 +74,7 @@ class TestProfiles:
         if mode == "LA":
             assert difference(result.getchannel("A"), before.getchannel("A")) == 0
 
-    def test_alpha_is_no_colour(self) -> None:
+    def test_a_profile_leaves_alpha_as_it_is(self) -> None:
         """The alpha of a picture with a profile stays as it is."""
         file = made.encode(made.sample("RGBA"), "PNG", icc_profile=made.make_profile("p3"))
         result = opened(make(file))
@@ -103,7 +103,7 @@ class TestProfiles:
         file = made.encode(made.sample(), "PNG", icc_profile=profile)
         assert difference(opened(make(file)), made.sample()) == 0
 
-    def test_keep_keeps_values_and_profile(self) -> None:
+    def test_colours_that_are_to_be_kept_keep_values_and_profile(self) -> None:
         """`color='keep'` leaves the numbers alone and embeds the profile again."""
         profile = made.make_profile("p3")
         file = made.encode(made.sample(), "PNG", icc_profile=profile)
@@ -148,7 +148,7 @@ class TestDepth:
         result = opened(make(made.encode(image, "TIFF"), format="PNG"))
         assert difference(result, made.sample("L")) <= 1
 
-    def test_keep_keeps_the_depth(self) -> None:
+    def test_colours_that_are_to_be_kept_keep_their_depth(self) -> None:
         """`color='keep'` leaves 16 bits to a format that holds them."""
         result = opened(make(made.encode(made.sample("I;16"), "PNG"), color="keep"))
         assert result.mode in ("I;16", "I")
@@ -374,7 +374,7 @@ class TestKeptColours:
             (None, "LAB", "TIFF", "JPEG"),
         ],
     )
-    def test_what_cannot_be_carried_is_converted(
+    def test_colours_that_a_format_cannot_carry_are_converted(
         self, kind: str | None, mode: str, source: str, target: str
     ) -> None:
         """As if it had been asked for: mode or format have no place for the profile."""
@@ -401,7 +401,7 @@ class TestKeptColours:
             ("p3", "P", "PNG", "WEBP"),
         ],
     )
-    def test_what_can_be_carried_is_carried(
+    def test_colours_that_a_format_can_carry_are_kept(
         self, kind: str, mode: str, source: str, target: str
     ) -> None:
         """Also where bands are left out, or a palette is."""
@@ -439,7 +439,7 @@ class TestTransparentColour:
             (16, [0, 65534, 65535], 65534),
         ],
     )
-    def test_one_grey_is_transparent(
+    def test_a_single_grey_may_be_transparent(
         self, bits: int, values: list[int], transparent: int, scaled: bool, decoder: str
     ) -> None:
         """And none beside it, however deep it is."""
@@ -459,7 +459,7 @@ class TestTransparentColour:
         hidden = alpha.point(lambda value: 255 if value < 2 else 0)
         assert [hidden.getpixel((x, alpha.height // 2)) for x in places] == [0, 255, 0]
 
-    def test_one_deep_colour_is_transparent(self) -> None:
+    def test_a_single_deep_colour_may_be_transparent(self) -> None:
         """Not those that are the same in 8 bits."""
         colors = [(25700, 1, 65535), (25701, 1, 65535), (25700, 1, 65534)]
         head = made.png_chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 1, 16, 2, 0, 0, 0))

@@ -339,7 +339,7 @@ def fitted(size: tuple[int, int]) -> tuple[int, int]:
 @pytest.mark.parametrize("decoder", ["pillow", "vips"])
 @pytest.mark.parametrize("name", list(CORPUS))
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_odd_source_is_shown_right(name: str, decoder: str, settings: Any) -> None:
+def test_an_odd_source_is_shown_right(name: str, decoder: str, settings: Any) -> None:
     """Uploaded, made into a thumbnail and shown on a page, it has its colours in their places."""
     source = CORPUS[name]
     settings.IMAGEKIT_DECODER = decoder
@@ -357,7 +357,7 @@ def test_odd_source_is_shown_right(name: str, decoder: str, settings: Any) -> No
             assert difference <= source.tolerance, (format, got, expected)
 
 
-def test_corpus_is_large() -> None:
+def test_the_corpus_of_odd_sources_is_large() -> None:
     """Nothing has been left out by mistake: formats and modes that Pillow refuses are few."""
     assert len(CORPUS) > 150
     formats = {name.split()[0] for name in CORPUS}

@@ -148,14 +148,14 @@ class TestBoth:
             assert psnr(opened(result), opened(alone)) > 37
 
     @pytest.mark.parametrize("name", NAMES)
-    def test_exact_work_gets_all_pixels(self, name: str) -> None:
+    def test_exact_work_gets_all_pixels_of_both_decoders(self, name: str) -> None:
         """A crop of pixels is the same, bit by bit."""
         data = made.encode(made.sample(size=(640, 480)), "PNG").getvalue()
         (result,) = render_by(name, data, Recipe([Crop(50, 50, x=100, y=100)]))
         assert psnr(opened(result), made.sample(size=(640, 480)).crop((100, 100, 150, 150))) == 99
 
     @pytest.mark.parametrize("name", NAMES)
-    def test_animations_move(self, name: str) -> None:
+    def test_both_decoders_give_animations_that_move(self, name: str) -> None:
         """Animations are rendered with all their frames."""
         (result,) = render_by(name, made.animation("GIF").getvalue(), Recipe([ResizeToFit(20)]))
         assert result.frames == 3

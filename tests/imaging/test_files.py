@@ -404,7 +404,7 @@ class TestKeptMetadata:
         for claim in (b"GainMap", b"Directory", b"hdrgm:Version"):
             assert claim not in data
 
-    def test_claims_of_blanks_are_read_once(self) -> None:
+    def test_metadata_that_claims_blanks_is_read_once(self) -> None:
         """What looks for them does not start again at each of a million blanks."""
         xmp = b"<x:xmpmeta>" + b" " * 60_000 + b"hdrgm:</x:xmpmeta>"
         limits = attrs.evolve(made.LIMITS, max_seconds=3)
@@ -571,7 +571,7 @@ class TestSourcesThatAreSmall:
         alpha = result.convert("RGBA").getchannel("A")
         assert (alpha.getpixel((75, 75)), alpha.getpixel((10, 140))) == (0, 255)
 
-    def test_a_palette_that_does_not_do_is_none(self) -> None:
+    def test_a_palette_is_not_kept_where_colours_are_far_too_many(self) -> None:
         """Colours that are far too many get all the bits that they need."""
         noise = [Image.effect_noise((256, 256), 200) for _ in range(3)]
         source = made.encode(Image.merge("RGB", noise).quantize(256), "PNG")

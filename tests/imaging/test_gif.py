@@ -173,7 +173,7 @@ def test_all_frames_share_a_palette() -> None:
     assert not any(frame.has_palette for frame in shown(make(source(moving()), format="GIF")))
 
 
-def test_only_what_changes_is_drawn() -> None:
+def test_a_frame_of_a_gif_draws_only_what_changes() -> None:
     """Frames after the first cover the part that moves, where it was and where it is."""
     for pictures in (moving(), flat()):
         first, *others = shown(make(source(pictures), format="GIF"))
@@ -244,7 +244,7 @@ def test_a_gif_that_is_made_again_does_not_grow() -> None:
         assert len(again.getvalue()) <= len(first.getvalue()) * 1.02
 
 
-def test_edges_do_not_ring() -> None:
+def test_edges_in_a_gif_do_not_ring() -> None:
     """Scaled down, plain shapes get colours between their own, and none outside of those."""
     result = make(source(flat(3)), ResizeToFit(100), format="GIF")
     red = shown(result)[0].image.getchannel("R").getextrema()

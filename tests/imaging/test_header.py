@@ -89,7 +89,7 @@ class TestReadHeader:
         assert result.getexif()[0x8298] == "somebody"
 
     @pytest.mark.parametrize("value", [0, 9, 77], ids=str)
-    def test_orientation_that_does_not_exist_counts_as_none(self, value: int) -> None:
+    def test_an_orientation_that_does_not_exist_counts_as_none(self, value: int) -> None:
         """A nonsensical tag does not turn anything."""
         exif = Image.Exif()
         exif[0x0112] = value

@@ -86,13 +86,13 @@ class TestKinds:
         assert difference(from_blurhash(found.blurhash), photo) < 25
         assert found.css == ""
 
-    def test_the_colour_is_the_average(self, photo: Image.Image) -> None:
+    def test_a_colour_as_placeholder_is_the_average(self, photo: Image.Image) -> None:
         """As a code that CSS and every other language reads."""
         color = placeholder_of(photo, "color").color
         mean = ImageStat.Stat(photo).mean
         assert list(bytes.fromhex(color[1:])) == pytest.approx(mean, abs=4)
 
-    def test_css_has_no_data_uri(self, photo: Image.Image) -> None:
+    def test_a_placeholder_of_css_has_no_data_uri(self, photo: Image.Image) -> None:
         """For pages whose policy lets them show none."""
         css = placeholder_of(photo, "css").css
         assert css.startswith("background:radial-gradient(")
@@ -130,7 +130,7 @@ class TestImages:
         assert tuple(bytes.fromhex(color[1:])) == pytest.approx(expected, abs=1)
 
     @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-    def test_a_transparent_image_has_none_but_its_colour(self, mode: str) -> None:
+    def test_a_transparent_image_has_no_placeholder_but_its_colour(self, mode: str) -> None:
         """Others would be seen through it when it has loaded."""
         image = Image.new("RGBA", (400, 200), (200, 100, 50, 255))
         if mode == "LA":
@@ -147,7 +147,7 @@ class TestImages:
         """What screenshots are."""
         assert placeholder_of(Image.new("RGBA", (40, 30), "teal"), "css").css
 
-    def test_an_animation_has_that_of_its_first_frame(self) -> None:
+    def test_an_animation_has_the_placeholder_of_its_first_frame(self) -> None:
         """Which a page shows first."""
         file = io.BytesIO()
         frames = [Image.new("RGB", (40, 30), color) for color in ("teal", "red", "blue")]
@@ -161,7 +161,7 @@ class TestImages:
         assert made.frames == 3
         assert Placeholder.decode(made.placeholder).color == "#008080"
 
-    def test_it_is_that_of_the_finished_image(self) -> None:
+    def test_a_placeholder_is_that_of_the_finished_image(self) -> None:
         """Not of what was cropped away."""
         file, image = io.BytesIO(), Image.new("RGB", (300, 100), "red")
         image.paste("blue", (100, 0, 200, 100))
@@ -176,7 +176,7 @@ class TestImages:
 class TestOwn:
     """Kinds of a project's own."""
 
-    def test_a_function_gives_a_background(self) -> None:
+    def test_a_function_may_give_a_background_as_placeholder(self) -> None:
         """Of the image, small and in RGB."""
         seen: list[tuple[str, tuple[int, int]]] = []
 
@@ -190,7 +190,7 @@ class TestOwn:
         assert found.values == {"fade": "linear-gradient(#111, #222)"}
         assert seen == [("RGB", (32, 16))]
 
-    def test_a_function_gives_a_data_uri(self) -> None:
+    def test_a_function_may_give_a_data_uri_as_placeholder(self) -> None:
         """Which is shown as an LQIP is."""
         uri = "data:image/png;base64,iVBORw0KGgo="
         found = Placeholder.decode(make_placeholder(Image.new("L", (4, 2)), {"x": lambda _: uri}))
@@ -199,12 +199,12 @@ class TestOwn:
     @pytest.mark.parametrize(
         "value", ["red;position:fixed", "</style><script>", "x{}", 'url("a")', "a\nb", 7, None, [1]]
     )
-    def test_what_could_end_a_style_is_refused(self, value: Any) -> None:
+    def test_a_placeholder_that_could_end_a_style_is_refused(self, value: Any) -> None:
         """It would stand in style sheets as it is."""
         with pytest.raises(ProcessingError, match=r"the placeholder 'x' is .* CSS property"):
             make_placeholder(Image.new("L", (4, 2)), {"x": lambda _: value})
 
-    def test_what_is_too_long_is_refused(self) -> None:
+    def test_a_placeholder_that_is_too_long_is_refused(self) -> None:
         """It lies in every record, and in every page."""
         with pytest.raises(ProcessingError, match="are 608 characters, more than 600"):
             make_placeholder(Image.new("L", (4, 2)), {"x": lambda _: "a" * 600})
@@ -217,7 +217,7 @@ class TestDecoding:
         "text",
         ["", "x", "[]", "7", "data:image/svg+xml,", '{"css":"9"}', '{"css":"3zz"}', '{"css":"0"}'],
     )
-    def test_what_is_none_shows_nothing(self, text: str) -> None:
+    def test_what_is_no_placeholder_shows_nothing(self, text: str) -> None:
         """Whoever has written it."""
         found = Placeholder.decode(text)
         assert (bool(found), found.css, found.rule, found.as_dict()) == (False, "", "", {})

@@ -68,7 +68,7 @@ class TestWords:
     """Words and numbers."""
 
     @pytest.mark.parametrize("format", FORMATS)
-    def test_each_word_is_better_and_larger_than_the_one_before(
+    def test_each_word_for_a_quality_is_better_and_larger_than_the_one_before(
         self, format: str, photos: Path
     ) -> None:
         """In every format that has them."""
@@ -77,7 +77,9 @@ class TestWords:
         assert list(QUALITIES) == ["low", "medium", "high", "max"]
 
     @pytest.mark.parametrize("word", ["low", "medium", "high"])
-    def test_a_word_looks_the_same_in_every_format(self, word: str, photos: Path) -> None:
+    def test_a_word_for_a_quality_looks_the_same_in_every_format(
+        self, word: str, photos: Path
+    ) -> None:
         """By the measure that the table was made with, within what photographs differ."""
         module = pytest.importorskip("ssimulacra2", reason="the extra quality is not installed")
         scores = []
@@ -87,7 +89,7 @@ class TestWords:
         assert max(scores) - min(scores) < 6
         assert scores[0] == pytest.approx({"low": 60, "medium": 70, "high": 78}[word], abs=5)
 
-    def test_a_number_is_the_quality_of_the_format(self, photos: Path) -> None:
+    def test_a_quality_in_numbers_is_that_of_the_format(self, photos: Path) -> None:
         """As in the options, which are stronger."""
         assert quality_of(made_of(photos / "coffee.png", 40)) == 40
         assert quality_of(made_of(photos / "coffee.png", 40, options={"quality": 60})) == 60
@@ -140,19 +142,21 @@ class TestTargets:
         with Image.open(photos / "coffee.png") as original, Image.open(made) as image:
             assert goal - 0.002 <= ssim(original, image) <= goal + 0.012
 
-    def test_what_cannot_be_is_as_near_as_it_gets(self, photos: Path) -> None:
+    def test_a_target_that_cannot_be_met_gives_the_nearest_that_was_tried(
+        self, photos: Path
+    ) -> None:
         """The smallest that was tried; the best that was tried."""
         made = made_of(photos / "coffee.png", Target(bytes=100))
         assert made.quality is not None
         assert made.quality <= 5
         assert made_of(photos / "coffee.png", Target(ssim=0.9999)).quality == 95
 
-    def test_a_single_try_is_the_usual_quality(self, photos: Path) -> None:
+    def test_a_search_of_a_single_try_gives_the_usual_quality(self, photos: Path) -> None:
         """As without a target."""
         made = made_of(photos / "coffee.png", Target(bytes=100, tries=1))
         assert (made.quality, made.tries, quality_of(made)) == (85, 1, 85)
 
-    def test_the_search_ends_when_the_time_is_over(
+    def test_the_search_for_a_quality_ends_when_the_time_is_over(
         self, photos: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """And what it has found by then counts."""

@@ -85,7 +85,9 @@ class TestOrientation:
     @pytest.mark.parametrize("orientation", range(1, 9))
     @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
     @pytest.mark.parametrize("scaled", [False, True], ids=["full", "scaled"])
-    def test_picture_stands_upright(self, orientation: int, format: str, scaled: bool) -> None:
+    def test_a_turned_picture_stands_upright(
+        self, orientation: int, format: str, scaled: bool
+    ) -> None:
         """However the pixels are stored, the result is upright and has no tag."""
         upright = made.sample(size=(640, 480))
         stored = made.as_stored(upright, orientation)
@@ -168,7 +170,7 @@ class TestPlan:
         """`decode_small=False` turns it off."""
         assert plan_decode(LARGE, [Recipe([ResizeToFit(50)], decode_small=False)]).minimum is None
 
-    def test_the_largest_need_decides(self) -> None:
+    def test_the_recipe_that_needs_most_pixels_decides(self) -> None:
         """One decode serves all recipes."""
         small, large = Recipe([ResizeToFit(100)]), Recipe([ResizeToFit(400)])
         both = plan_decode(LARGE, [small, large]).minimum
@@ -182,7 +184,9 @@ class TestPlan:
 
     @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
     @pytest.mark.parametrize("size", [(1600, 1200), (1601, 1203), (1607, 1199)], ids=str)
-    def test_decoder_gives_no_less_than_the_plan(self, format: str, size: tuple[int, int]) -> None:
+    def test_a_decoder_gives_no_less_than_the_plan(
+        self, format: str, size: tuple[int, int]
+    ) -> None:
         """The decoded image covers the minimum, and is much smaller than the source."""
         file = made.encode(Image.effect_noise(size, 50), format)
         with PillowDecoder().open(file, LIMITS) as opened:
@@ -226,7 +230,9 @@ class TestQuality:
 class TestRenderMany:
     """Several results of one source."""
 
-    def test_each_gets_its_own_result(self, large_photo: Callable[[int, int], bytes]) -> None:
+    def test_each_recipe_gets_its_own_result(
+        self, large_photo: Callable[[int, int], bytes]
+    ) -> None:
         """Results come in the order of the recipes, each as if it were alone."""
         data = large_photo(1600, 1200)
         recipes = [
@@ -271,7 +277,7 @@ class TestRenderMany:
         many(source, recipes)
         assert len(decoded) == 1
 
-    def test_one_failure_does_not_stop_the_others(self) -> None:
+    def test_a_recipe_that_fails_does_not_stop_the_others(self) -> None:
         """An error stands in the place of its result."""
         data = made.encode(made.sample(), "PNG").getvalue()
         recipes = [Recipe([ResizeToFill(9_000, 9_000)]), Recipe([ResizeToFit(8)])]
@@ -333,7 +339,7 @@ class TestFormat:
         with pytest.raises(UnknownFormat, match="'WOBBLE'"):
             make(b"", format="wobble")
 
-    def test_result_is_a_file_at_its_start(self) -> None:
+    def test_a_result_is_a_file_at_its_start(self) -> None:
         """The result can be read at once and tells its size."""
         result = make(made.encode(made.sample(), "PNG"), ResizeToFit(32))
         assert (result.tell(), result.width, result.height, result.frames) == (0, 32, 24, 1)
@@ -442,7 +448,9 @@ class TestMetadata:
         assert 0x010F not in exif
 
     @pytest.mark.parametrize("target", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
-    def test_keep_keeps_all_metadata_but_the_orientation(self, target: str) -> None:
+    def test_metadata_that_is_to_be_kept_loses_nothing_but_the_orientation(
+        self, target: str
+    ) -> None:
         """What is kept is still true: the picture has been turned."""
         result = opened(make(self.source(), format=target, metadata="keep"))
         exif = result.getexif()

@@ -133,7 +133,9 @@ class TestFits:
             assert image.getexif()[0x8298] == "Jane Doe"
 
     @pytest.mark.parametrize("format", ["PNG", "WEBP"])
-    def test_transparency_stays(self, format: str, photo: Image.Image) -> None:
+    def test_a_source_that_is_taken_stays_transparent(
+        self, format: str, photo: Image.Image
+    ) -> None:
         """In palettes, and in an alpha channel."""
         photo.putalpha(Image.linear_gradient("L").resize(photo.size))
         for image in (photo, photo.quantize(64)) if format == "PNG" else (photo,):
@@ -181,7 +183,7 @@ class TestFits:
         assert isinstance(made, Encoded)
         assert made.format == "JPEG"
 
-    def test_another_word_is_told(self) -> None:
+    def test_another_word_for_skip_if_is_refused(self) -> None:
         """When the recipe is made."""
         with pytest.raises(InvalidArgument, match="skip_if must be None or 'fits', not 'small'"):
             Recipe(skip_if="small")  # type: ignore[arg-type]
@@ -198,7 +200,7 @@ class TestNeverLarger:
         assert len(made.getvalue()) < len(data)
         assert pixels_of(made.getvalue()) == pixels_of(data)
 
-    def test_a_source_with_more_bytes_is_not(self, photo: Image.Image) -> None:
+    def test_a_source_with_more_bytes_is_not_taken(self, photo: Image.Image) -> None:
         """Something is gained then."""
         data = saved(photo, "JPEG", quality=98)
         assert made_of(data, never_larger=True).read() == made_of(data).read()

@@ -110,7 +110,9 @@ class TestFunctions:
         with pytest.raises(jinja2.UndefinedError, match="'photo' is undefined"):
             environment.from_string("{{ thumbnail('9x9', photo) }}").render()
 
-    def test_mistakes_are_told(self, environment: Any, name: str, settings: Any) -> None:
+    def test_mistakes_in_calls_of_functions_are_told(
+        self, environment: Any, name: str, settings: Any
+    ) -> None:
         """By name, in words that say what to write."""
         with pytest.raises(InvalidArgumentType, match=r"thumbnail\(\) takes dimensions and source"):
             environment.from_string("{{ thumbnail('9x9') }}").render()

@@ -79,7 +79,7 @@ def image_of(row: Any) -> Path:
     return Path(file.storage.path(str(file.name)))
 
 
-def test_the_new_images_are_made_and_the_former_stay(row: Any, deploy: Any) -> None:
+def test_an_altered_spec_has_its_new_images_made_and_the_former_stay(row: Any, deploy: Any) -> None:
     """Processes with the former code go on to show these."""
     former = image_of(row)
     deploy(50)
@@ -89,7 +89,7 @@ def test_the_new_images_are_made_and_the_former_stay(row: Any, deploy: Any) -> N
     assert (former.exists(), new.exists()) == (True, True)
 
 
-def test_former_images_are_obsolete_since_then(
+def test_former_images_are_obsolete_once_a_spec_is_altered(
     row: Any,
     deploy: Any,
     run: Callable[..., Result],  # noqa: F811
@@ -140,7 +140,7 @@ def test_no_image_of_a_spec_that_takes_more_than_a_source_is_a_former_one(
     assert all(record.obsolete_at is None for record in find_images(row.image))
 
 
-def test_what_has_no_new_image_keeps_the_former(
+def test_a_source_without_a_new_image_keeps_the_former(
     row: Any, deploy: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is told of, and stops no deployment."""
@@ -153,7 +153,7 @@ def test_what_has_no_new_image_keeps_the_former(
     assert "An image that a migration asks for cannot be made" in caplog.text
 
 
-def test_it_is_done_once_and_not_where_sql_is_shown(row: Any, deploy: Any) -> None:
+def test_a_spec_is_altered_once_and_not_where_sql_is_shown(row: Any, deploy: Any) -> None:
     """Nor for a spec that is gone by now, or backwards."""
     deploy(50)
     operation = AlterSpec(SPEC_ID)
@@ -169,7 +169,7 @@ def test_it_is_done_once_and_not_where_sql_is_shown(row: Any, deploy: Any) -> No
     assert not image_of(row).exists()
 
 
-def test_a_migration_file_has_it_as_it_was_written() -> None:
+def test_a_migration_file_has_the_operation_as_it_was_written() -> None:
     """With its import, and what tells it in plans and names."""
     operation = AlterSpec("shop:product:thumbnail", delete_former=True)
     text, imports = OperationWriter(operation, indentation=0).serialize()

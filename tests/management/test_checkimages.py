@@ -290,7 +290,9 @@ class TestFinding:
         assert [item["kind"] for item in result.document["problems"]] == ["unnamed"]
         assert "no such table" in result.document["problems"][0]["cause"]
 
-    def test_patterns_choose_specs(self, run: Run, made: list[ImageCacheFile]) -> None:
+    def test_patterns_choose_the_specs_that_are_checked(
+        self, run: Run, made: list[ImageCacheFile]
+    ) -> None:
         """As in generateimages; one that means nothing is an error."""
         assert run("checkimages", "shop:*:small", "--json").document["good"] == 2
         assert "Did you mean" in str(run("checkimages", "shop:photo:smal").error)

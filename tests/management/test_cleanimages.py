@@ -312,14 +312,14 @@ class TestKept:
         begin(monkeypatch, 3600 * 4)
         assert len(removed(run("cleanimages", "--older-than", "90m", "--json"))) == 4
 
-    def test_the_time_since_is_told(
+    def test_since_when_an_image_is_obsolete_is_told(
         self, run: Run, made: list[ImageCacheFile], group: Group
     ) -> None:
         """Whoever calls the command for the first time must not think that it does nothing."""
         group.names.clear()
         assert "Obsolete since now: 4 files." in run("cleanimages", "--older-than", "7d").out
 
-    def test_everything_in_doubt_is_kept_if_some_files_cannot_be_named(
+    def test_everything_uncertain_is_kept_if_some_files_cannot_be_named(
         self, run: Run, made: list[ImageCacheFile], group: Group
     ) -> None:
         """A query that fails must not look as if there were no rows."""

@@ -399,7 +399,7 @@ class TestMissing:
         found = run("generateimages", "shop", "--json").document["failures"]
         assert {item["error"] for item in found} == {"UnreadableImage"}
 
-    def test_missing_contradicts_force(self, run: Run, group: Group) -> None:
+    def test_the_options_missing_and_force_exclude_each_other(self, run: Run, group: Group) -> None:
         """One says less, the other more."""
         assert "contradict" in str(run("generateimages", "--force", "--missing").error)
 

@@ -174,7 +174,7 @@ class TestCrops:
         portrait.focal_point = None
         assert not shows_spot(generated(portrait.card))
 
-    def test_closeness_shows_the_box(self, portrait: Portrait) -> None:
+    def test_a_focal_point_with_a_closeness_crops_to_its_box(self, portrait: Portrait) -> None:
         """A box of 40 x 20 pixels, cropped to that without being scaled."""
         portrait.focal_point = FocalPoint(0.9, 0.5, 0.1, 0.2)
         file = generated(portrait.near)
@@ -252,7 +252,7 @@ class TestSaving:
         assert read.card.url == portrait.card.url != old.name
         assert not shows_spot(read.card)
 
-    def test_what_is_not_cropped_stays(
+    def test_moving_the_point_keeps_what_is_not_cropped(
         self, portrait: Portrait, django_capture_on_commit_callbacks: Any
     ) -> None:
         """Its file has the same name, and is the same."""
@@ -342,7 +342,7 @@ class TestSaving:
         assert is_stored(old)
         assert Portrait.objects.get().card.url.endswith(str(old.name))
 
-    def test_the_command_cleans_what_a_query_has_moved(
+    def test_the_command_cleans_images_of_points_that_a_query_has_moved(
         self, portrait: Portrait, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """Nobody is told of an update by a query; the pages have the new file all the same."""
@@ -384,7 +384,9 @@ class TestTags:
             "{% picture 'tests:square' source=p.image %}",
         ],
     )
-    def test_what_is_remembered_is_of_one_point(self, tag: str, portrait: Portrait) -> None:
+    def test_what_is_remembered_of_a_tag_is_of_one_point(
+        self, tag: str, portrait: Portrait
+    ) -> None:
         """A moved point shows at once, and again when it is moved back."""
 
         def show() -> str:
@@ -415,7 +417,7 @@ class TestTags:
         ("default", "is_there"),
         [("focal", True), ("right", True), ("100% 50%", True), (None, False)],
     )
-    def test_the_setting_holds_where_no_anchor_is_given(
+    def test_the_default_anchor_of_the_settings_holds_for_specs_that_give_none(
         self, default: str | None, is_there: bool, portrait: Portrait, settings: Any
     ) -> None:
         """Of specs; what says itself is left alone."""

@@ -51,7 +51,7 @@ def site(tmp_path: Path) -> Site:
     return site
 
 
-def test_nothing_is_made_again(site: Site) -> None:
+def test_what_django_imagekit_has_made_is_not_made_again(site: Site) -> None:
     """Each image has the bytes of the former one, and its size is known."""
     media = site.folder / "media" / "CACHE"
     former = {path.read_bytes() for path in media.rglob("*.*")}
@@ -69,7 +69,7 @@ def test_nothing_is_made_again(site: Site) -> None:
     assert (again["adopted"], again["existing"]) == (0, 6)
 
 
-def test_other_recipes_are_not_taken_for_the_same(site: Site) -> None:
+def test_images_of_another_recipe_are_not_taken_over(site: Site) -> None:
     """One that has changed since is made anew."""
     site.type("sed -i 's/ResizeToFill(90, 90/ResizeToFill(91, 91/' album/models.py")
     report = json.loads(site.manage("adoptimages", "--from", "imagekit", "--json", is_quiet=True))

@@ -41,14 +41,14 @@ def placed(processor: Any, point: FocalPoint | None = POINT, default: Any = None
 class TestFocalPoint:
     """The value."""
 
-    def test_it_is_as_exact_as_its_text(self) -> None:
+    def test_a_focal_point_is_as_exact_as_its_text(self) -> None:
         """What is read again is equal to what was written."""
         point = FocalPoint(1 / 3, 2 / 3, 0.123456, 1)
         assert str(point) == "0.333,0.667,0.123,1.000"
         assert FocalPoint.parse(str(point)) == point
 
     @pytest.mark.parametrize("text", ["", "1", "1,2", "a,b", "0,0,0", "0.5;0.5", "inf,0", "-0.1,0"])
-    def test_other_text_is_refused(self, text: str) -> None:
+    def test_text_that_is_no_focal_point_is_refused(self, text: str) -> None:
         """Rather than guessed at."""
         with pytest.raises(InvalidArgument):
             FocalPoint.parse(text)
@@ -61,7 +61,7 @@ class TestPlacing:
         "processor",
         [ResizeToFill(9, 9, "focal"), Crop(9, 9, "focal"), Thumbnail(9, 9, "focal")],
     )
-    def test_focal_is_the_point_or_the_other_anchor(self, processor: Any) -> None:
+    def test_the_anchor_focal_is_the_point_or_the_other_anchor(self, processor: Any) -> None:
         """And equal to a processor that was given it."""
         cls = type(processor)
         assert placed(processor) == cls(9, 9, POINT.anchor)
@@ -69,7 +69,7 @@ class TestPlacing:
         assert placed(processor, None) == without
         assert placed(cls(9, 9, "focal", otherwise="top left"), None) == cls(9, 9, "tl")
 
-    def test_what_needs_no_point_asks_for_none(self) -> None:
+    def test_a_processor_that_needs_no_point_asks_for_none(self) -> None:
         """It may take a query."""
 
         def ask() -> FocalPoint | None:
@@ -92,7 +92,7 @@ class TestPlacing:
         assert given[3] == [Crop(9)]
 
     @pytest.mark.parametrize("default", ["left", [0, 0.5], (0, 0.5)])
-    def test_the_default_is_for_what_has_no_anchor_and_cuts(self, default: Any) -> None:
+    def test_the_default_anchor_is_for_processors_that_cut_without_one(self, default: Any) -> None:
         """A distance in pixels is one, too."""
         assert placed(ResizeToFill(9, 9), default=default) == ResizeToFill(9, 9, "l")
         for processor in (ResizeToFill(9, 9, "r"), Crop(9, 9, x=1), Thumbnail(9, 9, crop=False)):
@@ -122,7 +122,7 @@ class TestPlacing:
             ResizeCanvas(9, 9, anchor="focal")
 
 
-def test_entropy_keeps_what_has_the_most_detail() -> None:
+def test_the_anchor_entropy_keeps_what_has_the_most_detail() -> None:
     """The very pixels of the processors that do nothing else."""
     image = Image.effect_noise((200, 100), 60).convert("RGB")
     image.paste("grey", (0, 0, 140, 100))
@@ -161,7 +161,7 @@ class TestAttention:
         for mode in ("P", "LA", "I;16"):
             assert processor.process(make_image(mode, (64, 64))).size == (50, 50)
 
-    def test_without_libvips_the_next_anchor_counts(
+    def test_without_libvips_the_anchor_after_attention_counts(
         self, image: Image.Image, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Or what has the most detail, if there is none; the name of the file is the same."""
@@ -182,7 +182,7 @@ class TestAttention:
         assert Crop(50, 50).process(image).size == (50, 50)
 
     @pytest.mark.parametrize("chain", [["attention", "north"], ["focal", 1], []])
-    def test_other_chains_are_refused(self, chain: Any) -> None:
+    def test_chains_of_other_anchors_are_refused(self, chain: Any) -> None:
         """When the processor is made."""
         with pytest.raises(InvalidArgument, match="anchor"):
             ResizeToFill(9, 9, "focal", otherwise=chain)

@@ -42,7 +42,7 @@ class TestMultiple:
 
     @pytest.mark.parametrize("scaler", SCALERS, ids=repr)
     @given(width=sides, height=sides, times=st.floats(1, 9))
-    def test_nothing_is_enlarged_that_was_not(
+    def test_a_multiple_enlarges_nothing_that_was_not_enlarged(
         self, scaler: Any, width: int, height: int, times: float
     ) -> None:
         """It is scaled to no more than its own size, or than the processor itself scales it to."""
@@ -54,7 +54,7 @@ class TestMultiple:
 
     @pytest.mark.parametrize("scaler", SCALERS, ids=repr)
     @pytest.mark.parametrize("size", [(500, 400), (90, 90), (30, 300)], ids=str)
-    def test_the_image_has_the_size_that_is_told_before(
+    def test_a_multiple_has_the_size_that_it_tells_before(
         self, scaler: Any, size: tuple[int, int]
     ) -> None:
         """Also if it is made of a smaller decode."""
@@ -83,7 +83,7 @@ class TestMultiple:
 class TestMultiplied:
     """Processors of a spec, for a larger image."""
 
-    def test_the_last_one_that_scales_makes_it_larger(self) -> None:
+    def test_the_last_processor_that_scales_makes_a_multiple_larger(self) -> None:
         """What comes before it bounds the image as before."""
         first, last = ResizeToFit(300, 300), ResizeToFill(60, 40)
         expected: list[Any] = [first, Multiple(last, 2), Grayscale()]
@@ -106,7 +106,9 @@ class TestMultiplied:
         assert Multiple(ResizeToFill(16, 9), 75).output_size(source) == size
 
     @pytest.mark.parametrize("last", [AddBorder(3), object()], ids=["border", "own"])
-    def test_nothing_is_changed_in_front_of_what_would_have_to_be_told(self, last: Any) -> None:
+    def test_processors_before_one_that_cannot_be_multiplied_stay_as_they_are(
+        self, last: Any
+    ) -> None:
         """A border would be half as wide, and what a project's own processor does, who knows."""
         processors: list[Any] = [ResizeToFill(60, 40), last]
         assert multiplied(processors, 2) == processors

@@ -471,7 +471,7 @@ class TestValues:
     """Processors are values; subclasses of them are what their authors make of them."""
 
     @pytest.mark.parametrize("processor", [*EXAMPLES, Square(9), Bare(9)], ids=_name)
-    def test_a_copy_is_equal(self, processor: Any, duplicate: Any) -> None:
+    def test_a_copy_of_a_processor_is_equal(self, processor: Any, duplicate: Any) -> None:
         """Two with the same arguments are the same."""
         other = duplicate(processor)
         assert other == processor
@@ -514,7 +514,7 @@ class TestValues:
         ],
         ids=_name,
     )
-    def test_what_means_the_same_is_the_same(self, one: Any, other: Any) -> None:
+    def test_processors_that_mean_the_same_are_equal(self, one: Any, other: Any) -> None:
         """However the arguments are written."""
         assert one == other
         assert repr(one) == repr(other)
@@ -570,7 +570,7 @@ class TestValues:
             (lambda: TrimBorderColor(sides=[["t"]]), InvalidArgument, "TrimBorderColor.*'sides'"),
         ],
     )
-    def test_wrong_arguments_are_named(
+    def test_wrong_arguments_of_a_processor_are_named(
         self, make: Any, error: type[Exception], message: str
     ) -> None:
         """Processor, argument, what was expected and what came."""

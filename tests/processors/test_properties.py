@@ -21,7 +21,6 @@ from imagekit_registry.exceptions import (
 from imagekit_registry.imaging import Limits, Recipe, get_resizer, render
 from imagekit_registry.processors import ResizeToFill, Transpose
 from imagekit_registry.processors._geometry import anchored_box
-from imagekit_registry.processors._protocol import Size
 from imagekit_registry.processors.anchors import FocalPoint
 from imagekit_registry.processors.resampling import Resizer, resized_by
 from tests.imaging.conftest import encode, opened
@@ -151,7 +150,7 @@ PIXELS = st.one_of(st.integers(1, 20), st.integers(1, 5000))
     closeness=st.integers(0, 100),
 )
 def test_a_focal_point_lies_inside_every_crop(
-    size: Size, wanted: Size, point: FocalPoint, closeness: int
+    size: tuple[int, int], wanted: tuple[int, int], point: FocalPoint, closeness: int
 ) -> None:
     """The point itself always, its box where there is a pixel to spare; nothing is enlarged for it."""
     processor = ResizeToFill(*wanted, anchor=point.anchor, closeness=closeness)

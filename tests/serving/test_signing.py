@@ -43,7 +43,7 @@ class TestSignatures:
         assert set(signature) <= set(string.hexdigits)
         assert len(signature) * 4 >= 96
 
-    def test_a_part_cannot_lend_to_the_next(self) -> None:
+    def test_a_part_of_a_url_cannot_give_letters_to_the_next(self) -> None:
         """What one part ends with does not count as the beginning of another."""
         assert not is_signed(sign("shop:small", "ab", "c"), "shop:small", "a", "bc")
 
@@ -94,7 +94,7 @@ class TestTokens:
     @pytest.mark.parametrize(
         "kind", ["unregistered", "changed", "elsewhere", "content", "image", "row"]
     )
-    def test_what_nobody_could_find_again_has_no_token(
+    def test_an_image_that_nobody_could_find_again_has_no_token(
         self, kind: str, name: str, tmp_path: Any
     ) -> None:
         """The error says which spec, why, and what to do."""

@@ -199,7 +199,9 @@ class TestCaching:
         assert client.get(url)["Cache-Control"] == SHORTLY
         assert client.get(small().demand_url())["Cache-Control"] == FOR_EVER
 
-    def test_a_view_may_say_it_itself(self, small: Any, serve: Any, client: Client) -> None:
+    def test_a_view_may_say_itself_for_how_long_images_are_kept(
+        self, small: Any, serve: Any, client: Client
+    ) -> None:
         """In words of its own."""
         serve(ImageView.as_view(cache_control="public, max-age=5"))
         assert client.get(small().demand_url())["Cache-Control"] == "public, max-age=5"
@@ -284,12 +286,12 @@ class TestModes:
         response = client.get(small().demand_url())
         assert response["X-Sendfile"] == storages["default"].path(small().name)
 
-    def test_there_are_no_other_modes(self) -> None:
+    def test_a_mode_of_serving_that_does_not_exist_is_refused(self) -> None:
         """The error names those that there are."""
         with pytest.raises(InvalidArgument, match=r"'accle'.+ There are 'accel', 'auto'"):
             ImageView.as_view(mode="accle")
 
-    def test_a_class_has_no_other_mode_either(self) -> None:
+    def test_a_view_class_with_a_mode_that_does_not_exist_is_refused(self) -> None:
         """Its images would be sent without a body, and with the path of their file."""
 
         class Wrong(ImageView):
@@ -339,7 +341,7 @@ class TestPermission:
         serve(Closed.as_view())
         assert client.get(small().demand_url()).status_code == 403
 
-    def test_a_class_may_have_a_function_that_is_no_method(
+    def test_a_view_class_may_have_a_permission_that_is_no_method(
         self, small: Any, serve: Any, client: Client
     ) -> None:
         """It is said as Python says it."""
@@ -404,7 +406,9 @@ class TestNegotiation:
             ("text/html", "image/jpeg"),
         ],
     )
-    def test_the_format_is_the_one_that_is_liked_best(self, accept: str, best: str) -> None:
+    def test_an_image_is_sent_in_the_format_that_a_browser_likes_best(
+        self, accept: str, best: str
+    ) -> None:
         """A quality of 0 is a no, wildcards promise nothing, and what makes no sense is passed over."""
         assert choose(accept, ["image/avif", "image/webp"], "image/jpeg") == best
 
@@ -569,7 +573,7 @@ class TestFailures:
         with _turn("another"):
             assert client.get(small().demand_url()).status_code == 503
 
-    def test_other_methods_are_not_allowed(self, small: Any, client: Client) -> None:
+    def test_requests_by_other_methods_are_not_allowed(self, small: Any, client: Client) -> None:
         """Nobody puts images here."""
         assert client.post(small().demand_url()).status_code == 405
 

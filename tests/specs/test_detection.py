@@ -82,7 +82,7 @@ class TestSuggestions:
         assert reds(row.card) == 0
         assert spots.shown == []
 
-    def test_a_source_is_looked_at_once(self, detect: Any) -> None:
+    def test_a_source_is_shown_to_a_detector_once(self, detect: Any) -> None:
         """Whatever is made of it, in whatever process: what is kept lies in the cache."""
         detect(spots := Spots())
         row = portrait((360, 40))
@@ -93,7 +93,7 @@ class TestSuggestions:
         row.whole.generate()
         assert len(spots.shown) == 1
 
-    def test_another_content_is_looked_at_anew(self, detect: Any) -> None:
+    def test_another_content_is_shown_to_a_detector_anew(self, detect: Any) -> None:
         """Under the very same name."""
         detect(spots := Spots())
         row = portrait((360, 40))
@@ -106,7 +106,7 @@ class TestSuggestions:
         assert reds(row.card) > 50
         assert len(spots.shown) == 2
 
-    def test_where_nothing_is_found_there_is_the_usual_crop(self, detect: Any) -> None:
+    def test_a_source_in_which_nothing_is_found_has_the_usual_crop(self, detect: Any) -> None:
         """The one that ``otherwise`` names, or the middle; and that is kept, too."""
         detect(spots := Spots())
         row = portrait((195, 0), size=(200, 200))
@@ -137,7 +137,7 @@ class TestSuggestions:
         row.near.generate()
         assert len(calls) == 2
 
-    def test_the_heavier_one_of_two_is_nearer_to_the_middle(self, detect: Any) -> None:
+    def test_the_heavier_one_of_two_boxes_is_nearer_to_the_middle(self, detect: Any) -> None:
         """If there is no room for both."""
         detect(lambda image: [(10, 40, 20, 20, 1), (370, 40, 20, 20, 20)])
         assert reds(portrait((370, 40)).card) > 50
@@ -147,7 +147,7 @@ class TestSuggestions:
         detect(lambda image: [(380, -30, 90, 200, 0)])
         assert reds(portrait((375, 40)).card) > 50
 
-    def test_it_is_shown_a_small_upright_picture(self, detect: Any) -> None:
+    def test_a_detector_is_shown_a_small_upright_picture(self, detect: Any) -> None:
         """As browsers show it, in RGB and of at most 640 pixels to a side."""
         detect(spots := Spots())
         photo = make_image(size=(1600, 800), exif={"Orientation": 6})
@@ -170,7 +170,7 @@ class TestNames:
         unregister.detector("spots")
         assert Portrait.objects.get(pk=row.pk).card.name == before[0]
 
-    def test_two_cannot_have_one_name(self, detect: Any) -> None:
+    def test_two_detectors_cannot_have_one_name(self, detect: Any) -> None:
         """The message says how to replace one."""
         detect(Spots())
         with pytest.raises(AlreadyRegistered, match=r"call unregister.detector\('spots'\) first"):

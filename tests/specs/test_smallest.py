@@ -81,7 +81,7 @@ def source(request: pytest.FixtureRequest, name: str) -> str:
 class TestFormat:
     """Which format it is."""
 
-    def test_the_one_with_the_fewest_bytes_is_written(self, source: str) -> None:
+    def test_the_format_with_the_fewest_bytes_is_written(self, source: str) -> None:
         """Under a name that says so, with its media type."""
         file = get_image("tests:small", source=source)
         sizes = {each: size for each, size in sizes_of(source).items() if each != "AVIF"}
@@ -92,7 +92,7 @@ class TestFormat:
         assert file.media_type == f"image/{smallest.lower()}"
         assert served(file.url).format == smallest
 
-    def test_the_setting_says_which_there_are(self, name: str, settings: Any) -> None:
+    def test_the_setting_says_which_formats_are_tried(self, name: str, settings: Any) -> None:
         """And is a part of the recipe."""
         first = get_image("tests:small", source=name)
         settings.IMAGEKIT_SMALLEST = ["PNG", "JPEG"]
@@ -116,7 +116,7 @@ class TestFormat:
         made = served(get_image("tests:small", source=name).url)
         assert (made.format, made.convert("RGBA").getpixel((0, 0))) == ("PNG", (0, 0, 0, 0))
 
-    def test_an_animation_is_in_the_first(self, settings: Any) -> None:
+    def test_an_animation_is_in_the_first_of_the_formats(self, settings: Any) -> None:
         """It would take long to try."""
         file = io.BytesIO()
         frames = [Image.new("RGB", (40, 30), color) for color in ("teal", "red", "blue")]
@@ -137,7 +137,9 @@ class TestFormat:
 class TestState:
     """Its name shows only when it is made: what is known of it, and what is found."""
 
-    def test_pages_link_to_it_before_and_after_the_state_is_lost(self, source: str) -> None:
+    def test_pages_link_to_the_smallest_format_before_and_after_the_state_is_lost(
+        self, source: str
+    ) -> None:
         """It is found under the name of its format, and not made again."""
         tag = "{% generateimage 'tests:small' source=name %}"
         first = elements(render(tag, name=source))[0]["src"]
@@ -164,7 +166,7 @@ class TestState:
             assert storage.calls == Counter(url=1)
 
     @pytest.mark.django_db(databases="__all__")
-    def test_cleaning_and_checking_know_it(self, source: str) -> None:
+    def test_cleaning_and_checking_know_an_image_in_the_smallest_format(self, source: str) -> None:
         """With its record and without."""
         register.source_group("tests:small", Sources(source))
         call_command("generateimages", "tests:small", verbosity=0)
@@ -192,7 +194,9 @@ class TestState:
         assert (first[-5:], second[-4:]) == (".webp", ".png")
         assert not storages["default"].exists(first.removeprefix("/media/"))
 
-    def test_deleting_it_leaves_nothing(self, source: str, media: Path) -> None:
+    def test_deleting_an_image_in_the_smallest_format_leaves_nothing(
+        self, source: str, media: Path
+    ) -> None:
         """Of any name."""
         file = get_image("tests:small", source=source)
         assert file.url
@@ -207,7 +211,7 @@ class TestState:
             assert (file.url.rpartition("/")[2], file.state.format) == ("rocket_named.jpg", "WEBP")
 
 
-def test_checks_know_the_word(settings: Any) -> None:
+def test_checks_know_the_format_smallest(settings: Any) -> None:
     """And tell of a setting of which nothing can be written."""
     assert not [each for each in check_all(None) if "tests:small" in each.msg]
     settings.IMAGEKIT_SMALLEST = ["XYZ"]

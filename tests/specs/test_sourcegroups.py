@@ -437,7 +437,7 @@ class TestDeleted:
 class TestTransactions:
     """Events of a transaction come with its commit."""
 
-    def test_events_come_after_the_commit(self, photos: Path, log: Log) -> None:
+    def test_sources_are_announced_after_the_commit(self, photos: Path, log: Log) -> None:
         """Whoever is told finds the row."""
         with transaction.atomic():
             made = AlbumPhoto.objects.create(image=content_of(photos / "rocket.jpg"))
@@ -447,7 +447,9 @@ class TestTransactions:
             assert log.take() == []
         assert log.take() == [("saved", "rocket"), ("deleted", "rocket"), ("saved", "two")]
 
-    def test_what_was_rolled_back_is_not_announced(self, item: AlbumPhoto, log: Log) -> None:
+    def test_an_image_that_was_rolled_back_is_not_announced(
+        self, item: AlbumPhoto, log: Log
+    ) -> None:
         """What did not happen is not announced."""
         with transaction.atomic():
             item.image = "albums/two.jpg"
@@ -578,7 +580,9 @@ class TestTransactions:
         item.save()
         assert log.take() == [("deleted", "one"), ("saved", "two")]
 
-    def test_events_come_with_the_image_as_it_was(self, item: AlbumPhoto, log: Log) -> None:
+    def test_sources_are_announced_with_the_image_as_it_was(
+        self, item: AlbumPhoto, log: Log
+    ) -> None:
         """By the time of the commit the instance may hold another image."""
         with transaction.atomic():
             item.image = "albums/two.jpg"

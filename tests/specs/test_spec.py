@@ -118,7 +118,7 @@ class TestDigest:
         """What is made there is no recipe that could be compared."""
         assert spec(Making).get_hash() != spec().get_hash()
 
-    def test_an_option_that_is_true_is_not_one(self) -> None:
+    def test_an_option_that_is_true_is_another_one_than_the_number_one(self) -> None:
         """However the texts of recipes are remembered."""
         assert spec(options={"x": 1}).get_hash() != spec(options={"x": True}).get_hash()
         assert spec(options={"x": True}).get_hash() != spec(options={"x": 1}).get_hash()

@@ -85,7 +85,9 @@ class TestWhereItIs:
         assert hero().width == 60
 
     @pytest.mark.parametrize("debug", [True, False])
-    def test_a_file_that_is_not_there_is_told_by_its_name(self, settings: Any, debug: bool) -> None:
+    def test_a_static_file_that_does_not_exist_is_told_by_its_name(
+        self, settings: Any, debug: bool
+    ) -> None:
         """As any source that is gone."""
         settings.DEBUG, settings.IMAGEKIT_ON_ERROR = debug, "raise"
         image = get_image("tests:hero", source=static_image("img/none.jpg"))
@@ -104,7 +106,7 @@ class TestWhereItIs:
         with pytest.raises(Exception, match=r"secret|passwd"):
             image.generate()
 
-    def test_a_file_that_has_changed_has_another_fingerprint(
+    def test_a_static_file_that_has_changed_has_another_fingerprint(
         self, settings: Any, static: Path, photos: Path
     ) -> None:
         """So that its images are made anew when it is looked at again."""
@@ -116,12 +118,14 @@ class TestWhereItIs:
         with hero().open() as file:
             assert file.read() != before
 
-    def test_the_source_itself_has_the_url_of_static(self) -> None:
+    def test_a_static_source_itself_has_the_url_of_static(self) -> None:
         """What a page shows in the image's place, if it is told to."""
         assert static_image("img/hero.jpg").url == "/static/img/hero.jpg"
         assert not static_image("")
 
-    def test_an_on_demand_url_finds_the_file_again(self, settings: Any, client: Client) -> None:
+    def test_an_on_demand_url_finds_a_static_file_again(
+        self, settings: Any, client: Client
+    ) -> None:
         """A worker or a view knows no more than the name."""
         settings.DEBUG = True
         response = client.get(hero().demand_url())
@@ -154,7 +158,7 @@ class TestTags:
         with pytest.raises(TemplateSyntaxError, match=r"'img/hero\.jpg' as hero"):
             Template(f"{{% load imagekit %}}{{% static_image {written} %}}")
 
-    def test_jinja2_has_the_same_as_a_function(self, settings: Any) -> None:
+    def test_jinja2_has_static_image_as_a_function(self, settings: Any) -> None:
         """For its statements and functions."""
         settings.DEBUG = True
         jinja2 = pytest.importorskip("jinja2", reason="needs Jinja2")

@@ -69,7 +69,7 @@ class TestEncode:
         """Any cache can hold the text, whatever names and errors are in it."""
         assert set(record.encode()) <= set(string.printable)
 
-    def test_what_is_not_known_takes_no_room(self) -> None:
+    def test_fields_that_are_not_known_take_no_room(self) -> None:
         """Fields with their default value are left out."""
         assert make(width=300).encode() == '[3,"a.jpg","exists",300]'
         assert make(height=200).encode() == '[3,"a.jpg","exists",null,200]'
@@ -162,7 +162,9 @@ class TestDecode:
 
     @calm
     @given(records, st.data())
-    def test_damage_is_refused_or_harmless(self, record: CacheFileRecord, data: Any) -> None:
+    def test_a_damaged_record_is_refused_or_harmless(
+        self, record: CacheFileRecord, data: Any
+    ) -> None:
         """A text with one character changed or cut off is no record, or a valid other one."""
         text = record.encode()
         position = data.draw(st.integers(0, len(text) - 1))
@@ -228,25 +230,27 @@ class TestDecode:
         assert record == CacheFileRecord(name="", status=status)
         assert record.is_current(0) is (status == Status.EXISTS)
 
-    def test_another_word_is_a_miss(self) -> None:
+    def test_a_word_that_is_no_status_is_a_miss(self) -> None:
         """A text that is no word of the predecessor says nothing."""
         assert CacheFileRecord.decode("maybe") is None
 
 
 class TestIsCurrent:
-    def test_a_file_that_exists_is_believed(self) -> None:
+    def test_a_record_of_a_file_that_exists_is_current(self) -> None:
         """Only its deletion, or a check, ends the belief in a file."""
         assert make().is_current(1e10)
 
     @pytest.mark.parametrize("status", [Status.GENERATING, Status.FAILED, Status.MISSING])
-    def test_anything_else_ends_at_its_moment(self, status: str) -> None:
+    def test_a_record_of_anything_else_is_current_until_its_moment(self, status: str) -> None:
         """From `retry_at` on, the state is looked up again."""
         record = make(status=status, retry_at=100.0)
         assert record.is_current(99.9)
         assert not record.is_current(100.0)
 
     @pytest.mark.parametrize("status", [Status.GENERATING, Status.FAILED, Status.MISSING])
-    def test_without_a_moment_nothing_but_existence_is_believed(self, status: str) -> None:
+    def test_a_record_without_a_moment_is_current_only_if_the_file_exists(
+        self, status: str
+    ) -> None:
         """No state is stuck for ever, even if its writer set no end."""
         assert not make(status=status).is_current(0)
 
@@ -256,7 +260,7 @@ class TestFingerprint:
 
     FORMER, NOW = "5/2026-09-21 14:13:20+00:00", "5/2026-09-21 14:13:21+00:00"
 
-    def test_a_long_one_is_kept_short(self) -> None:
+    def test_a_long_fingerprint_is_kept_short(self) -> None:
         """It is compared and nothing else: for that a digest does as well."""
         kept = make(fingerprint=self.FORMER).fingerprint
         assert len(kept) == 12

@@ -119,7 +119,7 @@ class TestEveryStore:
         assert store.get_many([PREFIX + "A"]) == {PREFIX + "A": make("A")}
         assert store.get_many([PREFIX + "a"]) == {PREFIX + "a": make("a")}
 
-    def test_no_keys_are_no_error(self, store: StateStore) -> None:
+    def test_asking_a_store_for_no_keys_is_no_error(self, store: StateStore) -> None:
         """A page without images asks for nothing."""
         store.set_many({})
         store.delete_many([])
@@ -161,7 +161,7 @@ class CountingCache(LocMemCache):
 
 
 class TestCacheStateStore:
-    def test_any_number_of_keys_is_one_call(self) -> None:
+    def test_any_number_of_keys_is_one_call_of_the_cache(self) -> None:
         """Reading, writing and deleting hundred records are one round trip each."""
         cache = CountingCache()
         store = CacheStateStore(cache)
@@ -203,7 +203,7 @@ class TestCacheStateStore:
         CacheStateStore(cache).set_many({"a": make(status=Status.FAILED, retry_at=1_060.0)})
         assert cache.timeouts == [1_060]
 
-    def test_each_timeout_is_one_call(self, settings: Any) -> None:
+    def test_records_of_one_timeout_are_one_call_of_the_cache(self, settings: Any) -> None:
         """Records that live equally long travel together."""
         settings.IMAGEKIT_CACHE_TIMEOUT = None
         cache = CountingCache()
@@ -218,7 +218,7 @@ class TestCacheStateStore:
         )
         assert cache.calls == ["set_many", "set_many"]
 
-    def test_what_is_no_record_is_left_out(self) -> None:
+    def test_a_value_in_the_cache_that_is_no_record_is_left_out(self) -> None:
         """Another version's records and other people's values count as absent."""
         cache = CountingCache()
         cache.set_many({"a": make().encode(), "b": '{"v":99}', "c": {"state": 1}, "d": "exists"})
@@ -357,7 +357,7 @@ class TestDatabaseStateStore:
         assert [key for key, _ in store.iter_items()] == ["b"]
 
     @every_database
-    def test_any_number_of_keys_is_one_query(self, alias: str) -> None:
+    def test_any_number_of_keys_is_one_query_of_the_table(self, alias: str) -> None:
         """Reading, writing and deleting hundred records are one query each."""
         store = database_store(alias)
         records = {str(number): FULL for number in range(30)}
@@ -369,7 +369,7 @@ class TestDatabaseStateStore:
         assert statements(queries) == ["INSERT", "INSERT", "SELECT", "DELETE"]
 
     @pytest.mark.django_db(transaction=True)
-    def test_outside_of_a_transaction_reading_is_one_round_trip(
+    def test_reading_the_table_outside_of_a_transaction_is_one_round_trip(
         self, django_assert_num_queries: Any
     ) -> None:
         """No savepoint, and no transaction, is made for a lone query."""
@@ -515,7 +515,9 @@ class TestDatabaseStateStore:
             store.delete_many([key])
         assert sorted(seen) == sorted(names)
 
-    def test_the_routers_decide_by_writing(self, settings: Any) -> None:
+    def test_the_routers_decide_on_the_database_of_the_table_by_writing(
+        self, settings: Any
+    ) -> None:
         """State is read where it is written: a replica that lags would bring back the past."""
         settings.DATABASE_ROUTERS = [f"{__name__}.WriteRouter"]
         store = DatabaseStateStore()

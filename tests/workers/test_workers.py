@@ -113,7 +113,7 @@ def test_messages_are_sent_once_and_after_the_commit(seen: dict[str, Any]) -> No
     assert len(seen["messages"]) == 2
 
 
-def test_messages_are_json(seen: dict[str, Any]) -> None:
+def test_messages_of_every_queue_are_json(seen: dict[str, Any]) -> None:
     """Each tells spec, source and digest, in JSON; no pickle is in a queue."""
     for text in seen["messages"]:
         assert "\\x80\\x04" not in ascii(text)

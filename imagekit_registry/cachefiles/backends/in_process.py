@@ -101,7 +101,7 @@ class Threads(_LaterHere):
         if not self._pool.is_full():
             super().hand_over(files, force)
         elif _request() is None:
-            # Nobody comes later: who fills the threads, as commands do, lends a hand.
+            # Nobody comes later: who fills the threads, as commands do, helps.
             make_here(files, force)
 
     def keep(self, files: Sequence[CacheFile], force: bool) -> None:

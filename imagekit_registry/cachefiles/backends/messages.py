@@ -80,7 +80,7 @@ def _canonical(body: Mapping[str, object]) -> str:
     return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-class _Unspeakable(Exception):
+class _NotDescribed(Exception):
     """Something of an image cannot be said to another process."""
 
 
@@ -95,7 +95,7 @@ def describe(file: CacheFile) -> dict[str, object] | None:
     """
     try:
         return _describe_file(file)
-    except _Unspeakable:
+    except _NotDescribed:
         return None
 
 
@@ -103,7 +103,7 @@ def _describe_file(file: CacheFile) -> dict[str, object]:
     spec, identity = file.spec, file.identity
     registered = spec.rendition_of or spec
     if not registered.spec_id:
-        raise _Unspeakable
+        raise _NotDescribed
     image: dict[str, object] = {"spec": registered.spec_id, "digest": identity.digest}
     if isinstance(spec, Rendition):
         image["rendition"] = dict(spec.changes)
@@ -116,10 +116,10 @@ def _describe_file(file: CacheFile) -> dict[str, object]:
         twin = cast(Any, type(file))(generator_of(image, **source))
         is_same = (twin.name, twin.identity.digest) == (file.name, identity.digest)
     except (TypeError, ValueError, RecursionError, ImageKitError) as error:
-        raise _Unspeakable from error
+        raise _NotDescribed from error
     if not is_same or not _are_one(twin.storage, file.storage):
         # It has a name of its own, say, or its generator was changed after it was made.
-        raise _Unspeakable
+        raise _NotDescribed
     image["source"] = _describe_source(spec.source) if source else None
     return image
 
@@ -152,13 +152,13 @@ def _describe_source(source: Any) -> dict[str, object]:
         return {"image": _describe_file(source)}
     name = name_of(source)
     if not name or not is_stored(source):
-        raise _Unspeakable
+        raise _NotDescribed
     instance = getattr(source, "instance", None) if isinstance(source, FieldFile) else None
     if instance is not None:
         meta = instance._meta
         if instance.pk is None or instance._state.adding:
             # A primary key that has a default, or that is given, is there before the row is.
-            raise _Unspeakable
+            raise _NotDescribed
         return {
             "model": meta.label_lower,
             "pk": meta.pk.value_to_string(instance),
@@ -169,5 +169,5 @@ def _describe_source(source: Any) -> dict[str, object]:
     storage = storage_of(source)
     alias = storage_reference(storage) or "default" if storage is not None else ""
     if alias not in storages.backends:
-        raise _Unspeakable
+        raise _NotDescribed
     return {"storage": alias, "name": name}

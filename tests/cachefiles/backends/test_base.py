@@ -22,7 +22,9 @@ from tests.cachefiles.conftest import Thumbnail
 class TestSimple:
     """The default backend."""
 
-    def test_the_record_says_all(self, name: str, spec_id: str) -> None:
+    def test_the_record_of_a_file_says_all_that_is_known_of_it(
+        self, name: str, spec_id: str
+    ) -> None:
         """Status, dimensions, size, format, digest, spec and source."""
         file = get_image(spec_id, source=name)
         file.generate()
@@ -31,7 +33,7 @@ class TestSimple:
         assert (record.size, record.format, record.spec_id) == (file.size, "JPEG", spec_id)
         assert (record.source, record.digest) == (name, file.digest)
 
-    def test_forced_files_are_replaced(self, name: str) -> None:
+    def test_files_made_by_force_replace_those_that_exist(self, name: str) -> None:
         """Overwriting ends with one file, at the same name."""
         file = ImageCacheFile(Thumbnail(name))
         file.generate()

@@ -145,7 +145,7 @@ class TestDescribe:
             "name": name,
         }
 
-    def test_arguments_are_told(self, name: str) -> None:
+    def test_a_message_tells_the_arguments_of_a_generator(self, name: str) -> None:
         """Those that the generator was made with."""
         with registered(framed=Framed):
             found = describe(get_image("tests:framed", source=name, width=20))
@@ -178,7 +178,7 @@ class TestDescribe:
             assert found is not None
             assert found["source"] == {"image": describe(first)}
 
-    def test_nothing_but_json_is_told(self, name: str) -> None:
+    def test_a_message_tells_nothing_but_json(self, name: str) -> None:
         """The thumbnail tag's anchor may be a pair."""
         file = get_image("imagekit:thumbnail", source=name, width=9, height=9, anchor=(0.2, 0.7))
         found = describe(file)

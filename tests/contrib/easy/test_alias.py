@@ -130,7 +130,7 @@ def test_an_app_has_each_field_once() -> None:
 
 
 @pytest.mark.parametrize("target", ["no", "testapp.No", "testapp.Photo.no"])
-def test_a_target_that_there_is_not_is_passed_over(target: str) -> None:
+def test_a_target_that_does_not_exist_is_passed_over(target: str) -> None:
     """Until the checks tell of it; a project may be without an app."""
     with pytest.raises(LookupError):
         fields_of(target)

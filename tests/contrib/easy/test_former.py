@@ -69,7 +69,7 @@ def test_what_was_made_with_options_is_not_made_again(
     assert run("adoptimages", "--from", "easy", "--json").document["existing"] == 1
 
 
-def test_what_has_an_alias_belongs_to_that(row: Any, run: Run) -> None:
+def test_a_former_image_whose_options_have_an_alias_belongs_to_that(row: Any, run: Run) -> None:
     """So that the commands know it by its id."""
     aliases.set("badge", {"size": (60, 60), "crop": True}, target="testapp.Plain.image")
     old = put(row, "60x60_q85_crop.jpg")
@@ -88,7 +88,7 @@ def test_a_transparent_image_keeps_its_extension(row: Any, run: Run) -> None:
     assert (file.width, file.url[-4:]) == (60, ".png")
 
 
-def test_other_files_are_left(row: Any, run: Run) -> None:
+def test_files_that_easy_thumbnails_has_not_made_are_left(row: Any, run: Run) -> None:
     """Those of other formats than are made now, of unknown options, and of other sources."""
     for end in ("60x60_q85.png", "60x60_q85_mirrored.jpg", "small.jpg", "60x60.jpg", "x_q85.jpg"):
         put(row, end)

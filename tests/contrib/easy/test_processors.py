@@ -132,7 +132,7 @@ def test_options_without_a_size_are_refused(size: Any) -> None:
     ],
     ids=str,
 )
-def test_a_value_that_means_nothing_is_refused(options: dict[str, Any]) -> None:
+def test_an_option_whose_value_means_nothing_is_refused(options: dict[str, Any]) -> None:
     """Before a source is opened."""
     with pytest.raises(InvalidArgument, match=r"colour|zoom|target"):
         processors_for({"size": (9, 9), "crop": True, **options})

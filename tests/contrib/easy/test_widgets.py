@@ -51,7 +51,7 @@ def test_the_template_of_a_subclass_is_used(name: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", SimpleUploadedFile("a.jpg", b"x"), "broken"])
-def test_without_an_image_it_is_the_plain_input(value: Any) -> None:
+def test_a_widget_without_an_image_is_the_plain_input(value: Any) -> None:
     """Nothing stored yet, an upload of a form that is shown again, or a file that is no image."""
     if value == "broken":
         broken = storages["default"].save("broken.jpg", ContentFile(b"Lorem ipsum"))

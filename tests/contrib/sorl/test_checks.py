@@ -85,7 +85,7 @@ class TestChecks:
         (found,) = told("{% load thumbnail %}\n{% now %}{% thumbnail f '9x9' %}")
         assert "page.html, line 2, cannot be compiled: 'a setting of mine'" in found
 
-    def test_the_tag_of_this_library_is_none_of_theirs(self, told: Any) -> None:
+    def test_our_own_thumbnail_tag_is_none_of_sorls(self, told: Any) -> None:
         """It has the same name."""
         assert told("{% load imagekit %}{% thumbnail '9x9' f -- alt='' %}") == []
 

@@ -51,7 +51,7 @@ class TestSources:
         assert sorl(tag, url=url) == "none"
 
     @pytest.mark.parametrize("empty", ["", None])
-    def test_nothing_is_no_source(self, empty: Any) -> None:
+    def test_an_empty_value_is_no_source(self, empty: Any) -> None:
         """It is the error that sorl-thumbnail raises: a ``ValueError``."""
         with pytest.raises(ValueError, match="without a source") as caught:
             thumb(empty, "20x20")
@@ -67,7 +67,7 @@ class TestDummies:
         settings.THUMBNAIL_DUMMY = True
         settings.IMAGEKIT_ON_ERROR = "raise"
 
-    def test_they_stand_in_for_what_cannot_be_made(self, sorl: Render, broken: str) -> None:
+    def test_dummies_stand_in_for_what_cannot_be_made(self, sorl: Render, broken: str) -> None:
         """Also where failures are raised elsewhere."""
         tag = (
             "{% thumbnail f '200x100' as im %}{{ im.url }} {{ im.x }} {{ im.y }}{% endthumbnail %}"
@@ -79,11 +79,11 @@ class TestDummies:
         assert isinstance(shown, DummyImage)
         assert (shown.size, shown.exists()) == ([9, 9], True)
 
-    def test_what_can_be_made_is_shown(self, name: str) -> None:
+    def test_what_can_be_made_is_shown_in_place_of_a_dummy(self, name: str) -> None:
         """It is no placeholder."""
         assert isinstance(get_thumbnail(name, "9x9"), ThumbnailFile)
 
-    def test_an_address_of_their_own_is_used(self, sorl: Render, settings: Any) -> None:
+    def test_dummies_may_have_an_address_of_their_own(self, sorl: Render, settings: Any) -> None:
         """With the larger sizes, and the ratio that gives a side which is left free."""
         settings.THUMBNAIL_DUMMY_SOURCE = "https://dummy.example/%(width)sx%(height)s"
         tag = "{% thumbnail '' 'x400' as im %}{{ im.url }} {{ im.url|resolution:'1.5x' }}{% endthumbnail %}"
@@ -92,6 +92,6 @@ class TestDummies:
         settings.THUMBNAIL_DUMMY_RATIO = 0.5
         assert sorl("{{ ''|is_portrait }}") == "True"
 
-    def test_the_other_block_comes_first(self, sorl: Render) -> None:
+    def test_the_empty_block_comes_before_a_dummy(self, sorl: Render) -> None:
         """Somebody has thought of what to show."""
         assert sorl("{% thumbnail '' '9x9' as im %}x{% empty %}none{% endthumbnail %}") == "none"

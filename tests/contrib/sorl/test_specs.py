@@ -174,7 +174,7 @@ class TestOptions:
         ],
         ids=str,
     )
-    def test_what_makes_no_sense_is_refused(
+    def test_an_option_that_makes_no_sense_is_refused(
         self, geometry: str, options: dict[str, Any], message: str, name: str
     ) -> None:
         """With what to write instead."""
@@ -234,7 +234,7 @@ class TestRegistry:
 
     OPTIONS = {"crop": "20% 80%", "quality": 70, "cropbox": [0, 0, 300, 300], "rounded": 3}
 
-    def test_a_worker_finds_it_again(self, name: str) -> None:
+    def test_a_worker_finds_a_thumbnail_again(self, name: str) -> None:
         """By a message that JSON can hold."""
         file = thumb(name, "60x40", **self.OPTIONS)
         message = json.loads(json.dumps(describe(file)))
@@ -242,7 +242,7 @@ class TestRegistry:
         twin = ImageCacheFile(generator_of(message, source=name))
         assert (twin.name, twin.identity.digest) == (file.name, file.identity.digest)
 
-    def test_names_are_the_same_everywhere(self, stored_photo: Any) -> None:
+    def test_names_of_thumbnails_are_the_same_everywhere(self, stored_photo: Any) -> None:
         """On every host, and in whatever order options are written."""
         name = stored_photo(name="photos/rocket.jpg")
         file = thumb(name, "60x40", **self.OPTIONS)
@@ -252,7 +252,7 @@ class TestRegistry:
 
     @pytest.mark.django_db(databases="__all__")
     @pytest.mark.parametrize("store", ["cache", "database"])
-    def test_cleaning_keeps_it_as_long_as_its_source(
+    def test_cleaning_keeps_a_thumbnail_as_long_as_its_source(
         self, store: str, name: str, settings: Any, media: Path
     ) -> None:
         """And what is known of that."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import connection, models
+from PIL import Image
 
 from imagekit_registry.contrib.versatile.fields import PPOIField, VersatileImageField
 from imagekit_registry.contrib.versatile.placeholder import OnDiscPlaceholderImage
@@ -66,3 +68,15 @@ def model() -> Iterator[Any]:
 def picture(model: Any, photos: Path) -> Any:
     """Return a row with an image of 640 x 427 pixels."""
     return model.objects.create(image=content_of(photos / "rocket.jpg"))
+
+
+def opened(file: Any) -> Any:
+    """Return an image, as Pillow opens it."""
+    with file.storage.open(file.name) as content:
+        return Image.open(io.BytesIO(content.read()))
+
+
+def opened_or_made(file: Any) -> Any:
+    """Return an image of a spec field, which is made now."""
+    file.generate()
+    return opened(file)

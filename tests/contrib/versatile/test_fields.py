@@ -16,58 +16,21 @@ from django.core.files.storage import storages
 from django.db import connection
 from django.db.migrations.writer import MigrationWriter
 from django.template import Context, Engine
-from django.test import RequestFactory
-from PIL import Image, ImageChops, ImageStat
-from rest_framework import serializers
+from PIL import Image, ImageChops
 
 from imagekit_registry import ImageSpec
 from imagekit_registry.cachefiles.backends.messages import describe, generator_of
-from imagekit_registry.contrib.versatile._moving import check_settings
-from imagekit_registry.contrib.versatile.conf import DEFAULTS, REPLACED
-from imagekit_registry.contrib.versatile.datastructures import (
-    FilteredImage,
-    SizedImage,
-    filteredimage,
-    sizedimage,
-)
 from imagekit_registry.contrib.versatile.exceptions import (
-    AlreadyRegistered,
     InvalidFilter,
     InvalidSizeKey,
     MalformedSizedImageKey,
 )
-from imagekit_registry.contrib.versatile.image_warmer import VersatileImageFieldWarmer
-from imagekit_registry.contrib.versatile.placeholder import (
-    OnStoragePlaceholderImage,
-)
-from imagekit_registry.contrib.versatile.registry import versatileimagefield_registry
-from imagekit_registry.contrib.versatile.serializers import VersatileImageFieldSerializer
-from imagekit_registry.contrib.versatile.utils import (
-    build_versatileimagefield_url_set,
-    get_rendition_key_set,
-    validate_versatileimagefield_sizekey_list,
-)
 from imagekit_registry.contrib.versatile.validators import validate_ppoi
-from imagekit_registry.contrib.versatile.versatileimagefield import (
-    CroppedImage,
-    InvertImage,
-    ThumbnailImage,
-)
-from imagekit_registry.exceptions import (
-    InvalidArgument,
-    InvalidArgumentType,
-    InvalidConfiguration,
-    NotRegistered,
-)
 from imagekit_registry.processors import Invert, Processor, ResizeToFill, ResizeToFit
 from imagekit_registry.processors.anchors import FocalPoint
-from imagekit_registry.testing import assert_state_trips, forget_state
-from tests.contrib.versatile.conftest import SETS
-from tests.storages import content_of
+from tests.contrib.versatile.conftest import opened, opened_or_made
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-PHOTOS = Path(__file__).resolve().parents[3] / "demo" / "photos"
 
 
 def pixels_of(image: Any, processors: list[Processor]) -> Image.Image:
@@ -75,12 +38,6 @@ def pixels_of(image: Any, processors: list[Processor]) -> Image.Image:
     spec = ImageSpec(image)
     spec.processors, spec.options = processors, {"quality": 70, "progressive": False}
     return Image.open(spec.generate())
-
-
-def opened(file: Any) -> Any:
-    """Return an image, as Pillow opens it."""
-    with file.storage.open(file.name) as content:
-        return Image.open(io.BytesIO(content.read()))
 
 
 class TestKeys:
@@ -271,31 +228,6 @@ class TestKeys:
         assert file.url == picture.image.crop["90x90"].url
 
 
-class TestPlaceholders:
-    """What an empty field shows."""
-
-    def test_an_empty_field_shows_its_placeholder(self, picture: Any) -> None:
-        """Itself, and in every size; without one it shows nothing."""
-        assert picture.held.url == "/media/__placeholder__/rocket.jpg"
-        assert opened(picture.held.thumbnail["90x90"]).size == (90, 60)
-        assert not picture.bare.thumbnail["90x90"]
-        shown = Engine().from_string("[{{ image.thumbnail.90x90 }}]")
-        assert shown.render(Context({"image": picture.bare})) == "[]"
-
-    def test_an_empty_field_has_no_filtered_image(self, picture: Any) -> None:
-        """A template shows nothing, as of its sizes."""
-        shown = Engine().from_string("[{{ image.filters.invert }}]")
-        assert shown.render(Context({"image": picture.bare})) == "[]"
-
-    def test_a_placeholder_may_lie_in_a_storage(self, photos: Path) -> None:
-        """It is called as there."""
-        content = ContentFile((photos / "rocket.jpg").read_bytes())
-        name = storages["default"].save("some/where.jpg", content)
-        placeholder = OnStoragePlaceholderImage(name)
-        assert placeholder.name == "some/where.jpg"
-        assert placeholder.read().size == content.size
-
-
 class TestPoints:
     """The point of interest."""
 
@@ -365,182 +297,3 @@ class TestPoints:
             assert written.startswith(f"imagekit_registry.contrib.versatile.fields.{kind}(")
             assert "ppoi_field" not in written
             assert "placeholder" not in written
-
-
-def opened_or_made(file: Any) -> Any:
-    """Return an image of a spec field, which is made now."""
-    file.generate()
-    return opened(file)
-
-
-class TestSets:
-    """Several images by name."""
-
-    def test_a_warmer_makes_a_set(self, model: Any, picture: Any) -> None:
-        """Of rows, by a set's name or by pairs; what cannot be made is named."""
-        assert VersatileImageFieldWarmer(picture, "all", "image").warm() == (2, [])
-        file = picture.image.file_of("crop__60x60")
-        assert file.storage.exists(file.name)
-        broken = model.objects.create(image=content_of(PHOTOS / "rocket.jpg"))
-        Path(broken.image.path).write_bytes(b"Lorem ipsum")
-        made, failed = VersatileImageFieldWarmer(
-            model.objects.all(), [("cut", "crop__50x50")], "image", verbose=True
-        ).warm()
-        assert (made, failed) == (1, [broken.image.file_of("crop__50x50").name])
-        with pytest.raises(InvalidArgumentType):
-            VersatileImageFieldWarmer([picture], "all", "image")  # type: ignore[arg-type]
-
-    def test_a_serializer_tells_the_urls_of_a_set(self, model: Any, picture: Any) -> None:
-        """Absolute ones, if it knows the request; none of an empty field."""
-
-        class PictureSerializer(serializers.ModelSerializer):  # type: ignore[misc]
-            image = VersatileImageFieldSerializer(sizes="all")
-            bare = VersatileImageFieldSerializer(sizes=[("small", "thumbnail__90x90")])
-
-            class Meta:
-                model = None
-                fields = ("image", "bare")
-
-        PictureSerializer.Meta.model = model
-        told = PictureSerializer(picture).data
-        assert told["image"]["small"] == picture.image.thumbnail["90x90"].url
-        assert set(told["image"]) == {"full", "small", "cut"}
-        assert told["bare"] in (None, {})
-        context = {"request": RequestFactory().get("/")}
-        urls = PictureSerializer(picture, context=context).data["image"].values()
-        assert all(url.startswith("http://testserver/media/") for url in urls)
-
-    def test_the_urls_of_a_set_cost_one_round_trip(self, picture: Any) -> None:
-        """Whatever number of keys it has."""
-        urls = build_versatileimagefield_url_set(picture.image, SETS["all"])
-        for on_demand in (True, False):
-            picture.image.create_on_demand = on_demand
-            forget_state()
-            with assert_state_trips(1):
-                assert build_versatileimagefield_url_set(picture.image, SETS["all"]) == urls
-
-    def test_a_set_that_is_none_is_refused(self) -> None:
-        """With what there is."""
-        with pytest.raises(InvalidConfiguration, match="'all'"):
-            get_rendition_key_set("some")
-        for wrong in ([("a", "b", "c")], [("small", "thumbnail")]):
-            with pytest.raises(InvalidSizeKey):
-                validate_versatileimagefield_sizekey_list(wrong)  # type: ignore[arg-type]
-
-
-class Stretched(SizedImage):
-    """A sizer as its documentation has it."""
-
-    filename_key = "stretch"
-
-    def process_image(
-        self, image: Any, image_format: Any, save_kwargs: Any, width: Any, height: Any
-    ) -> Any:
-        made = io.BytesIO()
-        image.resize((width, height)).save(made, **save_kwargs)
-        return made
-
-
-class Squared(CroppedImage):
-    """A sizer that cuts as the usual one does, to a square."""
-
-    filename_key = "square"
-
-    def process_image(
-        self, image: Any, image_format: Any, save_kwargs: Any, width: Any, height: Any
-    ) -> Any:
-        side = min(width, height)
-        return super().process_image(image, image_format, save_kwargs, side, side)
-
-
-class Grey(FilteredImage):
-    """A filter as its documentation has it."""
-
-    def process_image(self, image: Any, image_format: Any, save_kwargs: Any) -> Any:
-        made = io.BytesIO()
-        image.convert("L").save(made, **save_kwargs)
-        return made
-
-
-class TestOwn:
-    """Sizers and filters of a project."""
-
-    def test_a_class_that_processes_nothing_says_what_it_lacks(self) -> None:
-        """The method to write is named."""
-        image = Image.new("L", (1, 1))
-        with pytest.raises(NotImplementedError, match="process_image"):
-            SizedImage().process_image(image, "PNG", {}, 9, 9)
-        with pytest.raises(NotImplementedError, match="process_image"):
-            FilteredImage().process_image(image, "PNG", {})
-
-    def test_sizers_and_filters_that_derive_from_the_usual_ones_do_as_these(
-        self, picture: Any
-    ) -> None:
-        """Around the point of interest."""
-        picture.image.ppoi = (0.1, 0.5)
-        registry = versatileimagefield_registry
-        registry.register_sizer("square", Squared)
-        registry.register_sizer("fitted", type("Fitted", (ThumbnailImage,), {}))
-        registry.register_filter("negative", type("Negative", (InvertImage,), {}))
-        pairs = [
-            ("square__120x90", "crop__90x90"),
-            ("fitted__120x90", "thumbnail__120x90"),
-            ("filters__negative__url", "filters__invert__url"),
-        ]
-        try:
-            for keys in pairs:
-                own, usual = (opened(picture.image.made(key)) for key in keys)
-                assert own.size == usual.size
-                assert max(ImageStat.Stat(ImageChops.difference(own, usual)).mean) < 2
-        finally:
-            registry.unregister_sizer("square")
-            registry.unregister_sizer("fitted")
-            registry.unregister_filter("negative")
-
-    def test_classes_and_their_errors_are_where_they_were(self) -> None:
-        """In a module for sizers and one for filters, and in the package of both."""
-        assert sizedimage.SizedImage is SizedImage
-        assert filteredimage.FilteredImage is FilteredImage
-        assert sizedimage.MalformedSizedImageKey is MalformedSizedImageKey
-        assert filteredimage.InvalidFilter is InvalidFilter
-
-    def test_sizers_and_filters_of_a_project_are_used(self, picture: Any) -> None:
-        """By their names, alone and together; once they are removed they are unknown."""
-        registry = versatileimagefield_registry
-        registry.register_sizer("stretch", Stretched)
-        registry.register_filter("grey", Grey)
-        try:
-            assert opened(picture.image.stretch["50x90"]).size == (50, 90)
-            both = opened(picture.image.filters.grey.stretch["50x90"])
-            assert (both.size, both.mode) == ((50, 90), "L")
-            with pytest.raises(AlreadyRegistered):
-                registry.register_filter("grey", type("Other", (Grey,), {}))
-            with pytest.raises(InvalidFilter):
-                registry.register_filter("_grey", Grey)
-        finally:
-            registry.unregister_sizer("stretch")
-            registry.unregister_filter("grey")
-        with pytest.raises(NotRegistered):
-            registry.unregister_filter("grey")
-        with pytest.raises(InvalidArgument, match="'chunks'"):
-            registry.register_sizer("chunks", Stretched)
-        with pytest.raises(InvalidArgument, match="SizedImage"):
-            registry.register_sizer("stretch", Grey)
-        with pytest.raises(InvalidArgument, match="FilteredImage"):
-            registry.register_filter("grey", Stretched)
-        assert (sorted(registry.sizers), sorted(registry.filters)) == (
-            ["crop", "thumbnail"],
-            ["invert"],
-        )
-        with pytest.raises(AttributeError):
-            picture.image.stretch  # noqa: B018 -- that it is asked for is the point
-
-
-def test_settings_without_a_counterpart_are_told(settings: Any) -> None:
-    """With what takes their place."""
-    assert check_settings(None) == []
-    settings.VERSATILEIMAGEFIELD_SETTINGS = {**DEFAULTS, **dict.fromkeys(REPLACED, "x"), "slip": 1}
-    settings.VERSATILEIMAGEFIELD_USE_PLACEHOLDIT = True
-    messages = check_settings(None)
-    assert len(messages) == len(REPLACED) + 2
-    assert {message.id for message in messages} == {"imagekit.W041"}

@@ -80,7 +80,7 @@ def test_images_of_a_source_without_an_extension_are_found(picture: Any, run: Ru
     assert Path(picture.image.thumbnail["90x90"].path).read_bytes() == old.read_bytes()
 
 
-def test_other_files_are_left(picture: Any, run: Run) -> None:
+def test_files_that_no_key_has_made_are_left(picture: Any, run: Run) -> None:
     """Those of another quality, of sizers and filters that there are not, and of other sources."""
     for folder, end in (
         ("__sized__/pictures", "-thumbnail-200x200-80"),

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.usefixtures("sorl"), pytest.mark.django_db]
 class TestTag:
     """``{% thumbnail %}``: a block with an image in a variable, or a URL."""
 
-    def test_the_block_has_the_image(self, name: str, sorl: Render) -> None:
+    def test_the_block_of_a_tag_has_the_image(self, name: str, sorl: Render) -> None:
         """By all the names that sorl-thumbnail has for its parts."""
         tag = (
             '{% thumbnail source "100x50" crop="center" as im %}{{ im.url }} {{ im.src }}'
@@ -38,7 +38,7 @@ class TestTag:
         assert sorl(tag, source=name) == f"{url} {url} 100x50 100x50 100 2.0 False True"
         assert served(url).size == (100, 50)
 
-    def test_without_a_variable_it_is_the_url(self, name: str, sorl: Render) -> None:
+    def test_a_tag_without_a_variable_is_the_url(self, name: str, sorl: Render) -> None:
         """And takes no end."""
         url = sorl('<img src="{% thumbnail source geometry %}">', source=name, geometry="x40")
         assert url == f'<img src="{thumb(name, "x40").url}">'
@@ -66,7 +66,7 @@ class TestTag:
         assert sorl(tag, f=name) == "10,20[]"
 
     @pytest.mark.parametrize("on_error", ["empty", "placeholder", "source"])
-    def test_the_other_block_is_for_no_image(
+    def test_the_empty_block_is_for_no_image(
         self, on_error: str, sorl: Render, settings: Any, broken: str
     ) -> None:
         """For an empty field, a file that is gone, and one that is no image."""
@@ -75,7 +75,7 @@ class TestTag:
         for nothing in ("", None, Plain().image, "photos/gone.jpg", broken):
             assert sorl(tag, f=nothing) == "none"
 
-    def test_without_the_other_block_a_failed_image_is_shown_as_everywhere(
+    def test_without_the_empty_block_a_failed_image_is_shown_as_everywhere(
         self, sorl: Render, settings: Any, broken: str
     ) -> None:
         """By its fallback; nothing if there is none."""
@@ -108,7 +108,7 @@ class TestTag:
             sorl(tag, f=broken, g="nine")
 
     @pytest.mark.parametrize("value", [None, "crop", {"crop": ["left", ["top"]]}])
-    def test_options_that_make_no_sense_are_told_as_others_are(
+    def test_options_that_make_no_sense_are_told_as_other_mistakes_are(
         self, name: str, sorl: Render, settings: Any, value: object
     ) -> None:
         """Once Python's own errors ended the page."""
@@ -130,7 +130,7 @@ class TestTag:
             "{% thumbnail f '9x9' as im %}{% thumbnail f '9x9' as im %}{% endthumbnail %}",
         ],
     )
-    def test_what_is_no_tag_is_refused(self, source: str, sorl: Render) -> None:
+    def test_a_tag_that_cannot_be_read_is_refused(self, source: str, sorl: Render) -> None:
         """When the template is compiled."""
         with pytest.raises(TemplateSyntaxError):
             sorl(source)
