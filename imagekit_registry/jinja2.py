@@ -28,8 +28,8 @@ from imagekit_registry.html import (
     active_batch,
     attempt,
     batched,
+    defer,
     explain_unknown,
-    lend,
     show,
 )
 from imagekit_registry.specs.static import static_image
@@ -300,9 +300,9 @@ class ImagekitExtension(Extension):
         if self.environment.is_async:
             # What is rendered in pieces, at other times, has no moment at which all is known.
             return nodes.Scope(body, lineno=line)
-        lent: set[str] = set()
+        deferred: set[str] = set()
         for node in body:
-            self._let_wait(node, lent)
+            self._let_wait(node, deferred)
         # The block is a macro, which has a caller and arguments of its own; those around it are meant.
         names = {each.name for node in body for each in node.find_all(nodes.Name)}
         outer = {name: nodes.Name(name, "load") for name in sorted(names & _OF_MACROS)}
@@ -312,27 +312,31 @@ class ImagekitExtension(Extension):
         defaults = [nodes.Const(None) for _ in outer]
         return nodes.CallBlock(call, parameters, defaults, body).set_lineno(line)
 
-    def _let_wait(self, node: nodes.Node, lent: set[str]) -> None:
-        """Let what is printed as it is in *node* wait: tags, calls, and attributes of *lent* files."""
+    def _let_wait(self, node: nodes.Node, deferred: set[str]) -> None:
+        """Let what is printed as it is in *node* wait: tags, calls, and attributes of *deferred* files."""
         if isinstance(node, nodes.Output):
-            node.nodes = [self._waiting(each, lent) for each in node.nodes]
+            node.nodes = [self._waiting(each, deferred) for each in node.nodes]
         elif isinstance(node, nodes.Assign):
             call, target = node.node, node.target
             if isinstance(call, nodes.Call) and call.node == self.attr("_lend"):
                 call.args.append(nodes.Const(True))
                 if isinstance(target, nodes.Name):
-                    lent.add(target.name)
+                    deferred.add(target.name)
         elif isinstance(node, nodes.CallBlock) and node.call.node == self.attr("_render_batch"):
             node.call.args[1] = nodes.Const(True)
         elif not (isinstance(node, nodes.For) and node.recursive):
             for child in node.iter_child_nodes(only=_TRANSPARENT.get(type(node), ())):
-                self._let_wait(child, lent)
+                self._let_wait(child, deferred)
 
-    def _waiting(self, value: nodes.Expr, lent: set[str]) -> nodes.Expr:
+    def _waiting(self, value: nodes.Expr, deferred: set[str]) -> nodes.Expr:
         if isinstance(value, nodes.Getattr):
             file = value.node
             # What finalizes values is not given a mark in place of one.
-            if isinstance(file, nodes.Name) and file.name in lent and not self.environment.finalize:
+            if (
+                isinstance(file, nodes.Name)
+                and file.name in deferred
+                and not self.environment.finalize
+            ):
                 arguments: list[nodes.Expr] = [file, nodes.Const(value.attr)]
                 return self.call_method("_attribute", arguments, lineno=value.lineno)
         elif isinstance(value, nodes.Call):
@@ -346,11 +350,13 @@ class ImagekitExtension(Extension):
     @pass_eval_context
     def _attribute(self, context: nodes.EvalContext, file: object, name: str) -> object:
         batch = active_batch()
-        lent = batch.lent_file(file) if batch is not None else None
-        if batch is None or lent is None:
+        deferred = batch.deferred_file(file) if batch is not None else None
+        if batch is None or deferred is None:
             return self.environment.getattr(file, name)
         to_html = escape if context.autoescape else str
-        return batch.add(ImgMarkup(lent), lambda _: to_html(self.environment.getattr(lent, name)))
+        return batch.add(
+            ImgMarkup(deferred), lambda _: to_html(self.environment.getattr(deferred, name))
+        )
 
     def _show(
         self, name: str, args: _Values, kwargs: _Named, html: _Named, waits: bool = False
@@ -359,8 +365,9 @@ class ImagekitExtension(Extension):
         html_of = show(TAGS[name].plan, [*map(_value, args)], named, attributes, waits=waits)
         return SafeMarkup(html_of)  # noqa: S704 -- built of escaped parts
 
+    # Templates that are compiled, and kept by a cache of Jinja2, call it by this name.
     def _lend(self, name: str, args: _Values, kwargs: _Named, waits: bool = False) -> _File:
-        return lend(_file_of, name, [*map(_value, args)], _defined(kwargs), waits=waits)
+        return defer(_file_of, name, [*map(_value, args)], _defined(kwargs), waits=waits)
 
     @pass_context
     def _wait(

@@ -23,6 +23,7 @@ from imagekit_registry._breaker import breaker_of
 from imagekit_registry._loading import only_storage
 from imagekit_registry.cachefiles import ImageCacheFile
 from imagekit_registry.cachefiles.threads import wait_for_background
+from imagekit_registry.cachefiles.verification import forget_contents
 from imagekit_registry.exceptions import GenerationError, InvalidArgument
 from imagekit_registry.imaging import Deadline, Encoded, Limits, Recipe, read_header
 from imagekit_registry.imaging.formats import (
@@ -80,7 +81,7 @@ _STATE_TRIPS = ("by_source", "delete_many", "get_many", "iter_items", "set_many"
 
 
 def forget_state() -> None:
-    """Forget what this process, and this request or block, remembers of the state of images.
+    """Forget what this process, and this request or block, remembers of images and their sources.
 
     For tests that change files, caches or tables behind the back of the library: what is asked for
     next is asked of the state store. A storage or a queue that failed is asked again at
@@ -91,6 +92,7 @@ def forget_state() -> None:
         >>> forget_state()
     """
     forget_local_states()
+    forget_contents()
     breaker_of.cache_clear()
     scope = current_scope()
     if scope is not None:

@@ -19,7 +19,7 @@ from django.template.context import Context
 from django.utils.safestring import SafeString
 
 from imagekit_registry.generatorlibrary import THUMBNAIL_ID
-from imagekit_registry.html import TagNode, WrittenTag, batched, lend, show, waiting
+from imagekit_registry.html import TagNode, WrittenTag, batched, defer, show, waiting
 from imagekit_registry.specs.static import static_image as static_file
 
 __all__ = ["DEFAULT_THUMBNAIL_GENERATOR", "register"]
@@ -51,7 +51,7 @@ class ImageNode(TagNode):
         args = [value.resolve(context) for value in self.args]
         kwargs = {name: value.resolve(context) for name, value in self.kwargs}
         if self.variable and self.tag.file is not None:
-            context[self.variable] = lend(self.tag.file, args, kwargs, waits=self.waits)
+            context[self.variable] = defer(self.tag.file, args, kwargs, waits=self.waits)
             return SafeString("")
         html = {name: value.resolve(context) for name, value in self.html}
         return show(self.tag.plan, args, kwargs, html, waits=self.waits)

@@ -107,6 +107,8 @@ TESTED_ELSEWHERE = {
     "jinja2": "jinja2/test_statements.py",
     # Each of its parts has a file.
     "testing": "testing/test_testing.py",
+    # By a project that moves.
+    "contrib/django_imagekit": "moving/test_imagekit.py",
     # What somebody who moves from sorl-thumbnail imports.
     "contrib/sorl/admin": "contrib/sorl/test_shortcuts.py",
     "contrib/sorl/admin/current": "contrib/sorl/test_shortcuts.py",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "content_digest",
     "forget_content",
+    "forget_contents",
     "is_older_than_source",
     "is_overwritten",
     "next_looks",
@@ -137,6 +138,11 @@ def forget_content(source: object) -> None:
     reference = str(refer_to(source))
     _known.pop(reference, None)
     _ask_cache("delete", _key(reference))
+
+
+def forget_contents() -> None:
+    """Forget what all sources held, in this process; what the cache keeps stays."""
+    _known.clear()
 
 
 def _key(reference: str) -> str:

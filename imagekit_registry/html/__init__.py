@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imagekit_registry.html._arguments import parse_dimensions
-from imagekit_registry.html._batch import Batch, active_batch, attempt, batched, lend
+from imagekit_registry.html._batch import Batch, active_batch, attempt, batched, defer
 from imagekit_registry.html._django_batch import TagNode, waiting
 from imagekit_registry.html._elements import (
     ImgMarkup,
@@ -45,10 +45,10 @@ __all__ = [
     "attempt",
     "batched",
     "build_attributes",
+    "defer",
     "explain_unknown",
     "image_file",
     "is_attribute_name",
-    "lend",
     "parse_dimensions",
     "picture_file",
     "picture_parts",

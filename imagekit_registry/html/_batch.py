@@ -150,7 +150,7 @@ class Batch:
         self._token = str(secrets.randbits(64))
         self._waiting: list[tuple[Markup, Render]] = []
         # By the ids of the objects that stand for them, which are kept, so that these stay theirs.
-        self._lent: dict[int, tuple[object, ImageCacheFile]] = {}
+        self._deferred: dict[int, tuple[object, ImageCacheFile]] = {}
         #: The CSS rules of what is shown, each once, in their order.
         self.rules: dict[str, None] = {}
 
@@ -162,7 +162,7 @@ class Batch:
         self._waiting.append((markup, render))
         return SafeString(f"\ue000{self._token}:{len(self._waiting) - 1}\ue001")
 
-    def lend(self, file: T) -> T:
+    def defer(self, file: T) -> T:
         """Return *file* for a variable; when it is used, the state of all files is fetched.
 
         What is no cache file is returned as it is: a picture that is known already.
@@ -171,18 +171,18 @@ class Batch:
             return file
 
         def hand_out() -> object:
-            lent, self._lent = self._lent.values(), {}
+            deferred, self._deferred = self._deferred.values(), {}
             plain = [markup.files for markup, _ in self._waiting if not markup.renditions]
-            fetch([*(other for _, other in lent), *chain(*plain)])
+            fetch([*(other for _, other in deferred), *chain(*plain)])
             return file
 
         lazy = SimpleLazyObject(hand_out)
-        self._lent[id(lazy)] = (lazy, file)
+        self._deferred[id(lazy)] = (lazy, file)
         return cast("T", lazy)
 
-    def lent_file(self, value: object) -> ImageCacheFile | None:
+    def deferred_file(self, value: object) -> ImageCacheFile | None:
         """Return the file that a variable stands for, if nobody has used any yet; else None."""
-        return self._lent.get(id(value), (None, None))[1]
+        return self._deferred.get(id(value), (None, None))[1]
 
     def with_rule(self, markup: Markup, render: Render, look: LookUp) -> str:
         """Return the HTML of *markup*, whose rule this batch writes beside that of all others."""
@@ -239,7 +239,7 @@ def batched(render: Callable[[], str], nonce: object = None) -> SafeString:
         return SafeString(f"{batch.style(nonce)}{text}")
 
 
-def lend(
+def defer(
     file_of: Callable[..., ImageCacheFile | ShownPicture | None], *args: object, waits: bool = False
 ) -> ImageCacheFile | ShownPicture | None:
     """Return what ``file_of(*args)`` gives, for a variable; None if input prevents it.
@@ -252,4 +252,4 @@ def lend(
     file = attempt(file_of, *args)
     batch = _active.get() if waits else None
     # Not by its truth, which would ask for its state.
-    return file if batch is None or file is None else batch.lend(file)
+    return file if batch is None or file is None else batch.defer(file)

@@ -176,7 +176,7 @@ class _WaitingVariable(VariableNode):
         batch = active_batch()
         first, *between, _ = self.filter_expression.var.lookups
         value = context.get(first)
-        file = batch.lent_file(value) if batch is not None else None
+        file = batch.deferred_file(value) if batch is not None else None
         if file is not None:
             between = []
         elif batch is not None and between and isinstance(value, Model):

@@ -37,10 +37,10 @@ __all__ = ["LIBRARIES", "Adoption", "Former", "FormerLibrary", "Outcome"]
 
 #: What finds the images of other libraries, by their names: apps of ours, which stand above this room.
 LIBRARIES: Mapping[str, str] = {
-    "easy": "imagekit_registry.contrib.easy._moving.former_images",
-    "imagekit": "imagekit_registry.contrib._django_imagekit.former_images",
-    "sorl": "imagekit_registry.contrib.sorl._moving.former_images",
-    "versatile": "imagekit_registry.contrib.versatile._moving.former_images",
+    "easy": "imagekit_registry.contrib.easy.moving.former_images",
+    "imagekit": "imagekit_registry.contrib.django_imagekit.former_images",
+    "sorl": "imagekit_registry.contrib.sorl.moving.former_images",
+    "versatile": "imagekit_registry.contrib.versatile.moving.former_images",
 }
 
 

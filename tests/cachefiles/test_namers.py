@@ -17,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagekit_registry import ImageSpec
-from imagekit_registry.cachefiles import ImageCacheFile, namers, verification
+from imagekit_registry.cachefiles import ImageCacheFile, namers
 from imagekit_registry.processors import ColorOverlay, ResizeToFill
 from imagekit_registry.signals import retired
 from imagekit_registry.specs import StoredFile
+from imagekit_registry.testing import forget_state
 from tests.imaging.conftest import encode, sample
 from tests.pages import elements, render, served
 from tests.storages import CountingStorage
@@ -276,7 +277,7 @@ class TestContentHash:
         path = f"{CountingStorage.__module__}.{CountingStorage.__qualname__}"
         options = {"BACKEND": path, "OPTIONS": {"allow_overwrite": True}}
         settings.STORAGES = {**settings.STORAGES, "default": options}
-        verification._known.clear()
+        forget_state()
         monkeypatch.setattr(Thumbnail, "namer", self.NAMER)
         monkeypatch.setattr(type(Photo(original_image="a").banner.spec), "namer", self.NAMER)
         return storages["default"]
@@ -295,7 +296,7 @@ class TestContentHash:
         assert ImageCacheFile(Thumbnail(name)).url == f"/media/{found}"
         overwriting.calls.clear()
         assert ImageCacheFile(Thumbnail(name)).url == f"/media/{found}"
-        verification._known.clear()
+        forget_state()
         assert self.name_of(name) == found
         assert overwriting.calls["open"] == 0
         assert self.name_of(stored_photo("coffee.png", name="a/c.jpg")) != found
@@ -344,7 +345,7 @@ class TestContentHash:
         """The name is what it was."""
         name = stored_photo(name="a.jpg")
         found = self.name_of(name)
-        verification._known.clear()
+        forget_state()
 
         def fail(*_: Any) -> None:
             raise ConnectionError

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from PIL import Image
 
 from imagekit_registry.contrib.sorl import get_thumbnail
-from imagekit_registry.contrib.sorl._moving import name_of
+from imagekit_registry.contrib.sorl.moving import name_of
 from imagekit_registry.registry import register
 from imagekit_registry.signals import generated
 from imagekit_registry.specs import ImageSpec, StoredFile

@@ -32,4 +32,4 @@ class EasyConfig(AppConfig):
         post_save.connect(signal_handlers.signal_committed_filefields, dispatch_uid=f"{uid}post")
         generated.connect(signal_handlers.tell_of_generated, dispatch_uid=f"{uid}generated")
         for name in ("check_settings", "check_templates"):
-            checks.register(later("imagekit_registry.contrib.easy._moving", name), "imagekit")
+            checks.register(later("imagekit_registry.contrib.easy.moving", name), "imagekit")

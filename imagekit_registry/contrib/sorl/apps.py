@@ -19,4 +19,4 @@ class SorlConfig(AppConfig):
     def ready(self) -> None:
         """Connect what must be connected once per process."""
         for name in ("check_settings", "check_templates"):
-            checks.register(later("imagekit_registry.contrib.sorl._moving", name), "imagekit")
+            checks.register(later("imagekit_registry.contrib.sorl.moving", name), "imagekit")

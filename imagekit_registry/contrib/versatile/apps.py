@@ -20,5 +20,5 @@ class VersatileConfig(AppConfig):
     def ready(self) -> None:
         """Connect what must be connected once per process."""
         autodiscover_modules("versatileimagefield")
-        check = later("imagekit_registry.contrib.versatile._moving", "check_settings")
+        check = later("imagekit_registry.contrib.versatile.moving", "check_settings")
         checks.register(check, "imagekit")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from django.core.files.storage import storages
 
-from imagekit_registry.contrib.easy._moving import check_settings, check_templates
 from imagekit_registry.contrib.easy.conf import REPLACED, RULES, Settings
 from imagekit_registry.contrib.easy.conf import settings as easy_settings
 from imagekit_registry.contrib.easy.files import get_thumbnailer
+from imagekit_registry.contrib.easy.moving import check_settings, check_templates
 
 
 def test_a_setting_of_the_project_comes_before_the_default(settings: Any) -> None:

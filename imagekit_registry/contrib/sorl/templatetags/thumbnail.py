@@ -114,7 +114,7 @@ class ThumbnailNode(TagNode):
         if source:
             image = thumbnail_of(source, geometry, options)
             if batch is not None and not conf.get("THUMBNAIL_DUMMY"):
-                return batch.lend(image)
+                return batch.defer(image)
             if not image.has_failed:
                 return image
             if not conf.get("THUMBNAIL_DUMMY"):

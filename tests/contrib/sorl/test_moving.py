@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import storages
 
-from imagekit_registry.contrib.sorl._moving import name_of
+from imagekit_registry.contrib.sorl.moving import name_of
 from imagekit_registry.specs import StoredFile
 from tests.management.conftest import Result
 

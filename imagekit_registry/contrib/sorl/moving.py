@@ -30,6 +30,8 @@ from imagekit_registry.maintenance.adopt import Former
 from imagekit_registry.maintenance.inventory import file_columns
 from imagekit_registry.specs import StoredFile
 
+__all__ = ["check_settings", "check_templates", "former_images", "name_of"]
+
 #: The names by which templates load the tag.
 _LIBRARIES = ("thumbnail", "sorl_thumbnail")
 #: The extensions of formats, which are also those that it kept.

@@ -17,6 +17,8 @@ from imagekit_registry.maintenance.inventory import Errors, every_batch
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import ImageSpec
 
+__all__ = ["former_images"]
+
 _OURS = "imagekit_registry.processors"
 
 

@@ -30,6 +30,8 @@ from imagekit_registry.exceptions import ImageKitError, answer_or
 from imagekit_registry.imaging.formats import AUTO, AUTO_FORMATS, extension_to_format
 from imagekit_registry.maintenance.adopt import Former
 
+__all__ = ["check_settings", "check_templates", "former_images"]
+
 _LIBRARIES = ("thumbnail", "easy_thumbnails_tags")
 _SIZE = re.compile(r"(\d+)x(\d+)_q(\d+)(?:ss(\d))?", re.ASCII)
 

@@ -20,6 +20,8 @@ from imagekit_registry.contrib.versatile.files import VersatileImageFieldFile
 from imagekit_registry.contrib.versatile.registry import versatileimagefield_registry
 from imagekit_registry.maintenance.adopt import Former
 
+__all__ = ["check_settings", "former_images"]
+
 _FILTERED = re.compile(r"__(\w+?)__")
 _SIZED = re.compile(
     r"(?:__(?P<filter>\w+?)__)?-(?P<sizer>.+)-(?P<size>\d+x\d+)(?:-(?P<quality>\d+))?"
