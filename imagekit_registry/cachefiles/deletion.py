@@ -114,9 +114,10 @@ class Look:
             for folder, files in listed.items()
             for basename in files or ()
         ]
-        keys = state_keys(usual.reference, paths)
-        records = access.get_many(keys, fresh=True) if keys else {}
-        self.is_complete = self.is_complete and len(records) == len(keys)
+        if not paths:
+            return {}
+        records = access.get_many(state_keys(usual.reference, paths), fresh=True)
+        self.is_complete = self.is_complete and len(records) == len(paths)
         # Another source may have the same folder: "a.png" beside "a.jpg".
         return {key: record for key, record in records.items() if record.source in sources}
 
@@ -162,7 +163,8 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
             if key in was_made:
                 shown.append((record, storage))
     access.drop(gone)
-    access.put_many(left)
+    if left:
+        access.put_many(left)
     words = get_active_state_cache() or {}
     for key in records:
         words.pop(key, None)

@@ -16,7 +16,6 @@ from imagekit_registry.exceptions import (
     LimitExceeded,
     RetryLater,
     SourceNotFound,
-    answer_or,
 )
 from imagekit_registry.state import CacheFileRecord, Status
 
@@ -177,9 +176,9 @@ def decide(item: Item, policy: Policy, news: News, *, here: bool = True) -> bool
 
 def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:
     names = [name] if name else item.file.identity.names
-    listed = answer_or(None, listing.has_any, item.file.storage, names)
-    # A storage that fails is asked once more, and what it raises then is explained.
-    return not is_missing(item, []) if listed is None else listed
+    listed = [listing.lists(item.file.storage, each) for each in names]
+    # A storage that cannot list is asked for the file itself.
+    return not is_missing(item, []) if None in listed else any(listed)
 
 
 def _is_news(item: Item, news: News) -> bool:
