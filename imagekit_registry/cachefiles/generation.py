@@ -129,17 +129,13 @@ class Making:
 
     def _acquire(self, item: Item, wait: float) -> bool:
         """Lock one file; return False if others have made it while it was waited for."""
-        is_first = True
 
         def is_done() -> bool:
-            nonlocal is_first
-            was_first, is_first = is_first, False
-            if was_first or self.policy.force:
-                return False
             (item.before,) = fetch([item.file], fresh=True)
             return item.status() == Status.EXISTS
 
-        lock = lock_of(item.file, wait=wait, until_done=is_done)
+        until_done = is_done if wait and not self.policy.force else None
+        lock = lock_of(item.file, wait=wait, until_done=until_done)
         return self.locks.enter_context(lock).acquired
 
     def _look_again(self, items: list[Item]) -> None:

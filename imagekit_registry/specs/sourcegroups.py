@@ -333,15 +333,15 @@ class _Watcher:
 
     def _told(
         self, instance: Model, field_name: str, name: str
-    ) -> Iterator[tuple[ImageFieldSourceGroup, FieldFile]]:
-        """Yield the groups that have an image, each with a file of it."""
+    ) -> list[tuple[ImageFieldSourceGroup, FieldFile]]:
+        """Return the groups that have an image, each with a file of it."""
         field = _file_field(instance, field_name)
         # A file of its own: by the time of the commit the instance may hold another image.
         source = field.attr_class(instance, field, name)
         told = [group for group in self._groups if group.is_told_of(source)]
         # An image of which no field makes anything may be shown by tags.
-        for group in told or [ImageFieldSourceGroup.shared(field.model, field_name)]:
-            yield group, source
+        shown = told or [ImageFieldSourceGroup.shared(field.model, field_name)]
+        return [(group, source) for group in shown]
 
 
 def _file_field(instance: Model, name: str) -> Any:

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.core.cache import BaseCache
+from django.core.cache import BaseCache, caches
 
-from imagekit_registry._loading import get_cache
 from imagekit_registry.cachefiles import existence
 from imagekit_registry.cachefiles.bulk import generate_many
 from imagekit_registry.cachefiles.generation import generate
@@ -76,7 +75,7 @@ class AbstractCacheFileBackend:
     @property
     def cache(self) -> BaseCache:
         """The cache that locks are taken in, and that holds the state by default."""
-        return get_cache()
+        return caches[conf.CACHE_BACKEND]
 
     @property
     def states(self) -> StateAccess | None:
