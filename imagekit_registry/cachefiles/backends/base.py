@@ -77,9 +77,8 @@ class AbstractCacheFileBackend:
         """The cache that locks are taken in, and that holds the state by default."""
         return caches[conf.CACHE_BACKEND]
 
-    @property
     def states(self) -> StateAccess | None:
-        """The way to the records; None: this backend keeps none."""
+        """Return the way to the records; None: this backend keeps none."""
         return None
 
     def get_record(self, file: Any) -> CacheFileRecord:
@@ -192,10 +191,8 @@ class CachedFileBackend(AbstractCacheFileBackend):
 
     # What callers use, and subclasses leave alone.
 
-    @property
-    def states(self) -> StateAccess:
-        """The way to the records."""
-        return get_state_access()
+    #: Gives the way to the records.
+    states = staticmethod(get_state_access)
 
     def exists(self, file: Any) -> bool:
         """Return whether *file* exists: by its state; the storage is asked if there is none."""
