@@ -218,7 +218,7 @@ class StoredContent(ToldFile):
         """Return the name in the storage by what is known of the file."""
         exists = record is not None and record.status == Status.EXISTS
         is_told = exists or self.identity.name_is_unique
-        if not is_told and self.cachefile_backend.states() is not None:
+        if not is_told and self.cachefile_backend.states is not None:
             raise FileNotFoundError(
                 f"{self.spec_id}: no image of {self.spec.source} is recorded as {self.name!r}"
             )
@@ -322,7 +322,7 @@ class StoredContent(ToldFile):
         Raises:
             GenerationError: The image cannot be made; another one may have its name.
         """
-        if self.cachefile_backend.states() is None or not self.name:
+        if self.cachefile_backend.states is None or not self.name:
             return True
         if not existence.is_known_to_exist(self) and may_make:
             self.generate()

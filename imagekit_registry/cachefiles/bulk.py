@@ -128,7 +128,7 @@ def _is_settled(file: CacheFile) -> bool:
         RetryLater: It failed a short while ago.
         NameTaken: Another image has its name.
     """
-    if not file.name or file.cachefile_backend.states() is None:
+    if not file.name or file.cachefile_backend.states is None:
         return False
     (record,) = look_up([file], ask_storage=True)
     if record is not None and record.status == Status.FAILED:
@@ -242,7 +242,7 @@ class Generation:
                     )
                 # Several images may have one name; then each is a file of its own.
                 which = "" if identity.name_is_unique else identity.digest
-                key = (file.cachefile_backend.states(), identity.key, which)
+                key = (file.cachefile_backend.states, identity.key, which)
                 items.setdefault(key, Item(file)).positions.append(position)
             except Exception as error:  # noqa: BLE001 -- a lazy file runs the project's code
                 failure = explained(error, file)

@@ -68,7 +68,7 @@ def defaults() -> Defaults:
     storage, backend = get_storage(), get_default_cachefile_backend()
     namer = get_by_qname(conf.SPEC_CACHEFILE_NAMER, "namer")
     has_folders = namer in {namers.source_name_as_path, namers.content_hash}
-    is_ours = backend.strategy is None and backend.states() is get_state_access()
+    is_ours = backend.strategy is None and backend.states is get_state_access()
     return Defaults(
         storage,
         storage_reference(storage),

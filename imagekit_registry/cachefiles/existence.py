@@ -146,7 +146,7 @@ def fetch(files: Sequence[CacheFile], *, fresh: bool = False) -> list[CacheFileR
         A record or None for each file, in the order of *files*.
     """
     places = [
-        (file.cachefile_backend.states(), file.identity.key) if file.name else (None, "")
+        (file.cachefile_backend.states, file.identity.key) if file.name else (None, "")
         for file in files
     ]
     keys: dict[StateAccess, list[str]] = {}
@@ -159,7 +159,7 @@ def fetch(files: Sequence[CacheFile], *, fresh: bool = False) -> list[CacheFileR
 
 def known(file: CacheFile) -> CacheFileRecord | None:
     """Return what is known of *file* without asking its storage; None if nothing is."""
-    access = file.cachefile_backend.states()
+    access = file.cachefile_backend.states
     if access is None:
         return None
     identity = file.identity
@@ -249,7 +249,7 @@ def remember(records: Iterable[tuple[CacheFile, CacheFileRecord]]) -> None:
     records = list(records)
     words = get_active_state_cache() if records else None
     for file, record in records:
-        access, key = file.cachefile_backend.states(), file.identity.key
+        access, key = file.cachefile_backend.states, file.identity.key
         if access is not None:
             by_access.setdefault(access, {})[key] = record
         if words is not None:
@@ -300,7 +300,7 @@ def _replace(file: CacheFile, before: CacheFileRecord | None, record: CacheFileR
 
 def invalidate(file: CacheFile) -> None:
     """Drop the record of *file*; the storage is asked when it is needed next."""
-    access, key = file.cachefile_backend.states(), file.identity.key
+    access, key = file.cachefile_backend.states, file.identity.key
     if access is not None:
         access.drop([key])
     words = get_active_state_cache()

@@ -148,7 +148,7 @@ def recall(file: CacheFile) -> Kept | None:
         kept is None
         or kept.digest != file.identity.digest
         or kept.storage is not file.storage
-        or kept.access is not file.cachefile_backend.states()
+        or kept.access is not file.cachefile_backend.states
         or not file.cachefile_backend.is_plain
         or type(file.cachefile_strategy) not in _PLAIN_STRATEGIES
         or not kept.is_current()
@@ -165,7 +165,7 @@ def keep(file: CacheFile, record: CacheFileRecord | None, url: str) -> None:
         record: What is known of it.
         url: The URL that its storage gives it.
     """
-    identity, access = file.identity, file.cachefile_backend.states()
+    identity, access = file.identity, file.cachefile_backend.states
     if (
         access is None
         or record is None

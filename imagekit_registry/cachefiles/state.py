@@ -58,7 +58,7 @@ def use_cachefile_state_cache(state_cache: StateMapping | None = None) -> Iterat
 def records_are_known(files: Iterable[CacheFile]) -> bool:
     """Return whether the state of all *files* is known without a round trip."""
     for file in files:
-        access = file.cachefile_backend.states()
+        access = file.cachefile_backend.states
         if access is not None and file.name and not access.knows([file.identity.key]):
             return False
     return True
@@ -90,7 +90,7 @@ def prefetch_cachefile_states(
     given = None if cache is None else StateAccess(CacheStateStore(cache))
     keys: dict[StateAccess, set[str]] = {}
     for file in files:
-        access = given or file.cachefile_backend.states()
+        access = given or file.cachefile_backend.states
         if access is not None:
             keys.setdefault(access, set()).add(file.identity.key)
     for access, wanted in keys.items():

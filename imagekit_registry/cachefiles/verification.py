@@ -94,7 +94,7 @@ def is_overwritten(file: CacheFile, record: CacheFileRecord) -> bool:
     """
     is_first = (file.identity.key, record.fingerprint) not in next_looks
     note_looks([(file, record)])
-    access = file.cachefile_backend.states()
+    access = file.cachefile_backend.states
     if is_first or access is None or not record.is_of_former(fingerprint(file.spec.source)):
         return False
     access.put(file.identity.key, record.as_missing())

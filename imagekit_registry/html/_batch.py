@@ -130,7 +130,7 @@ def _schedule(files: Sequence[ImageCacheFile]) -> None:
 def _is_to_be_made(file: ImageCacheFile) -> bool:
     """Return whether the page would make or schedule *file* at once, since it is missing."""
     backend = file.cachefile_backend
-    if not file.name or backend.states() is None:
+    if not file.name or backend.states is None:
         return False
     if not makes_when_required(file.cachefile_strategy):
         return False

@@ -144,7 +144,7 @@ class Checker:
         known: list[tuple[CacheFile, CacheFileRecord]] = []
         fingerprints: dict[str, str] = {}
         backends = {file.cachefile_backend for file in batch}
-        accesses = {backend: backend.states() for backend in backends}
+        accesses = {backend: backend.states for backend in backends}
         self._accesses |= {access for access in accesses.values() if access is not None}
         for file, record in zip(batch, fetch(batch, fresh=True), strict=True):
             identity, access = file.identity, accesses[file.cachefile_backend]

@@ -86,7 +86,7 @@ class Forgetter:
                 pairs = [
                     (file, record)
                     for file, record in known
-                    if record is not None and file.cachefile_backend.states() is access
+                    if record is not None and file.cachefile_backend.states is access
                 ]
                 self.on_progress(len(pairs))
                 gone = [(file, record) for file, record in pairs if self._is_gone(record)]

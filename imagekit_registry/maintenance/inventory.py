@@ -328,7 +328,7 @@ class Inventory:
             if write:
                 remember(again)
             backends = {file.cachefile_backend for file in batch}
-            self.accesses |= {access for each in backends if (access := each.states()) is not None}
+            self.accesses |= {access for each in backends if (access := each.states) is not None}
         for model, field in file_columns():
             self._read_rows(model, field.attname)
 

@@ -28,7 +28,7 @@ def accesses_in_use(others: Iterable[StateAccess] = ()) -> list[StateAccess]:
     Args:
         others: Those of files whose backends neither the settings nor registered specs name.
     """
-    states = (*others, *(backend.states() for backend in backends_in_use()), get_state_access())
+    states = (*others, *(backend.states for backend in backends_in_use()), get_state_access())
     return list({_place_of(access): access for access in states if access is not None}.values())
 
 

@@ -26,7 +26,7 @@ class Waiting:
 
     def add(self, file: CacheFile) -> None:
         """Wait for *file* as well, if its backend keeps its state."""
-        access, identity = file.cachefile_backend.states(), file.identity
+        access, identity = file.cachefile_backend.states, file.identity
         if access is not None:
             self._left.setdefault(access, {})[identity.key] = identity
 

@@ -658,7 +658,7 @@ class TestWorkers:
             assert known(second) is None
             first = red()
             key = worker.get_key(first)
-            worker.states().store.set_many({key: _existing(first)})
+            worker.states.store.set_many({key: _existing(first)})
             with pytest.raises(NameTaken):
                 second.generate()
         assert worker.handed == []
@@ -675,7 +675,7 @@ class TestWorkers:
             name = publish(*args, **kwargs)
             second.generate()
             key = worker.get_key(second)
-            assert worker.states().store.get_many([key]) == {}
+            assert worker.states.store.get_many([key]) == {}
             return name
 
         with monkeypatch.context() as patch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.cache import BaseCache, caches
@@ -77,8 +78,9 @@ class AbstractCacheFileBackend:
         """The cache that locks are taken in, and that holds the state by default."""
         return caches[conf.CACHE_BACKEND]
 
+    @property
     def states(self) -> StateAccess | None:
-        """Return the way to the records; None: this backend keeps none."""
+        """The way to the records; None: this backend keeps none."""
         return None
 
     def get_record(self, file: Any) -> CacheFileRecord:
@@ -170,6 +172,7 @@ class CachedFileBackend(AbstractCacheFileBackend):
 
     asks_storage = True
 
+    _get_states = staticmethod(get_state_access)
     _plain_generate: ClassVar[Callable[..., None] | None] = None
 
     def __init_subclass__(cls, plain: bool = False, **kwargs: Any) -> None:
@@ -191,8 +194,8 @@ class CachedFileBackend(AbstractCacheFileBackend):
 
     # What callers use, and subclasses leave alone.
 
-    #: Gives the way to the records.
-    states = staticmethod(get_state_access)
+    # In C: it is asked for in every look at an image, that of a warm page as well.
+    states: StateAccess = property(methodcaller("_get_states"), doc="The way to the records.")  # type: ignore[assignment]
 
     def exists(self, file: Any) -> bool:
         """Return whether *file* exists: by its state; the storage is asked if there is none."""

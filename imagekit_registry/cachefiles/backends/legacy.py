@@ -146,8 +146,8 @@ class DatabaseImageCacheBackend(Simple):
     def __init__(self) -> None:
         self.strategy = ThreeMethodStrategy(self)
 
-    #: Gives the way to the rows, whatever store the settings name.
-    states = staticmethod(get_database_access)
+    #: To the rows, whatever store the settings name.
+    _get_states = staticmethod(get_database_access)
 
     def _exists(self, file: Any) -> bool:
         return False

@@ -129,7 +129,7 @@ class TestWorkers:
         queue.generate_now(file)
         Image.new("RGB", (90, 90), "white").save(storages["default"].path(name))
         # Somebody has looked, and found that the source is another one.
-        queue.states().put(queue.get_key(file), attrs.evolve(file.state, status=Status.MISSING))
+        queue.states.put(queue.get_key(file), attrs.evolve(file.state, status=Status.MISSING))
         file.generate()
         assert len(queue.messages) == 1
         queue.generate_now(*queue.messages[0])
