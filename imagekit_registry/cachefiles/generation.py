@@ -50,7 +50,6 @@ from imagekit_registry.exceptions import (
     PublishError,
     SourceUnavailable,
     answer_or,
-    located,
     logged,
 )
 from imagekit_registry.imaging import step
@@ -89,7 +88,7 @@ class Making:
     contended: bool = False
     locks: ExitStack = attrs.field(factory=ExitStack, init=False)
     news: News = attrs.field(factory=list, init=False)
-    signals: list[Callable[[], None]] = attrs.field(factory=list, init=False)
+    signals: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     todo: list[Item] = attrs.field(factory=list, init=False)
     _results: list[Result] = attrs.field(factory=list, init=False)
     _answers: list[tuple[Item, CacheFileRecord | ImageKitError]] = attrs.field(
@@ -228,7 +227,7 @@ class Making:
         is_other, is_free = name != identity.name, item.is_name_free
         # A storage may close what it was given.
         size, properties = content.seek(0, io.SEEK_END), properties_of(content, file.spec)
-        with located(identity, "the file could not be published", wrap=PublishError), step("save"):
+        with step("save"):
             name = publish(
                 file.storage,
                 name,
@@ -256,7 +255,7 @@ class Making:
 
     def finish(self) -> list[Result]:
         """Say what became of the files, and log what failed; `news`, `signals` are the caller's."""
-        if self._answers:
+        if self._answers and conf.REQUEST_BUDGET:
             spend(len(self._answers), time.monotonic() - self._started)
         failed: list[tuple[Item, ImageKitError]] = []
         for item, answer in self._answers:

@@ -13,7 +13,7 @@ from imagekit_registry.cachefiles import existence
 from imagekit_registry.cachefiles.bulk import generate_many
 from imagekit_registry.cachefiles.generation import generate
 from imagekit_registry.cachefiles.results import Policy
-from imagekit_registry.cachefiles.state import get_active_state_cache
+from imagekit_registry.cachefiles.state import active_state_cache
 from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.cachefiles.urls import retire
 from imagekit_registry.conf import conf
@@ -104,7 +104,7 @@ class AbstractCacheFileBackend:
             check_if_unknown: Whether to ask the storage if nothing is known; else None is
                 returned for that.
         """
-        key, words = file.identity.key, get_active_state_cache()
+        key, words = file.identity.key, active_state_cache.get()
         # A word under a name that several images may have does not say which of them it is about.
         if words is not None and words.get(key) is not None and file.identity.name_is_unique:
             return str(words[key])
@@ -226,8 +226,7 @@ class CachedFileBackend(AbstractCacheFileBackend):
             GenerationError: It cannot be made.
         """
         others = [] if force else [each for each in file.siblings if each is not file]
-        most = images_left()
-        if most < len(others):
+        if others and (most := images_left()) < len(others):
             del others[max(0, int(most) - 1) :]
         result, *_ = generate([file, *others], Policy(force=force))
         if result.error is not None:
