@@ -33,6 +33,19 @@ M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 
 
+def get_nonabstract_descendants(model: type[Model]) -> Iterator[type[Model]]:
+    """Yield *model*, unless it is abstract, and all models that derive from it."""
+    if not model._meta.abstract:
+        yield model
+    for subclass in model.__subclasses__():
+        yield from get_nonabstract_descendants(subclass)
+
+
+def shares_rows(model: type[Model], other: type[Model]) -> bool:
+    """Return whether every row of *model* is one of *other*: it, a parent, or a proxy of these."""
+    return issubclass(model._meta.concrete_model or model, other._meta.concrete_model or other)
+
+
 def iterate_rows(
     rows: QuerySet[M, T], key: Callable[[T], object] = attrgetter("pk")
 ) -> Iterator[T]:
