@@ -181,25 +181,21 @@ class Making:
         identities = [item.file.identity for item in self.todo]
         specs = tuple(dict.fromkeys(identity.spec_id for identity in identities))
         with step("generate", specs=specs, source=identities[0].source_name) as note:
-            self._make()
-            for _, answer in self._answers:
+            results, seen = render([item.file for item in self.todo])
+            for item, result in zip(self.todo, results, strict=True):
+                answer: CacheFileRecord | ImageKitError
+                try:
+                    if isinstance(result, ImageKitError):
+                        answer = result
+                    else:
+                        answer = self._publish(item, result, seen)
+                except Exception as error:  # noqa: BLE001 -- receivers of our signals are the project's
+                    answer = explained(error, item.file)
                 if isinstance(answer, ImageKitError):
                     note(answer)
-
-    def _make(self) -> None:
-        results, seen = render([item.file for item in self.todo])
-        for item, result in zip(self.todo, results, strict=True):
-            answer: CacheFileRecord | ImageKitError
-            try:
-                if isinstance(result, ImageKitError):
-                    answer = result
-                else:
-                    answer = self._publish(item, result, seen)
-            except Exception as error:  # noqa: BLE001 -- receivers of our signals are the project's
-                answer = explained(error, item.file)
-            self._answers.append((item, answer))
-        if any(isinstance(answer, CacheFileRecord) for _, answer in self._answers):
-            self._compare(seen)
+                self._answers.append((item, answer))
+            if any(isinstance(answer, CacheFileRecord) for _, answer in self._answers):
+                self._compare(seen)
 
     def _compare(self, seen: str) -> None:
         """Have images made anew whose source has changed since it was *seen*, before it was read."""
