@@ -66,12 +66,13 @@ class Breaker:
                 ended = self._clock()
                 pause = min(max(self._pause, PAUSE_FACTOR * (ended - started)), LONGEST_PAUSE)
                 self._rests_until = ended + pause
-            self._log(error)
+            self.log(error)
             return default
         self._rests_until = None
         return result
 
-    def _log(self, error: Exception) -> None:
+    def log(self, error: Exception) -> None:
+        """Log what was raised, unless the last line of this kind is younger than a minute."""
         now = self._clock()
         if now < self._logs_from:
             self._unlogged += 1

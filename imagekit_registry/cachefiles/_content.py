@@ -11,11 +11,12 @@ from django.http import HttpRequest
 
 from imagekit_registry._loading import get_by_qname
 from imagekit_registry.cachefiles import existence
-from imagekit_registry.cachefiles.fallbacks import Fallback
+from imagekit_registry.cachefiles.fallbacks import Fallback, fallback_for, keep
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.pending import demand_url, is_spent, wait_for
 from imagekit_registry.cachefiles.rendering import log_failure
 from imagekit_registry.cachefiles.threads import is_in_event_loop
+from imagekit_registry.cachefiles.urls import has_fixed_url, url_of
 from imagekit_registry.exceptions import GenerationError, MissingSource, PublishError, located
 from imagekit_registry.imaging.formats import extension_to_mimetype, format_to_mimetype
 from imagekit_registry.imaging.placeholders import NO_PLACEHOLDER, Placeholder
@@ -224,6 +225,20 @@ class StoredContent(ToldFile):
             )
         name = record.published_name if record is not None else ""
         return name or self.name or self._refuse_without_source()
+
+    def _url_by(self, record: CacheFileRecord | None, kept: Fallback | None) -> str:
+        """Return the URL by what is known of the file, and by what is kept of it, if anything is."""
+        name = self._name_by(record)
+        try:
+            url = url_of(self, name, self.spec.url_provider)
+        except Exception as error:  # noqa: BLE001 -- what client libraries raise
+            cause = f"the storage gives no URL for {name!r}"
+            failure = located(self.identity, cause, wrap=PublishError, hint=REACH_IT).error(error)
+            self._fallback = fallback_for(self, failure)
+            return self._fallback.url
+        if kept is None:
+            keep(self, record, url if has_fixed_url(self) else "")
+        return url
 
     @property
     def size(self) -> int:

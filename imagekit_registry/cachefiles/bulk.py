@@ -175,7 +175,7 @@ class Generation:
 
     _policy: Policy = attrs.field(init=False)
     _news: News = attrs.field(factory=list, init=False)
-    _signals: deque[Callable[[], None]] = attrs.field(factory=deque, init=False)
+    _signals: deque[Callable[[], object]] = attrs.field(factory=deque, init=False)
     _queue: deque[_Running | Result] = attrs.field(factory=deque, init=False)
     _contended: deque[list[Item]] = attrs.field(factory=deque, init=False)
     _running: int = attrs.field(default=0, init=False)
@@ -381,11 +381,12 @@ class Generation:
         return results
 
     def _flush(self) -> None:
-        news, self._news = self._news, []
-        if not self.dry_run:
-            if self.by_listing:
-                # A command has the time; a page reads what it shows.
-                news = [(file, answer_or(record, completed, file, record)) for file, record in news]
+        news, self._news = [] if self.dry_run else self._news, []
+        for at, (file, record) in enumerate(news):
+            if self.by_listing and record.size is None:
+                # It was found, not made. A command has the time; a page reads what it shows.
+                news[at] = (file, answer_or(record, completed, file, record))
+        if news:
             remember(news)
         while self._signals:
             self._signals.popleft()()

@@ -27,7 +27,7 @@ from imagekit_registry.cachefiles.files import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.identity import state_key, state_keys
 from imagekit_registry.cachefiles.listing import Listing, names_in
 from imagekit_registry.cachefiles.rendering import log_failure
-from imagekit_registry.cachefiles.state import get_active_state_cache
+from imagekit_registry.cachefiles.state import active_state_cache
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
 from imagekit_registry.cachefiles.urls import retire
 from imagekit_registry.conf import conf
@@ -114,9 +114,10 @@ class Look:
             for folder, files in listed.items()
             for basename in files or ()
         ]
-        keys = state_keys(usual.reference, paths)
-        records = access.get_many(keys, fresh=True) if keys else {}
-        self.is_complete = self.is_complete and len(records) == len(keys)
+        if not paths:
+            return {}
+        records = access.get_many(state_keys(usual.reference, paths), fresh=True)
+        self.is_complete = self.is_complete and len(records) == len(paths)
         # Another source may have the same folder: "a.png" beside "a.jpg".
         return {key: record for key, record in records.items() if record.source in sources}
 
@@ -162,8 +163,9 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
             if key in was_made:
                 shown.append((record, storage))
     access.drop(gone)
-    access.put_many(left)
-    words = get_active_state_cache() or {}
+    if left:
+        access.put_many(left)
+    words = active_state_cache.get() or {}
     for key in records:
         words.pop(key, None)
     retire(_as_shown(*each) for each in shown)

@@ -25,7 +25,6 @@ from imagekit_registry.cachefiles.strategies import (
     Optimistic,
     Strategy,
 )
-from imagekit_registry.cachefiles.urls import has_fixed_url
 from imagekit_registry.cachefiles.verification import next_looks
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
@@ -163,7 +162,7 @@ def keep(file: CacheFile, record: CacheFileRecord | None, url: str) -> None:
     Args:
         file: The cache file, which its strategy has had its chance to make.
         record: What is known of it.
-        url: The URL that its storage gives it.
+        url: Its URL; empty if it may be another one each time.
     """
     identity, access = file.identity, file.cachefile_backend.states
     if (
@@ -181,11 +180,10 @@ def keep(file: CacheFile, record: CacheFileRecord | None, url: str) -> None:
     if due is None:
         return
     storage: Any = file.storage
-    is_fixed = has_fixed_url(file)
-    shown = Fallback(url if is_fixed else "", record.width, record.height)
+    shown = Fallback(url, record.width, record.height)
     if len(_kept) >= _MOST_KEPT:
         _kept.clear()
-    place = (storage.base_url, storage.location) if is_fixed else None
+    place = (storage.base_url, storage.location) if url else None
     _kept[identity.key] = Kept(
         shown, record, identity.digest, identity.key, access, storage, place, due
     )

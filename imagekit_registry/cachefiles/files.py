@@ -17,7 +17,7 @@ from imagekit_registry._loading import (
     storage_reference,
 )
 from imagekit_registry.cachefiles import existence
-from imagekit_registry.cachefiles._content import REACH_IT, StoredContent
+from imagekit_registry.cachefiles._content import StoredContent
 from imagekit_registry.cachefiles.backends import (
     AbstractCacheFileBackend,
     get_default_cachefile_backend,
@@ -28,7 +28,6 @@ from imagekit_registry.cachefiles.fallbacks import (
     Fallback,
     Pixels,
     fallback_for,
-    keep,
     recall,
 )
 from imagekit_registry.cachefiles.generation import generate
@@ -36,14 +35,11 @@ from imagekit_registry.cachefiles.identity import Identity, identify
 from imagekit_registry.cachefiles.pending import is_spent, on_demand
 from imagekit_registry.cachefiles.results import Policy
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
-from imagekit_registry.cachefiles.urls import url_of
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import (
     GenerationError,
     ImageKitError,
     MissingSource,
-    PublishError,
-    located,
 )
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.signals import existence_required
@@ -144,19 +140,6 @@ class ImageCacheFile(StoredContent):
         if shown is not None and shown.url:
             return shown.url
         return self._fallback.url if self._fallback else self._url_by(existence.known(self), shown)
-
-    def _url_by(self, record: CacheFileRecord | None, kept: Fallback | None) -> str:
-        name = self._name_by(record)
-        try:
-            url = url_of(self, name, self.spec.url_provider)
-        except Exception as error:  # noqa: BLE001 -- what client libraries raise
-            cause = f"the storage gives no URL for {name!r}"
-            failure = located(self.identity, cause, wrap=PublishError, hint=REACH_IT).error(error)
-            self._fallback = fallback_for(self, failure)
-            return self._fallback.url
-        if kept is None:
-            keep(self, record, url)
-        return url
 
     def shown(self) -> Fallback:
         """Return URL, width and height together: one look at the state for all of them.

@@ -50,7 +50,6 @@ from imagekit_registry.exceptions import (
     PublishError,
     SourceUnavailable,
     answer_or,
-    located,
     logged,
 )
 from imagekit_registry.imaging import step
@@ -89,7 +88,7 @@ class Making:
     contended: bool = False
     locks: ExitStack = attrs.field(factory=ExitStack, init=False)
     news: News = attrs.field(factory=list, init=False)
-    signals: list[Callable[[], None]] = attrs.field(factory=list, init=False)
+    signals: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     todo: list[Item] = attrs.field(factory=list, init=False)
     _results: list[Result] = attrs.field(factory=list, init=False)
     _answers: list[tuple[Item, CacheFileRecord | ImageKitError]] = attrs.field(
@@ -129,17 +128,13 @@ class Making:
 
     def _acquire(self, item: Item, wait: float) -> bool:
         """Lock one file; return False if others have made it while it was waited for."""
-        is_first = True
 
         def is_done() -> bool:
-            nonlocal is_first
-            was_first, is_first = is_first, False
-            if was_first or self.policy.force:
-                return False
             (item.before,) = fetch([item.file], fresh=True)
             return item.status() == Status.EXISTS
 
-        lock = lock_of(item.file, wait=wait, until_done=is_done)
+        until_done = is_done if wait and not self.policy.force else None
+        lock = lock_of(item.file, wait=wait, until_done=until_done)
         return self.locks.enter_context(lock).acquired
 
     def _look_again(self, items: list[Item]) -> None:
@@ -186,25 +181,21 @@ class Making:
         identities = [item.file.identity for item in self.todo]
         specs = tuple(dict.fromkeys(identity.spec_id for identity in identities))
         with step("generate", specs=specs, source=identities[0].source_name) as note:
-            self._make()
-            for _, answer in self._answers:
+            results, seen = render([item.file for item in self.todo])
+            for item, result in zip(self.todo, results, strict=True):
+                answer: CacheFileRecord | ImageKitError
+                try:
+                    if isinstance(result, ImageKitError):
+                        answer = result
+                    else:
+                        answer = self._publish(item, result, seen)
+                except Exception as error:  # noqa: BLE001 -- receivers of our signals are the project's
+                    answer = explained(error, item.file)
                 if isinstance(answer, ImageKitError):
                     note(answer)
-
-    def _make(self) -> None:
-        results, seen = render([item.file for item in self.todo])
-        for item, result in zip(self.todo, results, strict=True):
-            answer: CacheFileRecord | ImageKitError
-            try:
-                if isinstance(result, ImageKitError):
-                    answer = result
-                else:
-                    answer = self._publish(item, result, seen)
-            except Exception as error:  # noqa: BLE001 -- receivers of our signals are the project's
-                answer = explained(error, item.file)
-            self._answers.append((item, answer))
-        if any(isinstance(answer, CacheFileRecord) for _, answer in self._answers):
-            self._compare(seen)
+                self._answers.append((item, answer))
+            if any(isinstance(answer, CacheFileRecord) for _, answer in self._answers):
+                self._compare(seen)
 
     def _compare(self, seen: str) -> None:
         """Have images made anew whose source has changed since it was *seen*, before it was read."""
@@ -232,7 +223,7 @@ class Making:
         is_other, is_free = name != identity.name, item.is_name_free
         # A storage may close what it was given.
         size, properties = content.seek(0, io.SEEK_END), properties_of(content, file.spec)
-        with located(identity, "the file could not be published", wrap=PublishError), step("save"):
+        with step("save"):
             name = publish(
                 file.storage,
                 name,
@@ -260,7 +251,7 @@ class Making:
 
     def finish(self) -> list[Result]:
         """Say what became of the files, and log what failed; `news`, `signals` are the caller's."""
-        if self._answers:
+        if self._answers and conf.REQUEST_BUDGET:
             spend(len(self._answers), time.monotonic() - self._started)
         failed: list[tuple[Item, ImageKitError]] = []
         for item, answer in self._answers:

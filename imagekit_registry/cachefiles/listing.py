@@ -15,7 +15,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import Storage
 
 from imagekit_registry.cachefiles.identity import CacheFile
-from imagekit_registry.exceptions import answer_or
 
 __all__ = ["Entry", "Hashes", "Listing", "names_in", "walk"]
 
@@ -96,13 +95,16 @@ class Listing:
 
         A storage that cannot list is asked for the file itself; it may raise anything.
         """
+        is_listed = self.lists(storage, name)
+        return bool(storage.exists(name)) if is_listed is None else is_listed
+
+    def lists(self, storage: Storage, name: str) -> bool | None:
+        """Return whether *storage* has a file called *name*; None if it cannot list."""
         folder, basename = posixpath.split(name)
         place = (id(storage), folder)
         if place not in self._folders:
             self._note(storage, folder, names_in(storage, folder))
-        if place in self._unlistable:
-            return bool(storage.exists(name))
-        return (*place, basename) in self._files
+        return None if place in self._unlistable else (*place, basename) in self._files
 
     def prepare(self, files: Iterable[CacheFile], executor: Executor | None) -> None:
         """List the folders of *files* that will be asked for, by all threads of *executor* together."""
@@ -153,12 +155,6 @@ class Listing:
 
 def names_in(storage: Storage, folder: str) -> set[str] | None:
     """Return the names of the files in *folder*; None if the storage cannot list."""
-    # Storages raise what they like then.
-    return answer_or(None, _list, storage, folder)
-
-
-def _list(storage: Storage, folder: str) -> set[str]:
-    """Return the names of the files in *folder*."""
     try:
         return set(storage.listdir(folder)[1])
     except (FileNotFoundError, NotADirectoryError):
@@ -166,6 +162,8 @@ def _list(storage: Storage, folder: str) -> set[str]:
     except ImproperlyConfigured:
         # Static files without STATIC_ROOT, for one: a storage that has no place holds nothing.
         return set()
+    except Exception:  # noqa: BLE001 -- storages raise what they like
+        return None
 
 
 @attrs.frozen

@@ -15,19 +15,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import attrs
 from django.core.cache.backends.base import BaseCache
-from django.core.cache.backends.dummy import DummyCache
-from django.core.cache.backends.locmem import LocMemCache
+from django.core.files.storage import FileSystemStorage
 
 from imagekit_registry._breaker import breaker_of
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.conf import conf
-from imagekit_registry.exceptions import InvalidArgument, LockTimeout, answer_or
+from imagekit_registry.exceptions import InvalidArgument, LockTimeout
 
-__all__ = ["GenerationLock", "generation_lock", "is_shared", "lock_of"]
+__all__ = ["GenerationLock", "generation_lock", "lock_of"]
 
 SHORTEST_SLEEP = 0.005  # seconds between two tries of a waiter, at first ...
 LONGEST_SLEEP = 0.2  # ... and in the end
@@ -59,11 +59,10 @@ def generation_lock(
 ) -> Iterator[GenerationLock]:
     """Let one thread of all processes and hosts into the block at a time, for one *key*.
 
-    A lock file keeps the processes of one user on one host apart. A key in the cache, where that is
-    shared (not local memory, not the dummy), keeps hosts apart. Both end with their owner, even one
-    that is killed: the lock file at once, and with it the key for the same host, else the key by its
-    timeout. If the cache fails, the lock file remains. Who works for longer than *timeout* may be
-    joined by another host.
+    A lock file keeps the processes of one user on one host apart. A key in the cache, if hosts share
+    that, keeps hosts apart. Both end with their owner, even one that is killed: the lock file at
+    once, and with it the key for the same host, else the key by its timeout. If the cache fails, the
+    lock file remains. Who works for longer than *timeout* may be joined by another host.
 
     Locks of different keys may be nested; take them in one order everywhere (sorted, say), for
     two threads that wait for each other do so for *wait* seconds.
@@ -109,11 +108,6 @@ def generation_lock(
         _release(host, between_hosts)
 
 
-def is_shared(cache: BaseCache) -> bool:
-    """Return whether *cache* is one for several processes, so that its keys keep hosts apart."""
-    return not isinstance(cache, LocMemCache | DummyCache)
-
-
 def lock_of(
     file: CacheFile, *, wait: float, until_done: Callable[[], bool] | None = None
 ) -> contextlib.AbstractContextManager[GenerationLock]:
@@ -124,14 +118,15 @@ def lock_of(
         wait: Seconds to wait for it.
         until_done: Tells a waiter that the other one has made it.
     """
+    storage = file.storage
     return generation_lock(
         file.identity.key,
         cache=file.cachefile_backend.cache,
         timeout=conf.LOCK_TIMEOUT,
         wait=wait,
         until_done=until_done,
-        # A storage may have no paths; a name that it refuses is refused when it is written.
-        place=str(answer_or("", file.storage.path, file.identity.name)),
+        # The key says which file of the storage it is.
+        place=str(storage.location) if isinstance(storage, FileSystemStorage) else "",
     )
 
 
@@ -189,7 +184,6 @@ class _CacheLock:
         self._key = f"{conf.CACHE_PREFIX}lock:{digest}"
         self._seconds = max(1, math.ceil(timeout))
         self._token = token
-        self._is_shared = is_shared(cache)
         self._is_held = False
         self._breaker = breaker_of(
             f"Cache {type(cache).__qualname__}, which holds the locks of image generation,",
@@ -198,15 +192,14 @@ class _CacheLock:
 
     def try_acquire(self, killed: list[str]) -> bool:
         """Take the key if nobody has it, or one of *killed*; True if the cache does not work."""
-        if self._is_shared and not self._is_held:
-            return self._breaker.call(lambda: self._try_acquire(killed), True)
-        return True
+        if not self._is_held:
+            add = partial(self._cache.add, self._key, self._token, self._seconds)
+            self._is_held = bool(self._breaker.call(add, False))
+        return self._is_held or self._breaker.call(partial(self._take_over, killed), True)
 
-    def _try_acquire(self, killed: list[str]) -> bool:
+    def _take_over(self, killed: list[str]) -> bool:
+        """Take the key of one of *killed*; True if the cache does not keep it."""
         for _ in range(BLIND_TRIES):
-            if self._cache.add(self._key, self._token, self._seconds):
-                self._is_held = True
-                return True
             owner = self._cache.get(self._key)
             if owner in killed:
                 self._cache.set(self._key, self._token, self._seconds)
@@ -215,6 +208,9 @@ class _CacheLock:
             if owner is not None:
                 return False
             # Let go between the two calls; or the cache hides that it is down: some do.
+            if self._cache.add(self._key, self._token, self._seconds):
+                self._is_held = True
+                return True
         return True
 
     def release(self) -> None:
@@ -233,6 +229,8 @@ class _CacheLock:
 
 #: The locks that threads of this process have, or are about to take, by the names of their files.
 _claims: dict[str, HostLock] = {}
+#: The notes of the locks that the parent had when this process was forked.
+_inherited: list[str] = []
 
 
 class HostLock:
@@ -249,7 +247,8 @@ class HostLock:
         note: A word that is left in the lock file if the owner is killed.
 
     Attributes:
-        killed: The notes of those who had the lock before and were killed.
+        killed: The notes of those who had the lock before and were killed, or have let go of it in
+            a cache of which a fork has the copy.
     """
 
     def __init__(self, key: str, note: str = "") -> None:
@@ -274,12 +273,14 @@ class HostLock:
     def try_acquire(self) -> bool:
         """Take the lock if nobody has it, and tell whether it is ours; never waits."""
         if _claims.setdefault(self._name, self) is self and self._descriptor is None:
-            breaker = breaker_of(
-                f"A lock file in {tempfile.gettempdir()}",
-                meanwhile="the processes of this host may make an image twice",
-            )
-            if not breaker.call(self._take_file, True):
-                del _claims[self._name]
+            try:
+                if not self._take_file():
+                    del _claims[self._name]
+            except OSError as error:
+                breaker_of(
+                    f"A lock file in {tempfile.gettempdir()}",
+                    meanwhile="the processes of this host may make an image twice",
+                ).log(error)
         return self.is_ours
 
     def release(self) -> None:
@@ -298,7 +299,8 @@ class HostLock:
             stack.callback(os.close, descriptor)
             _lock(descriptor)
             if _has_name(descriptor, self._path):
-                self.killed = os.read(descriptor, 65536).decode("ascii", "replace").split()
+                notes = os.read(descriptor, 65536).decode("ascii", "replace").split()
+                self.killed = [*notes, *_inherited]
                 with contextlib.suppress(OSError):  # a full disk: the lock holds without the note
                     os.write(descriptor, f"{self._note}\n".encode())
                 self._descriptor = descriptor
@@ -372,6 +374,7 @@ else:
         for lock in _claims.values():
             if lock._descriptor is not None:
                 os.close(lock._descriptor)  # an open copy would keep the lock of a killed parent
+            _inherited.append(lock._note)
         _claims.clear()
 
     os.register_at_fork(after_in_child=_forget_claims)

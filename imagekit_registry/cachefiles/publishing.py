@@ -18,7 +18,7 @@ from django.core.files.storage import FileSystemStorage, Storage
 from django.core.files.utils import validate_file_name
 
 from imagekit_registry._loading import get_by_qname
-from imagekit_registry.exceptions import PublishError, answer_or
+from imagekit_registry.exceptions import PublishError, answer_or, logged
 
 __all__ = ["is_temporary", "publish"]
 
@@ -99,12 +99,11 @@ def publish(
     name = str(name).replace("\\", "/")
     try:
         validate_file_name(name, allow_relative_path=True)
-        sees_the_name = getattr(storage, "imagekit_save_in_place", False)
-        if isinstance(storage, FileSystemStorage) and not sees_the_name:
-            return _save_beside(storage, name, content)
         if not isinstance(storage, FileSystemStorage):
             with_headers = get_by_qname(_WITH_HEADERS, "way to send headers")
             storage = with_headers(storage, headers or {}, media_type, is_free=is_free)
+        elif not getattr(storage, "imagekit_save_in_place", False):
+            return _save_beside(storage, name, content)
         return _save_in_place(storage, name, _KeptOpen(content, name, media_type), is_free)
     except Exception as error:
         raise _explained(error, storage, name) from error
@@ -124,16 +123,16 @@ def is_temporary(name: str) -> bool:
 def _temporary_name(name: str) -> str:
     """Return a new hidden name (no folder) with the extension of *name*, 63 bytes or less."""
     suffix = PurePosixPath(name).suffix
-    if not EXTENSION.fullmatch(suffix):
-        suffix = ""
-    return f"{PREFIX}{secrets.token_hex(8)}{suffix}"
+    return f"{PREFIX}{secrets.token_hex(8)}{suffix if EXTENSION.fullmatch(suffix) else ''}"
 
 
 def _save_beside(storage: FileSystemStorage, name: str, content: IO[bytes]) -> str:
     """Let the storage save a hidden file, then give that its name."""
     final = storage.path(name)
     aside = posixpath.join(posixpath.dirname(name), _temporary_name(name))
-    for left in reversed(range(TRIES)):
+    left = TRIES
+    while True:
+        left -= 1
         temporary = Path(storage.path(aside))
         try:
             got = storage.save(aside, _KeptOpen(content, aside))
@@ -141,15 +140,13 @@ def _save_beside(storage: FileSystemStorage, name: str, content: IO[bytes]) -> s
                 return got  # it gives names of its own choice, so that no other one is to be had
             temporary = Path(storage.path(got))
             temporary.replace(final)
+            return name
         except BaseException as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             # Somebody may tidy the folder away between its making and the writing into it.
             if not (left and isinstance(error, FileNotFoundError)):
                 raise
-        else:
-            break
-    return name
 
 
 def _save_in_place(storage: Storage, name: str, content: _KeptOpen, is_free: bool) -> str:
@@ -164,34 +161,28 @@ def _save_in_place(storage: Storage, name: str, content: _KeptOpen, is_free: boo
             if _look(storage, name)[1] not in {None, size_before, size}:
                 storage.delete(name)
         raise
-    if _is_same_name(got, name) or not storage.exists(name):
+    is_same_name = posixpath.normpath(got.replace("\\", "/")) == posixpath.normpath(name)
+    if is_same_name or not storage.exists(name):
         return got
     # The storage chose another name since the wanted one was taken, and one must go: the former
     # file, if there was one when we began, else ours. Somebody was faster, and has a record that
-    # leads to the wanted name.
+    # leads to the wanted name. Whatever the storage raises then, the image is there.
     unwanted, kept = (name, got) if was_there else (got, name)
-    try:
+    is_gone = False
+    with logged(logger, "%s keeps %r beside %r", storage, unwanted, kept):
         storage.delete(unwanted)
-    except Exception as error:  # noqa: BLE001  the image is there, whatever the storage raises
-        logger.warning("%s keeps %r beside %r: %s", storage, unwanted, kept, error)
-        return kept
-    if storage.exists(kept):
-        return kept
-    # Two spellings of one file, in a storage that normalises names: that was our own.
-    content.seek(0)
-    return storage.save(name, content)
+        is_gone = True
+    if is_gone and not storage.exists(kept):
+        # Two spellings of one file, in a storage that normalises names: that was our own.
+        content.seek(0)
+        return storage.save(name, content)
+    return kept
 
 
 def _look(storage: Storage, name: str) -> tuple[bool, int | None]:
     """Return whether there is a file, and its bytes; in doubt there is one, of unknown size."""
-    in_doubt: tuple[bool, int | None] = (True, None)
-    return answer_or(
-        in_doubt, lambda: (True, storage.size(name)) if storage.exists(name) else (False, None)
-    )
-
-
-def _is_same_name(one: str, other: str) -> bool:
-    return posixpath.normpath(one.replace("\\", "/")) == posixpath.normpath(other)
+    exists = answer_or(True, storage.exists, name)
+    return exists, answer_or(None, storage.size, name) if exists else None
 
 
 def _explained(error: Exception, storage: Storage, name: str) -> PublishError:
@@ -204,5 +195,5 @@ def _explained(error: Exception, storage: Storage, name: str) -> PublishError:
     # An OSError's own text would name the temporary file, which tells the reader nothing.
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     reason = reason.rstrip(".") or type(error).__name__
-    where = storage.__class__.__name__
-    return PublishError(f"{name!r} could not be written to {where}: {reason}", hint=hint)
+    cause = f"{name!r} could not be written to {type(storage).__name__}: {reason}"
+    return PublishError(cause, hint=hint)

@@ -18,7 +18,7 @@ from imagekit_registry.cachefiles.bulk import generate_many
 from imagekit_registry.cachefiles.deletion import Look, defaults, delete
 from imagekit_registry.cachefiles.existence import fetch, remember
 from imagekit_registry.cachefiles.files import ImageCacheFile, get_image
-from imagekit_registry.cachefiles.identity import state_key
+from imagekit_registry.cachefiles.identity import state_keys
 from imagekit_registry.cachefiles.rendering import log_failure
 from imagekit_registry.cachefiles.strategies import (
     Strategy,
@@ -205,8 +205,9 @@ def _by_name(roots: Mapping[str, _Root], spec_ids: set[str]) -> dict[str, CacheF
         for spec_id in spec_ids.intersection(root.spec_ids):
             file = answer_or(None, get_image, spec_id, source=root.source)
             # What cannot be named, by a lambda among its processors say, has no file.
-            for name in file.identity.names if file is not None else ():
-                found[state_key(where, name)] = CacheFileRecord(
+            names = file.identity.names if file is not None else ()
+            for key, name in zip(state_keys(where, names), names, strict=True):
+                found[key] = CacheFileRecord(
                     name=name,
                     storage=where,
                     status=Status.MISSING,
@@ -279,11 +280,11 @@ class _Others:
         for file, root in files:
             identity = file.identity
             seen.add((identity.storage, identity.name))
-            made = SourceReference(identity.name, identity.storage)
-            sources[name := str(made)] = made
+            reference = SourceReference(identity.name, identity.storage)
+            sources[name := str(reference)] = reference
             self.roots[name] = root
         while records or sources:
-            gone = {}
+            gone, made = {}, []
             for key, record in records.items():
                 place, root = (record.storage, record.name), self.roots[record.source]
                 is_deleted = record.spec_id in self.deleted | by_content
@@ -291,12 +292,13 @@ class _Others:
                     continue
                 seen.add(place)
                 if record.status != Status.MISSING or not self.look.is_complete:
-                    made = SourceReference(record.name, record.storage)
-                    sources[name := str(made)] = made
-                    self.roots.setdefault(name, root)
+                    made.append((SourceReference(record.name, record.storage), root))
                 if is_deleted or not self._is_told(record, root.source):
                     gone[key] = record
             delete(gone)
+            for reference, root in made:
+                sources[name := str(reference)] = reference
+                self.roots.setdefault(name, root)
             records, sources = self.look.find(sources) if sources else {}, {}
 
     def _is_told(self, record: CacheFileRecord, source: object) -> bool:

@@ -275,7 +275,7 @@ def placeholder_of(spec: BaseImageSpec, content: IO[bytes]) -> str:
     return made.placeholder
 
 
-def report_made(file: CacheFile, record: CacheFileRecord, seconds: float) -> Callable[[], None]:
+def report_made(file: CacheFile, record: CacheFileRecord, seconds: float) -> Callable[[], object]:
     """Log that *file* was made.
 
     Args:
@@ -299,12 +299,12 @@ def report_made(file: CacheFile, record: CacheFileRecord, seconds: float) -> Cal
         seconds,
         name,
     )
-    return partial(_send, generated, file, seconds, bytes=record.size, name=name)
+    return _signal(generated, file, seconds, bytes=record.size, name=name)
 
 
 def report_failure(
     file: CacheFile, error: GenerationError, seconds: float, failures: int = 1
-) -> Callable[[], None]:
+) -> Callable[[], object]:
     """Log that *file* could not be made.
 
     Args:
@@ -317,11 +317,14 @@ def report_failure(
         What sends the signal, as above.
     """
     log_failure(error, failures=failures)
-    return partial(_send, generation_failed, file, seconds, cause=error.cause, error=error)
+    return _signal(generation_failed, file, seconds, cause=error.cause, error=error)
 
 
-def _send(signal: Signal, file: CacheFile, seconds: float, **more: object) -> None:
-    signal.send_robust(
+def _signal(
+    signal: Signal, file: CacheFile, seconds: float, **more: object
+) -> Callable[[], object]:
+    return partial(
+        signal.send_robust,
         sender=type(file.generator),
         file=file,
         spec_id=file.identity.spec_id,

@@ -10,13 +10,12 @@ import attrs
 from imagekit_registry.cachefiles.existence import ask, find, judge, refuse_conflict
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
-from imagekit_registry.cachefiles.threads import is_far
+from imagekit_registry.cachefiles.threads import NEAR
 from imagekit_registry.exceptions import (
     ImageKitError,
     LimitExceeded,
     RetryLater,
     SourceNotFound,
-    answer_or,
 )
 from imagekit_registry.state import CacheFileRecord, Status
 
@@ -171,15 +170,15 @@ def decide(item: Item, policy: Policy, news: News, *, here: bool = True) -> bool
     if not here and policy.listing is None:
         # What is on its way may have been lost; who tells workers knows when.
         return status == Status.GENERATING or _is_news(item, news)
-    is_asked_later = policy.listing is None and file.cachefile_backend.asks_storage
-    return (is_asked_later and is_far(file.storage)) or is_missing(item, news)
+    is_asked_once = policy.listing is None and file.cachefile_backend.asks_storage
+    return (is_asked_once and not isinstance(file.storage, NEAR)) or is_missing(item, news)
 
 
 def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:
     names = [name] if name else item.file.identity.names
-    listed = answer_or(None, listing.has_any, item.file.storage, names)
-    # A storage that fails is asked once more, and what it raises then is explained.
-    return not is_missing(item, []) if listed is None else listed
+    listed = [listing.lists(item.file.storage, each) for each in names]
+    # A storage that cannot list is asked for the file itself.
+    return not is_missing(item, []) if None in listed else any(listed)
 
 
 def _is_news(item: Item, news: News) -> bool:

@@ -28,7 +28,10 @@ __all__ = [
 
 StateMapping = MutableMapping[str, str | None]
 
-_active: ContextVar[StateMapping | None] = ContextVar("imagekit_state_cache", default=None)
+#: Holds what `use_cachefile_state_cache` has made active.
+active_state_cache: ContextVar[StateMapping | None] = ContextVar(
+    "imagekit_state_cache", default=None
+)
 
 
 @contextmanager
@@ -47,12 +50,12 @@ def use_cachefile_state_cache(state_cache: StateMapping | None = None) -> Iterat
         ...     prefetch_cachefile_states([photo.thumbnail for photo in photos])
     """
     mapping: StateMapping = {} if state_cache is None else state_cache
-    token = _active.set(mapping)
+    token = active_state_cache.set(mapping)
     try:
         with state_scope():
             yield mapping
     finally:
-        _active.reset(token)
+        active_state_cache.reset(token)
 
 
 def records_are_known(files: Iterable[CacheFile]) -> bool:
@@ -66,7 +69,7 @@ def records_are_known(files: Iterable[CacheFile]) -> bool:
 
 def get_active_state_cache() -> StateMapping | None:
     """Return the mapping that `use_cachefile_state_cache` has made active, or None."""
-    return _active.get()
+    return active_state_cache.get()
 
 
 def prefetch_cachefile_states(
@@ -84,7 +87,7 @@ def prefetch_cachefile_states(
         cache: A Django cache to ask, in place of each backend's own store.
     """
     if state_cache is None:
-        state_cache = _active.get()
+        state_cache = active_state_cache.get()
     if state_cache is None:
         return
     given = None if cache is None else StateAccess(CacheStateStore(cache))

@@ -29,6 +29,9 @@ __all__ = [
 #: Images that one process makes at the same time beside its event loop.
 _THREADS = 2
 
+#: Storages that are asked without a request to another machine.
+NEAR = FileSystemStorage | InMemoryStorage
+
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
 
@@ -43,7 +46,7 @@ def is_in_event_loop() -> bool:
 
 def is_far(storage: object) -> bool:
     """Return whether each question to *storage* is a request to another machine."""
-    return storage is not None and not isinstance(storage, FileSystemStorage | InMemoryStorage)
+    return storage is not None and not isinstance(storage, NEAR)
 
 
 def would_keep_waiting(storage: object) -> bool:

@@ -144,12 +144,11 @@ def _every_image(ids: Iterable[str], errors: Errors) -> Iterator[list[ImageCache
             groups.setdefault(id(group), (group, []))[1].append(spec_id)
     for group, members in groups.values():
         for sources in _listed(group.files, -(-BATCH // len(members)), members, errors):
-            files = (_name(i, errors, source=each) for each in sources for i in members)
-            yield [file for file in files if file is not None]
+            yield _named(((i, each, None) for each in sources for i in members), errors)
     for spec_id in filter(cachefile_registry.ids().__contains__, wanted):
         registered = partial(cachefile_registry.registered, spec_id)
         for known in _listed(registered, BATCH, [spec_id], errors):
-            yield [file for file in known if _name(spec_id, errors, file=file) is not None]
+            yield _named(((spec_id, None, file) for file in known), errors)
 
 
 def expected_count(ids: Iterable[str]) -> int | None:
@@ -198,14 +197,14 @@ def batches_of_rows(
     size = max(1, BATCH // (len(feeds) or 1))
     listed = partial(rows.iterator, chunk_size=500)
     for chunk in _listed(listed, size, {spec_id for _, spec_id in feeds}, errors):
-        files = (
-            _name(spec_id, errors, source=source)
+        sources = (
+            (spec_id, source, None)
             for row in chunk
             for field, spec_id in feeds
             if (source := getattr(row, field))
         )
         with state_scope():
-            named = with_renditions([file for file in files if file is not None], errors)
+            named = with_renditions(_named(sources, errors), errors)
         yield named
 
 
@@ -235,20 +234,28 @@ def _listed(
         yield chunk
 
 
-def _name(
-    spec_id: str, errors: Errors, *, source: object = None, file: ImageCacheFile | None = None
-) -> ImageCacheFile | None:
-    """Return the file of a source, or one that is registered, if it can be named."""
-    try:
-        file = get_image(spec_id, source=source) if file is None else file
-        # Asking for its name builds one that is lazy.
-        return file if file.name else None
-    except Exception as error:  # noqa: BLE001 -- specs and namers are the project's code
-        failure = explained(error, None)
-        if isinstance(failure, GenerationError):
-            failure.located(spec_id, str(getattr(source, "name", "")) or None)
-        errors.append((spec_id, failure))
-        return None
+def _named(
+    images: Iterable[tuple[str, object, ImageCacheFile | None]], errors: Errors
+) -> list[ImageCacheFile]:
+    """Return the files of *images* that can be named.
+
+    Args:
+        images: Ids of generators, each with a source, or with a file that is registered.
+        errors: Where to write down why the others cannot.
+    """
+    named = []
+    for spec_id, source, registered in images:
+        try:
+            file = registered if registered is not None else get_image(spec_id, source=source)
+            # Asking for its name builds one that is lazy.
+            if file.name:
+                named.append(file)
+        except Exception as error:  # noqa: BLE001 -- specs and namers are the project's code
+            failure = explained(error, None)
+            if isinstance(failure, GenerationError):
+                failure.located(spec_id, str(getattr(source, "name", "")) or None)
+            errors.append((spec_id, failure))
+    return named
 
 
 def file_columns() -> Iterator[tuple[type[Model], FileField]]:

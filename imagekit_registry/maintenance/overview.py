@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import attrs
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.db.models import Count, QuerySet, Sum
 
 from imagekit_registry._breaker import Breaker
@@ -16,7 +18,6 @@ from imagekit_registry.cachefiles.backends import (
     QueueBackend,
     backends_in_use,
 )
-from imagekit_registry.cachefiles.locks import is_shared
 from imagekit_registry.conf import conf
 from imagekit_registry.state import CacheStateStore, DatabaseStateStore, Status, get_state_store
 
@@ -128,7 +129,8 @@ def _describe_lock() -> Part:
     cache = get_cache()
     _, problem = _ask(lambda: cache.get("imagekit"))
     place = conf.CACHE_BACKEND
-    hosts = is_shared(cache)
+    # The others are each process's own.
+    hosts = not isinstance(cache, LocMemCache | DummyCache)
     return Part("lock", type(cache).__name__, place, keeps_hosts_apart=hosts, problem=problem)
 
 

@@ -33,6 +33,19 @@ M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 
 
+def get_nonabstract_descendants(model: type[Model]) -> Iterator[type[Model]]:
+    """Yield *model*, unless it is abstract, and all models that derive from it."""
+    if not model._meta.abstract:
+        yield model
+    for subclass in model.__subclasses__():
+        yield from get_nonabstract_descendants(subclass)
+
+
+def shares_rows(model: type[Model], other: type[Model]) -> bool:
+    """Return whether every row of *model* is one of *other*: it, a parent, or a proxy of these."""
+    return issubclass(model._meta.concrete_model or model, other._meta.concrete_model or other)
+
+
 def iterate_rows(
     rows: QuerySet[M, T], key: Callable[[T], object] = attrgetter("pk")
 ) -> Iterator[T]:
@@ -86,29 +99,30 @@ class LetGo:
     told: defaultdict[Signal, list[tuple[object, object]]] = attrs.field(
         factory=lambda: defaultdict(list), init=False
     )
-    _held: set[tuple[str, str]] = attrs.field(factory=set, init=False)
+    _held: set[tuple[FileField, str]] = attrs.field(factory=set, init=False)
 
     def is_held(self, field: FileField, name: str) -> bool:
         """Return whether a row of any model still names an image of *field*; in doubt it does."""
         self.images.add((field, name))
-        place = (storage_reference(field.storage), name)
         unknown = self.images - self.asked
         if unknown:
             self.asked |= unknown
-            places = {(storage_reference(each.storage), held) for each, held in unknown}
             try:
-                self._held |= _held_by_rows(places, self.using, field.model._meta.apps)
+                self._held |= _held_by_rows(unknown, self.using, field.model._meta.apps)
             except Error as error:
                 _logger.warning("What was made of %r stays: %s", name, error)
-                self._held |= places
-        return place in self._held
+                self._held |= unknown
+        return (field, name) in self._held
 
 
-def _held_by_rows(places: Set[tuple[str, str]], using: str, registry: Apps) -> set[tuple[str, str]]:
-    """Return those of *places*, storages with names, that rows name.
+def _held_by_rows(
+    images: Set[tuple[FileField, str]], using: str, registry: Apps
+) -> set[tuple[FileField, str]]:
+    """Return those of *images*, fields with names, that rows name: of any field of the same storage.
 
     Rows are looked for in the database *using*, and where the routers put their models.
     """
+    places = {(field, name): (storage_reference(field.storage), name) for field, name in images}
     columns = [
         (model, field, storage_reference(field.storage))
         for model in registry.get_models()
@@ -117,13 +131,13 @@ def _held_by_rows(places: Set[tuple[str, str]], using: str, registry: Apps) -> s
     ]
     held: set[tuple[str, str]] = set()
     for model, field, reference in columns:
-        names = sorted(name for storage, name in places if storage == reference)
+        names = sorted({name for storage, name in places.values() if storage == reference})
         aliases = {using, router.db_for_write(model)} if names else set()
         for alias in filter(partial(router.allow_migrate_model, model=model), aliases):
             for start in range(0, len(names), _CHUNK):
                 found = _names_in_column(model, field, names[start : start + _CHUNK], alias)
                 held.update((reference, name) for name in found)
-    return held
+    return {image for image, place in places.items() if place in held}
 
 
 def _names_in_column(

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any, ClassVar
-from weakref import WeakValueDictionary
+from typing import ClassVar
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
-from django.db import DEFAULT_DB_ALIAS, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import ImageField, Model, QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.fields.files import FieldFile
-from django.db.models.signals import class_prepared, post_delete, post_save
-from django.dispatch import Signal
 
-from imagekit_registry import signals
 from imagekit_registry.registry import SourceGroupFilesGenerator
 from imagekit_registry.specs._rows import (
-    Callback,
-    LetGo,
-    as_committed,
+    get_nonabstract_descendants,
     iterate_rows,
-    known_of,
-    name_in,
-    note,
-    owners,
-    point_column,
-    watch_descriptor,
+    shares_rows,
 )
+from imagekit_registry.specs._watcher import Watcher
 
 __all__ = [
     "ImageFieldSourceGroup",
@@ -39,26 +26,6 @@ __all__ = [
     "is_watched",
     "watch_all_images",
 ]
-
-_UID = "imagekit_registry.watch"
-#: What is sent for all images together, once each has been announced.
-_OF_MANY = {
-    signals.source_deleted: signals.sources_deleted,
-    signals.source_saved: signals.sources_saved,
-}
-
-
-def get_nonabstract_descendants(model: type[Model]) -> Iterator[type[Model]]:
-    """Yield *model*, unless it is abstract, and all models that derive from it."""
-    if not model._meta.abstract:
-        yield model
-    for subclass in model.__subclasses__():
-        yield from get_nonabstract_descendants(subclass)
-
-
-def _shares_rows(model: type[Model], other: type[Model]) -> bool:
-    """Return whether every row of *model* is one of *other*: it, a parent, or a proxy of these."""
-    return issubclass(model._meta.concrete_model or model, other._meta.concrete_model or other)
 
 
 class ImageFieldSourceGroup:
@@ -127,13 +94,13 @@ class ImageFieldSourceGroup:
         return self.covers(model) or any(
             table._base_manager.using(instance._state.db).filter(pk=instance.pk).exists()
             for table in self._tables()
-            if _shares_rows(table, model)
+            if shares_rows(table, model)
         )
 
     def covers(self, model: type[Model]) -> bool:
         """Return whether every row of *model* is one of the group's."""
         is_own = issubclass(model, self.model_class)
-        return is_own or any(_shares_rows(model, table) for table in self._tables())
+        return is_own or any(shares_rows(model, table) for table in self._tables())
 
     def _tables(self) -> list[type[Model]]:
         """Return the models whose rows are all rows, each once."""
@@ -142,7 +109,7 @@ class ImageFieldSourceGroup:
         for model in sorted(
             get_nonabstract_descendants(self.model_class), key=lambda m: len(m.__mro__)
         ):
-            if not any(_shares_rows(model, other) for other in found):
+            if not any(shares_rows(model, other) for other in found):
                 found.append(model)
         return found
 
@@ -160,201 +127,12 @@ class ImageFieldSourceGroup:
         return f"<{type(self).__name__}: {self.model_class._meta.label}.{self.image_field}>"
 
 
-class _Watcher:
-    """Connects to the signals of the models that have sources, and of no others."""
-
-    def __init__(self) -> None:
-        self._groups: list[ImageFieldSourceGroup] = []
-        self._watched: dict[type[Model], set[str]] = {}
-        self._watches_all = False
-        #: Only the callbacks of the transaction hold them, so that a rollback forgets them.
-        self._let_go: WeakValueDictionary[BaseDatabaseWrapper, LetGo] = WeakValueDictionary()
-
-    def add(self, group: ImageFieldSourceGroup) -> None:
-        if not self._groups:
-            class_prepared.connect(self._watch, dispatch_uid=_UID)
-        self._groups.append(group)
-        for model in get_nonabstract_descendants(group.model_class):
-            self._watch(model)
-
-    def watch_all(self) -> None:
-        """Watch every image field, also of models that are yet to be made."""
-        self._watches_all = True
-        class_prepared.connect(self._watch, dispatch_uid=_UID)
-        for model in apps.get_models():
-            self._watch(model)
-
-    def _watch(self, sender: type[Model], **kwargs: object) -> None:
-        """Watch the sources of a model, and whoever shares their columns: parents and proxies."""
-        names = {g.image_field for g in self._groups if issubclass(sender, g.model_class)}
-        # Models of migrations are made anew for each, and have no code of the project.
-        if self._watches_all and sender.__module__ != "__fake__":
-            fields = sender._meta.local_fields
-            names.update(field.attname for field in fields if isinstance(field, ImageField))
-        # A parent may be watched for another child.
-        for name in names.union(*(self._watched.get(base, ()) for base in sender.__mro__)):
-            # While a class is being made its fields may be missing; it is watched at the end.
-            for owner in filter(partial(watch_descriptor, name=name), owners(sender, name)):
-                for model in get_nonabstract_descendants(owner):
-                    self._watched.setdefault(model, set()).add(name)
-                    post_save.connect(self._on_save, model, dispatch_uid=_UID)
-                    post_delete.connect(self._on_delete, model, dispatch_uid=_UID)
-
-    def _on_save(
-        self,
-        sender: type[Model],
-        instance: Model,
-        created: bool = False,
-        raw: bool = False,
-        using: str = DEFAULT_DB_ALIAS,
-        update_fields: frozenset[str] | None = None,
-        **kwargs: object,
-    ) -> None:
-        # Projects send the signal themselves, too, and with less than Django does.
-        for name in sorted(self._watched[sender].intersection(instance.__dict__)):
-            saved = {name, point_column(sender, name)}
-            if update_fields is not None:
-                saved &= update_fields
-            known = known_of(instance, name)
-            source, given = known.name, known.version
-            if name in saved:
-                source, given = name_in(instance.__dict__[name]), known.given
-            is_moved = bool(known.points) and saved != {name}
-            if created or raw:
-                # Known at once: if it is rolled back, the next save creates the row again.
-                note(instance, name, name=source, version=given, points=())
-            elif saved and (
-                known.is_pending or is_moved or (source, given) != (known.name, known.version)
-            ):
-                note(instance, name, is_pending=True)
-            else:
-                continue
-            if not raw:
-                let_go = self._let_go_of(using, instance, name, known.name)
-                if source and transaction.get_connection(using).in_atomic_block:
-                    for group, file in self._told(instance, name, source):
-                        signals.source_written.send(sender=group, source=file)
-                told = partial(self._on_saved, instance, name, source, given, created, is_moved)
-                self._at_commit(let_go, partial(told, let_go))
-
-    def _let_go_of(self, using: str, instance: Model, field_name: str, name: str | None) -> LetGo:
-        """Take note that a row may let go of an image when the transaction is committed."""
-        connection = transaction.get_connection(using)
-        let_go = self._let_go.get(connection)
-        if let_go is None or let_go.asked:
-            let_go = self._let_go[connection] = LetGo(using)
-        if name:
-            let_go.images.add((_file_field(instance, field_name), name))
-        return let_go
-
-    def _on_saved(
-        self,
-        instance: Model,
-        field_name: str,
-        name: str | None,
-        version: int,
-        created: bool,
-        is_moved: bool,
-        let_go: LetGo,
-    ) -> None:
-        """Note what was saved, now that it is committed, and announce what has changed by that."""
-        before, former = known_of(instance, field_name), as_committed(instance, field_name)
-        points = () if is_moved else before.points
-        note(instance, field_name, name=name, version=version, is_pending=False, points=points)
-        if before.name and before.name != name and not created:
-            self._send(signals.source_deleted, let_go, former, field_name, before.name)
-        if name and (created or (name, version) != (before.name, before.version)):
-            self._send(signals.source_saved, let_go, instance, field_name, name)
-        elif name and former is not instance and is_moved:
-            for group, source in self._told(instance, field_name, name):
-                signals.source_moved.send(
-                    sender=group, source=source, former=type(source)(former, source.field, name)
-                )
-
-    def _on_delete(
-        self,
-        sender: type[Model],
-        instance: Model,
-        using: str = DEFAULT_DB_ALIAS,
-        **kwargs: object,
-    ) -> None:
-        for field_name in sorted(self._watched[sender]):
-            if name := name_in(instance.__dict__.get(field_name)):
-                owner = sender._meta.get_field(field_name).model
-                # Django deletes a child's row and then its parent's, which holds the image.
-                later = None if _shares_rows(owner, sender) else owner
-                let_go = self._let_go_of(using, instance, field_name, name)
-                row = as_committed(instance, field_name)
-                send = partial(self._send, signals.source_deleted, let_go, row, field_name, name)
-                self._at_commit(let_go, partial(send, later))
-
-    def _at_commit(self, let_go: LetGo, announce: Callable[[], None]) -> None:
-        """Call *announce* when the transaction is committed, and tell of all together after the last."""
-        callback, connection = Callback(), transaction.get_connection(let_go.using)
-        let_go.awaited.add(callback)
-
-        def call() -> None:
-            try:
-                announce()
-            except BaseException:
-                # No other will be called.
-                let_go.awaited.clear()
-                raise
-            finally:
-                let_go.awaited.discard(callback)
-                # Within a transaction, as `captureOnCommitCallbacks` calls some of all, none is the last.
-                is_last = not let_go.awaited or connection.in_atomic_block
-                for signal in _OF_MANY if is_last else ():
-                    if sources := let_go.told.pop(signal, None):
-                        _OF_MANY[signal].send(sender=ImageFieldSourceGroup, sources=sources)
-
-        transaction.on_commit(call, using=let_go.using)
-
-    def _send(
-        self,
-        signal: Signal,
-        let_go: LetGo,
-        instance: Model,
-        field_name: str,
-        name: str,
-        later: type[Model] | None = None,
-    ) -> None:
-        """Tell the groups that have the image, but for those of which *later* is announced.
-
-        That it is gone is told of none that a row still names.
-        """
-        is_gone = signal is signals.source_deleted
-        if is_gone and let_go.is_held(_file_field(instance, field_name), name):
-            return
-        for group, source in self._told(instance, field_name, name):
-            if not (later and group.covers(later)):
-                let_go.told[signal].append((group, source))
-                signal.send(sender=group, source=source, is_one_of_many=True)
-
-    def _told(
-        self, instance: Model, field_name: str, name: str
-    ) -> Iterator[tuple[ImageFieldSourceGroup, FieldFile]]:
-        """Yield the groups that have an image, each with a file of it."""
-        field = _file_field(instance, field_name)
-        # A file of its own: by the time of the commit the instance may hold another image.
-        source = field.attr_class(instance, field, name)
-        told = [group for group in self._groups if group.is_told_of(source)]
-        # An image of which no field makes anything may be shown by tags.
-        for group in told or [ImageFieldSourceGroup.shared(field.model, field_name)]:
-            yield group, source
-
-
-def _file_field(instance: Model, name: str) -> Any:
-    return instance._meta.get_field(name)
-
-
-_watcher = _Watcher()
+_watcher = Watcher(ImageFieldSourceGroup)
 
 
 def is_watched(model: type[Model], name: str) -> bool:
     """Return whether it is announced what becomes of the images in a field of *model*."""
-    is_connected = name in _watcher._watched.get(model, ())
-    return is_connected and all(watch_descriptor(owner, name) for owner in owners(model, name))
+    return _watcher.is_watched(model, name)
 
 
 #: What is called when all models are there.

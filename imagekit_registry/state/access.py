@@ -35,6 +35,8 @@ __all__ = [
 
 #: Keys that a process remembers for a store that did not answer.
 MOST_OUTDATED = 10_000
+#: What a store gives that did not take what it was told.
+_UNTOLD = object()
 
 
 class StateAccess:
@@ -93,8 +95,9 @@ class StateAccess:
 
     def get(self, key: str) -> CacheFileRecord | None:
         """Return the record of *key*, or None if there is none."""
-        record = self.remembered(key)
-        return record if record is not None else self.get_many([key]).get(key)
+        space = self._space()
+        known = self._memory.known([key], space)
+        return known[key] if key in known else self._ask([key], space, False).get(key)
 
     def remembered(self, key: str) -> CacheFileRecord | None:
         """Return the record of *key* if this process remembers it; no store is asked."""
@@ -225,18 +228,17 @@ class StateAccess:
 
     def _tell_store(self, changes: Mapping[str, CacheFileRecord | None], space: str) -> None:
         """Write *changes* to the store; take note if it does not take them."""
-
-        def tell() -> bool:
-            records = {key: record for key, record in changes.items() if record is not None}
-            if records:
-                self.store.set_many(records)
-            gone = [key for key in changes if key not in records]
-            if gone:
-                self.store.delete_many(gone)
-            return True
-
+        records = {key: record for key, record in changes.items() if record is not None}
+        gone = [key for key in changes if key not in records]
+        writes: list[Callable[[], object]] = []
+        if records:
+            writes.append(partial(self.store.set_many, records))
+        if gone:
+            writes.append(partial(self.store.delete_many, gone))
         # At the commit it may be another tenant's turn already.
-        if space == self._space() and self._breaker.call(tell, default=False):
+        if space == self._space() and all(
+            self._breaker.call(write, _UNTOLD) is not _UNTOLD for write in writes
+        ):
             for key in changes:
                 self._outdated[space].pop(key, None)
         else:

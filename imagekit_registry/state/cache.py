@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 import zlib
@@ -17,7 +16,7 @@ from django.utils.connection import ConnectionProxy
 
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidConfiguration
-from imagekit_registry.state.record import CacheFileRecord, Status
+from imagekit_registry.state.record import CacheFileRecord
 from imagekit_registry.state.store import BaseStateStore
 
 __all__ = ["CacheStateStore"]
@@ -90,16 +89,17 @@ class CacheStateStore(BaseStateStore):
             # One damaged value must not hide all the others.
             values = {key: _readable(partial(self.cache.get, key)) for key in keys}
         edition = self._edition = str(values.pop(self._edition_key, None) or "")
-        found = {key: self._decode(key, value, edition) for key, value in values.items()}
+        texts = {key: self._text_of(value, edition) for key, value in values.items()}
+        found = {key: CacheFileRecord.decode(text, key) for key, text in texts.items() if text}
         return {key: record for key, record in found.items() if record is not None}
 
-    def _decode(self, key: str, value: object, edition: str) -> CacheFileRecord | None:
-        """Return the record in what the cache has; None if it is none, or of another edition."""
+    def _text_of(self, value: object, edition: str) -> str:
+        """Return what a record was written as, of what the cache has; empty if that is of another edition."""
         text = value if isinstance(value, str) else ""
         for start in (self._next_edition, edition):
             if start and text.startswith(start):
-                return CacheFileRecord.decode(text.removeprefix(start), key)
-        return None if edition else CacheFileRecord.decode(text, key)
+                return text.removeprefix(start)
+        return "" if edition else text
 
     @contextmanager
     def renewed(self) -> Iterator[None]:
@@ -114,11 +114,15 @@ class CacheStateStore(BaseStateStore):
 
     def set_many(self, records: Mapping[str, CacheFileRecord]) -> None:
         """Keep *records*: one call to the cache for each timeout that occurs among them."""
-        now, edition = time.time(), self._next_edition or self._edition
-        texts = {key: edition + record.encode(key) for key, record in records.items()}
+        edition, now, existing = (
+            self._next_edition or self._edition,
+            time.time(),
+            conf.CACHE_TIMEOUT,
+        )
         by_timeout: dict[int | None, dict[str, str]] = {}
         for key, record in records.items():
-            by_timeout.setdefault(_timeout(record, now), {})[key] = texts[key]
+            timeout = record.seconds_kept(now, existing)
+            by_timeout.setdefault(timeout, {})[key] = edition + record.encode(key)
         for timeout, values in by_timeout.items():
             self.cache.set_many(values, timeout)
 
@@ -136,22 +140,3 @@ def _readable(read: Callable[[], T]) -> T | None:
         if isinstance(error, _UNREADABLE) or type(error).__name__ == "UnpicklingError":
             return None
         raise
-
-
-def _timeout(record: CacheFileRecord, now: float) -> int | None:
-    """Return for how long the cache keeps *record*, in whole seconds; None: for ever.
-
-    A failure is kept for longer than it counts, or each new one would be counted as the first, and
-    the back-off would never grow. So is what tells that a file that is there was made of an earlier
-    image: it would pass for the present one as soon as that is forgotten. When a file became
-    obsolete is kept until it is removed, and the size of an image to come, which would have to be
-    calculated again, like a failure.
-    """
-    if record.obsolete_at is not None:
-        return None
-    if record.status == Status.EXISTS:
-        return conf.CACHE_TIMEOUT
-    left = 0.0 if record.retry_at is None else record.retry_at - now
-    if record.status == Status.FAILED or record.fingerprint or record.width is not None:
-        left = max(left, 0.0) + conf.RETRY_AFTER_MAX
-    return max(math.ceil(left), 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import posixpath
 from base64 import b64encode
 from enum import StrEnum
@@ -11,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgument
 
 __all__ = ["CacheFileRecord", "Status"]
@@ -192,6 +194,28 @@ class CacheFileRecord:
         return self.as_missing(
             fingerprint="replaced", retry_at=None, failures=0, error="", limit=""
         )
+
+    def seconds_kept(self, now: float, existing: int | None) -> int | None:
+        """Return for how many whole seconds a cache keeps the record; None: for ever.
+
+        A failure is kept for longer than it counts, or each new one would be counted as the first,
+        and the back-off would never grow. So is what tells that a file that is there was made of an
+        earlier image: it would pass for the present one as soon as that is forgotten. When a file
+        became obsolete is kept until it is removed, and the size of an image to come, which would
+        have to be calculated again, like a failure.
+
+        Args:
+            now: The present moment, in seconds since the epoch.
+            existing: The answer for a file that exists.
+        """
+        if self.obsolete_at is not None:
+            return None
+        if self.status == Status.EXISTS:
+            return existing
+        left = 0.0 if self.retry_at is None else self.retry_at - now
+        if self.status == Status.FAILED or self.fingerprint or self.width is not None:
+            left = max(left, 0.0) + conf.RETRY_AFTER_MAX
+        return max(math.ceil(left), 1)
 
     def is_of_former(self, fingerprint: str) -> bool:
         """Return whether the file was made of another content than its source has now.

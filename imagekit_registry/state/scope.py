@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -211,16 +211,16 @@ class Memory:
         entry = self._entries.get(space + key)
         return entry[0] if entry is not None and self._clock() < entry[1] else None
 
-    def known(self, keys: Iterable[str], space: str) -> Table:
+    def known(self, keys: Collection[str], space: str) -> Table:
         """Return what this process, else the request, knows of *keys*; None for what no store has."""
         found: Table = {}
-        table = self._table(space)
         for key in keys:
             record = self.get(key, space)
             if record is not None:
                 found[key] = record
-            elif key in table:
-                found[key] = table[key]
+        if len(found) < len(keys):
+            table = self._table(space)
+            found |= {key: table[key] for key in keys if key in table and key not in found}
         return found
 
     def put(self, records: Mapping[str, CacheFileRecord | None], space: str = "") -> None:

@@ -111,6 +111,23 @@ def fork(command: dict[str, Any], parent: Connection) -> dict[str, Any]:
     os._exit(0)
 
 
+def inherit(command: dict[str, Any], parent: Connection) -> dict[str, Any]:
+    """Let go of the lock after a child was forked, which then takes it."""
+    reader, writer = os.pipe()
+    with lock(command), warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        child = os.fork()
+    if child != 0:
+        os.write(writer, b"go")
+        return {"status": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}
+    os.read(reader, 2)
+    try:
+        with lock({**command, "wait": 5}) as own:
+            status = 0 if own.acquired else 1
+    except LockTimeout:
+        status = 2
+    os._exit(status)
+
+
 def count(command: dict[str, Any], parent: Connection) -> dict[str, Any]:
     """Add to a number in a file, many times, never resting while somebody else has the lock."""
     tempfile.tempdir = command["tmp"]
@@ -124,7 +141,13 @@ def count(command: dict[str, Any], parent: Connection) -> dict[str, Any]:
     return {"counted": command["times"]}
 
 
-OPERATIONS = {"generate": generate, "hold": hold, "fork": fork, "count": count}
+OPERATIONS = {
+    "generate": generate,
+    "hold": hold,
+    "fork": fork,
+    "inherit": inherit,
+    "count": count,
+}
 
 
 def serve(parent: Connection, cache_settings: dict[str, Any]) -> None:

@@ -409,6 +409,15 @@ class TestDeath:
         finally:
             os.kill(answer["child"], signal.SIGKILL)
 
+    @pytest.mark.parametrize("cache", ["default", *SHARED])
+    def test_a_forked_child_gets_the_lock_when_its_parent_has_let_go(
+        self, victim: Worker, tmp_path: Path, cache: str
+    ) -> None:
+        """Also where the cache was copied with the process, and still has the parent's key."""
+        needs(cache)
+        answer = victim.ask("inherit", host(tmp_path), cache=cache, timeout=3600)
+        assert answer == {"status": 0}
+
 
 class TestCacheLock:
     @pytest.mark.parametrize("cache", SHARED)

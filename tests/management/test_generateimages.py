@@ -105,9 +105,10 @@ class TestMaking:
     def test_the_command_takes_one_read_and_one_write_of_states_for_all(
         self, run: Run, group: Group, cache_calls: Counter[str]
     ) -> None:
-        """Besides one read per source under its lock."""
+        """Besides one read per source under its locks, of which each file's is taken and left."""
         run("generateimages", "shop")
-        assert dict(cache_calls) == {"get_many": 3, "set_many": 1}
+        locks = {"add": 4, "get": 4}
+        assert dict(cache_calls) == {"get_many": 3, "set_many": 1, **locks}
         cache_calls.clear()
         run("generateimages", "shop")
         assert dict(cache_calls) == {"get_many": 1}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.core.cache import BaseCache
+from django.core.cache import BaseCache, caches
 
-from imagekit_registry._loading import get_cache
 from imagekit_registry.cachefiles import existence
 from imagekit_registry.cachefiles.bulk import generate_many
 from imagekit_registry.cachefiles.generation import generate
 from imagekit_registry.cachefiles.results import Policy
-from imagekit_registry.cachefiles.state import get_active_state_cache
+from imagekit_registry.cachefiles.state import active_state_cache
 from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.cachefiles.urls import retire
 from imagekit_registry.conf import conf
@@ -76,7 +76,7 @@ class AbstractCacheFileBackend:
     @property
     def cache(self) -> BaseCache:
         """The cache that locks are taken in, and that holds the state by default."""
-        return get_cache()
+        return caches[conf.CACHE_BACKEND]
 
     @property
     def states(self) -> StateAccess | None:
@@ -104,7 +104,7 @@ class AbstractCacheFileBackend:
             check_if_unknown: Whether to ask the storage if nothing is known; else None is
                 returned for that.
         """
-        key, words = file.identity.key, get_active_state_cache()
+        key, words = file.identity.key, active_state_cache.get()
         # A word under a name that several images may have does not say which of them it is about.
         if words is not None and words.get(key) is not None and file.identity.name_is_unique:
             return str(words[key])
@@ -172,6 +172,7 @@ class CachedFileBackend(AbstractCacheFileBackend):
 
     asks_storage = True
 
+    _get_states = staticmethod(get_state_access)
     _plain_generate: ClassVar[Callable[..., None] | None] = None
 
     def __init_subclass__(cls, plain: bool = False, **kwargs: Any) -> None:
@@ -193,10 +194,8 @@ class CachedFileBackend(AbstractCacheFileBackend):
 
     # What callers use, and subclasses leave alone.
 
-    @property
-    def states(self) -> StateAccess:
-        """The way to the records."""
-        return get_state_access()
+    # In C: it is asked for in every look at an image, that of a warm page as well.
+    states: StateAccess = property(methodcaller("_get_states"), doc="The way to the records.")  # type: ignore[assignment]
 
     def exists(self, file: Any) -> bool:
         """Return whether *file* exists: by its state; the storage is asked if there is none."""
@@ -227,8 +226,7 @@ class CachedFileBackend(AbstractCacheFileBackend):
             GenerationError: It cannot be made.
         """
         others = [] if force else [each for each in file.siblings if each is not file]
-        most = images_left()
-        if most < len(others):
+        if others and (most := images_left()) < len(others):
             del others[max(0, int(most) - 1) :]
         result, *_ = generate([file, *others], Policy(force=force))
         if result.error is not None:

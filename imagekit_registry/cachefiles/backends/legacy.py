@@ -10,7 +10,7 @@ from imagekit_registry.cachefiles import existence
 from imagekit_registry.cachefiles.backends.base import AbstractCacheFileBackend, Simple
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.strategies import Strategy
-from imagekit_registry.state import StateAccess, Status, get_database_access
+from imagekit_registry.state import Status, get_database_access
 
 __all__ = [
     "BackendAdapter",
@@ -146,10 +146,8 @@ class DatabaseImageCacheBackend(Simple):
     def __init__(self) -> None:
         self.strategy = ThreeMethodStrategy(self)
 
-    @property
-    def states(self) -> StateAccess:
-        """The way to the rows, whatever store the settings name."""
-        return get_database_access()
+    #: To the rows, whatever store the settings name.
+    _get_states = staticmethod(get_database_access)
 
     def _exists(self, file: Any) -> bool:
         return False
