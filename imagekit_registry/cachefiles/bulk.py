@@ -250,7 +250,7 @@ class Generation:
         # What a worker remembers is older than the message that it was just sent.
         records = fetch([item.file for item in items.values()], fresh=self.here)
         groups: dict[tuple[object, AbstractCacheFileBackend | None], list[Item]] = {}
-        if self._policy.listing is not None:
+        if self._policy.listing is not None and self._executor is not None:
             pairs = zip(items.values(), records, strict=True)
             asked = [item.file for item, record in pairs if record is None or self.missing_only]
             self._policy.listing.prepare(asked, self._executor)

@@ -99,13 +99,36 @@ class Making:
     def lock(self, wait: float) -> list[Item]:
         """Take the locks of the files that are still to be made then.
 
-        Only the first is waited for, while no lock is held: so nobody waits in a circle.
+        What others have made between our question and our lock is let go of.
 
         Args:
             wait: Seconds to wait.
 
         Returns:
             Those that somebody else is making.
+        """
+        locked, left = self._acquire_all(wait)
+        if not locked:
+            return left
+        if self.policy.force and all(item.file.identity.name_is_unique for item in locked):
+            self.todo = locked
+            return left
+        records = fetch([item.file for item in locked], fresh=True)
+        for item, record in zip(locked, records, strict=True):
+            before, item.before = item.before, record
+            try:
+                if self._is_still_wanted(item, before):
+                    self.todo.append(item)
+                else:
+                    self._results += item.results(ResultStatus.EXISTING)
+            except GenerationError as error:
+                self._results += item.results(ResultStatus.FAILED, error)
+        return left
+
+    def _acquire_all(self, wait: float) -> tuple[list[Item], list[Item]]:
+        """Return the files that are locked now, and those that somebody else is making.
+
+        Only the first is waited for, while no lock is held: so nobody waits in a circle.
         """
         left: list[Item] = []
         locked: list[Item] = []
@@ -123,37 +146,21 @@ class Making:
                     self._results += item.results(ResultStatus.FAILED, error)
                 else:
                     left.append(item)
-        self._look_again(locked)
-        return left
+        return locked, left
 
     def _acquire(self, item: Item, wait: float) -> bool:
         """Lock one file; return False if others have made it while it was waited for."""
 
         def is_done() -> bool:
-            (item.before,) = fetch([item.file], fresh=True)
-            return item.status() == Status.EXISTS
+            (record,) = fetch([item.file], fresh=True)
+            return (
+                record is not None
+                and judge(item.file.identity, record, time.time()) == Status.EXISTS
+            )
 
         until_done = is_done if wait and not self.policy.force else None
         lock = lock_of(item.file, wait=wait, until_done=until_done)
         return self.locks.enter_context(lock).acquired
-
-    def _look_again(self, items: list[Item]) -> None:
-        """Let go of what others have made between our question and our lock."""
-        if not items:
-            return
-        if self.policy.force and all(item.file.identity.name_is_unique for item in items):
-            self.todo = items
-            return
-        records = fetch([item.file for item in items], fresh=True)
-        for item, record in zip(items, records, strict=True):
-            before, item.before = item.before, record
-            try:
-                if self._is_still_wanted(item, before):
-                    self.todo.append(item)
-                else:
-                    self._results += item.results(ResultStatus.EXISTING)
-            except GenerationError as error:
-                self._results += item.results(ResultStatus.FAILED, error)
 
     def _is_still_wanted(self, item: Item, before: CacheFileRecord | None) -> bool:
         if not item.file.identity.name_is_unique:
@@ -194,13 +201,14 @@ class Making:
                 if isinstance(answer, ImageKitError):
                     note(answer)
                 self._answers.append((item, answer))
-            if any(isinstance(answer, CacheFileRecord) for _, answer in self._answers):
-                self._compare(seen)
+            is_any_made = any(isinstance(answer, CacheFileRecord) for _, answer in self._answers)
+            source = self.todo[0].file.spec.source
+            # What was seen before the source was read may have changed until the images are there.
+            if is_any_made and seen and fingerprint(source) not in {seen, ""}:
+                self._have_made_anew()
 
-    def _compare(self, seen: str) -> None:
-        """Have images made anew whose source has changed since it was *seen*, before it was read."""
-        if not seen or fingerprint(self.todo[0].file.spec.source) in {seen, ""}:
-            return
+    def _have_made_anew(self) -> None:
+        """Have images made anew whose source has changed meanwhile."""
         for at, (item, answer) in enumerate(self._answers):
             before = item.before
             # Twice running, it is the storage that does not give the same answer twice.

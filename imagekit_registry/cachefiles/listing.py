@@ -106,15 +106,15 @@ class Listing:
             self._note(storage, folder, names_in(storage, folder))
         return None if place in self._unlistable else (*place, basename) in self._files
 
-    def prepare(self, files: Iterable[CacheFile], executor: Executor | None) -> None:
+    def prepare(self, files: Iterable[CacheFile], executor: Executor) -> None:
         """List the folders of *files* that will be asked for, by all threads of *executor* together."""
         asked = {
             (id(file.storage), posixpath.dirname(file.identity.name)): file.storage
             for file in files
-            if executor is not None and file.cachefile_backend.asks_storage
+            if file.cachefile_backend.asks_storage
         }
         places = [(asked[place], place[1]) for place in asked if place not in self._folders]
-        if executor is not None and places:
+        if places:
             listed = executor.map(names_in, *zip(*places, strict=True))
             for (storage, folder), names in zip(places, listed, strict=True):
                 self._note(storage, folder, names)

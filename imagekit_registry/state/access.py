@@ -96,6 +96,9 @@ class StateAccess:
     def get(self, key: str) -> CacheFileRecord | None:
         """Return the record of *key*, or None if there is none."""
         space = self._space()
+        record = self._memory.get(key, space)
+        if record is not None:
+            return record
         known = self._memory.known([key], space)
         return known[key] if key in known else self._ask([key], space, False).get(key)
 

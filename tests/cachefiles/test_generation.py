@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,7 +23,7 @@ from imagekit_registry import ImageSpec, get_image, register, unregister
 from imagekit_registry.cachefiles import ImageCacheFile, generate_many
 from imagekit_registry.cachefiles.bulk import Generation
 from imagekit_registry.cachefiles.locks import lock_of
-from imagekit_registry.exceptions import LockTimeout, ProcessingError, UnreadableImage
+from imagekit_registry.exceptions import LockTimeout, ProcessingError, RetryLater, UnreadableImage
 from imagekit_registry.processors import ResizeToFill, RoundedCorners
 from imagekit_registry.signals import generated, generation_failed
 from imagekit_registry.state import Status
@@ -306,6 +307,31 @@ class TestLocks:
             outcomes = [first.result(20), second.result(20)]
         assert outcomes[0].made == (files[0],)
         assert outcomes[1].existing == (files[1],)
+
+    def test_who_has_waited_for_an_image_that_failed_does_not_try_it_again(self, name: str) -> None:
+        """What is remembered of it says why, and when it is its time again."""
+        started, proceed = threading.Event(), threading.Event()
+        tries: list[int] = []
+
+        class Bad:
+            def process(self, image: Any) -> Any:
+                tries.append(1)
+                started.set()
+                assert proceed.wait(10)
+                raise RuntimeError("no ink")
+
+        spec = type("BadSpec", (ImageSpec,), {"processors": [Bad()], "format": "JPEG"})
+        spec.get_hash = lambda self: "1" * 32  # type: ignore[attr-defined]
+        files = [ImageCacheFile(spec(name)), ImageCacheFile(spec(name))]
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(generate_many, [files[0]])
+            assert started.wait(10)
+            second = pool.submit(generate_many, [files[1]])
+            time.sleep(0.05)
+            proceed.set()
+            errors = [each.result(20).failures[0].error for each in (first, second)]
+        assert [type(error) for error in errors] == [ProcessingError, RetryLater]
+        assert tries == [1]
 
     def test_a_lock_that_does_not_end_is_a_failure_of_that_file_alone(
         self, name: str, settings: Any

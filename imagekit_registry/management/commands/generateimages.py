@@ -104,7 +104,8 @@ class Part:
             else batches_of_rows(self._rows, self._ids, errors)
         )
         for batch in batches:
-            self._begun = [*self._begun[-1:], *map(_row_of, batch[:1])]
+            if self._rows is not None:
+                self._begun = [*self._begun[-1:], *map(_row_of, batch[:1])]
             if self._limit is None:
                 yield batch
                 continue
