@@ -150,7 +150,7 @@ class Opener:
         except subprocess.TimeoutExpired:
             deadline.check()
             raise
-        if done.returncode == 0:
+        if done.returncode == 0 and done.stdout:
             return done.stdout
         if done.returncode < 0:
             cause = f"its opener ended the process (signal {-done.returncode})"

@@ -97,13 +97,13 @@ class GeneratorRegistry:
         self.version += 1
         return None
 
-    def offer(self, spec_id: str, load: Callable[[], object]) -> None:
-        """Register under *spec_id* what *load* gives when it is first wanted, if the id is free.
+    def offer(self, id: str, load: Callable[[], object]) -> None:
+        """Register under *id* what *load* gives when it is first wanted, if the id is free.
 
         So a start imports nothing for a generator that it may never ask for.
 
         Args:
-            spec_id: Segments separated by colons.
+            id: Segments separated by colons.
             load: Gives the generator.
 
         Example:
@@ -112,8 +112,8 @@ class GeneratorRegistry:
             >>> registry.get_ids()
             ['shop:poster']
         """
-        if spec_id not in self._generators:
-            self._offers[spec_id] = load
+        if id not in self._generators:
+            self._offers[id] = load
             self.version += 1
 
     def unregister(self, id: str) -> None:

@@ -67,9 +67,8 @@ def _try_formats(
 def _allowed_names(limits: Limits) -> list[str]:
     allowed = limits.allowed_formats | ({"JPEG"} if "MPO" in limits.allowed_formats else set())
     names = [name for name in Image.ID if name in allowed]
-    # Formats without a signature take anything for theirs: they come last. Before them comes what a
-    # pattern is looked for in, which most files are not.
-    return sorted(names, key=lambda name: (Image.OPEN[name][1] is None, name == "HEIF"))
+    # Formats without a signature take anything for theirs: they come last.
+    return sorted(names, key=lambda name: Image.OPEN[name][1] is None)
 
 
 def _refusal(source: BufferedSource, prefix: bytes, names: list[str]) -> Exception:

@@ -224,9 +224,7 @@ class Job:
         self.orientation = self.header.orientation if self.recipe.auto_orient else 1
         size = self.header.size
         self.source_size = size if self.orientation < 5 else size[::-1]
-        if any(
-            overrides(type(each), "required_size", "scale_invariant") for each in self.processors
-        ):
+        if any(overrides(each, "required_size", "scale_invariant") for each in self.processors):
             return
         needed = ProcessorPipeline(self.processors).required_size(self.source_size)
         if needed is None or any(map(operator.ge, needed, self.source_size)):

@@ -72,7 +72,7 @@ def _call(processor: Processor, image: Image.Image, size: Size) -> tuple[Image.I
     result: object
     reduced: Callable[[Image.Image, Size], Image.Image] | None
     reduced = getattr(processor, "process_reduced", None)
-    if reduced is None or image.size == size or overrides(type(processor), "process_reduced"):
+    if reduced is None or image.size == size or overrides(processor, "process_reduced"):
         reduced, result = None, processor.process(image)
     else:
         result = reduced(image, size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import ClassVar, Literal, Self
 
 import attrs
@@ -86,17 +85,16 @@ def is_ours(cls: type[object]) -> bool:
     return cls.__module__.startswith(__package__ or "")
 
 
-@lru_cache(maxsize=512)
-def overrides(cls: type[object], *names: str) -> bool:
-    """Return whether a processor's class, a user's, changed ``process`` and none of the methods *names*.
+def overrides(processor: Processor, *names: str) -> bool:
+    """Return whether a user's subclass changed ``process`` and none of the methods *names*.
 
     What those say about sizes is then not about what it does.
     """
-    for base in cls.__mro__:
-        if any(name in vars(base) for name in names):
+    for cls in type(processor).__mro__:
+        if any(name in vars(cls) for name in names):
             return False
-        if "process" in vars(base):
-            return not is_ours(base)
+        if "process" in vars(cls):
+            return not is_ours(cls)
     return False
 
 
@@ -105,10 +103,9 @@ def foreseen_size(processor: Processor, size: Size) -> Size | None:
 
     Its own mistakes show when it is run.
     """
-    predict: Callable[[Size], Size | None] | None = getattr(processor, "output_size", None)
-    if predict is None or overrides(type(processor), "output_size"):
+    if overrides(processor, "output_size"):
         return None
-    return answer_or(None, predict, size)
+    return answer_or(None, output_size_of, processor, size)
 
 
 class ProcessorPipeline(list[Processor]):

@@ -120,7 +120,6 @@ def _load(name: str, kind: str) -> Any:
     return found
 
 
-@cache
 def render_settings() -> Mapping[str, Any]:
     """Return what the settings say of making images, as `imaging.render_many` takes it.
 
@@ -136,7 +135,7 @@ def render_settings() -> Mapping[str, Any]:
     }
 
 
-for _cached in (_limits, format_options, _load, render_settings):
+for _cached in (_limits, format_options, _load):
     forget_on_change(_cached.cache_clear)
 
 

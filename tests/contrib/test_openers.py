@@ -6,6 +6,7 @@ import io
 import os
 import re
 import signal
+import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
@@ -246,6 +247,18 @@ def open_nothing(file: IO[bytes], limits: Any, deadline: Any) -> Any:
     """Give no image."""
 
 
+def leave(file: IO[bytes], limits: Any, deadline: Any) -> Any:
+    """End the process as if all were well."""
+    sys.exit(0)
+
+
+def png() -> bytes:
+    """Return a PNG."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def crash(file: IO[bytes], limits: Any, deadline: Any) -> Image.Image:
     """End the process, as a mistake in a library of C does."""
     os.kill(os.getpid(), signal.SIGSEGV)
@@ -316,6 +329,15 @@ class TestProcess:
         with pytest.raises(UnreadableImage, match=r"ended the process \(signal 11\)") as raised:
             image_of(b"FLAT", "a.bin")
         assert "Django" not in raised.value.hint
+
+    def test_an_opener_that_ends_its_process_without_an_image_is_told_as_a_failure(
+        self, settings: Any
+    ) -> None:
+        """Nobody else reads the file in its place: Pillow would show the PNG."""
+        settings.IMAGEKIT_OPENER_PROCESS = True
+        register.opener("image/x-own", leave, sniff=b"\x89PNG")
+        with pytest.raises(UnreadableImage, match=r"its opener failed \(code 0\)"):
+            image_of(png(), "a.png")
 
     def test_an_opener_of_ours_gives_the_same_in_a_process(self, settings: Any) -> None:
         """To the pixel."""

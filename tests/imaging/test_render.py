@@ -16,6 +16,7 @@ from PIL import Image, ImageChops, ImageFile, ImageStat
 from imagekit_registry.exceptions import (
     GenerationError,
     LimitExceeded,
+    ProcessingError,
     UnknownFormat,
     UnreadableImage,
 )
@@ -258,6 +259,39 @@ class TestRenderMany:
         together = many(large_photo(1600, 1200), [grey, small])[1]
         alone = make(large_photo(1600, 1200), *small.processors, format="PNG")
         assert psnr(opened(together), opened(alone)) > 38
+
+    def test_a_processor_whose_size_cannot_even_be_asked_for_harms_no_other_recipe(
+        self, large_photo: Callable[[int, int], bytes]
+    ) -> None:
+        """It is named as the one at fault."""
+
+        class Broken:
+            @property
+            def output_size(self) -> Any:
+                raise ValueError("no size")
+
+            def process(self, image: Image.Image) -> Image.Image:
+                return image
+
+        recipes = [Recipe([Broken()], format="PNG"), Recipe([ResizeToFit(100)], format="PNG")]
+        data = io.BytesIO(large_photo(400, 300))
+        failed, made = render_many(data, recipes, limits=LIMITS, format_options={})
+        assert isinstance(failed, ProcessingError)
+        assert failed.cause == "Broken failed (ValueError: no size)"
+        assert isinstance(made, Encoded)
+
+    def test_a_processor_whose_process_is_replaced_later_is_given_every_pixel(
+        self, large_photo: Callable[[int, int], bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What the sizes say is then not about what it does, whatever it did before."""
+
+        class Framed(ResizeToFit):
+            pass
+
+        data = large_photo(400, 300)
+        assert opened(make(data, Framed(50), format="PNG")).size == (50, 38)
+        monkeypatch.setattr(Framed, "process", lambda self, image: image)
+        assert opened(make(data, Framed(50), format="PNG")).size == (400, 300)
 
     def test_many_results_cost_one_open_and_one_decode(
         self, large_photo: Callable[[int, int], bytes], monkeypatch: pytest.MonkeyPatch
