@@ -30,7 +30,7 @@ from imagekit_registry.maintenance.inventory import (
     compile_pattern,
     in_chunks,
 )
-from imagekit_registry.maintenance.places import Sources, accesses_in_use, storages_in_use
+from imagekit_registry.maintenance.places import Sources, accesses_in_use
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
@@ -143,7 +143,7 @@ class Cleaner:
                 if record.spec_id:
                     place = (record.storage, record.published_name or record.name)
                     yield from self._remove(access, key, place, record)
-        for reference, storage in sorted((storages_in_use() | self.inventory.storages).items()):
+        for reference, storage in sorted(self.inventory.storages.items()):
             yield from self._clean_folders(reference, storage)
 
     def _clean_folders(self, reference: str, storage: Storage) -> Iterator[Orphan]:

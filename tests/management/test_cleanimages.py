@@ -657,30 +657,6 @@ class TestWithoutState:
         group.names.clear()
         assert removed(run("cleanimages", "--json")) == {}
 
-    def test_a_storage_that_only_a_spec_of_template_tags_names_is_looked_through(
-        self, run: Run, tmp_path: Path, stored_photo: Any
-    ) -> None:
-        """No row calls for any file in it."""
-        storage = FileSystemStorage(location=str(tmp_path / "own"), base_url="/own/")
-
-        class Tagged(Small):
-            cachefile_storage = storage
-
-        stored_photo(name="photos/tagged.jpg")
-        register.generator("shop:tagged", Tagged)
-        try:
-            file = get_image("shop:tagged", source="photos/tagged.jpg")
-            file.generate()
-            forget_state()
-            storages["default"].delete("photos/tagged.jpg")
-            os.utime(storage.path(str(file.name)), (1, 1))
-            assert removed(run("cleanimages", "--json")) == {
-                file.name: "its source does not exist any more"
-            }
-            assert not storage.exists(str(file.name))
-        finally:
-            unregister.generator("shop:tagged")
-
 
 class TestLedger:
     """The table knows what was made, also where the storage cannot list."""
