@@ -153,10 +153,10 @@ class Making:
 
         def is_done() -> bool:
             (record,) = fetch([item.file], fresh=True)
-            return (
-                record is not None
-                and judge(item.file.identity, record, time.time()) == Status.EXISTS
-            )
+            if record is None or record == item.before:
+                # What was known before says nothing: the file may have been lost since.
+                return False
+            return judge(item.file.identity, record, time.time()) == Status.EXISTS
 
         until_done = is_done if wait and not self.policy.force else None
         lock = lock_of(item.file, wait=wait, until_done=until_done)

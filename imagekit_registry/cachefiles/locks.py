@@ -20,6 +20,8 @@ from pathlib import Path
 
 import attrs
 from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.files.storage import FileSystemStorage
 
 from imagekit_registry._breaker import breaker_of
@@ -27,7 +29,10 @@ from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.conf import conf
 from imagekit_registry.exceptions import InvalidArgument, LockTimeout
 
-__all__ = ["GenerationLock", "generation_lock", "lock_of"]
+__all__ = ["PROCESS_CACHES", "GenerationLock", "generation_lock", "lock_of"]
+
+#: Caches that each process has for itself: their keys keep nobody apart, and push out others.
+PROCESS_CACHES = LocMemCache | DummyCache
 
 SHORTEST_SLEEP = 0.005  # seconds between two tries of a waiter, at first ...
 LONGEST_SLEEP = 0.2  # ... and in the end
@@ -59,10 +64,11 @@ def generation_lock(
 ) -> Iterator[GenerationLock]:
     """Let one thread of all processes and hosts into the block at a time, for one *key*.
 
-    A lock file keeps the processes of one user on one host apart. A key in the cache, if hosts share
-    that, keeps hosts apart. Both end with their owner, even one that is killed: the lock file at
-    once, and with it the key for the same host, else the key by its timeout. If the cache fails, the
-    lock file remains. Who works for longer than *timeout* may be joined by another host.
+    A lock file keeps the processes of one user on one host apart. A key in the cache, unless that is
+    each process's own (local memory, the dummy), keeps hosts apart. Both end with their owner, even
+    one that is killed: the lock file at once, and with it the key for the same host, else the key by
+    its timeout. If the cache fails, the lock file remains. Who works for longer than *timeout* may be
+    joined by another host.
 
     Locks of different keys may be nested; take them in one order everywhere (sorted, say), for
     two threads that wait for each other do so for *wait* seconds.
@@ -192,14 +198,15 @@ class _CacheLock:
 
     def try_acquire(self, killed: list[str]) -> bool:
         """Take the key if nobody has it, or one of *killed*; True if the cache does not work."""
-        if not self._is_held:
-            add = partial(self._cache.add, self._key, self._token, self._seconds)
-            self._is_held = bool(self._breaker.call(add, False))
-        return self._is_held or self._breaker.call(partial(self._take_over, killed), True)
+        if self._is_held or isinstance(self._cache, PROCESS_CACHES):
+            return True
+        return self._breaker.call(partial(self._try_acquire, killed), True)
 
-    def _take_over(self, killed: list[str]) -> bool:
-        """Take the key of one of *killed*; True if the cache does not keep it."""
+    def _try_acquire(self, killed: list[str]) -> bool:
         for _ in range(BLIND_TRIES):
+            if self._cache.add(self._key, self._token, self._seconds):
+                self._is_held = True
+                return True
             owner = self._cache.get(self._key)
             if owner in killed:
                 self._cache.set(self._key, self._token, self._seconds)
@@ -208,9 +215,6 @@ class _CacheLock:
             if owner is not None:
                 return False
             # Let go between the two calls; or the cache hides that it is down: some do.
-            if self._cache.add(self._key, self._token, self._seconds):
-                self._is_held = True
-                return True
         return True
 
     def release(self) -> None:
@@ -229,8 +233,6 @@ class _CacheLock:
 
 #: The locks that threads of this process have, or are about to take, by the names of their files.
 _claims: dict[str, HostLock] = {}
-#: The notes of the locks that the parent had when this process was forked.
-_inherited: list[str] = []
 
 
 class HostLock:
@@ -247,8 +249,7 @@ class HostLock:
         note: A word that is left in the lock file if the owner is killed.
 
     Attributes:
-        killed: The notes of those who had the lock before and were killed, or have let go of it in
-            a cache of which a fork has the copy.
+        killed: The notes of those who had the lock before and were killed.
     """
 
     def __init__(self, key: str, note: str = "") -> None:
@@ -299,8 +300,7 @@ class HostLock:
             stack.callback(os.close, descriptor)
             _lock(descriptor)
             if _has_name(descriptor, self._path):
-                notes = os.read(descriptor, 65536).decode("ascii", "replace").split()
-                self.killed = [*notes, *_inherited]
+                self.killed = os.read(descriptor, 65536).decode("ascii", "replace").split()
                 with contextlib.suppress(OSError):  # a full disk: the lock holds without the note
                     os.write(descriptor, f"{self._note}\n".encode())
                 self._descriptor = descriptor
@@ -374,7 +374,6 @@ else:
         for lock in _claims.values():
             if lock._descriptor is not None:
                 os.close(lock._descriptor)  # an open copy would keep the lock of a killed parent
-            _inherited.append(lock._note)
         _claims.clear()
 
     os.register_at_fork(after_in_child=_forget_claims)

@@ -181,8 +181,8 @@ def _save_in_place(storage: Storage, name: str, content: _KeptOpen, is_free: boo
 
 def _look(storage: Storage, name: str) -> tuple[bool, int | None]:
     """Return whether there is a file, and its bytes; in doubt there is one, of unknown size."""
-    exists = answer_or(True, storage.exists, name)
-    return exists, answer_or(None, storage.size, name) if exists else None
+    exists = answer_or(None, storage.exists, name)
+    return exists is not False, answer_or(None, storage.size, name) if exists else None
 
 
 def _explained(error: Exception, storage: Storage, name: str) -> PublishError:

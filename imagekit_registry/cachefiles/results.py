@@ -16,6 +16,7 @@ from imagekit_registry.exceptions import (
     LimitExceeded,
     RetryLater,
     SourceNotFound,
+    answer_or,
 )
 from imagekit_registry.state import CacheFileRecord, Status
 
@@ -176,9 +177,14 @@ def decide(item: Item, policy: Policy, news: News, *, here: bool = True) -> bool
 
 def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:
     names = [name] if name else item.file.identity.names
-    listed = [listing.lists(item.file.storage, each) for each in names]
-    # A storage that cannot list is asked for the file itself.
-    return not is_missing(item, []) if None in listed else any(listed)
+    storage = item.file.storage
+    listed = [listing.lists(storage, each) for each in names]
+    if None not in listed:
+        return any(listed)
+    # A storage that cannot list is asked for the file itself. One that fails then is asked once
+    # more, and what it raises is explained.
+    found = answer_or(None, listing.has_any, storage, names)
+    return not is_missing(item, []) if found is None else found
 
 
 def _is_news(item: Item, news: News) -> bool:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import attrs
-from django.core.cache.backends.dummy import DummyCache
-from django.core.cache.backends.locmem import LocMemCache
 from django.db.models import Count, QuerySet, Sum
 
 from imagekit_registry._breaker import Breaker
@@ -18,6 +16,7 @@ from imagekit_registry.cachefiles.backends import (
     QueueBackend,
     backends_in_use,
 )
+from imagekit_registry.cachefiles.locks import PROCESS_CACHES
 from imagekit_registry.conf import conf
 from imagekit_registry.state import CacheStateStore, DatabaseStateStore, Status, get_state_store
 
@@ -129,8 +128,7 @@ def _describe_lock() -> Part:
     cache = get_cache()
     _, problem = _ask(lambda: cache.get("imagekit"))
     place = conf.CACHE_BACKEND
-    # The others are each process's own.
-    hosts = not isinstance(cache, LocMemCache | DummyCache)
+    hosts = not isinstance(cache, PROCESS_CACHES)
     return Part("lock", type(cache).__name__, place, keeps_hosts_apart=hosts, problem=problem)
 
 

@@ -17,6 +17,7 @@ from django.core.files.storage import storages
 from imagekit_registry.cachefiles import ImageCacheFile, LazyImageCacheFile, generate_many
 from imagekit_registry.cachefiles.backends import BaseAsync, Simple
 from imagekit_registry.cachefiles.bulk import Generation
+from imagekit_registry.cachefiles.locks import lock_of
 from imagekit_registry.cachefiles.results import ResultStatus
 from imagekit_registry.exceptions import MissingSource, RetryLater, SourceUnavailable
 from imagekit_registry.signals import generated, generation_failed
@@ -103,6 +104,27 @@ class TestOneSource:
         record = file.state
         assert (record.status, record.width, record.format) == (Status.EXISTS, 80, "JPEG")
         assert (record.digest, record.source) == (file.digest, name)
+
+    def test_what_is_missing_is_made_after_waiting_for_who_has_not_made_it(self, name: str) -> None:
+        """What the record said before they began is no news of it."""
+        (file, *_) = files_of(name)
+        file.generate()
+        file.storage.delete(str(file.name))
+        held, waits = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with lock_of(file, wait=0):
+                held.set()
+                waits.wait(1)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        held.wait(10)
+        (result,) = Generation(missing_only=True).run([[file]])
+        waits.set()
+        holder.join()
+        assert result.status == ResultStatus.MADE
+        assert file.storage.exists(str(file.name))
 
 
 class TestOutcome:

@@ -33,7 +33,7 @@ from imagekit_registry.workers import make_images
 from tests.cachefiles.backends.test_queues import ListQueue
 from tests.cachefiles.conftest import Gate
 from tests.management.conftest import Group, Later, Result, Small, cached
-from tests.storages import CountingStorage
+from tests.storages import CountingStorage, RemoteStorage
 from tests.testapp.models import Photo
 
 Run = Callable[..., Result]
@@ -105,10 +105,9 @@ class TestMaking:
     def test_the_command_takes_one_read_and_one_write_of_states_for_all(
         self, run: Run, group: Group, cache_calls: Counter[str]
     ) -> None:
-        """Besides one read per source under its locks, of which each file's is taken and left."""
+        """Besides one read per source under its lock."""
         run("generateimages", "shop")
-        locks = {"add": 4, "get": 4}
-        assert dict(cache_calls) == {"get_many": 3, "set_many": 1, **locks}
+        assert dict(cache_calls) == {"get_many": 3, "set_many": 1}
         cache_calls.clear()
         run("generateimages", "shop")
         assert dict(cache_calls) == {"get_many": 1}
@@ -341,6 +340,24 @@ class TestMissing:
         assert (result.document["made"], result.document["existing"]) == (1, 1)
         assert storage.exists(file.name or "")
         assert storage.calls["listdir"] == 2
+
+    def test_missing_finds_what_a_storage_that_cannot_list_has_named_itself(
+        self, run: Run, group: Group
+    ) -> None:
+        """It is asked for each file by the name that it gave."""
+
+        class Renaming(RemoteStorage):
+            """One that keeps no name."""
+
+            def get_available_name(self, name: str, max_length: int | None = None) -> str:
+                return f"{name}.{len(self.contents)}"
+
+        Small.cachefile_storage = Renaming()
+        try:
+            runs = [run("generateimages", "shop:photo:small", "--missing", "--json") for _ in "123"]
+        finally:
+            Small.cachefile_storage = None
+        assert [each.document["made"] for each in runs] == [2, 0, 0]
 
     @pytest.mark.django_db(transaction=True)
     def test_missing_has_workers_make_their_images(self, run: Run, group: Group) -> None:
