@@ -224,6 +224,11 @@ def storage_reference(storage: Any) -> str:
     return reference
 
 
+def place_of(storage: Storage) -> tuple[str, ...]:
+    """Return what *storage* tells of where it keeps its files: empty texts if it tells nothing."""
+    return tuple(str(getattr(storage, name, "")) for name in _PLACES)
+
+
 def storage_place(reference: str) -> str:
     """Return what tells where a storage keeps its files, if its reference does not.
 
@@ -240,7 +245,7 @@ def storage_place(reference: str) -> str:
     if alias not in storages.backends:
         return ""
     storage = storages[alias]
-    told = [str(getattr(storage, name, "")) for name in _PLACES]
+    told = [*place_of(storage)]
     if isinstance(storage, InMemoryStorage):
         # Each is a place of its own, and goes with the process.
         told.append(_in_memory.setdefault(storage, uuid4().hex))

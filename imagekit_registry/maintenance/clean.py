@@ -25,12 +25,8 @@ from imagekit_registry.cachefiles.publishing import is_temporary
 from imagekit_registry.conf import Conf, conf
 from imagekit_registry.exceptions import InvalidConfiguration, NotRegistered, answer_or
 from imagekit_registry.imaging import Recipe
-from imagekit_registry.maintenance.inventory import (
-    Inventory,
-    compile_pattern,
-    in_chunks,
-)
-from imagekit_registry.maintenance.places import Sources, accesses_in_use
+from imagekit_registry.maintenance.inventory import Inventory, compile_pattern, in_chunks
+from imagekit_registry.maintenance.places import Sources, accesses_in_use, by_place, storages_in_use
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.specs import ImageSpec, SourceReference, StoredFile
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
@@ -143,10 +139,10 @@ class Cleaner:
                 if record.spec_id:
                     place = (record.storage, record.published_name or record.name)
                     yield from self._remove(access, key, place, record)
-        for reference, storage in sorted(self.inventory.storages.items()):
-            yield from self._clean_folders(reference, storage)
+        for references, storage in by_place(storages_in_use() | self.inventory.storages):
+            yield from self._clean_folders(references, storage)
 
-    def _clean_folders(self, reference: str, storage: Storage) -> Iterator[Orphan]:
+    def _clean_folders(self, references: Sequence[str], storage: Storage) -> Iterator[Orphan]:
         inside, access = list[str](), get_state_access()
         for entry in walk(storage, conf.CACHEFILE_DIR.rstrip("/")):
             self._leave(storage, inside, entry.folder)
@@ -155,17 +151,21 @@ class Cleaner:
                 self.unlisted.append(f"{entry.folder}: {error}")
                 continue
             inside.append(entry.folder)
-            places = []
-            for basename in entry.files:
-                place = (reference, posixpath.join(entry.folder, basename))
-                if place not in self.inventory and place not in self._seen:
-                    places.append(place)
-            self.on_progress(len(entry.files) - len(places))
-            for chunk in in_chunks(places):
-                keys = {state_key(*place): place for place in chunk}
+            names = []
+            for name in (posixpath.join(entry.folder, each) for each in entry.files):
+                places = [(reference, name) for reference in references]
+                if not any(each in self.inventory or each in self._seen for each in places):
+                    names.append(name)
+            self.on_progress(len(entry.files) - len(names))
+            for chunk in in_chunks(names):
+                keys = {
+                    state_key(each, name): (each, name) for name in chunk for each in references
+                }
                 records = access.get_many(keys)
-                for key, place in keys.items():
-                    yield from self._remove(access, key, place, records.get(key))
+                # Under whichever reference it has a record.
+                found = {keys[key][1]: key for key in (*keys, *records)}
+                for key in found.values():
+                    yield from self._remove(access, key, keys[key], records.get(key))
         self._leave(storage, inside, "")
 
     def _leave(self, storage: Storage, inside: list[str], folder: str) -> None:

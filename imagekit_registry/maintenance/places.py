@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from django.core.files.storage import Storage, storages
+from django.core.files.storage import InMemoryStorage, Storage, storages
 
-from imagekit_registry._loading import resolve_storage, storage_reference
+from imagekit_registry._loading import place_of, resolve_storage, storage_reference
 from imagekit_registry.cachefiles.backends import backends_in_use
 from imagekit_registry.exceptions import answer_or
 from imagekit_registry.maintenance.inventory import file_columns
@@ -19,7 +19,7 @@ from imagekit_registry.state import (
     get_state_access,
 )
 
-__all__ = ["Sources", "accesses_in_use", "storages_in_use"]
+__all__ = ["Sources", "accesses_in_use", "by_place", "storages_in_use"]
 
 
 def accesses_in_use(others: Iterable[StateAccess] = ()) -> list[StateAccess]:
@@ -43,6 +43,20 @@ def storages_in_use() -> dict[str, Storage]:
     own = [getattr(generator, "cachefile_storage", None) for generator in registered]
     found = [answer_or(None, resolve_storage, each) for each in (None, *own)]
     return {storage_reference(each): each for each in found if each is not None}
+
+
+def by_place(found: Mapping[str, Storage]) -> list[tuple[list[str], Storage]]:
+    """Return storages with their references: one folder or bucket may have several aliases.
+
+    Args:
+        found: Storages by their references.
+    """
+    groups: dict[object, tuple[list[str], Storage]] = {}
+    for reference, storage in sorted(found.items()):
+        place = (*place_of(storage), str(getattr(storage, "account_name", "")))
+        is_told = any(place) and not isinstance(storage, InMemoryStorage)
+        groups.setdefault(place if is_told else reference, ([], storage))[0].append(reference)
+    return list(groups.values())
 
 
 class Sources:

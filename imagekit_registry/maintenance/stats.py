@@ -25,7 +25,7 @@ from imagekit_registry.maintenance.inventory import (
     every_batch,
     in_chunks,
 )
-from imagekit_registry.maintenance.places import accesses_in_use, storages_in_use
+from imagekit_registry.maintenance.places import accesses_in_use, by_place, storages_in_use
 from imagekit_registry.registry import generator_registry
 from imagekit_registry.state import CacheFileRecord, StateAccess, Status, get_state_access
 
@@ -171,19 +171,21 @@ class Statistics:
                 seen.add(place)
                 references.add(record.storage)
                 yield record
-        for reference in sorted(references):
-            storage = storages.get(reference) or answer_or(None, resolve_storage, reference)
+        for reference in sorted(references.difference(storages)):
+            storage = answer_or(None, resolve_storage, reference)
             if storage is None:
                 self.unlisted.append(f"{reference}: there is no such storage")
             else:
-                yield from self._unseen(own, reference, storage, seen)
+                storages[reference] = storage
+        for aliases, storage in by_place(storages):
+            yield from self._unseen(own, aliases, storage, seen)
 
     def _of_rows(self) -> Iterator[CacheFileRecord]:
         for batch in every_batch(generator_registry.get_ids(), self.errors):
             yield from filter(None, fetch(batch))
 
     def _unseen(
-        self, access: StateAccess, reference: str, storage: Storage, seen: Hashes
+        self, access: StateAccess, references: Sequence[str], storage: Storage, seen: Hashes
     ) -> Iterator[CacheFileRecord]:
         """Yield the records of what lies in a storage and is not *seen*."""
         for entry in walk(storage, conf.CACHEFILE_DIR.rstrip("/")):
@@ -191,12 +193,16 @@ class Statistics:
                 error = f"{type(entry.error).__name__}: {entry.error}"
                 self.unlisted.append(f"{entry.folder}: {error}")
             names = (posixpath.join(entry.folder, each) for each in entry.files)
-            unseen = (name for name in names if (reference, name) not in seen)
+            unseen = (
+                name for name in names if not any((each, name) in seen for each in references)
+            )
             for chunk in in_chunks(name for name in unseen if not is_temporary(name)):
-                keys = {state_key(reference, name): name for name in chunk}
+                keys = {state_key(each, name): name for name in chunk for each in references}
                 known = access.get_many(keys)
-                for key, name in keys.items():
-                    unknown = CacheFileRecord(name=name, storage=reference, status=Status.EXISTS)
+                for name, key in {keys[key]: key for key in (*keys, *known)}.items():
+                    unknown = CacheFileRecord(
+                        name=name, storage=references[0], status=Status.EXISTS
+                    )
                     yield known.get(key, unknown)
 
 

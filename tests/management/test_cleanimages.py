@@ -657,6 +657,59 @@ class TestWithoutState:
         group.names.clear()
         assert removed(run("cleanimages", "--json")) == {}
 
+    def test_a_storage_that_only_a_spec_of_template_tags_names_is_looked_through(
+        self, run: Run, tmp_path: Path, stored_photo: Any
+    ) -> None:
+        """No row calls for any file in it."""
+        storage = FileSystemStorage(location=str(tmp_path / "own"), base_url="/own/")
+
+        class Tagged(Small):
+            cachefile_storage = storage
+
+        stored_photo(name="photos/tagged.jpg")
+        register.generator("shop:tagged", Tagged)
+        try:
+            file = get_image("shop:tagged", source="photos/tagged.jpg")
+            file.generate()
+            forget_state()
+            storages["default"].delete("photos/tagged.jpg")
+            os.utime(storage.path(str(file.name)), (1, 1))
+            assert removed(run("cleanimages", "--json")) == {
+                file.name: "its source does not exist any more"
+            }
+            assert not storage.exists(str(file.name))
+        finally:
+            unregister.generator("shop:tagged")
+
+    def test_an_image_is_known_under_any_alias_of_its_folder(
+        self, run: Run, settings: Any, stored_photo: Any
+    ) -> None:
+        """A CDN's, say. The recipe hangs on the row, so that nobody but its record knows the image."""
+        options = {"location": storages["default"].path(""), "base_url": "https://cdn.example/"}
+        other = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+        settings.STORAGES = {**settings.STORAGES, "cdn": other}
+
+        class ByRow(Small):
+            @property
+            def processors(self) -> Any:  # type: ignore[override]
+                return [ResizeToFit(10 + self.source.instance.pk)]
+
+        class Tagged(Small):
+            cachefile_storage = "cdn"
+
+        row = Photo.objects.create(original_image=stored_photo(name="photos/row.jpg"))
+        register.generator("shop:row", ByRow)
+        register.generator("shop:tagged", Tagged)
+        try:
+            file = get_image("shop:row", source=row.original_image)
+            file.generate()
+            age(60)
+            assert removed(run("cleanimages", "--unknown", "--json")) == {}
+            assert storages["default"].exists(str(file.name))
+        finally:
+            unregister.generator("shop:row")
+            unregister.generator("shop:tagged")
+
 
 class TestLedger:
     """The table knows what was made, also where the storage cannot list."""

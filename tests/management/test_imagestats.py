@@ -17,7 +17,7 @@ from imagekit_registry.imaging.formats import can_write
 from imagekit_registry.processors import ResizeToFit
 from imagekit_registry.testing import forget_state
 from tests.management.conftest import Group, Result, cached, files_of
-from tests.pages import render
+from tests.pages import registered, render
 from tests.testapp.models import Photo
 
 Run = Callable[..., Result]
@@ -87,6 +87,17 @@ def test_files_of_which_nothing_is_known_are_counted_by_their_names(
     report = run("imagestats", "--json").document
     (unknown,) = [each for each in report["specs"] if not each["spec"]]
     assert unknown == {"spec": "", "format": "WEBP", "files": 1, "bytes": 5, "unsized": 0}
+
+
+def test_a_folder_of_several_aliases_is_counted_once(
+    made: list[ImageCacheFile], run: Run, settings: Any
+) -> None:
+    """A CDN's, say."""
+    options = {"location": storages["default"].path(""), "base_url": "https://cdn.example/"}
+    other = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    settings.STORAGES = {**settings.STORAGES, "cdn": other}
+    with registered(cdn=type("OfCDN", (ImageSpec,), {"cachefile_storage": "cdn"})):
+        assert run("imagestats", "--json").document["files"] == 4
 
 
 def test_failures_are_told_by_their_cause(store: str, run: Run) -> None:
