@@ -180,8 +180,6 @@ class OpenerRegistry:
 
     def __init__(self) -> None:
         self._openers: dict[str, Opener] = {}
-        #: Another number after each change.
-        self.version = 0
 
     def register(self, media_type: str, open: Open, *, sniff: bytes | re.Pattern[bytes]) -> None:
         """Register what makes images of the files of a media type.
@@ -210,12 +208,10 @@ class OpenerRegistry:
             )
         pattern = re.compile(re.escape(sniff)) if isinstance(sniff, bytes) else sniff
         self._openers[media_type] = Opener(media_type, open, pattern)
-        self.version += 1
 
     def unregister(self, media_type: str) -> None:
         """Remove the opener of a media type; nothing happens if there is none."""
-        if self._openers.pop(media_type, None) is not None:
-            self.version += 1
+        self._openers.pop(media_type, None)
 
     def find(self, start: bytes) -> Opener | None:
         """Return the opener of a file that begins with *start*, or None."""

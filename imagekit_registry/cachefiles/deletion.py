@@ -27,7 +27,7 @@ from imagekit_registry.cachefiles.files import ImageCacheFile, get_image
 from imagekit_registry.cachefiles.identity import state_key, state_keys
 from imagekit_registry.cachefiles.listing import Listing, names_in
 from imagekit_registry.cachefiles.rendering import log_failure
-from imagekit_registry.cachefiles.state import active_state_cache
+from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.strategies import Strategy, load_strategy
 from imagekit_registry.cachefiles.urls import retire
 from imagekit_registry.conf import conf
@@ -165,7 +165,7 @@ def delete(records: Mapping[str, CacheFileRecord]) -> int:
     access.drop(gone)
     if left:
         access.put_many(left)
-    words = active_state_cache.get() or {}
+    words = get_active_state_cache() or {}
     for key in records:
         words.pop(key, None)
     retire(_as_shown(*each) for each in shown)

@@ -14,7 +14,7 @@ import attrs
 from imagekit_registry._breaker import breaker_of
 from imagekit_registry.cachefiles.identity import CacheFile, Identity, other_name
 from imagekit_registry.cachefiles.locks import lock_of
-from imagekit_registry.cachefiles.state import active_state_cache
+from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.threads import would_keep_waiting
 from imagekit_registry.cachefiles.verification import (
     is_older_than_source,
@@ -247,7 +247,7 @@ def remember(records: Iterable[tuple[CacheFile, CacheFileRecord]]) -> None:
     """Write down the records of files, in one write for each store involved."""
     by_access: dict[StateAccess, dict[str, CacheFileRecord]] = {}
     records = list(records)
-    words = active_state_cache.get() if records else None
+    words = get_active_state_cache() if records else None
     for file, record in records:
         access, key = file.cachefile_backend.states, file.identity.key
         if access is not None:
@@ -303,7 +303,7 @@ def invalidate(file: CacheFile) -> None:
     access, key = file.cachefile_backend.states, file.identity.key
     if access is not None:
         access.drop([key])
-    words = active_state_cache.get()
+    words = get_active_state_cache()
     if words is not None:
         words.pop(key, None)
 

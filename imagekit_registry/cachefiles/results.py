@@ -10,7 +10,7 @@ import attrs
 from imagekit_registry.cachefiles.existence import ask, find, judge, refuse_conflict
 from imagekit_registry.cachefiles.identity import CacheFile
 from imagekit_registry.cachefiles.listing import Listing
-from imagekit_registry.cachefiles.threads import NEAR
+from imagekit_registry.cachefiles.threads import is_far
 from imagekit_registry.exceptions import (
     ImageKitError,
     LimitExceeded,
@@ -172,7 +172,7 @@ def decide(item: Item, policy: Policy, news: News, *, here: bool = True) -> bool
         # What is on its way may have been lost; who tells workers knows when.
         return status == Status.GENERATING or _is_news(item, news)
     is_asked_once = policy.listing is None and file.cachefile_backend.asks_storage
-    return (is_asked_once and not isinstance(file.storage, NEAR)) or is_missing(item, news)
+    return (is_asked_once and is_far(file.storage)) or is_missing(item, news)
 
 
 def _is_listed(listing: Listing, item: Item, name: str = "") -> bool:

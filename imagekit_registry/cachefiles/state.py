@@ -28,10 +28,7 @@ __all__ = [
 
 StateMapping = MutableMapping[str, str | None]
 
-#: Holds what `use_cachefile_state_cache` has made active.
-active_state_cache: ContextVar[StateMapping | None] = ContextVar(
-    "imagekit_state_cache", default=None
-)
+_active: ContextVar[StateMapping | None] = ContextVar("imagekit_state_cache", default=None)
 
 
 @contextmanager
@@ -50,12 +47,12 @@ def use_cachefile_state_cache(state_cache: StateMapping | None = None) -> Iterat
         ...     prefetch_cachefile_states([photo.thumbnail for photo in photos])
     """
     mapping: StateMapping = {} if state_cache is None else state_cache
-    token = active_state_cache.set(mapping)
+    token = _active.set(mapping)
     try:
         with state_scope():
             yield mapping
     finally:
-        active_state_cache.reset(token)
+        _active.reset(token)
 
 
 def records_are_known(files: Iterable[CacheFile]) -> bool:
@@ -69,7 +66,7 @@ def records_are_known(files: Iterable[CacheFile]) -> bool:
 
 def get_active_state_cache() -> StateMapping | None:
     """Return the mapping that `use_cachefile_state_cache` has made active, or None."""
-    return active_state_cache.get()
+    return _active.get()
 
 
 def prefetch_cachefile_states(
@@ -87,7 +84,7 @@ def prefetch_cachefile_states(
         cache: A Django cache to ask, in place of each backend's own store.
     """
     if state_cache is None:
-        state_cache = active_state_cache.get()
+        state_cache = _active.get()
     if state_cache is None:
         return
     given = None if cache is None else StateAccess(CacheStateStore(cache))

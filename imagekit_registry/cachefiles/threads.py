@@ -29,9 +29,6 @@ __all__ = [
 #: Images that one process makes at the same time beside its event loop.
 _THREADS = 2
 
-#: Storages that are asked without a request to another machine.
-NEAR = FileSystemStorage | InMemoryStorage
-
 _logger = logging.getLogger("imagekit_registry.cachefiles")
 
 
@@ -46,7 +43,7 @@ def is_in_event_loop() -> bool:
 
 def is_far(storage: object) -> bool:
     """Return whether each question to *storage* is a request to another machine."""
-    return storage is not None and not isinstance(storage, NEAR)
+    return storage is not None and not isinstance(storage, FileSystemStorage | InMemoryStorage)
 
 
 def would_keep_waiting(storage: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from django.core.files.storage import InMemoryStorage, Storage, storages
+from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from imagekit_registry._loading import place_of, resolve_storage, storage_reference
 from imagekit_registry.cachefiles.backends import backends_in_use
@@ -53,9 +53,10 @@ def by_place(found: Mapping[str, Storage]) -> list[tuple[list[str], Storage]]:
     """
     groups: dict[object, tuple[list[str], Storage]] = {}
     for reference, storage in sorted(found.items()):
-        place = (*place_of(storage), str(getattr(storage, "account_name", "")))
-        is_told = any(place) and not isinstance(storage, InMemoryStorage)
-        groups.setdefault(place if is_told else reference, ([], storage))[0].append(reference)
+        # Of others, a folder of the same name may be another server's.
+        is_told = isinstance(storage, FileSystemStorage) or hasattr(storage, "bucket_name")
+        place = place_of(storage) if is_told else reference
+        groups.setdefault(place, ([], storage))[0].append(reference)
     return list(groups.values())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from types import MappingProxyType, MethodType
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -37,12 +37,11 @@ opener_registry.runs_apart = lambda: conf.OPENER_PROCESS
 
 def default_limits() -> Limits:
     """Return the limits that the settings give; what openers read is allowed."""
-    return _limits(opener_registry.version)
+    return _limits(opener_registry.formats())
 
 
-@lru_cache(maxsize=1)
-def _limits(version: int) -> Limits:
-    opened = opener_registry.formats()
+@cache
+def _limits(opened: frozenset[str]) -> Limits:
     return imaging.Limits(
         max_bytes=conf.MAX_BYTES,
         max_pixels=conf.MAX_PIXELS,

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.core.cache import BaseCache, caches
+from django.core.cache import BaseCache
 
+from imagekit_registry._loading import get_cache
 from imagekit_registry.cachefiles import existence
 from imagekit_registry.cachefiles.bulk import generate_many
 from imagekit_registry.cachefiles.generation import generate
 from imagekit_registry.cachefiles.results import Policy
-from imagekit_registry.cachefiles.state import active_state_cache
+from imagekit_registry.cachefiles.state import get_active_state_cache
 from imagekit_registry.cachefiles.threads import is_in_event_loop
 from imagekit_registry.cachefiles.urls import retire
 from imagekit_registry.conf import conf
@@ -76,7 +77,7 @@ class AbstractCacheFileBackend:
     @property
     def cache(self) -> BaseCache:
         """The cache that locks are taken in, and that holds the state by default."""
-        return caches[conf.CACHE_BACKEND]
+        return get_cache()
 
     @property
     def states(self) -> StateAccess | None:
@@ -104,7 +105,7 @@ class AbstractCacheFileBackend:
             check_if_unknown: Whether to ask the storage if nothing is known; else None is
                 returned for that.
         """
-        key, words = file.identity.key, active_state_cache.get()
+        key, words = file.identity.key, get_active_state_cache()
         # A word under a name that several images may have does not say which of them it is about.
         if words is not None and words.get(key) is not None and file.identity.name_is_unique:
             return str(words[key])
